@@ -1,0 +1,2 @@
+"""What the portal and the nodes of FedStudy share: statements, signatures, bundles, dictionaries, update checks."""
+

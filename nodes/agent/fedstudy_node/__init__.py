@@ -1,0 +1,2 @@
+"""The FedStudy agent that a hospital installs."""
+

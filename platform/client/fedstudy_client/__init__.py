@@ -1,0 +1,2 @@
+"""Python client for principal investigators who script their FedStudy studies."""
+
