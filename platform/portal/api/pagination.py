@@ -1,0 +1,42 @@
+"""Lists of the API: `{"results": [...], "next": cursor | null}`."""
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from rest_framework.pagination import CursorPagination
+from rest_framework.response import Response
+
+
+class Pages(CursorPagination):
+    """Stable pages by an opaque cursor: `?cursor=` is the `next` of the page before, `?limit=` at most 200 rows.
+
+    A view's `ordering` must end in a unique column.
+    """
+
+    page_size = 50
+    page_size_query_param = "limit"
+    max_page_size = 200
+    ordering = ("-created_at", "id")
+
+    def get_paginated_response(self, data: Any) -> Response:
+        return Response({"results": data, "next": self._next_cursor()})
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "type": "object",
+            "required": ["results", "next"],
+            "properties": {
+                "results": schema,
+                "next": {
+                    "type": "string",
+                    "nullable": True,
+                    "description": "The cursor of the next page, or null",
+                },
+            },
+        }
+
+    def _next_cursor(self) -> str | None:
+        link = self.get_next_link()
+        if link is None:
+            return None
+        return parse_qs(urlsplit(link).query)[self.cursor_query_param][0]

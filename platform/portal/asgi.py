@@ -1,0 +1,17 @@
+"""The portal as an ASGI application: `uvicorn portal.asgi:application`."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+
+from django.core.asgi import get_asgi_application
+
+django_application = get_asgi_application()
+
+from django.conf import settings
+
+from portal.body_limit import BodyLimit
+
+application = BodyLimit(
+    django_application, body=settings.FEDSTUDY_MAX_BODY, upload=settings.FEDSTUDY_MAX_UPLOAD
+)

@@ -1,0 +1,77 @@
+"""Refuse request bodies that are too large before they are stored anywhere."""
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+# Room for the multipart framing around a bundle of the largest size.
+FRAMING = 64 * 1024
+
+
+class _TooLarge(Exception):
+    """The body went over its limit while it was being read."""
+
+
+class BodyLimit:
+    """ASGI middleware: answers 413 with problem details, by the declared length or by the bytes that really come."""
+
+    def __init__(self, application: Application, *, body: int, upload: int) -> None:
+        self.application = application
+        self.body = body
+        self.upload = upload + FRAMING
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.application(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        is_upload = headers.get(b"content-type", b"").lower().startswith(b"multipart/form-data")
+        limit = self.upload if is_upload else self.body
+        declared = headers.get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > limit:
+            await self._refuse(send, is_upload=is_upload, limit=limit)
+            return
+        await self._pass_on(scope, receive, send, is_upload=is_upload, limit=limit)
+
+    async def _pass_on(
+        self, scope: MutableMapping[str, Any], receive: Receive, send: Send, *, is_upload: bool, limit: int
+    ) -> None:
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > limit:
+                raise _TooLarge
+            return message
+
+        try:
+            await self.application(scope, counted, send)
+        except _TooLarge:
+            await self._refuse(send, is_upload=is_upload, limit=limit)
+
+    async def _refuse(self, send: Send, *, is_upload: bool, limit: int) -> None:
+        code = "E_BUNDLE_TOO_LARGE" if is_upload else "E_TOO_LARGE"
+        allowed = limit - FRAMING if is_upload else limit
+        problem = {
+            "type": f"urn:fedstudy:problem:{code}",
+            "title": "Content Too Large",
+            "status": 413,
+            "detail": f"The request is too large; at most {allowed} bytes are taken.",
+            "code": code,
+        }
+        body = json.dumps(problem).encode()
+        headers = [
+            (b"content-type", b"application/problem+json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", b"no-store"),
+            (b"connection", b"close"),
+        ]
+        await send({"type": "http.response.start", "status": 413, "headers": headers})
+        await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,104 @@
+"""Read the portal's configuration from environment variables; every failure says what to set."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+PROFILES = ("production", "demo", "test")
+
+
+def required(name: str) -> str:
+    """The value of an environment variable without which the portal cannot start."""
+    value = os.environ.get(name, "")
+    if not value:
+        raise ImproperlyConfigured(
+            f"The environment variable {name} is not set; the portal cannot start without it."
+        )
+    return value
+
+
+def optional(name: str, default: str = "") -> str:
+    """The value of an environment variable, or `default` when it is unset or empty."""
+    return os.environ.get(name) or default
+
+
+def whole_number(name: str, default: int) -> int:
+    """An environment variable that holds a whole number."""
+    text = optional(name, str(default))
+    if not text.isdecimal():
+        raise ImproperlyConfigured(f"The environment variable {name} must be a whole number, not {text!r}.")
+    return int(text)
+
+
+def names(name: str, default: str = "") -> list[str]:
+    """An environment variable that holds a comma-separated list."""
+    return [part.strip() for part in optional(name, default).split(",") if part.strip()]
+
+
+def profile() -> str:
+    """Which of the profiles (production, demo, test) the portal runs under."""
+    value = optional("FEDSTUDY_PROFILE", "production")
+    if value not in PROFILES:
+        raise ImproperlyConfigured(f"FEDSTUDY_PROFILE must be one of {', '.join(PROFILES)}, not {value!r}.")
+    return value
+
+
+def existing_path(name: str) -> Path | None:
+    """A path from the environment, or None when the variable is not set."""
+    text = optional(name)
+    return Path(text) if text else None
+
+
+def database(url: str, *, pool: bool) -> dict[str, Any]:
+    """Django's settings of the PostgreSQL database at `url`.
+
+    A query parameter `host` names a folder with a Unix socket; all others go to libpq as they are.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise ImproperlyConfigured("FEDSTUDY_DATABASE_URL must start with postgresql://")
+    parameters = dict(parse_qsl(parts.query))
+    options: dict[str, Any] = {"application_name": "fedstudy"}
+    host = parameters.pop("host", "") or unquote(parts.hostname or "")
+    port = parameters.pop("port", "") or (str(parts.port) if parts.port else "")
+    options.update(parameters)
+    if pool:
+        options["pool"] = {
+            "min_size": 1,
+            "max_size": whole_number("FEDSTUDY_DATABASE_POOL", 16),
+            "timeout": 10,
+        }
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")) or "fedstudy",
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": host,
+        "PORT": port,
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": options,
+    }
+
+
+@dataclass(frozen=True)
+class Redis:
+    """One Redis (or Valkey) server, in the spelling that each library wants."""
+
+    url: str
+
+    def __post_init__(self) -> None:
+        if urlsplit(self.url).scheme not in ("redis", "rediss", "unix"):
+            raise ImproperlyConfigured("FEDSTUDY_REDIS_URL must start with redis://, rediss:// or unix://")
+
+    @property
+    def broker_url(self) -> str:
+        """The address as Celery's transport wants it (a Unix socket is `redis+socket://`)."""
+        parts = urlsplit(self.url)
+        if parts.scheme != "unix":
+            return self.url
+        number = dict(parse_qsl(parts.query)).get("db", "0")
+        return f"redis+socket://{quote(unquote(parts.path))}?virtual_host={number}"

@@ -1,0 +1,264 @@
+"""Django settings of the portal. Everything that differs between installations comes from the environment."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from csp.constants import NONE, SELF
+
+from portal import environment, logs
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+PROFILE = environment.profile()
+PRODUCTION = PROFILE == "production"
+DEBUG = False
+
+SECRET_KEY = environment.required("FEDSTUDY_SECRET_KEY")
+FEDSTUDY_PROFILE = PROFILE
+FEDSTUDY_PUBLIC_URL = environment.optional("FEDSTUDY_PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
+FEDSTUDY_DATA_DIR = Path(environment.required("FEDSTUDY_DATA_DIR"))
+FEDSTUDY_SUPERLINK_ADDRESS = environment.optional("FEDSTUDY_SUPERLINK_ADDRESS")
+FEDSTUDY_SUPERLINK_INTERNAL = environment.optional("FEDSTUDY_SUPERLINK_INTERNAL")
+FEDSTUDY_SUPERLINK_CA = environment.existing_path("FEDSTUDY_SUPERLINK_CA")
+FEDSTUDY_SUPEREXEC_SECRET_FILE = environment.existing_path("FEDSTUDY_SUPEREXEC_SECRET_FILE")
+# The largest script bundle that is taken, in bytes; every other request is held to FEDSTUDY_MAX_BODY.
+FEDSTUDY_MAX_UPLOAD = environment.whole_number("FEDSTUDY_MAX_UPLOAD", 10 * 1024 * 1024)
+FEDSTUDY_MAX_BODY = environment.whole_number("FEDSTUDY_MAX_BODY", 4 * 1024 * 1024)
+FEDSTUDY_VERSION = "0.1.0"
+
+# Health checks ask on the machine itself, whatever name the portal has outside.
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", *environment.names("FEDSTUDY_ALLOWED_HOSTS")]
+CSRF_TRUSTED_ORIGINS = [FEDSTUDY_PUBLIC_URL]
+ROOT_URLCONF = "portal.urls"
+ASGI_APPLICATION = "portal.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+APPEND_SLASH = False
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django.contrib.postgres",
+    "csp",
+    "django_htmx",
+    "drf_spectacular",
+    "guardian",
+    "knox",
+    "pgtrigger",
+    "rest_framework",
+    "audit",
+    "accounts",
+    "studies.lifecycle",
+    "studies.dictionary",
+    "studies.enrolment",
+    "studies.scripts",
+    "nodes.registry",
+    "federation.runs",
+    "portal.web",
+    "portal.api",
+]
+
+MIDDLEWARE = [
+    "portal.middleware.RequestIdentity",
+    "django.middleware.security.SecurityMiddleware",
+    "portal.middleware.SecurityHeaders",
+    "portal.middleware.StaticFiles",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# --- Database, cache -------------------------------------------------------------------------------------------------
+DATABASES = {
+    "default": environment.database(environment.required("FEDSTUDY_DATABASE_URL"), pool=PROFILE != "test"),
+}
+REDIS = environment.Redis(environment.required("FEDSTUDY_REDIS_URL"))
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS.url,
+        "KEY_PREFIX": "fedstudy",
+        "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},
+    }
+}
+
+# --- People ----------------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "guardian.backends.ObjectPermissionBackend",
+]
+ANONYMOUS_USER_NAME = None
+GUARDIAN_MONKEY_PATCH_USER = False
+PASSWORD_HASHERS = (
+    ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    if PROFILE == "test"
+    else ["django.contrib.auth.hashers.ScryptPasswordHasher"]
+)
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("email", "name")},
+    },
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/sign-in"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/sign-in"
+
+# --- Sessions, cookies, transport ------------------------------------------------------------------------------------
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_NAME = "__Host-fedstudy" if PRODUCTION else "fedstudy"
+SESSION_COOKIE_SECURE = PRODUCTION
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = (12 if PRODUCTION else 24) * 60 * 60
+SESSION_EXPIRE_AT_BROWSER_CLOSE = PRODUCTION
+CSRF_COOKIE_NAME = "__Host-fedstudy-csrf" if PRODUCTION else "fedstudy-csrf"
+CSRF_COOKIE_SECURE = PRODUCTION
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_SSL_REDIRECT = PRODUCTION
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PRODUCTION else None
+SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "object-src": [NONE],
+    }
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = FEDSTUDY_MAX_BODY
+DATA_UPLOAD_MAX_NUMBER_FILES = 4
+FILE_UPLOAD_PERMISSIONS = 0o600
+
+# --- API -------------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "knox.auth.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["portal.api.formats.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["portal.api.formats.StrictJSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "portal.api.pagination.Pages",
+    "DEFAULT_SCHEMA_CLASS": "portal.api.schema.Operation",
+    "DEFAULT_VERSIONING_CLASS": None,
+    "EXCEPTION_HANDLER": "portal.api.problems.handle",
+    "PAGE_SIZE": 50,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    # How often one address may try; the demo plays its people faster than people type.
+    "DEFAULT_THROTTLE_RATES": {
+        "sign-in": "10/minute" if PRODUCTION else "600/minute",
+        "sign-in-account": "20/hour" if PRODUCTION else "600/minute",
+        "setup": "5/minute" if PRODUCTION else "600/minute",
+        "enrol": "20/minute" if PRODUCTION else "600/minute",
+    },
+    "NUM_PROXIES": 1 if PRODUCTION else 0,
+}
+REST_KNOX = {"TOKEN_TTL": timedelta(days=30), "TOKEN_LIMIT_PER_USER": 20, "AUTO_REFRESH": False}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "FedStudy",
+    "DESCRIPTION": "Studies, sites, nodes, scripts, approvals and runs of a FedStudy portal. Errors are problem "
+    "details (RFC 9457) with a stable `code`.",
+    "VERSION": FEDSTUDY_VERSION,
+    "LICENSE": {"name": "Apache-2.0"},
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+}
+
+# --- Tasks (portal.celery reads the names that start with CELERY_) ---------------------------------------------------
+CELERY_BROKER_URL = REDIS.broker_url
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "global_keyprefix": "fedstudy:"}
+CELERY_RESULT_BACKEND = None
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = True
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_RESULT_SERIALIZER = "json"
+CELERY_EVENT_SERIALIZER = "json"
+CELERY_TIMEZONE = "UTC"
+CELERY_ENABLE_UTC = True
+CELERY_TASK_DEFAULT_QUEUE = "fedstudy"
+CELERY_BEAT_SCHEDULE = {
+    "reconcile-runs": {
+        "task": "federation.runs.tasks.reconcile",
+        "schedule": 5.0,
+        # A reconciliation that nobody took before the next one is due is of no use.
+        "options": {"expires": 5.0},
+    },
+}
+
+# --- Language, time, static files, logs ------------------------------------------------------------------------------
+LANGUAGE_CODE = "en-gb"
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = environment.existing_path("FEDSTUDY_STATIC_ROOT") or FEDSTUDY_DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+MEDIA_ROOT = FEDSTUDY_DATA_DIR / "media"
+WHITENOISE_USE_FINDERS = not PRODUCTION
+WHITENOISE_ALLOW_ALL_ORIGINS = False
+
+LOGGING = logs.configuration(
+    style=environment.optional("FEDSTUDY_LOG_FORMAT", "json" if PRODUCTION else "keyvalue"),
+    level=environment.optional("FEDSTUDY_LOG_LEVEL", "INFO"),
+)
+LOGGING_CONFIG = "logging.config.dictConfig"

@@ -1,0 +1,11 @@
+"""Addresses of the portal: the API under /api/v1/, the health check, and the pages."""
+
+from django.urls import include, path
+
+from portal.api.health import healthz
+
+urlpatterns = [
+    path("healthz", healthz, name="healthz"),
+    path("api/v1/", include("portal.api.urls")),
+    path("", include("portal.web.urls")),
+]
