@@ -1,0 +1,1 @@
+"""Everything FedStudy needs around it, started on this machine: for the demo, the tests and the bench."""

@@ -1,0 +1,1 @@
+"""Tests of the stack that the demo and the tests stand on."""
