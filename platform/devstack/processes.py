@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -99,11 +100,9 @@ class Child:
 
     def kill(self) -> None:
         """End the process and whatever it started, at once."""
-        try:
+        # The group may be gone already (macOS says "not permitted" for a group of zombies).
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            # The group is gone (macOS says "not permitted" for a group of zombies).
-            pass
         self.popen.wait()
 
     def log_tail(self) -> str:
@@ -164,7 +163,7 @@ class Supervisor:
         return [child for child in self.children if not child.running]
 
     def stop(self) -> None:
-        """Stop every child, the one started last first. A child that fails to stop does not spare the others."""
+        """Stop every child, the last started first; one that fails to stop does not spare the others."""
         failures: list[Exception] = []
         while self.children:
             try:

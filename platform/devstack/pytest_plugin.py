@@ -1,7 +1,7 @@
 """A pytest plugin that gives the session its own PostgreSQL and Valkey before Django reads its settings.
 
-pytest-django reads the settings while pytest looks for its first conftest.py, so a conftest.py would come too late:
-this one is named in pyproject.toml (`addopts = ["-p", "devstack.pytest_plugin"]`).
+pytest-django reads the settings while pytest looks for its first conftest.py, so that one would come too
+late: this plugin is named in pyproject.toml (`addopts = ["-p", "devstack.pytest_plugin"]`).
 """
 
 import os
@@ -17,7 +17,7 @@ SUPERVISOR = pytest.StashKey[Supervisor]()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
-    """Start the services, unless the environment names a database already (an outer session's, or CI's own)."""
+    """Start the services, unless the environment names a database already (an outer session's own)."""
     if "FEDSTUDY_DATABASE_URL" not in os.environ:
         folders = services.Folders.throwaway()
         supervisor = Supervisor()

@@ -71,7 +71,7 @@ def start(supervisor: Supervisor, folders: Folders) -> Services:
 
 
 def portal_environment(services: Services, folders: Folders, *, profile: str) -> dict[str, str]:
-    """The portal's environment variables for these services, without those of addresses and of the SuperLink."""
+    """The portal's environment variables for these services, but for addresses and the SuperLink."""
     return {
         "DJANGO_SETTINGS_MODULE": "portal.settings",
         "FEDSTUDY_PROFILE": profile,

