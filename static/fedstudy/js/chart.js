@@ -1,0 +1,122 @@
+// Draws each <figure data-chart> from the table inside it. The table is the truth: it is what
+// screen readers, print and a page without script show, and what a live update changes.
+"use strict";
+(() => {
+  const DASHES = [[], [], [8, 3], [2, 3], [8, 3, 2, 3], [12, 4], [4, 2], [1, 4], [12, 3, 2, 3, 2, 3]];
+  const charts = new Map();
+
+  const probe = document.createElement("span");
+  probe.hidden = true;
+  document.body.append(probe);
+
+  const colour = (name) => {
+    probe.style.color = `var(${name})`;
+    return getComputedStyle(probe).color;
+  };
+
+  const toNumber = (text) => {
+    const value = Number.parseFloat(text);
+    return Number.isFinite(value) ? value : null;
+  };
+
+  const readTable = (figure) => {
+    const table = figure.querySelector("table");
+    const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
+    const columns = names.map(() => []);
+    for (const row of table.tBodies[0].rows) {
+      [...row.cells].forEach((cell, index) => columns[index].push(toNumber(cell.dataset.value ?? cell.textContent)));
+    }
+    return { names, columns };
+  };
+
+  const format = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
+
+  const seriesOf = (names) =>
+    names.map((name, index) => {
+      if (index === 0) {
+        return { label: name };
+      }
+      const isPooled = index === 1;
+      return {
+        label: name,
+        stroke: colour(isPooled ? "--fs-series-pooled" : `--fs-series-${((index - 2) % 8) + 1}`),
+        width: isPooled ? 3 : 1.5,
+        dash: isPooled ? [] : DASHES[((index - 2) % 8) + 1],
+        points: { show: isPooled, size: 5 },
+        spanGaps: true,
+        value: (_, value) => format(value),
+      };
+    });
+
+  const axis = (label, extra) => ({
+    label,
+    labelSize: 20,
+    labelFont: "12px 'Plex Sans', sans-serif",
+    font: "12px 'Plex Sans', sans-serif",
+    stroke: colour("--fs-muted"),
+    grid: { stroke: colour("--fs-line"), width: 1 },
+    ticks: { show: false },
+    ...extra,
+  });
+
+  const whole = (_, splits) => splits.map((value) => (Number.isInteger(value) ? value : ""));
+
+  const optionsOf = (figure, plot, names) => ({
+    width: Math.max(plot.clientWidth, 200),
+    height: 240,
+    cursor: { drag: { x: true, y: false }, points: { size: 7 } },
+    legend: { live: true },
+    scales: { x: { time: false } },
+    series: seriesOf(names),
+    axes: [axis("Round", { values: whole, size: 30 }), axis("", { size: 48 })],
+  });
+
+  const draw = (figure) => {
+    const plot = figure.querySelector("[data-chart-plot]");
+    const { names, columns } = readTable(figure);
+    const shape = names.join("\n");
+    const known = charts.get(plot);
+    if (known && known.shape === shape) {
+      const isZoomed = known.chart.scales.x.min > known.first || known.chart.scales.x.max < known.last;
+      known.chart.setData(columns, !isZoomed);
+      known.first = columns[0][0];
+      known.last = columns[0].at(-1);
+      return;
+    }
+    known?.chart.destroy();
+    if (columns[0].length < 2) {
+      return; // a line needs two rounds; the table already shows the first
+    }
+    plot.replaceChildren();
+    const chart = new uPlot(optionsOf(figure, plot, names), columns, plot);
+    charts.set(plot, { chart, shape, first: columns[0][0], last: columns[0].at(-1) });
+  };
+
+  const drawAll = () => document.querySelectorAll("figure[data-chart]").forEach(draw);
+
+  const redrawAll = () => {
+    for (const [plot, { chart }] of charts) {
+      chart.destroy();
+      charts.delete(plot);
+    }
+    drawAll();
+  };
+
+  const resizeAll = () => {
+    for (const [plot, { chart }] of charts) {
+      if (plot.clientWidth > 0) {
+        chart.setSize({ width: plot.clientWidth, height: 240 });
+      }
+    }
+  };
+
+  let pending = 0;
+  addEventListener("resize", () => {
+    cancelAnimationFrame(pending);
+    pending = requestAnimationFrame(resizeAll);
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
+  document.addEventListener("fedstudy:theme", redrawAll);
+  document.addEventListener("htmx:afterSettle", drawAll);
+  drawAll();
+})();

@@ -1,0 +1,118 @@
+// Small behaviours of every page: theme button, copy buttons, running clocks, menus.
+"use strict";
+(() => {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const root = document.documentElement;
+
+  const currentTheme = () => root.dataset.bsTheme || (dark.matches ? "dark" : "light");
+
+  const labelThemeButtons = () => {
+    const next = currentTheme() === "dark" ? "light" : "dark";
+    for (const button of document.querySelectorAll("[data-theme-toggle]")) {
+      button.setAttribute("aria-label", `Switch to the ${next} theme`);
+      button.title = `Switch to the ${next} theme`;
+    }
+  };
+
+  const toggleTheme = () => {
+    const next = currentTheme() === "dark" ? "light" : "dark";
+    root.dataset.bsTheme = next;
+    try {
+      localStorage.setItem("fedstudy-theme", next);
+    } catch {
+      // the choice then lasts for this page only
+    }
+    labelThemeButtons();
+    document.dispatchEvent(new CustomEvent("fedstudy:theme"));
+  };
+
+  const selectNext = (button) => {
+    const range = document.createRange();
+    range.selectNodeContents(button.previousElementSibling || button);
+    const selection = getSelection();
+    selection.removeAllRanges();
+    selection.addRange(range);
+  };
+
+  const announce = (text) => {
+    const region = document.getElementById("announcer");
+    if (region) {
+      region.textContent = text;
+    }
+  };
+
+  const copy = async (button) => {
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      button.dataset.copied = "";
+      announce("Copied.");
+      setTimeout(() => delete button.dataset.copied, 1600);
+    } catch {
+      selectNext(button); // no clipboard over plain HTTP: leave the text selected
+      announce("Selected. Press Control and C to copy.");
+    }
+  };
+
+  document.addEventListener("click", (event) => {
+    const target = event.target.closest("[data-theme-toggle], [data-copy], [data-print]");
+    if (target?.matches("[data-theme-toggle]")) {
+      toggleTheme();
+    } else if (target?.matches("[data-copy]")) {
+      copy(target);
+    } else if (target?.matches("[data-print]")) {
+      print();
+    }
+    for (const menu of document.querySelectorAll("details.fs-menu[open]")) {
+      if (!menu.contains(event.target)) {
+        menu.open = false;
+      }
+    }
+  });
+
+  document.addEventListener("keydown", (event) => {
+    const menu = event.key === "Escape" && event.target.closest("details.fs-menu[open]");
+    if (menu) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+  });
+
+  // Clocks: <time data-relative> holds a <small> with "3 min ago" or "in 20 s".
+  const UNITS = [
+    ["d", 86400],
+    ["h", 3600],
+    ["min", 60],
+    ["s", 1],
+  ];
+
+  const relative = (seconds) => {
+    const size = Math.abs(seconds);
+    if (size < 1) {
+      return "now";
+    }
+    const [unit, length] = UNITS.find(([, each]) => size >= each) || UNITS[3];
+    const text = `${Math.floor(size / length)} ${unit}`;
+    return seconds > 0 ? `in ${text}` : `${text} ago`;
+  };
+
+  const tick = () => {
+    for (const element of document.querySelectorAll("time[data-relative]")) {
+      const moment = new Date(element.dateTime);
+      const text = relative((moment - Date.now()) / 1000);
+      const small = element.querySelector("small");
+      if (small && small.textContent !== text) {
+        small.textContent = text;
+      }
+      if (!element.dataset.local) {
+        element.dataset.local = "1";
+        element.title = `${element.title} · here: ${moment.toLocaleString()}`;
+      }
+    }
+  };
+
+  labelThemeButtons();
+  dark.addEventListener("change", labelThemeButtons);
+  tick();
+  setInterval(tick, 1000);
+  document.addEventListener("htmx:afterSettle", tick);
+})();
