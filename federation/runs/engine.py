@@ -1,0 +1,223 @@
+"""The round engine: drives one run from its rows in PostgreSQL, one step at a time.
+
+A step looks at what is written, does the next thing, and writes it down; nothing that matters is only in memory. So any
+worker can go on where another stopped, and a long round never holds a worker: `drive` answers after its budget with the
+number of seconds after which it wants to be called again.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from django.conf import settings
+from django.utils import timezone
+
+from fedstudy_core.errors import FedStudyError
+
+from federation.runs import attempts, journal, participants, phases
+from federation.runs.aggregation import Aggregator
+from federation.runs.exchange import Exchange
+from federation.runs.flower import AttemptLost, SuperLink, SuperLinkError
+from federation.runs.lease import Fenced, Lease, claim
+from federation.runs.models import Attempt, Round, Run
+from federation.runs.pace import Pace
+
+log = structlog.get_logger(__name__)
+
+SUPERLINK_PAUSE_S = 2.0
+WAITING_PAUSE_S = 1.0
+INLINE_PAUSE_S = 1.0
+
+
+class RoundFailed(FedStudyError):
+    """Too few sites answered (E_QUORUM_LOST) or nothing could be combined: the run ends here."""
+
+
+def drive(run_id: uuid.UUID, *, budget_s: float = 20.0) -> float | None:
+    """Drive the run for about `budget_s` seconds.
+
+    Returns:
+        Seconds until it should be driven again, or None when there is nothing left to do (or another worker does it).
+    """
+    lease = claim(run_id)
+    if lease is None:
+        return None
+    engine = Engine(lease, superlink())
+    try:
+        return engine.work(time.monotonic() + budget_s)
+    except Fenced:
+        log.info("run_taken_over", run=str(run_id))
+        return None
+    finally:
+        engine.close()
+        lease.release()
+
+
+def superlink() -> SuperLink:
+    """The SuperLink of the settings."""
+    return SuperLink(
+        address=settings.FEDSTUDY_SUPERLINK_INTERNAL,
+        ca_file=settings.FEDSTUDY_SUPERLINK_CA,
+        secret_file=settings.FEDSTUDY_SUPEREXEC_SECRET_FILE,
+    )
+
+
+@dataclass
+class Engine:
+    """Drives one run while it holds the lease."""
+
+    lease: Lease
+    link: SuperLink
+
+    def __post_init__(self) -> None:
+        self.run = Run.objects.select_related("version__script", "study").get(pk=self.lease.run_id)
+        self.aggregator = Aggregator(self.run)
+        self.pace = Pace()
+        self.exchange: Exchange | None = None
+
+    def close(self) -> None:
+        if self.exchange is not None:
+            self.exchange.close()
+            self.exchange = None
+
+    def work(self, until: float) -> float | None:
+        """Step until the run is over, the time is up, or nothing is expected for a while."""
+        while True:
+            try:
+                pause = self.step()
+            except AttemptLost as error:
+                self._lose_attempt(error)
+                continue
+            except SuperLinkError as error:
+                log.warning("superlink_trouble", run=str(self.run.pk), code=error.code, detail=error.detail)
+                self.close()
+                return SUPERLINK_PAUSE_S
+            except FedStudyError as error:
+                journal.fail_run(self.lease, error.code, error.detail)
+                return None
+            if pause is None:
+                return None
+            if pause > INLINE_PAUSE_S or time.monotonic() + pause > until:
+                return pause
+            time.sleep(pause)
+
+    def step(self) -> float | None:
+        """Do the next thing; answer how long to wait after it (None: the run is over)."""
+        self.run.refresh_from_db(fields=["state", "epoch", "lease_owner"])
+        if self.run.is_final or self.run.epoch != self.lease.epoch:
+            raise Fenced
+        if self.run.state == "waiting":
+            return self._begin()
+        attempt = self._attempt()
+        round_ = self._round()
+        if round_ is None:
+            return self._complete(attempt)
+        return self._step_round(round_)
+
+    def _begin(self) -> float:
+        """Start when all sites are there, or at the end of the wait with a quorum of them."""
+        absent = participants.absences(self.run)
+        present = self.run.participants.count() - len(absent)
+        waited_out = timezone.now() >= participants.waits_until(self.run)
+        if not absent or (waited_out and present >= self.run.quorum):
+            journal.begin_run(self.lease, absent=[item.enrolment.site.name for item in absent])
+            return 0.0
+        if waited_out:
+            names = ", ".join(f"{item.enrolment.site.name} ({code})" for item, code in absent.items())
+            raise RoundFailed("E_QUORUM", f"Only {present} of the needed {self.run.quorum} sites came: {names}.")
+        return WAITING_PAUSE_S
+
+    def _attempt(self) -> Attempt:
+        if self.exchange is None:
+            attempt = attempts.live_attempt(self.lease, self.run, self.link)
+            self.exchange = Exchange(self.lease, self.run, self.link.drive(attempts.claim_of(attempt)), self.aggregator)
+            self.attempt = attempt
+        self.exchange.keep_alive()
+        return self.attempt
+
+    def _lose_attempt(self, error: AttemptLost) -> None:
+        self.close()
+        attempt = Attempt.objects.filter(run=self.run, state__in=["announced", "driving"]).first()
+        if attempt is not None:
+            journal.lose_attempt(self.lease, attempt, error.detail)
+
+    def _round(self) -> Round | None:
+        """The open round, or the next one; None after the last."""
+        last = Round.objects.filter(run=self.run).select_related("model_in", "model_out").last()
+        if last is not None and last.state == "open":
+            last.run = self.run
+            return last
+        number = 0 if last is None else last.number + 1
+        if number > self.run.rounds:
+            return None
+        round_ = journal.open_round(self.lease, number, last.model_out if last else None)
+        round_.run = self.run
+        return round_
+
+    def _step_round(self, round_: Round) -> float:
+        exchange = self._exchange()
+        if not round_.phase:
+            self._open_next_phase(round_)
+        phase = phases.current_phase(round_)
+        progress = exchange.progress(round_, phase)
+        if progress.awaited and timezone.now() < progress.deadline:
+            moved = exchange.send_and_collect(round_, phase)
+            return self.pace.next_pause(round_, moved=moved)
+        if progress.awaited:
+            exchange.give_up_on_awaited(round_)
+        return self._close_phase(round_, phase)
+
+    def _exchange(self) -> Exchange:
+        if self.exchange is None:
+            raise AttemptLost("E_ATTEMPT_LOST", "No attempt is being driven.")
+        return self.exchange
+
+    def _open_next_phase(self, round_: Round) -> bool:
+        phase = phases.next_phase(round_)
+        if phase is None:
+            return False
+        deadline = timezone.now() + timedelta(seconds=self.run.deadline_s)
+        journal.open_phase(self.lease, round_, phase, deadline)
+        self._ask(round_, phase)
+        return True
+
+    def _ask(self, round_: Round, phase: phases.Phase) -> None:
+        present, absent = participants.roll_call(self.run, round_)
+        journal.ask(self.lease, round_, present if phase.asks_all else present[:1], absent)
+
+    def _close_phase(self, round_: Round, phase: phases.Phase) -> float:
+        """All have answered or the time is up: combine what came, go to the next phase, or commit the round."""
+        done = [item for item in participants.settled(round_) if item.state == "done"]
+        needed = self.run.quorum if phase.asks_all else 1
+        if len(done) < needed:
+            if not phase.asks_all and self._ask_another(round_):
+                return 0.0
+            raise RoundFailed("E_QUORUM_LOST", participants.explain_shortfall(round_, len(done), needed))
+        result = self.aggregator.combine(round_, phase, done)
+        journal.keep_phase_result(
+            self.lease, round_, metrics=result.metrics, candidate=result.candidate, shared=result.shared
+        )
+        if not self._open_next_phase(round_):
+            journal.commit_round(self.lease, round_, self.aggregator.artifact(round_))
+            self.aggregator.forget_answers(round_)
+        return 0.0
+
+    def _ask_another(self, round_: Round) -> bool:
+        present, _ = participants.roll_call(self.run, round_)
+        asked = {item.participant_id for item in participants.settled(round_)}
+        another = next((item for item in present if item.pk not in asked), None)
+        if another is None:
+            return False
+        journal.ask(self.lease, round_, [another], {})
+        return True
+
+    def _complete(self, attempt: Attempt) -> None:
+        journal.complete_run(self.lease)
+        self._exchange().finish("completed")
+        attempts.retire(attempt, self.link)
+
+

@@ -1,0 +1,158 @@
+"""The conversation with the sites in one phase: send what is due, take in what came, and write down what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from flwr.app import RecordDict
+
+from fedstudy_core import flower as records
+from fedstudy_core.errors import FedStudyError, Refusal
+from fedstudy_core.receipts import Receipt, verify_receipt
+
+from federation.runs import journal, participants
+from federation.runs.aggregation import Aggregator
+from federation.runs.flower import Outgoing, Reply, Session
+from federation.runs.lease import Lease
+from federation.runs.messages import check_receipt
+from federation.runs.models import Participation, Round, Run
+from federation.runs.phases import Phase
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Progress:
+    awaited: int
+    deadline: datetime
+
+
+class Exchange:
+    """Sends and collects over one driven attempt."""
+
+    def __init__(self, lease: Lease, run: Run, session: Session, aggregator: Aggregator) -> None:
+        self._lease = lease
+        self._run = run
+        self._session = session.__enter__()
+        self._aggregator = aggregator
+
+    def close(self) -> None:
+        self._session.__exit__(None, None, None)
+
+    def keep_alive(self) -> None:
+        self._session.keep_alive()
+
+    def finish(self, details: str) -> None:
+        self._session.finish(completed=True, details=details)
+
+    def progress(self, round_: Round, phase: Phase) -> Progress:
+        awaited = round_.participations.filter(phase=phase.name, state="awaited").count()
+        assert round_.deadline_at is not None  # set with the phase
+        return Progress(awaited, round_.deadline_at)
+
+    def send_and_collect(self, round_: Round, phase: Phase) -> bool:
+        """Send to whom nothing was sent yet and take in the replies there are; answer whether anything moved."""
+        awaited = [item for item in participants.settled(round_) if item.state == "awaited"]
+        unsent = [item for item in awaited if not item.message_id]
+        if unsent:
+            self._send(round_, phase, unsent)
+        by_message = {item.message_id: item for item in awaited if item.message_id}
+        moved = bool(unsent)
+        for reply in self._session.pull(by_message):
+            self._take_in(by_message[reply.message_id], phase, reply)
+            moved = True
+        return moved
+
+    def give_up_on_awaited(self, round_: Round) -> None:
+        for item in participants.settled(round_):
+            if item.state == "awaited":
+                detail = f"No answer within {self._run.deadline_s} seconds."
+                journal.note_absence(self._lease, item, "missing", "E_DEADLINE", detail)
+
+    def _send(self, round_: Round, phase: Phase, unsent: list[Participation]) -> None:
+        contents = self._aggregator.contents(round_, phase, [item.participant.node.flower_node_id for item in unsent])
+        outgoing = [
+            Outgoing(
+                node_id=item.participant.node.flower_node_id,
+                message_type=phase.message_type,
+                content=records.wrap_order(content, self._order(round_, phase, item)),
+                group=str(round_.number),
+            )
+            for item, content in zip(unsent, contents, strict=True)
+        ]
+        sent = self._session.push(outgoing)
+        accepted = [(item, message_id, size) for item, (message_id, size) in zip(unsent, sent, strict=True)]
+        journal.note_sent(self._lease, [entry for entry in accepted if entry[1]])
+        for item, message_id, _ in accepted:
+            if not message_id:
+                journal.note_absence(
+                    self._lease, item, "missing", "E_NODE_UNAVAILABLE", "The SuperLink does not know the site's node."
+                )
+
+    def _order(self, round_: Round, phase: Phase, item: Participation) -> records.Order:
+        approval = item.participant.approval
+        assert approval is not None  # absence() keeps out who has none
+        assert round_.deadline_at is not None
+        return records.Order(
+            study=str(self._run.study_id),
+            run=str(self._run.pk),
+            round=round_.number,
+            phase=phase.wire_name,
+            message_type=phase.message_type,
+            sites=self._run.participants.count(),
+            rounds=self._run.rounds,
+            deadline=round_.deadline_at.isoformat(),
+            model_sha256=self._aggregator.model_sha256(round_, phase),
+            approval=bytes(approval.envelope),
+            dataset=str(approval.dataset_id),
+        )
+
+    def _take_in(self, item: Participation, phase: Phase, reply: Reply) -> None:
+        if reply.content is None:
+            self._take_in_error(item, reply)
+            return
+        try:
+            answer = self._aggregator.read(item.round, phase, reply.content)
+            self._check_receipt(item, phase, reply.content, answer.receipt)
+        except Refusal as refusal:
+            journal.note_absence(self._lease, item, "failed", refusal.code, refusal.detail, size=reply.size)
+            return
+        self._aggregator.keep(item, answer)
+        journal.note_answer(self._lease, item, answer, reply.size)
+
+    def _check_receipt(self, item: Participation, phase: Phase, content: RecordDict, receipt: bytes) -> Receipt:
+        _, _, _, sha256 = records.unwrap_reply(content)
+        return check_receipt(
+            receipt,
+            public_key=item.participant.node.identity_key,
+            expected={
+                "run": str(self._run.pk),
+                "round": item.round.number,
+                "phase": phase.wire_name,
+                "outcome": "done",
+                "update_sha256": sha256,
+            },
+        )
+
+    def _take_in_error(self, item: Participation, reply: Reply) -> None:
+        """A refusal or failure: the node's word counts if it signed it, otherwise it is only a missing answer."""
+        if not reply.from_node:
+            journal.note_absence(
+                self._lease, item, "missing", "E_NODE_UNAVAILABLE", "The site's node went away.", size=reply.size
+            )
+            return
+        try:
+            error = records.parse_error_reason(reply.error)
+            receipt = verify_receipt(error.receipt, item.participant.node.identity_key)
+        except FedStudyError as problem:
+            log.warning("unreadable_error_reply", run=str(self._run.pk), code=problem.code)
+            journal.note_absence(
+                self._lease, item, "failed", "E_REPLY", "The node's error is not signed by it.", size=reply.size
+            )
+            return
+        state = "refused" if receipt.outcome == "refused" else "failed"
+        journal.note_absence(
+            self._lease, item, state, receipt.code or error.code, error.detail, size=reply.size, receipt=error.receipt
+        )

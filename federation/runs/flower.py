@@ -1,0 +1,387 @@
+"""The portal's side of Flower: the only module of the portal that knows Flower's private interfaces.
+
+Pinned to flwr 1.41 and held by `tests/contract`. A Celery worker claims the primary task of a Flower run at the
+SuperLink and speaks its runtime API itself; nodes are registered, and runs announced and stopped, by the control API.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from flwr.app import Message, RecordDict
+from flwr.app.message import remove_content_from_message
+from flwr.common.serde import fab_to_proto, message_to_proto, run_from_proto, user_config_to_proto
+from flwr.proto.control_pb2 import (
+    ListNodesRequest,
+    ListRunsRequest,
+    RegisterNodeRequest,
+    StartRunRequest,
+    StopRunRequest,
+    UnregisterNodeRequest,
+)
+from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest, Message as MessageProto, ObjectTree
+from flwr.proto.node_pb2 import Node
+from flwr.proto.runtime_pb2 import (
+    AcquireTaskRequest,
+    PullAppMessagesRequest,
+    PullTaskInputRequest,
+    PushAppMessagesRequest,
+    PushTaskOutputRequest,
+    SendTaskHeartbeatRequest,
+)
+from flwr.serverapp import Grid
+from flwr.supercore.constant import TaskType
+from flwr.supercore.control.control_http_client import ControlHttpClient
+from flwr.supercore.fab import Fab
+from flwr.supercore.inflatable.inflatable_object import (
+    get_all_nested_objects,
+    get_object_tree,
+    iterate_object_tree,
+    no_object_id_recompute,
+)
+from flwr.supercore.inflatable.inflatable_protobuf_utils import (
+    make_pull_object_fn_protobuf,
+    make_push_object_fn_protobuf,
+)
+from flwr.supercore.inflatable.inflatable_utils import (
+    ObjectPullError,
+    ObjectUnavailableError,
+    inflate_object_from_contents,
+)
+from flwr.supercore.interceptors import (
+    RuntimeTokenHttpInterceptor,
+    RuntimeVersionHttpInterceptor,
+    SuperExecAuthHttpInterceptor,
+)
+from flwr.supercore.runtime import RuntimeHttpClient
+from flwr.supercore.task_identity import TaskIdentity
+
+from fedstudy_core.errors import FedStudyError
+
+OBJECT_PATIENCE_S = 10.0
+OBJECT_BACKOFF_S = 0.02
+MESSAGE_TTL_S = 12 * 3600.0
+
+
+class SuperLinkError(FedStudyError):
+    """The SuperLink did not do what was asked (E_SUPERLINK), or is not there (E_SUPERLINK_DOWN)."""
+
+
+class AttemptLost(SuperLinkError):
+    """The SuperLink no longer knows the Flower run or its token: a new attempt is due (E_ATTEMPT_LOST)."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a worker needs to drive a Flower run: whoever holds the token is its driver."""
+
+    flower_run_id: str
+    task_id: str
+    node_id: str
+    token: str
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A message for one node.
+
+    Attributes:
+        node_id: the node's id at the SuperLink.
+        message_type: "train", "evaluate" or "query[.name]".
+    """
+
+    node_id: str
+    message_type: str
+    content: RecordDict
+    group: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer; either `content` or `error` is set.
+
+    Attributes:
+        error: Flower's error reason, as the node or the SuperLink wrote it.
+        from_node: False when the SuperLink itself answered for an absent node.
+    """
+
+    message_id: str
+    content: RecordDict | None
+    error: str
+    from_node: bool
+    size: int
+
+
+@dataclass(frozen=True)
+class SuperLink:
+    """Where the SuperLink is, and the secret that lets a worker claim tasks."""
+
+    address: str
+    ca_file: Path | None
+    secret_file: Path
+
+    def _root(self) -> bytes | None:
+        return self.ca_file.read_bytes() if self.ca_file else None
+
+    def control(self) -> Control:
+        return Control(ControlHttpClient.from_server_address(self.address, self.ca_file is None, self._root(), []))
+
+    def claim_next(self) -> Claim | None:
+        """Claim the oldest pending ServerApp task, whichever run it belongs to; None when there is none."""
+        secret = self.secret_file.read_bytes()
+        path = "/flwr.proto.Runtime/AcquireTask"
+        interceptors = [
+            RuntimeVersionHttpInterceptor("SuperExec"),
+            SuperExecAuthHttpInterceptor(master_secret=secret, protected_methods={path}),
+        ]
+        with _errors(), self._runtime(interceptors) as client:
+            token = client.AcquireTask(AcquireTaskRequest(supported_task_types=[TaskType.SERVER_APP])).token
+        if not token:
+            return None
+        with _errors(), self._runtime(_driver_interceptors(token)) as client:
+            answer = client.PullTaskInput(PullTaskInputRequest())
+        return Claim(
+            flower_run_id=str(run_from_proto(answer.run).run_id),
+            task_id=str(answer.task_id),
+            node_id=str(answer.context.node_id),
+            token=token,
+        )
+
+    def drive(self, claim: Claim) -> Session:
+        return Session(self._runtime(_driver_interceptors(claim.token)), claim)
+
+    def _runtime(self, interceptors: Sequence[object]) -> RuntimeHttpClient:
+        return RuntimeHttpClient.from_server_address(
+            self.address, self.ca_file is None, self._root(), interceptors
+        )
+
+
+def _driver_interceptors(token: str) -> list[object]:
+    return [RuntimeVersionHttpInterceptor("flwr-serverapp"), RuntimeTokenHttpInterceptor(token)]
+
+
+class Control:
+    """The control API: announce and stop runs, register nodes. Use as a context manager."""
+
+    def __init__(self, client: ControlHttpClient) -> None:
+        self._client = client
+
+    def __enter__(self) -> Control:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def start_run(self, fab: bytes, config: dict[str, int | float | str | bool]) -> str:
+        """Announce a Flower run. The SuperLink parses the bundle and refuses one it cannot read."""
+        request = StartRunRequest(
+            fab=fab_to_proto(Fab(hashlib.sha256(fab).hexdigest(), fab, {})),
+            override_config=user_config_to_proto(config),
+        )
+        with _errors():
+            run_id = self._client.StartRun(request).run_id
+        if not run_id:
+            raise SuperLinkError("E_SUPERLINK", "The SuperLink did not accept the script's bundle.")
+        return str(run_id)
+
+    def stop_run(self, flower_run_id: str) -> None:
+        with _errors():
+            self._client.StopRun(StopRunRequest(run_id=int(flower_run_id)))
+
+    def forget_run(self, flower_run_id: str) -> str:
+        """Ask for the run's state ("finished:completed", ...), which also makes the SuperLink drop its objects."""
+        with _errors():
+            runs = self._client.ListRuns(ListRunsRequest(run_id=int(flower_run_id))).run_dict
+        run = runs.get(int(flower_run_id))
+        return f"{run.status.status}:{run.status.sub_status}" if run else ""
+
+    def register_node(self, public_key_pem: str) -> str:
+        with _errors():
+            return str(self._client.RegisterNode(RegisterNodeRequest(public_key=public_key_pem.encode())).node_id)
+
+    def unregister_node(self, node_id: str) -> None:
+        with _errors():
+            self._client.UnregisterNode(UnregisterNodeRequest(node_id=int(node_id)))
+
+    def nodes(self) -> dict[str, str]:
+        """Node ids of the registered public keys (PEM)."""
+        with _errors():
+            answer = self._client.ListNodes(ListNodesRequest())
+        return {
+            node.public_key.decode(): str(node.node_id)
+            for node in answer.nodes_info
+            if node.status != "unregistered"
+        }
+
+
+class Session:
+    """Drives one claimed Flower run: push messages, pull replies, keep it alive, end it. A context manager.
+
+    Flower's `Message` reads the identity of its sender from the process, so a process drives one session at a time.
+    """
+
+    def __init__(self, client: RuntimeHttpClient, claim: Claim) -> None:
+        self._client = client
+        self._claim = claim
+        self._run_id = int(claim.flower_run_id)
+        self._node = Node(node_id=int(claim.node_id))
+        self._alive_at = 0.0
+
+    def __enter__(self) -> Session:
+        TaskIdentity.run_id = self._run_id
+        TaskIdentity.task_id = int(self._claim.task_id)
+        TaskIdentity.node_id = int(self._claim.node_id)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def keep_alive(self, every_s: float = 10.0) -> None:
+        """Tell the SuperLink that the driver lives; it fails a run that is silent for about a minute."""
+        if time.monotonic() - self._alive_at < every_s:
+            return
+        with _errors():
+            if not self._client.SendTaskHeartbeat(SendTaskHeartbeatRequest()).success:
+                raise AttemptLost("E_ATTEMPT_LOST", "The SuperLink no longer counts this attempt as running.")
+        self._alive_at = time.monotonic()
+
+    def push(self, outgoing: Sequence[Outgoing]) -> list[tuple[str, int]]:
+        """Send messages; answer each one's id ("" when the SuperLink knows no such node) and its bytes."""
+        messages = [
+            Message(
+                content=out.content,
+                dst_node_id=int(out.node_id),
+                message_type=out.message_type,
+                group_id=out.group,
+                ttl=MESSAGE_TTL_S,
+            )
+            for out in outgoing
+        ]
+        with no_object_id_recompute(), _errors():
+            contents = [_deflate(message) for message in messages]
+            request = PushAppMessagesRequest(
+                messages_list=[message_to_proto(remove_content_from_message(message)) for message in messages],
+                message_object_trees=[get_object_tree(message) for message in messages],
+            )
+            answer = self._client.PushMessages(request)
+            wanted = set(answer.objects_to_push)
+            push = make_push_object_fn_protobuf(
+                self._client.PushObject, self._node, self._run_id, answer.session_id
+            )
+            for objects in contents:
+                for object_id, data in objects.items():
+                    if object_id in wanted:
+                        push(object_id, data)
+                        wanted.discard(object_id)
+        sizes = (sum(map(len, objects.values())) for objects in contents)
+        return list(zip(answer.message_ids, sizes, strict=True))
+
+    def pull(self, message_ids: Iterable[str]) -> Iterator[Reply]:
+        """Replies that have come to the given messages. A reply is handed out once: store it before the next."""
+        with _errors():
+            answer = self._client.PullMessages(PullAppMessagesRequest(message_ids=list(message_ids)))
+        for proto, tree in zip(answer.messages_list, answer.message_object_trees, strict=True):
+            with _errors():
+                yield self._receive(proto, tree)
+
+    def _receive(self, proto: MessageProto, tree: ObjectTree) -> Reply:
+        asked = proto.metadata.reply_to_message_id
+        from_node = proto.metadata.src_node_id != self._node.node_id
+        try:
+            contents = self._pull_objects([node.object_id for node in iterate_object_tree(tree)])
+        except ObjectPullError as error:
+            return Reply(asked, None, str(error), from_node=False, size=0)
+        message_id = proto.metadata.message_id
+        self._client.ConfirmMessageReceived(
+            ConfirmMessageReceivedRequest(node=self._node, run_id=self._run_id, message_object_id=message_id)
+        )
+        message = inflate_object_from_contents(message_id, contents)
+        size = sum(map(len, contents.values()))
+        if message.has_error():
+            return Reply(asked, None, message.error.reason or "", from_node, size)
+        return Reply(asked, message.content, "", from_node, size)
+
+    def _pull_objects(self, object_ids: list[str]) -> dict[str, bytes]:
+        pull = make_pull_object_fn_protobuf(self._client.PullObject, self._node, self._run_id)
+        contents: dict[str, bytes] = {}
+        give_up = time.monotonic() + OBJECT_PATIENCE_S
+        for object_id in dict.fromkeys(object_ids):
+            while object_id not in contents:
+                try:
+                    contents[object_id] = pull(object_id)
+                except ObjectUnavailableError as error:
+                    if time.monotonic() > give_up:
+                        raise ObjectPullError(object_id, "the upload did not finish") from error
+                    time.sleep(OBJECT_BACKOFF_S)
+        return contents
+
+    def finish(self, *, completed: bool, details: str) -> None:
+        """End the Flower run."""
+        with _errors():
+            self._client.PushTaskOutput(
+                PushTaskOutputRequest(sub_status="completed" if completed else "failed", details=details)
+            )
+
+
+def _deflate(message: Message) -> dict[str, bytes]:
+    message.metadata.__dict__["_message_id"] = message.object_id
+    return {object_id: item.deflate() for object_id, item in get_all_nested_objects(message).items()}
+
+
+class Roster(Grid):
+    """What a Flower strategy sees of the world: the node ids of this round, and nothing else."""
+
+    def __init__(self, node_ids: Sequence[str]) -> None:
+        self._node_ids = [int(node_id) for node_id in node_ids]
+
+    def get_node_ids(self) -> list[int]:
+        return list(self._node_ids)
+
+    def set_run(self, run: object) -> None:
+        raise self._closed()
+
+    @property
+    def run(self) -> object:
+        raise self._closed()
+
+    def create_message(self, *_: object, **__: object) -> Message:
+        raise self._closed()
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        raise self._closed()
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        raise self._closed()
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+        raise self._closed()
+
+    def get_nodes(self) -> Iterable[object]:
+        raise self._closed()
+
+    @staticmethod
+    def _closed() -> SuperLinkError:
+        return SuperLinkError("E_STRATEGY", "A strategy chooses and combines; the engine sends and receives.")
+
+
+class _errors:
+    """Turn HTTP trouble with the SuperLink into this module's errors."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        match error:
+            case httpx.TransportError():
+                raise SuperLinkError("E_SUPERLINK_DOWN", "The SuperLink does not answer.") from error
+            case httpx.HTTPStatusError() if error.response.status_code in (401, 403, 404, 412):
+                raise AttemptLost("E_ATTEMPT_LOST", "The SuperLink does not accept this attempt any more.") from error
+            case httpx.HTTPStatusError():
+                raise SuperLinkError("E_SUPERLINK", f"The SuperLink answered {error.response.status_code}.") from error
+            case _:
+                return

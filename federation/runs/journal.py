@@ -1,0 +1,224 @@
+"""What the engine writes: every function is one transaction that holds the run's lease and carries its audit event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Max, Sum
+from django.utils import timezone
+
+from audit.services import record
+from fedstudy_core.updates import Schema
+
+from federation.runs import states
+from federation.runs.lease import Lease
+from federation.runs.messages import Answer
+from federation.runs.models import Attempt, Model, Participant, Participation, Round, Run
+from federation.runs.phases import Phase
+
+ENGINE = "system:engine"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """Parameters that lie in the artifact store already."""
+
+    sha256: str
+    size: int
+    schema: Schema
+
+
+def _event(run: Run, action: str, *, outcome: str = "done", **detail: object) -> None:
+    record(action=action, actor=ENGINE, obj=run, study=run.study_id, outcome=outcome, detail=detail)
+
+
+def _site_event(participation: Participation, **detail: object) -> None:
+    site = participation.participant.enrolment.site
+    round_ = participation.round
+    outcome = "refused" if participation.state == "refused" else "failed"
+    record(
+        action=f"runs:site:{participation.state}",
+        actor=ENGINE,
+        obj=round_.run,
+        study=round_.run.study_id,
+        site=site.pk,
+        outcome=outcome,
+        detail={
+            "round": round_.number,
+            "phase": participation.phase,
+            "site": site.name,
+            "code": participation.code,
+            **detail,
+        },
+    )
+
+
+@transaction.atomic
+def begin_run(lease: Lease, *, absent: Sequence[str]) -> None:
+    run = lease.hold()
+    states.RUN.move(run, "running")
+    run.started_at = timezone.now()
+    run.save(update_fields=["state", "started_at"])
+    _event(run, "runs:run:began", rounds=run.rounds, absent=list(absent))
+
+
+@transaction.atomic
+def begin_attempt(lease: Lease, flower_run_id: str) -> Attempt:
+    run = lease.hold()
+    number = (run.attempts.aggregate(last=Max("number"))["last"] or 0) + 1
+    attempt = Attempt.objects.create(run=run, number=number, flower_run_id=flower_run_id)
+    _event(run, "runs:attempt:announced", attempt=number, flower_run=flower_run_id)
+    return attempt
+
+
+@transaction.atomic
+def lose_attempt(lease: Lease, attempt: Attempt, reason: str) -> None:
+    """The Flower run is gone: whoever is still awaited will be asked again by the next attempt."""
+    run = lease.hold()
+    states.ATTEMPT.move(attempt, "lost")
+    attempt.ended_at, attempt.token, attempt.reason = timezone.now(), "", reason[:200]
+    attempt.save(update_fields=["state", "ended_at", "token", "reason"])
+    Participation.objects.filter(round__run=run, state="awaited").update(message_id="")
+    _event(run, "runs:attempt:lost", outcome="failed", attempt=attempt.number, reason=reason[:200])
+
+
+@transaction.atomic
+def open_round(lease: Lease, number: int, model_in: Model | None) -> Round:
+    return Round.objects.create(run=lease.hold(), number=number, model_in=model_in)
+
+
+@transaction.atomic
+def open_phase(lease: Lease, round_: Round, phase: Phase, deadline: datetime) -> None:
+    lease.hold()
+    round_.phase, round_.phase_started_at, round_.deadline_at = phase.name, timezone.now(), deadline
+    round_.save(update_fields=["phase", "phase_started_at", "deadline_at"])
+
+
+@transaction.atomic
+def ask(lease: Lease, round_: Round, asked: Iterable[Participant], absent: Mapping[Participant, str]) -> None:
+    """Note whom the current phase asks, and who is absent (with the code that says why)."""
+    lease.hold()
+    now = timezone.now()
+    Participation.objects.bulk_create(
+        Participation(round=round_, participant=participant, phase=round_.phase, asked_at=now) for participant in asked
+    )
+    for participant, code in absent.items():
+        participation = Participation.objects.create(
+            round=round_, participant=participant, phase=round_.phase,
+            state="missing", code=code, asked_at=now, answered_at=now,
+        )  # fmt: skip
+        _site_event(participation)
+
+
+@transaction.atomic
+def note_sent(lease: Lease, sent: Sequence[tuple[Participation, str, int]]) -> None:
+    """Note the message id and bytes of what was handed to the SuperLink."""
+    lease.hold()
+    now = timezone.now()
+    for participation, message_id, size in sent:
+        participation.message_id, participation.bytes_sent, participation.asked_at = message_id, size, now
+        participation.save(update_fields=["message_id", "bytes_sent", "asked_at"])
+
+
+@transaction.atomic
+def note_answer(lease: Lease, participation: Participation, answer: Answer, size: int) -> None:
+    lease.hold()
+    _settle(
+        participation,
+        "done",
+        examples=answer.examples,
+        metrics=answer.metrics,
+        content_sha256=answer.sha256,
+        bytes_received=size,
+        receipt=answer.receipt,
+    )
+
+
+@transaction.atomic
+def note_absence(
+    lease: Lease, participation: Participation, state: str, code: str, detail: str, *, size: int = 0, receipt: bytes = b""
+) -> None:
+    """Note that a site refused, failed or did not answer, with its code; the audit log gets it in the same breath."""
+    lease.hold()
+    _settle(participation, state, code=code, detail=detail[:500], bytes_received=size, receipt=receipt)
+    if state == "missing":
+        Participant.objects.filter(pk=participation.participant_id).update(last_missed_at=participation.answered_at)
+    _site_event(participation, detail=detail[:200])
+
+
+def _settle(participation: Participation, state: str, **values: object) -> None:
+    states.PARTICIPATION.move(participation, state)
+    participation.answered_at = max(timezone.now(), participation.asked_at)
+    for name, value in values.items():
+        setattr(participation, name, value)
+    participation.save(update_fields=["state", "answered_at", *values])
+
+
+@transaction.atomic
+def keep_phase_result(
+    lease: Lease, round_: Round, *, metrics: Mapping[str, object], candidate: str = "", shared: str = ""
+) -> None:
+    """Keep what a phase brought, so that another worker can go on from here."""
+    lease.hold()
+    round_.metrics = {**round_.metrics, round_.phase: dict(metrics)}
+    round_.candidate_sha256 = candidate or round_.candidate_sha256
+    round_.shared_sha256 = shared or round_.shared_sha256
+    round_.save(update_fields=["metrics", "candidate_sha256", "shared_sha256"])
+
+
+@transaction.atomic
+def commit_round(lease: Lease, round_: Round, artifact: Artifact) -> None:
+    """The round happened: its model, its numbers and its audit event in one transaction, once."""
+    run = lease.hold()
+    model = Model.objects.create(
+        run=run, round_number=round_.number, sha256=artifact.sha256, size=artifact.size,
+        schema={name: [list(shape), dtype] for name, (shape, dtype) in artifact.schema.items()},
+    )  # fmt: skip
+    totals = round_.participations.aggregate(sent=Sum("bytes_sent"), received=Sum("bytes_received"))
+    states.ROUND.move(round_, "committed")
+    round_.model_out, round_.committed_at = model, timezone.now()
+    round_.bytes_sent, round_.bytes_received = totals["sent"] or 0, totals["received"] or 0
+    round_.duration_ms = _milliseconds(round_.committed_at - round_.started_at)
+    round_.save()
+    settled = round_.participations.values_list("phase", "participant__enrolment__site__name", "state", "code")
+    _event(
+        run,
+        "runs:round:committed",
+        round=round_.number,
+        model_in=round_.model_in.sha256 if round_.model_in else "",
+        model_out=model.sha256,
+        sites=[{"phase": p, "site": s, "state": state, "code": code} for p, s, state, code in settled],
+        bytes_sent=round_.bytes_sent,
+        bytes_received=round_.bytes_received,
+        duration_ms=round_.duration_ms,
+    )
+
+
+def _milliseconds(span: timedelta) -> int:
+    return round(span.total_seconds() * 1000)
+
+
+@transaction.atomic
+def complete_run(lease: Lease) -> None:
+    _end(lease.hold(), "completed", "", "")
+
+
+@transaction.atomic
+def fail_run(lease: Lease, code: str, reason: str) -> None:
+    run = lease.hold()
+    for round_ in run.round_set.filter(state="open"):
+        states.ROUND.move(round_, "failed")
+        round_.save(update_fields=["state"])
+    _end(run, "failed", code, reason)
+
+
+def _end(run: Run, state: str, code: str, reason: str) -> None:
+    states.RUN.move(run, state)
+    run.ended_at, run.reason_code, run.reason = timezone.now(), code, reason
+    run.lease_owner, run.lease_until = "", None
+    run.save(update_fields=["state", "ended_at", "reason_code", "reason", "lease_owner", "lease_until"])
+    outcome = "done" if state == "completed" else "failed"
+    _event(run, f"runs:run:{state}", outcome=outcome, code=code, reason=reason[:200])

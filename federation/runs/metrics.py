@@ -1,0 +1,94 @@
+"""How the metrics of several sites become one, and what a score histogram tells.
+
+A script declares for each metric how it aggregates (`[tool.fedstudy.metrics]`); what it does not declare is averaged
+with the sites' example counts as weights, as Flower does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Number = int | float
+Metric = int | float | list[int | float]
+
+WEIGHT = "num-examples"
+POSITIVES = "score-positives"
+NEGATIVES = "score-negatives"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A receiver operating characteristic, from (0, 0) to (1, 1).
+
+    Attributes:
+        auc: the area under it; ties within a bin count half.
+        false_positive_rates: (k,) rising.
+        true_positive_rates: (k,) rising.
+    """
+
+    auc: float
+    false_positive_rates: list[float]
+    true_positive_rates: list[float]
+
+
+def combine(sites: Sequence[Mapping[str, Metric]], kinds: Mapping[str, str]) -> dict[str, Metric]:
+    """One set of metrics for all sites.
+
+    Args:
+        sites: each site's metrics; a metric that a site does not report is left out for it.
+        kinds: metric name to "mean" (weighted by `num-examples`), "sum", "min", "max" or "histogram" (element-wise sum).
+    """
+    names = dict.fromkeys(name for site in sites for name in site)
+    return {name: _combine_one(name, sites, kinds.get(name, "mean")) for name in names}
+
+
+def _combine_one(name: str, sites: Sequence[Mapping[str, Metric]], kind: str) -> Metric:
+    reporting = [site for site in sites if name in site]
+    values = np.array([site[name] for site in reporting], dtype=float)
+    if name == WEIGHT or kind in ("sum", "histogram"):
+        return _plain(values.sum(axis=0))
+    if kind in ("min", "max"):
+        return _plain(getattr(values, kind)(axis=0))
+    weights = np.array([float(site.get(WEIGHT, 1)) for site in reporting])
+    return _plain(np.average(values, axis=0, weights=weights))
+
+
+def _plain(value: np.ndarray | np.generic) -> Metric:
+    plain = value.tolist()
+    if isinstance(plain, list):
+        return [int(item) if float(item).is_integer() else item for item in plain]
+    return int(plain) if float(plain).is_integer() else plain
+
+
+def roc(positives: Sequence[Number], negatives: Sequence[Number]) -> Curve | None:
+    """The curve of a classifier from counts of its scores in equal bins over [0, 1].
+
+    Args:
+        positives, negatives: (bins,) rows of each class with a score in the bin, lowest score first.
+
+    Returns:
+        None when one of the classes has no rows.
+    """
+    positive = np.asarray(positives, dtype=float)[::-1]
+    negative = np.asarray(negatives, dtype=float)[::-1]
+    if positive.sum() == 0 or negative.sum() == 0:
+        return None
+    true_rate = np.concatenate([[0.0], np.cumsum(positive) / positive.sum()])
+    false_rate = np.concatenate([[0.0], np.cumsum(negative) / negative.sum()])
+    area = float(np.trapezoid(true_rate, false_rate))
+    corner = np.concatenate([[True], (np.diff(true_rate) > 0) | (np.diff(false_rate) > 0)])
+    return Curve(area, false_rate[corner].tolist(), true_rate[corner].tolist())
+
+
+def with_pooled_auc(metrics: Mapping[str, Metric]) -> dict[str, Metric]:
+    """The metrics with `pooled-auc`, the area under the curve of all rows in one ranking, where histograms allow it."""
+    answer = dict(metrics)
+    positives, negatives = metrics.get(POSITIVES), metrics.get(NEGATIVES)
+    if isinstance(positives, list) and isinstance(negatives, list):
+        curve = roc(positives, negatives)
+        if curve is not None:
+            answer["pooled-auc"] = curve.auc
+    return answer

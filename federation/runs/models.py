@@ -1,0 +1,204 @@
+"""What the portal knows of a run: PostgreSQL is the only truth, Flower's run is one attempt of ours."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from federation.runs import states
+
+
+class Run(models.Model):
+    """One execution of a submitted script version with a fixed configuration over named sites."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    study = models.ForeignKey("lifecycle.Study", on_delete=models.PROTECT, related_name="runs")
+    version = models.ForeignKey("scripts.ScriptVersion", on_delete=models.PROTECT, related_name="runs")
+    label = models.CharField(max_length=120)
+    state = models.CharField(max_length=12, default=states.RUN.initial)
+    reason_code = models.CharField(max_length=40, blank=True)
+    reason = models.TextField(blank=True)
+
+    strategy = models.CharField(max_length=40)
+    strategy_parameters = models.JSONField(default=dict)
+    config = models.JSONField(default=dict)
+    rounds = models.PositiveIntegerField()
+    quorum = models.PositiveIntegerField()
+    deadline_s = models.PositiveIntegerField(help_text="Seconds that a phase of a round waits for its sites")
+    wait_s = models.PositiveIntegerField(help_text="Seconds that a start waits for missing sites")
+
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    queued_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    lease_owner = models.CharField(max_length=80, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    epoch = models.PositiveBigIntegerField(default=0, help_text="Rises with each claim; fences off old workers")
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            states.RUN.check("runs_run_state"),
+            models.CheckConstraint(condition=Q(quorum__gte=1), name="runs_run_quorum"),
+            models.CheckConstraint(condition=Q(rounds__gte=1), name="runs_run_rounds"),
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=True) ^ Q(state__in=states.FINAL), name="runs_run_ended_when_final"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in states.FINAL
+
+
+class Participant(models.Model):
+    """A site that a run may ask, by the node and the approval that hold for it."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="participants")
+    enrolment = models.ForeignKey("enrolment.Enrolment", on_delete=models.PROTECT, related_name="+")
+    node = models.ForeignKey("registry.Node", on_delete=models.PROTECT, related_name="+")
+    approval = models.ForeignKey("scripts.Approval", on_delete=models.PROTECT, related_name="+", null=True)
+    position = models.PositiveIntegerField()
+    last_missed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "enrolment"], name="runs_participant_once"),
+            models.UniqueConstraint(fields=["run", "position"], name="runs_participant_position"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.enrolment} in {self.run}"
+
+
+class Attempt(models.Model):
+    """One Flower run that carries (a part of) a run."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    state = models.CharField(max_length=12, default=states.ATTEMPT.initial)
+    flower_run_id = models.CharField(max_length=24, unique=True)
+    flower_task_id = models.CharField(max_length=24, blank=True)
+    flower_node_id = models.CharField(max_length=24, blank=True)
+    token = models.TextField(blank=True, help_text="Identifies the driver at the SuperLink; cleared at the end")
+    started_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            states.ATTEMPT.check("runs_attempt_state"),
+            models.UniqueConstraint(fields=["run", "number"], name="runs_attempt_number"),
+            models.UniqueConstraint(
+                fields=["run"], condition=Q(state__in=["announced", "driving"]), name="runs_attempt_one_live"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.run}"
+
+
+class Model(models.Model):
+    """The parameters after a committed round, by the SHA-256 of their safetensors file."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="models")
+    round_number = models.PositiveIntegerField()
+    sha256 = models.CharField(max_length=64)
+    size = models.PositiveBigIntegerField(help_text="Bytes")
+    schema = models.JSONField(help_text="Name of each array: its shape and dtype")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["round_number"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "round_number"], name="runs_model_one_a_round"),
+        ]
+
+    def __str__(self) -> str:
+        return self.sha256[:12]
+
+
+class Round(models.Model):
+    """One step of a run. Round 0 prepares: exact sums over the sites and the initial model."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="round_set")
+    number = models.PositiveIntegerField()
+    state = models.CharField(max_length=12, default=states.ROUND.initial)
+    phase = models.CharField(max_length=16, blank=True)
+    phase_started_at = models.DateTimeField(null=True, blank=True)
+    deadline_at = models.DateTimeField(null=True, blank=True)
+    candidate_sha256 = models.CharField(max_length=64, blank=True, help_text="Aggregated, not yet committed")
+    shared_sha256 = models.CharField(max_length=64, blank=True, help_text="Round 0: the sites' sums")
+    model_in = models.ForeignKey(Model, on_delete=models.PROTECT, null=True, related_name="+")
+    model_out = models.ForeignKey(Model, on_delete=models.PROTECT, null=True, related_name="+")
+    metrics = models.JSONField(default=dict, help_text="By phase: the aggregated metrics")
+    bytes_sent = models.PositiveBigIntegerField(default=0)
+    bytes_received = models.PositiveBigIntegerField(default=0)
+    started_at = models.DateTimeField(default=timezone.now)
+    committed_at = models.DateTimeField(null=True, blank=True)
+    duration_ms = models.PositiveIntegerField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            states.ROUND.check("runs_round_state"),
+            models.UniqueConstraint(fields=["run", "number"], name="runs_round_once"),
+            models.CheckConstraint(
+                condition=Q(state="committed", committed_at__isnull=False)
+                | (~Q(state="committed") & Q(committed_at__isnull=True)),
+                name="runs_round_committed_when",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"round {self.number} of {self.run}"
+
+
+class Participation(models.Model):
+    """What one site was asked in one phase of a round, and what came of it."""
+
+    round = models.ForeignKey(Round, on_delete=models.CASCADE, related_name="participations")
+    participant = models.ForeignKey(Participant, on_delete=models.CASCADE, related_name="participations")
+    phase = models.CharField(max_length=16)
+    state = models.CharField(max_length=12, default=states.PARTICIPATION.initial)
+    code = models.CharField(max_length=40, blank=True)
+    detail = models.TextField(blank=True)
+    message_id = models.CharField(max_length=64, blank=True, db_index=True)
+    examples = models.PositiveBigIntegerField(null=True, blank=True)
+    metrics = models.JSONField(default=dict)
+    content_sha256 = models.CharField(max_length=64, blank=True, help_text="The site's packed reply")
+    bytes_sent = models.PositiveBigIntegerField(default=0)
+    bytes_received = models.PositiveBigIntegerField(default=0)
+    asked_at = models.DateTimeField(default=timezone.now)
+    answered_at = models.DateTimeField(null=True, blank=True)
+    receipt = models.BinaryField(default=b"", blank=True, help_text="The node's signed account (DSSE)")
+
+    class Meta:
+        ordering = ["round_id", "phase", "participant_id"]
+        constraints = [
+            states.PARTICIPATION.check("runs_participation_state"),
+            models.UniqueConstraint(fields=["round", "phase", "participant"], name="runs_participation_once"),
+            models.CheckConstraint(
+                condition=Q(state="awaited") | Q(answered_at__gte=F("asked_at")), name="runs_participation_answered"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.participant} {self.phase}: {self.state}"
+
+    @property
+    def duration_ms(self) -> int | None:
+        if self.answered_at is None:
+            return None
+        return round((self.answered_at - self.asked_at).total_seconds() * 1000)

@@ -1,0 +1,86 @@
+"""Who takes part in a run, who is there, and why the others are not."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from federation.runs.models import Participant, Participation, Round, Run
+
+ONLINE = timedelta(seconds=30)
+
+
+def _of(run: Run) -> list[Participant]:
+    return list(run.participants.select_related("enrolment__site", "node", "approval"))
+
+
+def absence(participant: Participant, now: datetime) -> str:
+    """The code that says why a site cannot be asked now; empty when it can.
+
+    A site that let a deadline pass counts as absent until its node has been heard of again, so that a dead node costs
+    one deadline and not one a round.
+    """
+    node, approval = participant.node, participant.approval
+    if participant.enrolment.state != "ready":
+        return "E_NOT_READY"
+    if approval is None or approval.state != "valid" or approval.not_after <= now:
+        return "E_NOT_APPROVED"
+    if node.state != "active" or not node.flower_node_id:
+        return "E_NODE_UNAVAILABLE"
+    if node.last_seen_at is None or now - node.last_seen_at > ONLINE:
+        return "E_OFFLINE"
+    if participant.last_missed_at is not None and node.last_seen_at <= participant.last_missed_at:
+        return "E_OFFLINE"
+    return ""
+
+
+def absences(run: Run) -> dict[Participant, str]:
+    """The sites that a start still waits for, each with its code."""
+    now = timezone.now()
+    codes = {participant: absence(participant, now) for participant in _of(run)}
+    return {participant: code for participant, code in codes.items() if code}
+
+
+def waits_until(run: Run) -> datetime:
+    return (run.queued_at or run.created_at) + timedelta(seconds=run.wait_s)
+
+
+def roll_call(run: Run, round_: Round) -> tuple[list[Participant], dict[Participant, str]]:
+    """Who can be asked in the round's current phase, and who not (with the code).
+
+    After the first phase of the preparation only sites that answered it are asked: a site that refused the sums will
+    refuse the rest.
+    """
+    everyone = _of(run)
+    if round_.phase == "initial":
+        answered = set(
+            round_.participations.filter(phase="sums", state="done").values_list("participant_id", flat=True)
+        )
+        everyone = [item for item in everyone if item.pk in answered] or everyone
+    now = timezone.now()
+    codes = {participant: absence(participant, now) for participant in everyone}
+    present = [participant for participant, code in codes.items() if not code]
+    return present, {participant: code for participant, code in codes.items() if code}
+
+
+def settled(round_: Round) -> list[Participation]:
+    """The current phase's participations, in the sites' order."""
+    rows = round_.participations.filter(phase=round_.phase).select_related(
+        "participant__enrolment__site", "participant__node", "participant__approval"
+    )
+    return sorted(rows, key=lambda item: item.participant.position)
+
+
+def explain_shortfall(round_: Round, done: int, needed: int) -> str:
+    """A sentence that names each site that did not answer and its code."""
+    others = [
+        f"{item.participant.enrolment.site.name} {item.state} ({item.code})"
+        for item in settled(round_)
+        if item.state != "done"
+    ]
+    return (
+        f"Round {round_.number} got {done} of the {needed} answers it needs in phase “{round_.phase}”: "
+        + "; ".join(others)
+        + "."
+    )

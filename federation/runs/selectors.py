@@ -1,0 +1,181 @@
+"""Read access to runs, already restricted to what a user may see, and what the reconciler looks for."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from accounts.models import User
+from fedstudy_core.errors import NotFound
+from studies.lifecycle import selectors as studies
+
+from federation.runs import states
+from federation.runs.metrics import NEGATIVES, POSITIVES, WEIGHT, Curve, Metric, roc
+from federation.runs.models import Attempt, Participation, Round, Run
+from federation.runs.phases import EVALUATE, TRAIN
+
+HISTOGRAMS = (POSITIVES, NEGATIVES)
+
+
+def runs_for(user: User) -> QuerySet[Run]:
+    """Runs of the studies that the user may see."""
+    visible = studies.visible_to(user)
+    return Run.objects.filter(study__in=visible).select_related("study", "version__script", "created_by")
+
+
+def run_for(user: User, run_id: uuid.UUID) -> Run:
+    """Raises NotFound when there is no such run for this user."""
+    run = runs_for(user).filter(pk=run_id).first()
+    if run is None:
+        raise NotFound("E_NOT_FOUND", "There is no such run, or it is not yours to see.")
+    return run
+
+
+def rounds_of(run: Run) -> QuerySet[Round]:
+    """The run's rounds with all that the round table shows."""
+    return (
+        run.round_set.select_related("model_in", "model_out")
+        .prefetch_related("participations__participant__enrolment__site")
+        .order_by("number")
+    )
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a chart: a metric of one site, or of all (`site` is empty), over the rounds."""
+
+    metric: str
+    phase: str
+    site: str
+    rounds: list[int]
+    values: list[float]
+
+
+@dataclass(frozen=True)
+class SiteResult:
+    """A site's numbers after the last round that it evaluated."""
+
+    site: str
+    site_id: str
+    round: int
+    examples: int | None
+    metrics: dict[str, Metric]
+
+
+@dataclass(frozen=True)
+class Awaited:
+    site: str
+    phase: str
+    since: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What the run page shows.
+
+    Attributes:
+        committed: rounds committed of `total`, without the preparation.
+        pooled: the aggregated metrics of the last round.
+        curve: the pooled receiver operating characteristic, where the script reports score histograms.
+    """
+
+    committed: int
+    total: int
+    awaited: list[Awaited]
+    series: list[Series]
+    sites: list[SiteResult]
+    pooled: dict[str, Metric]
+    curve: Curve | None
+    headline: str
+    median_round_ms: int | None
+
+
+def run_summary(run: Run) -> RunSummary:
+    rounds = [item for item in rounds_of(run) if item.number > 0]
+    committed = [item for item in rounds if item.state == "committed"]
+    last = committed[-1].metrics.get(EVALUATE, {}) if committed else {}
+    durations = sorted(item.duration_ms for item in committed if item.duration_ms is not None)
+    return RunSummary(
+        committed=len(committed),
+        total=run.rounds,
+        awaited=_awaited(run),
+        series=_series(committed),
+        sites=_site_results(committed),
+        pooled={name: value for name, value in last.items() if name not in HISTOGRAMS},
+        curve=roc(last[POSITIVES], last[NEGATIVES]) if all(name in last for name in HISTOGRAMS) else None,
+        headline=run.version.declaration.get("headline", ""),
+        median_round_ms=durations[len(durations) // 2] if durations else None,
+    )
+
+
+def _awaited(run: Run) -> list[Awaited]:
+    if run.state == "waiting":
+        from federation.runs.participants import absences, waits_until
+
+        until = waits_until(run)
+        return [
+            Awaited(item.enrolment.site.name, "start", run.queued_at or run.created_at, until) for item in absences(run)
+        ]
+    rows = Participation.objects.filter(round__run=run, round__state="open", state="awaited")
+    return [
+        Awaited(row.participant.enrolment.site.name, row.phase, row.asked_at, row.round.deadline_at)
+        for row in rows.select_related("round", "participant__enrolment__site")
+    ]
+
+
+def _series(rounds: list[Round]) -> list[Series]:
+    points: dict[tuple[str, str, str], list[tuple[int, float]]] = {}
+    for round_ in rounds:
+        for phase, metrics in round_.metrics.items():
+            _add_points(points, phase, "", round_.number, metrics)
+        for row in round_.participations.all():
+            if row.state == "done":
+                _add_points(points, row.phase, row.participant.enrolment.site.name, round_.number, row.metrics)
+    return [
+        Series(metric, phase, site, [number for number, _ in values], [value for _, value in values])
+        for (metric, phase, site), values in points.items()
+    ]
+
+
+def _add_points(points: dict[Any, Any], phase: str, site: str, number: int, metrics: dict[str, Metric]) -> None:
+    for name, value in metrics.items():
+        if name != WEIGHT and not isinstance(value, list):
+            points.setdefault((name, phase, site), []).append((number, float(value)))
+
+
+def _site_results(rounds: list[Round]) -> list[SiteResult]:
+    newest: dict[str, SiteResult] = {}
+    trained: dict[str, int | None] = {}
+    for round_ in rounds:
+        for row in round_.participations.all():
+            site = row.participant.enrolment.site
+            if row.state == "done" and row.phase == TRAIN:
+                trained[site.name] = row.examples
+            if row.state == "done" and row.phase == EVALUATE:
+                metrics = {name: value for name, value in row.metrics.items() if name not in HISTOGRAMS}
+                newest[site.name] = SiteResult(
+                    site.name, str(site.pk), round_.number, trained.get(site.name), metrics
+                )
+    return list(newest.values())
+
+
+def abandoned_runs() -> list[uuid.UUID]:
+    """Live runs that no worker holds."""
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=timezone.now())
+    return list(Run.objects.filter(free, state__in=states.LIVE).values_list("pk", flat=True))
+
+
+def finished_with_live_attempt() -> list[uuid.UUID]:
+    live = Attempt.objects.filter(state__in=["announced", "driving"], run__state__in=states.FINAL)
+    return list(live.values_list("run_id", flat=True).distinct())
+
+
+def attempts_to_retire(run_id: uuid.UUID) -> list[Attempt]:
+    live = Attempt.objects.filter(run_id=run_id, state__in=["announced", "driving"], run__state__in=states.FINAL)
+    return list(live)

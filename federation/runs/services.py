@@ -1,0 +1,226 @@
+"""What people do to runs: plan, start and stop them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.permissions import Permission, check
+from audit.services import record
+from fedstudy_core.errors import FieldProblem, Invalid, Refusal
+from fedstudy_core.parameters import Parameter, validate_config
+from nodes.registry.models import Node
+from studies.enrolment.models import Enrolment
+from studies.lifecycle.models import Study
+from studies.scripts.models import Approval, ScriptVersion
+from studies.scripts.selectors import approvals_in_force
+
+from federation.runs import states
+from federation.runs.models import Participant, Run
+from federation.strategies.catalogue import STRATEGIES
+from federation.strategies.description import ConfigValue
+
+MAX_ROUNDS, MAX_DEADLINE_S = 10_000, 7 * 24 * 3600
+ROUNDS_KEY = "num-server-rounds"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run as its author asks for it.
+
+    Attributes:
+        sites: ids of the enrolments that take part; all ready ones when empty.
+        quorum: answers that a round needs; all sites when None.
+        deadline_s: seconds that a phase of a round waits.
+        wait_s: seconds that the start waits for missing sites.
+    """
+
+    label: str = ""
+    strategy: str = "fedavg"
+    strategy_parameters: Mapping[str, ConfigValue] | None = None
+    config: Mapping[str, ConfigValue] | None = None
+    rounds: int = 10
+    sites: Sequence[str] = ()
+    quorum: int | None = None
+    deadline_s: int = 600
+    wait_s: int = 60
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """One thing that is missing before a run can start."""
+
+    site: str
+    code: str
+    detail: str
+
+
+@transaction.atomic
+def create_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) -> Run:
+    """Plan a run; nothing is sent to any site yet.
+
+    Raises:
+        Invalid: E_INVALID, E_RUN_CONFIG, E_STRATEGY, E_PROXIMAL, E_NO_INITIAL, E_TOO_FEW_SITES, E_NOT_READY.
+    """
+    check(by, Permission.RUN_START, study)
+    if version.script.study_id != study.pk:
+        raise Invalid("E_INVALID", "This script version belongs to another study.")
+    enrolments = _chosen_enrolments(study, plan)
+    quorum = _check_numbers(plan, len(enrolments))
+    strategy_parameters = _check_strategy(plan, version, len(enrolments))
+    if not version.declaration.get("initial"):
+        raise Invalid("E_NO_INITIAL", "The script does not say which query gives the initial model.")
+    run = Run.objects.create(
+        study=study,
+        version=version,
+        label=plan.label or f"{version.script.name} v{version.number}",
+        strategy=plan.strategy,
+        strategy_parameters=strategy_parameters,
+        config=_check_config(plan, version),
+        rounds=plan.rounds,
+        quorum=quorum,
+        deadline_s=plan.deadline_s,
+        wait_s=plan.wait_s,
+        created_by=by,
+    )
+    for position, enrolment in enumerate(enrolments):
+        node = Node.objects.get(pk=enrolment.dataset.node_id)
+        Participant.objects.create(run=run, enrolment=enrolment, node=node, position=position)
+    detail = {"version": version.sha256, "strategy": run.strategy, "rounds": run.rounds, "quorum": quorum}
+    record(action="runs:run:created", actor=by, obj=run, study=study.pk, detail=detail)
+    return run
+
+
+def _chosen_enrolments(study: Study, plan: Plan) -> list[Enrolment]:
+    enrolments = Enrolment.objects.filter(study=study).select_related("site", "dataset").order_by("site__name")
+    if plan.sites:
+        enrolments = enrolments.filter(pk__in=plan.sites)
+        if len(enrolments) != len(set(plan.sites)):
+            raise Invalid("E_INVALID", "One of the chosen sites is not enrolled in this study.")
+    else:
+        enrolments = enrolments.filter(state="ready")
+    waiting = [enrolment.site.name for enrolment in enrolments if enrolment.state != "ready"]
+    if waiting:
+        raise Invalid("E_NOT_READY", f"Not ready yet: {', '.join(waiting)}.")
+    return list(enrolments)
+
+
+def _check_numbers(plan: Plan, sites: int) -> int:
+    quorum = sites if plan.quorum is None else plan.quorum
+    if sites == 0 or quorum > sites:
+        raise Invalid("E_TOO_FEW_SITES", f"The run needs {max(quorum, 1)} sites and {sites} are ready.")
+    limits = (("rounds", plan.rounds, MAX_ROUNDS), ("quorum", quorum, sites), ("deadline_s", plan.deadline_s, MAX_DEADLINE_S))
+    problems = [
+        FieldProblem(name, "E_INVALID", f"A whole number from 1 to {most}.")
+        for name, value, most in limits
+        if not 1 <= value <= most
+    ]
+    if plan.wait_s < 0 or plan.wait_s > MAX_DEADLINE_S:
+        problems.append(FieldProblem("wait_s", "E_INVALID", f"A whole number from 0 to {MAX_DEADLINE_S}."))
+    if problems:
+        raise Invalid("E_INVALID", "Some numbers of the run do not fit.", errors=problems)
+    return quorum
+
+
+def _check_strategy(plan: Plan, version: ScriptVersion, sites: int) -> dict[str, ConfigValue]:
+    strategy = STRATEGIES.get(plan.strategy)
+    if strategy is None:
+        raise Invalid("E_STRATEGY", f"There is no strategy “{plan.strategy}”; there are {', '.join(STRATEGIES)}.")
+    if sites < strategy.minimum_sites:
+        raise Invalid("E_TOO_FEW_SITES", f"{strategy.title} needs {strategy.minimum_sites} sites.")
+    if strategy.needs_proximal_term and not version.declaration.get("uses_proximal"):
+        raise Invalid("E_PROXIMAL", f"{strategy.title} needs a script that adds the proximal term; this one does not.")
+    return validate_config(strategy.parameters, dict(plan.strategy_parameters or {}))
+
+
+def _check_config(plan: Plan, version: ScriptVersion) -> dict[str, ConfigValue]:
+    parameters = tuple(Parameter.model_validate(item) for item in version.parameters)
+    given = dict(plan.config or {})
+    if any(parameter.name == ROUNDS_KEY for parameter in parameters):
+        given[ROUNDS_KEY] = plan.rounds
+    return validate_config(parameters, given)
+
+
+def obstacles(run: Run, at: datetime | None = None) -> list[Obstacle]:
+    """What is missing before the run can start; empty when nothing is."""
+    approvals = _approvals(run, at or timezone.now())
+    missing = []
+    for participant in run.participants.select_related("enrolment__site", "node"):
+        site = participant.enrolment.site.name
+        if participant.enrolment.state != "ready":
+            missing.append(Obstacle(site, "E_NOT_READY", f"{site} is {participant.enrolment.state}, not ready."))
+        elif participant.node.state != "active":
+            missing.append(Obstacle(site, "E_NODE_UNAVAILABLE", f"{site}'s node is {participant.node.state}."))
+        elif _approval_key(participant) not in approvals:
+            missing.append(Obstacle(site, "E_NOT_APPROVED", f"{site} has not signed this script version."))
+    return missing
+
+
+def _approval_key(participant: Participant) -> tuple[str, str]:
+    return str(participant.node_id), str(participant.enrolment.dataset_id)
+
+
+def _approvals(run: Run, at: datetime) -> dict[tuple[str, str], Approval]:
+    return {
+        (str(approval.node_id), str(approval.dataset_id)): approval for approval in approvals_in_force(run.version, at)
+    }
+
+
+@transaction.atomic
+def start_run(*, run: Run, by: User) -> Run:
+    """Queue the run: it begins when its sites are there.
+
+    Raises:
+        Refusal: E_NOT_APPROVED and others, when fewer sites than the quorum could take part.
+    """
+    run = Run.objects.select_for_update(of=("self",)).select_related("version__script", "study").get(pk=run.pk)
+    check(by, Permission.RUN_START, run.study)
+    if run.study.state != "active":
+        raise Refusal("E_STATE", f"Runs start in active studies; this one is {run.study.state}.")
+    missing = obstacles(run)
+    if run.participants.count() - len(missing) < run.quorum:
+        raise Refusal(missing[0].code, "Not enough sites can take part: " + " ".join(item.detail for item in missing))
+    approvals = _approvals(run, timezone.now())
+    for participant in run.participants.select_related("enrolment"):
+        participant.approval = approvals.get(_approval_key(participant))
+        participant.save(update_fields=["approval"])
+    states.RUN.move(run, "waiting")
+    run.queued_at = timezone.now()
+    run.save(update_fields=["state", "queued_at"])
+    record(action="runs:run:queued", actor=by, obj=run, study=run.study_id)
+    _wake(run)
+    return run
+
+
+@transaction.atomic
+def stop_run(*, run: Run, by: User, reason: str = "") -> Run:
+    """Stop the run for good; what is committed stays. The sites are told to end their work."""
+    run = Run.objects.select_for_update(of=("self",)).select_related("study").get(pk=run.pk)
+    check(by, Permission.RUN_STOP, run.study)
+    states.RUN.move(run, "stopped")
+    run.ended_at, run.reason_code, run.reason = timezone.now(), "E_STOPPED", reason or f"Stopped by {by.name}."
+    run.epoch, run.lease_owner, run.lease_until = run.epoch + 1, "", None
+    run.save()
+    for round_ in run.round_set.filter(state="open"):
+        states.ROUND.move(round_, "failed")
+        round_.save(update_fields=["state"])
+    record(action="runs:run:stopped", actor=by, obj=run, study=run.study_id, detail={"reason": reason[:200]})
+    _retire(run)
+    return run
+
+
+def _wake(run: Run) -> None:
+    from federation.runs.tasks import drive
+
+    transaction.on_commit(lambda: drive.delay(str(run.pk)))
+
+
+def _retire(run: Run) -> None:
+    from federation.runs.tasks import retire
+
+    transaction.on_commit(lambda: retire.delay(str(run.pk)))
