@@ -1,0 +1,71 @@
+"""Numbers, sizes, durations and moments as people read them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+
+MISSING = "–"
+
+
+def duration(milliseconds: float | None) -> str:
+    """A duration given in milliseconds: ``840 ms``, ``12.4 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if milliseconds is None:
+        return MISSING
+    if milliseconds < 1000:
+        return f"{round(milliseconds)} ms"
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def size(count: float | None) -> str:
+    """Bytes in binary units: ``512 B``, ``9.8 KiB``, ``1.2 MiB``."""
+    if count is None:
+        return MISSING
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return MISSING
+
+
+def score(value: float | None) -> str:
+    """A metric to three decimals; what is not finite or not known is a dash, never a zero."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return f"{value:.3f}"
+
+
+def share(value: float | None) -> str:
+    """A fraction as a percentage."""
+    return MISSING if value is None or not math.isfinite(value) else f"{100 * value:.1f} %"
+
+
+def initials(name: str) -> str:
+    """Up to two letters that stand for a person."""
+    words = [word for word in name.replace("@", " ").replace(".", " ").split() if word[0].isalpha()]
+    chosen = words[:1] + words[-1:] if len(words) > 1 else words
+    return "".join(word[0] for word in chosen).upper() or "?"
+
+
+def ago(moment: dt.datetime | None, now: dt.datetime) -> str:
+    """``3 min ago``, ``in 20 s`` or ``now``; the browser keeps it running."""
+    if moment is None:
+        return ""
+    seconds = (moment - now).total_seconds()
+    length = int(abs(seconds))
+    if length < 1:
+        return "now"
+    unit, each = next((unit, each) for unit, each in UNITS if length >= each)
+    text = f"{length // each} {unit}"
+    return f"in {text}" if seconds > 0 else f"{text} ago"
+
+
+UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))

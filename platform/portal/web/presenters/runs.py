@@ -1,0 +1,247 @@
+"""The run page as values, from the run's summary and its rounds."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fedstudy_core.codes import CODES
+from federation.runs.metrics import NEGATIVES, POSITIVES, WEIGHT, roc
+from federation.runs.models import Participation, Round, Run
+from federation.runs.selectors import RunSummary, Series
+from federation.runs.states import LIVE
+
+from portal.web.presenters.charts import (
+    POOLED,
+    Chart,
+    RocCurve,
+    Spark,
+    chart,
+    metric_name,
+    roc_curve,
+    series_number,
+    sparks,
+)
+
+PHASES = {"sums": "Exact sums", "initial": "First model", "train": "Training", "evaluate": "Test", "start": "Start"}
+LATEST_ROUNDS = 25
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A site that did not answer as hoped, with the rule's code and its sentence."""
+
+    site: str
+    phase: str
+    state: str
+    code: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class RoundRow:
+    """One line of the round table; times in milliseconds, sizes in bytes."""
+
+    number: int
+    title: str
+    state: str
+    asked: int
+    done: int
+    troubles: tuple[Trouble, ...]
+    headline: float | None
+    bytes_sent: int
+    bytes_received: int
+    duration_ms: int | None
+    committed_at: dt.datetime | None
+    model: str
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """A site's figures, or those of all sites, in the order of the table's columns."""
+
+    name: str
+    series: int
+    round: int | None
+    trained: int | None
+    tested: int | None
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Results:
+    """The table of results after the last committed round."""
+
+    columns: tuple[str, ...]
+    rows: tuple[ResultRow, ...]
+    pooled: ResultRow | None
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """What changes while a run works: the live part of its page."""
+
+    state: str
+    is_live: bool
+    committed: int
+    total: int
+    median_round_ms: int | None
+    awaited: tuple[Any, ...]
+    charts: tuple[Chart, ...]
+    headline: str
+    sparks: tuple[Spark, ...]
+    rounds: tuple[RoundRow, ...]
+    hidden_rounds: int
+    results: Results
+    curves: tuple[RocCurve, ...]
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    troubles: int = 0
+    mark: str = ""
+    phase_names: Mapping[str, str] = field(default_factory=lambda: PHASES)
+
+    @property
+    def tone(self) -> str:
+        return {"completed": "ok", "failed": "bad", "stopped": "idle"}.get(self.state, "")
+
+
+def present_run(run: Run, summary: RunSummary, rounds: Sequence[Round], *, mark: str, all_rounds: bool) -> RunPage:
+    """The live part of the run page; ``all_rounds`` shows the whole round table instead of its end."""
+    names = site_names(rounds, summary)
+    rows = [present_round(item, summary.headline) for item in reversed(rounds)]
+    shown = rows if all_rounds else rows[:LATEST_ROUNDS]
+    return RunPage(
+        state=run.state,
+        is_live=run.state in LIVE,
+        committed=summary.committed,
+        total=summary.total,
+        median_round_ms=summary.median_round_ms,
+        awaited=tuple(summary.awaited),
+        charts=present_charts(summary.series, names, summary.headline),
+        headline=metric_name(summary.headline) if summary.headline else "",
+        sparks=sparks(_lines(summary.series, names, summary.headline)),
+        rounds=tuple(shown),
+        hidden_rounds=len(rows) - len(shown),
+        results=present_results(summary, names),
+        curves=present_curves(summary, rounds, names),
+        bytes_sent=sum(row.bytes_sent for row in rows),
+        bytes_received=sum(row.bytes_received for row in rows),
+        troubles=sum(len(row.troubles) for row in rows),
+        mark=mark,
+    )
+
+
+def site_names(rounds: Sequence[Round], summary: RunSummary) -> tuple[str, ...]:
+    """Every site that was asked anything, in the run's order: it gives colours that never change."""
+    found: dict[str, int] = {}
+    for round_ in rounds:
+        for row in round_.participations.all():
+            found[row.participant.enrolment.site.name] = row.participant.position
+    for item in summary.sites:
+        found.setdefault(item.site, len(found))
+    return tuple(sorted(found, key=lambda name: (found[name], name)))
+
+
+def present_charts(series: Iterable[Series], names: Sequence[str], headline: str) -> tuple[Chart, ...]:
+    """One chart a metric and phase, the headline first and the tests before the training."""
+    pooled: dict[tuple[str, str], dict[int, float]] = {}
+    sites: dict[tuple[str, str], dict[str, dict[int, float]]] = {}
+    for line in series:
+        key, values = (line.phase, line.metric), dict(zip(line.rounds, line.values, strict=True))
+        if line.site:
+            sites.setdefault(key, {name: {} for name in names})[line.site] = values
+        else:
+            pooled[key] = values
+    order = sorted({*pooled, *sites}, key=lambda key: (key[1] != headline, key[0] != "evaluate", key[1]))
+    return tuple(chart(key[1], key[0], pooled.get(key, {}), sites.get(key, {})) for key in order)
+
+
+def _lines(series: Iterable[Series], names: Sequence[str], metric: str) -> dict[str, dict[int, float]]:
+    found = {
+        line.site: dict(zip(line.rounds, line.values, strict=True))
+        for line in series
+        if line.site and line.metric == metric and line.phase == "evaluate"
+    }
+    return {name: found[name] for name in names if name in found}
+
+
+def present_round(round_: Round, headline: str) -> RoundRow:
+    """One line of the round table."""
+    rows = list(round_.participations.all())
+    asked = {row.participant_id for row in rows}
+    fallen = {row.participant_id for row in rows if row.state != "done"}
+    return RoundRow(
+        number=round_.number,
+        title="Preparation" if round_.number == 0 else f"Round {round_.number}",
+        state=round_.state,
+        asked=len(asked),
+        done=len(asked - fallen),
+        troubles=tuple(present_trouble(row) for row in rows if row.state in ("refused", "failed", "missing")),
+        headline=_number(round_.metrics.get("evaluate", {}).get(headline)),
+        bytes_sent=round_.bytes_sent,
+        bytes_received=round_.bytes_received,
+        duration_ms=round_.duration_ms,
+        committed_at=round_.committed_at,
+        model=round_.model_out.sha256 if round_.model_out else "",
+    )
+
+
+def present_trouble(row: Participation) -> Trouble:
+    """Why a site is not among the answers, in a sentence."""
+    sentence = row.detail or CODES.get(row.code, "")
+    return Trouble(row.participant.enrolment.site.name, PHASES.get(row.phase, row.phase), row.state, row.code, sentence)
+
+
+def present_results(summary: RunSummary, names: Sequence[str]) -> Results:
+    """Sites below each other, all together at the end."""
+    found = {metric for item in summary.sites for metric in item.metrics} | set(summary.pooled)
+    metrics = sorted(found - {WEIGHT}, key=lambda name: (name != summary.headline, "auc" not in name, name))
+    by_name = {item.site: item for item in summary.sites}
+    rows = tuple(
+        ResultRow(
+            item.site,
+            series_number(names.index(item.site)),
+            item.round,
+            item.examples,
+            _count(item.metrics.get(WEIGHT)),
+            tuple(_number(item.metrics.get(name)) for name in metrics),
+        )
+        for item in (by_name[name] for name in names if name in by_name)
+    )
+    return Results(tuple(metric_name(name) for name in metrics), rows, _pooled_row(summary, metrics, rows))
+
+
+def _pooled_row(summary: RunSummary, metrics: Sequence[str], rows: Sequence[ResultRow]) -> ResultRow | None:
+    if not summary.pooled:
+        return None
+    trained = [row.trained for row in rows if row.trained is not None]
+    values = tuple(_number(summary.pooled.get(name)) for name in metrics)
+    tested = _count(summary.pooled.get(WEIGHT))
+    return ResultRow(POOLED, 0, summary.committed, sum(trained) if trained else None, tested, values)
+
+
+def present_curves(summary: RunSummary, rounds: Sequence[Round], names: Sequence[str]) -> tuple[RocCurve, ...]:
+    """The pooled curve and each site's, where the script reports score histograms."""
+    if summary.curve is None:
+        return ()
+    whole = summary.curve
+    curves = [roc_curve(POOLED, 0, whole.auc, whole.false_positive_rates, whole.true_positive_rates)]
+    committed = [item for item in rounds if item.state == "committed" and item.number > 0]
+    for row in committed[-1].participations.all() if committed else ():
+        if row.phase == "evaluate" and row.state == "done" and POSITIVES in row.metrics and NEGATIVES in row.metrics:
+            name = row.participant.enrolment.site.name
+            found = roc(row.metrics[POSITIVES], row.metrics[NEGATIVES])
+            if found is not None:
+                series = series_number(names.index(name))
+                curves.append(roc_curve(name, series, found.auc, found.false_positive_rates, found.true_positive_rates))
+    return tuple(curves)
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _count(value: Any) -> int | None:
+    return round(value) if isinstance(value, int | float) else None

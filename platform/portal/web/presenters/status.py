@@ -1,0 +1,93 @@
+"""The words, tones and icons of every state that a page names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Status:
+    """A state in words; ``tone`` is ok, wait, bad, info or idle and never the only sign."""
+
+    label: str
+    tone: str
+    icon: str
+    meaning: str = ""
+
+
+STATUSES: dict[str, dict[str, Status]] = {
+    "study": {
+        "draft": Status("Draft", "idle", "pencil", "Only its own people see it; no site is invited yet."),
+        "recruiting": Status("Recruiting", "info", "people", "Sites are invited and get ready."),
+        "active": Status("Active", "ok", "check", "Runs may start."),
+        "closed": Status("Closed", "idle", "lock", "No new runs; results stay readable."),
+        "archived": Status("Archived", "idle", "box", "Kept for the record."),
+    },
+    "enrolment": {
+        "invited": Status("Invited", "wait", "clock", "The site has not answered the invitation."),
+        "accepted": Status("Accepted", "info", "clock", "The site takes part; its node or dataset is not ready."),
+        "ready": Status("Ready", "ok", "check", "An active node offers a valid dataset."),
+        "withdrawn": Status("Withdrawn", "idle", "stop", "The site no longer takes part."),
+        "declined": Status("Declined", "idle", "stop", "The site answered that it does not take part."),
+    },
+    "node": {
+        "expected": Status("Expected", "wait", "clock", "A token was handed out; the node has not enrolled yet."),
+        "pending": Status("To confirm", "wait", "eye", "The node enrolled; somebody must compare the six words."),
+        "active": Status("Active", "ok", "check", "Confirmed; it may take part in runs."),
+        "revoked": Status("Revoked", "bad", "stop", "Its keys are refused everywhere."),
+    },
+    "presence": {
+        "online": Status("Online", "ok", "pulse", "Seen within the last 30 seconds."),
+        "offline": Status("Offline", "bad", "pulse", "Not seen within the last 30 seconds."),
+        "never": Status("Never seen", "idle", "pulse", "The node has not called yet."),
+    },
+    "dataset": {
+        "valid": Status("Valid", "ok", "check", "It fits the data dictionary."),
+        "invalid": Status("Does not fit", "bad", "alert", "It does not fit the data dictionary; see the findings."),
+        "withdrawn": Status("Withdrawn", "idle", "stop", "The site no longer offers it."),
+    },
+    "script": {
+        "draft": Status("Draft", "idle", "pencil", "Not submitted to the sites."),
+        "submitted": Status("Submitted", "info", "send", "Sites can review and sign it at their nodes."),
+        "withdrawn": Status("Withdrawn", "idle", "stop", "No run may use it any more."),
+    },
+    "approval": {
+        "valid": Status("Approved", "ok", "seal", "Signed by the site's own key and in force."),
+        "approved": Status("Approved", "ok", "seal", "Signed by the site's own key and in force."),
+        "rejected": Status("Rejected", "bad", "stop", "The site signed that this script may not run on its data."),
+        "revoked": Status("Revoked", "bad", "stop", "The site took its approval back."),
+        "expired": Status("Expired", "bad", "clock", "The approval's time is over; the site must sign again."),
+        "awaited": Status("Awaited", "wait", "clock", "The site has not signed yet."),
+    },
+    "run": {
+        "draft": Status("Draft", "idle", "pencil", "Set up, not started."),
+        "waiting": Status("Waiting for sites", "wait", "clock", "It starts as soon as the quorum is there."),
+        "running": Status("Running", "info", "pulse", "Rounds are under way."),
+        "completed": Status("Completed", "ok", "check", "Every round is committed."),
+        "failed": Status("Failed", "bad", "alert", "It ended before its last round; the reason is on the page."),
+        "stopped": Status("Stopped", "idle", "stop", "Somebody stopped it."),
+    },
+    "round": {
+        "open": Status("Open", "info", "pulse", "Answers are coming in."),
+        "committed": Status("Committed", "ok", "check", "Aggregated and kept."),
+        "failed": Status("Failed", "bad", "alert", "Too few sites answered in time."),
+    },
+    "participation": {
+        "awaited": Status("Awaited", "wait", "clock", "Asked, not answered yet."),
+        "done": Status("Done", "ok", "check", "Answered; its receipt is kept."),
+        "refused": Status("Refused", "bad", "stop", "The node or the portal refused; the code says which rule."),
+        "failed": Status("Failed", "bad", "alert", "The script failed at the site."),
+        "missing": Status("Missing", "bad", "pulse", "No answer before the deadline."),
+    },
+    "outcome": {
+        "done": Status("Done", "ok", "check"),
+        "refused": Status("Refused", "bad", "stop"),
+        "failed": Status("Failed", "bad", "alert"),
+    },
+}
+
+
+def status_of(kind: str, state: str) -> Status:
+    """The status of ``state``; a state this table does not know is shown by its own name."""
+    known = STATUSES[kind].get(state)
+    return known or Status(state.replace("_", " ").capitalize(), "idle", "dot")

@@ -1,0 +1,160 @@
+"""The components of the pages as template tags; their markup is in ``templates/components``."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from django import template
+from django.forms import BoundField
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from portal.web import formats
+from portal.web.presenters.icons import ICONS
+from portal.web.presenters.levels import level_of
+from portal.web.presenters.status import Status, status_of
+
+register = template.Library()
+
+register.filter("duration", formats.duration)
+register.filter("filesize_iec", formats.size)
+register.filter("score", formats.score)
+register.filter("share", formats.share)
+register.filter("initials", formats.initials)
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """An icon that repeats what the text beside it says, hidden from screen readers."""
+    return format_html(
+        '<svg class="fs-icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false"><path d="{}"/></svg>',
+        ICONS[name],
+    )
+
+
+@register.inclusion_tag("components/status.html")
+def status(kind: str, state: str, *, plain: bool = False) -> dict[str, Any]:
+    """A state as word, icon and tone."""
+    return {"status": status_of(kind, state), "plain": plain}
+
+
+@register.inclusion_tag("components/status.html")
+def badge(label: str, tone: str = "idle", icon: str = "dot") -> dict[str, Any]:
+    """A status with words of the page's own."""
+    return {"status": Status(label, tone, icon), "plain": False}
+
+
+@register.inclusion_tag("components/hash.html")
+def hash(value: str, *, length: int = 10, label: str = "hash") -> dict[str, Any]:  # noqa: A001
+    """A shortened hash with a button that copies all of it."""
+    return {"value": value, "short": value[:length], "is_cut": len(value) > length, "label": label}
+
+
+@register.inclusion_tag("components/when.html")
+def when(moment: dt.datetime | None, *, empty: str = "–", relative: bool = True) -> dict[str, Any]:
+    """A moment as absolute UTC time and, running, relative to now."""
+    return {"moment": moment, "empty": empty, "relative": relative, "ago": formats.ago(moment, timezone.now())}
+
+
+@register.inclusion_tag("components/progress.html")
+def progress(value: int, maximum: int, label: str, *, tone: str = "") -> dict[str, Any]:
+    """A progress bar with its numbers as text."""
+    return {"value": value, "maximum": max(maximum, 1), "total": maximum, "label": label, "tone": tone}
+
+
+@register.inclusion_tag("components/command.html")
+def command(text: str, label: str = "command") -> dict[str, Any]:
+    """A console command with a copy button."""
+    return {"text": text, "label": label}
+
+
+@register.inclusion_tag("components/problems.html")
+def problems(form: Any) -> dict[str, Any]:
+    """Everything wrong with a form, above it, each sentence a link to its field."""
+    fields = [field for field in form if field.errors] if form else []
+    general = form.non_field_errors() if form else []
+    return {"fields": fields, "general": general}
+
+
+@register.inclusion_tag("components/field.html")
+def field(bound: BoundField, *, short: bool = False) -> dict[str, Any]:
+    """One form field: label, hint, control and its problems."""
+    return {"field": bound, "control": _control(bound, short), "is_choice": _is_choice(bound), "optional": _optional(bound)}
+
+
+@register.inclusion_tag("components/level.html")
+def level(code: str) -> dict[str, Any]:
+    """A participation level: its code, its name, what leaves and what stays."""
+    return {"level": level_of(code)}
+
+
+@register.simple_block_tag
+def card(content: str, title: str = "", *, lead: str = "", id: str = "", extra: str = "") -> SafeString:  # noqa: A002
+    """A titled surface. ``extra`` is already rendered markup for the right of the title."""
+    return render_to_string(
+        "components/card.html", {"content": content, "title": title, "lead": lead, "id": id, "extra": extra}
+    )
+
+
+@register.simple_block_tag
+def table(content: str, label: str, *, scroll: bool = False) -> SafeString:
+    """A table that scrolls by itself on narrow screens and can be reached by keyboard."""
+    return render_to_string("components/table.html", {"content": content, "label": label, "scroll": scroll})
+
+
+@register.simple_block_tag
+def notice(content: str, tone: str = "info", title: str = "") -> SafeString:
+    """A message that belongs to the page, with a tone."""
+    icons = {"ok": "check", "wait": "clock", "bad": "alert", "info": "info", "idle": "info"}
+    return render_to_string(
+        "components/notice.html", {"content": content, "tone": tone, "title": title, "icon": icons[tone]}
+    )
+
+
+@register.simple_block_tag
+def empty_state(content: str, title: str, icon: str = "info") -> SafeString:
+    """Says why there is nothing yet and what to do about it."""
+    return render_to_string("components/empty.html", {"content": content, "title": title, "icon": icon})
+
+
+@register.simple_block_tag
+def confirm(content: str, name: str, title: str) -> SafeString:
+    """A confirmation that names the object; any button with ``popovertarget=name`` opens it."""
+    return render_to_string("components/confirm.html", {"content": content, "name": name, "title": title})
+
+
+@register.simple_tag(takes_context=True)
+def query(context: Mapping[str, Any], **changes: Any) -> str:
+    """The present query string with some values changed, or dropped by None."""
+    parameters = context["request"].GET.copy()
+    for name, value in changes.items():
+        if value is None:
+            parameters.pop(name, None)
+        else:
+            parameters[name] = str(value)
+    return "?" + parameters.urlencode()
+
+
+def _is_choice(bound: BoundField) -> bool:
+    return bound.widget_type in {"radioselect", "checkboxselectmultiple"}
+
+
+def _optional(bound: BoundField) -> bool:
+    return not bound.field.required and not bound.field.disabled
+
+
+def _control(bound: BoundField, short: bool) -> SafeString:
+    """The widget with Bootstrap's class and the ids that tie it to its hint and its problems."""
+    kind = "form-select" if bound.widget_type in {"select", "nullbooleanselect"} else "form-control"
+    if _is_choice(bound) or bound.widget_type == "checkbox":
+        kind = "form-check-input"
+    described = [f"{bound.auto_id}-hint"] if bound.help_text else []
+    described += [f"{bound.auto_id}-error"] if bound.errors else []
+    attributes = {"class": f"{kind} is-short" if short else kind}
+    if described:
+        attributes["aria-describedby"] = " ".join(described)
+    return bound.as_widget(attrs=attributes)
