@@ -130,16 +130,18 @@ class Supervisor:
     def __init__(self) -> None:
         self.children: list[Child] = []
 
-    def start(self, *commands: Command) -> list[Child]:
-        """Start the commands side by side and return when every one of them is ready.
+    def launch(self, command: Command) -> Child:
+        """Start one command without waiting for it; its `wait_ready` does that.
 
         Must be called on the main thread: the kernel ends a child with the *thread* that started it.
         """
-        started: list[Child] = []
-        for command in commands:
-            child = Child(command)
-            self.children.append(child)
-            started.append(child)
+        child = Child(command)
+        self.children.append(child)
+        return child
+
+    def start(self, *commands: Command) -> list[Child]:
+        """Start the commands side by side and return when every one of them is ready."""
+        started = [self.launch(command) for command in commands]
         for child in started:
             child.wait_ready()
         return started

@@ -1,0 +1,57 @@
+# `make demo` and `make test` set up what they need themselves; `make help` lists the rest.
+
+PYTHON ?= python3
+ARGS ?=
+BIN := $(or $(FEDSTUDY_VENV),.venv)/bin
+# One thread a process: four nodes share a small machine.
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint format bench lock clean
+
+help:
+	@echo 'make demo    a whole federated study on this machine, then a portal to look at (ARGS="--exit --json out.json")'
+	@echo 'make test    the tests (ARGS="-k words" and so on)'
+	@echo 'make lint    the static checks: ruff, mypy, import contracts, templates'
+	@echo 'make format  put code into its form'
+	@echo 'make bench   measure rounds against raw Flower (minutes)'
+	@echo 'make lock    compile requirements.lock anew from the pyproject files'
+	@echo 'make clean   remove .venv, caches and the state of demos'
+
+setup:
+	@command -v $(PYTHON) >/dev/null || { echo 'There is no $(PYTHON). Install Python 3.11 to 3.13, or say make PYTHON=/path/to/python3 demo' >&2; exit 1; }
+	@$(PYTHON) -I platform/devstack/bootstrap.py
+
+demo: setup
+	@$(BIN)/python -m devstack.demo $(ARGS)
+
+test: setup
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: lint test
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/djlint --check --lint --quiet templates
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/djlint --reformat --quiet templates
+
+bench: setup
+	@$(BIN)/python -m bench $(ARGS)
+
+# torch and its GPU libraries stay out: see requirements-torch.lock.
+lock: setup
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+	  --overrides requirements-overrides.txt --no-emit-package fedstudy --no-emit-package fedstudy-core \
+	  --no-emit-package fedstudy-node --no-emit-package fedstudy-client \
+	  --output-file requirements.lock requirements.in
+
+clean:
+	rm -rf .venv .fedstudy build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+	find . -name __pycache__ -not -path './.git/*' -type d -prune -exec rm -rf {} +

@@ -1,0 +1,156 @@
+"""Make `.venv` and install what the locks name. Standard library only, and readable by old Pythons too,
+so that a Python that is too old can still say so. Run by `make`; run again it returns at once.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+OLDEST, TOO_NEW = (3, 11), (3, 14)
+ROOT = Path(__file__).resolve().parents[2]
+VENV = Path(os.environ.get("FEDSTUDY_VENV") or ROOT / ".venv")
+PYTHON = VENV / "bin" / "python"
+RECORD = VENV / "fedstudy.json"
+LOCAL = ["federation/core", "nodes/agent", "platform/client", "."]
+LOCKS = ["requirements.lock", "requirements-torch.lock"]
+TORCH = "torch==2.13.0"
+
+
+class CannotSetUp(Exception):
+    """Set-up cannot go on; the message says what to do."""
+
+
+def main() -> int:
+    """Bring `.venv` up to date; returns the exit code."""
+    try:
+        interpreter = suitable_python()
+        wanted = fingerprint(interpreter)
+        if installed() == wanted:
+            return 0
+        began = time.time()
+        make_environment(interpreter)
+        install()
+        remember(wanted, time.time() - began)
+    except CannotSetUp as problem:
+        print("\n" + str(problem), file=sys.stderr)
+        return 1
+    say(f"Ready after {time.time() - began:.0f} s.")
+    return 0
+
+
+def suitable_python() -> str:
+    """Path of a Python that FedStudy runs on: this one, else one found by its usual name."""
+    if OLDEST <= sys.version_info[:2] < TOO_NEW:
+        return sys.executable
+    for minor in range(TOO_NEW[1] - 1, OLDEST[1] - 1, -1):
+        found = shutil.which(f"python3.{minor}")
+        if found:
+            return found
+    raise CannotSetUp(
+        f"FedStudy needs Python 3.11, 3.12 or 3.13; this is {sys.version_info[0]}.{sys.version_info[1]}.\n"
+        "  What to do: install one of them (`apt install python3.13`, `brew install python@3.13`, pyenv),\n"
+        "  or name it: make PYTHON=/path/to/python3.13 demo"
+    )
+
+
+def fingerprint(interpreter: str) -> str:
+    """What the environment must be made from: the interpreter, the locks, the local distributions, this file."""
+    digest = hashlib.sha256(interpreter.encode())
+    declarations = [f"{folder}/pyproject.toml" for folder in LOCAL]
+    for name in [*LOCKS, *declarations, "platform/devstack/bootstrap.py"]:
+        digest.update(hashlib.sha256((ROOT / name).read_bytes()).digest())
+    digest.update(str(ROOT).encode())
+    return digest.hexdigest()
+
+
+def installed() -> str:
+    """Fingerprint of what is installed, or "" when nothing or only a part of it is."""
+    try:
+        return str(json.loads(RECORD.read_text())["fingerprint"])
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+def remember(wanted: str, seconds: float) -> None:
+    """Note that the environment is complete."""
+    RECORD.write_text(json.dumps({"fingerprint": wanted, "install_s": round(seconds, 1)}))
+
+
+def make_environment(interpreter: str) -> None:
+    """Make `.venv`, or keep the one that is there if it has the same Python."""
+    question = "import sys; print(sys.version_info[:2])"
+    if PYTHON.exists() and answer([str(PYTHON), "-c", question]) == answer([interpreter, "-c", question]):
+        return
+    shutil.rmtree(VENV, ignore_errors=True)
+    say(f"Making {VENV}")
+    run(
+        [interpreter, "-m", "venv", str(VENV)],
+        "Python cannot make a virtual environment.\n"
+        "  What to do: on Debian and Ubuntu `apt install python3-venv`, then run the same command again.",
+    )
+
+
+def install() -> None:
+    """Install the locked packages, torch for the CPU, and FedStudy's own distributions."""
+    pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--no-input"]
+    wheels = ["--only-binary", ":all:"]
+    say("Installing the packages of requirements.lock (a few minutes the first time)")
+    run(
+        [*pip, *wheels, "--require-hashes", "-r", str(ROOT / LOCKS[0])],
+        "Some packages could not be installed.\n"
+        "  What to do: check the network (behind a proxy, set HTTPS_PROXY and PIP_CERT) and the free disk\n"
+        "  space (2 GB), then run the same command again. A package 'from versions: none' has no build for\n"
+        "  this machine: use Python 3.11 to 3.13 on Linux (x86-64, ARM) or macOS.",
+    )
+    install_torch([*pip, *wheels])
+    own = [word for folder in LOCAL for word in ("--editable", str(ROOT / folder))]
+    say("Installing FedStudy's own packages")
+    run(
+        [*pip, "--no-deps", "--no-build-isolation", *own],
+        "FedStudy's own packages could not be installed.\n"
+        "  What to do: remove .venv (`make clean`) and run the same command again.",
+    )
+
+
+def install_torch(pip: "list[str]") -> None:
+    """The locked CPU wheel where pip is told of it, else the CPU build that uv finds for this machine."""
+    say("Installing torch (CPU)")
+    locked = [*pip, "--no-deps", "--require-hashes", "-r", str(ROOT / LOCKS[1])]
+    if subprocess.call(locked, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0:
+        return
+    uv = [str(PYTHON.parent / "uv"), "pip", "install", "--quiet", "--python", str(PYTHON)]
+    run(
+        [*uv, "--no-deps", "--torch-backend", "cpu", TORCH],
+        f"{TORCH} could not be installed.\n"
+        f"  What to do: run `{PYTHON} -m pip install {TORCH}` by hand, with PIP_FIND_LINKS or\n"
+        "  PIP_EXTRA_INDEX_URL naming a place that has a CPU build, then run the same command again.",
+    )
+
+
+def run(command: "list[str]", remedy: str) -> None:
+    """Run a command quietly; on failure raise with the end of its output and the remedy."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        lines = done.stdout.decode("utf-8", "replace").splitlines()
+        telling = [line for line in lines if "WARNING" not in line]
+        raise CannotSetUp("\n".join(telling[-15:]) + "\n\n" + remedy)
+
+
+def answer(command: "list[str]") -> str:
+    """What a command prints, or "" when it fails."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
+
+
+def say(text: str) -> None:
+    """One line of progress."""
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

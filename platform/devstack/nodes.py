@@ -1,0 +1,79 @@
+"""A hospital's node on this machine: its home, its console commands, and its agent."""
+
+import json
+import secrets
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from devstack.processes import Command
+
+
+class NodeCommandError(Exception):
+    """A `fedstudy-node` command ended with an error; `code` is its stable code, if it said one."""
+
+    def __init__(self, words: tuple[str, ...], output: str, code: str) -> None:
+        super().__init__(f"fedstudy-node {' '.join(words)}: {output}")
+        self.code = code
+
+
+@dataclass(frozen=True)
+class NodeHome:
+    """One node, reached the way a site admin reaches it: on its console."""
+
+    name: str
+    home: Path
+    log: Path
+    environment: Mapping[str, str]
+
+    @property
+    def passphrase_file(self) -> Path:
+        """File with the passphrase of the approval key (a person would type it)."""
+        return self.home.parent / f"{self.name}.passphrase"
+
+    def make_passphrase(self) -> Path:
+        """Write a fresh passphrase; returns its file."""
+        self.home.parent.mkdir(parents=True, exist_ok=True)
+        self.passphrase_file.touch(mode=0o600)
+        self.passphrase_file.write_text(secrets.token_urlsafe(18))
+        return self.passphrase_file
+
+    def command(self, *words: str) -> Any:
+        """Run a console command with `--json`; returns what it printed. Raises NodeCommandError."""
+        done = subprocess.run(
+            [*_program(), *words, "--json"],
+            env={**self.environment, "FEDSTUDY_HOME": str(self.home)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise NodeCommandError(
+                words, done.stderr.strip() or done.stdout.strip(), _code(done.stderr + done.stdout)
+            )
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def run_command(self) -> Command:
+        """What starts the agent."""
+        return Command(
+            name=f"node {self.name}",
+            argv=[*_program(), "run"],
+            log=self.log,
+            # Four agents share a small machine: one thread each is faster than many that wait for one another.
+            env={**self.environment, "FEDSTUDY_HOME": str(self.home), "OMP_NUM_THREADS": "1"},
+            cwd=self.home,
+            stop_timeout_s=8,
+        )
+
+
+def _program() -> list[str]:
+    return [str(Path(sys.executable).parent / "fedstudy-node")]
+
+
+def _code(output: str) -> str:
+    words = (word.strip(".,:;()[]\"'") for word in output.split())
+    return next((word for word in words if word.startswith("E_")), "")
