@@ -1,0 +1,1 @@
+"""A logistic regression for heart disease over hospitals, as an ordinary Flower app."""

@@ -1,0 +1,183 @@
+"""FLamby's preparation of the UCI heart disease rows of one centre, done where the rows are.
+
+The order is FLamby's (du Terrail et al., NeurIPS 2022, Fed-Heart-Disease): drop three sparse columns, drop
+incomplete rows, make the label binary, split into train and test, encode categories, normalise. The
+normalisation comes last and apart: its constants may be the site's own or those of all sites together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+TRAIN_FRACTION = 0.66
+SPLIT_SEED = 43
+COLUMNS = ("age", "sex", "cp", "trestbps", "chol", "fbs", "restecg", "thalach", "exang", "oldpeak", "num")
+FEATURES = (
+    *("age", "sex", "trestbps", "chol", "fbs", "thalach", "exang", "oldpeak"),
+    *("cp: atypical angina", "cp: non-anginal", "cp: asymptomatic"),
+    *("restecg: st-t abnormality", "restecg: lv hypertrophy"),
+)
+_NUMBERS = ("age", "trestbps", "chol", "thalach", "oldpeak")
+_WORDS = {
+    "sex": {"female": 0.0, "male": 1.0},
+    "fbs": {"false": 0.0, "true": 1.0},
+    "exang": {"false": 0.0, "true": 1.0},
+}
+_DUMMIES = {
+    "cp": ("typical angina", "atypical angina", "non-anginal", "asymptomatic"),
+    "restecg": ("normal", "st-t abnormality", "lv hypertrophy"),
+}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Features (rows, 13), in the order of ``FEATURES``, and labels (rows,), 1 for disease."""
+
+    features: Floats
+    labels: Floats
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Split:
+    """One centre's rows, complete and encoded, not yet normalised."""
+
+    train: Rows
+    test: Rows
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Count, sums and sums of squares by feature: what adds up over sites to an exact mean and deviation."""
+
+    count: float
+    total: Floats
+    squares: Floats
+
+    @classmethod
+    def of(cls, rows: Rows) -> Moments:
+        """The moments of these rows."""
+        return cls(float(len(rows)), rows.features.sum(axis=0), np.square(rows.features).sum(axis=0))
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.generic]]) -> Moments:
+        """From arrays as ``arrays`` makes them; raises KeyError for a missing one, ValueError for no rows."""
+        count = float(np.asarray(arrays["count"], dtype=np.float64).reshape(-1)[0])
+        if not count > 0:
+            raise ValueError("the moments count no rows, so nothing can be normalised by them")
+        total = np.asarray(arrays["sum"], dtype=np.float64)
+        return cls(count, total, np.asarray(arrays["sum-of-squares"], dtype=np.float64))
+
+    def arrays(self) -> dict[str, Floats]:
+        """As float64 arrays that sites' replies may be summed by."""
+        return {"count": np.array([self.count]), "sum": self.total, "sum-of-squares": self.squares}
+
+    def mean(self) -> Floats:
+        """Mean by feature."""
+        return self.total / self.count
+
+    def deviation(self) -> Floats:
+        """Population standard deviation by feature; 1 where a feature never varies, so that it becomes 0."""
+        variance = self.squares / self.count - np.square(self.mean())
+        # Cancellation leaves about 1e-16 of the square where the truth is 0.
+        constant = variance <= 1e-12 * np.maximum(np.square(self.mean()), 1.0)
+        return np.sqrt(np.where(constant, 1.0, variance))
+
+
+def prepare(frame: pd.DataFrame) -> Split:
+    """Prepare the raw rows of one centre; raises ValueError naming what is absent or not coded as agreed."""
+    absent = [name for name in COLUMNS if name not in frame.columns]
+    if absent:
+        raise ValueError(f"the dataset lacks the columns {', '.join(absent)}")
+    complete = frame.loc[:, list(COLUMNS)].dropna(axis=0)
+    if complete.empty:
+        raise ValueError("no row of the dataset is complete")
+    labels = (complete["num"].to_numpy(dtype=np.float64) != 0).astype(np.float64)
+    features = np.column_stack(
+        [
+            *(_column(complete, name) for name in FEATURES[:8]),
+            *(column for name in _DUMMIES for column in _dummies(complete, name)),
+        ]
+    )
+    train, test = split_indices(labels)
+    return Split(Rows(features[train], labels[train]), Rows(features[test], labels[test]))
+
+
+def normalise(rows: Rows, moments: Moments) -> Rows:
+    """The same rows with each feature's mean taken off and divided by its standard deviation."""
+    return Rows((rows.features - moments.mean()) / moments.deviation(), rows.labels)
+
+
+def split_indices(labels: Floats) -> tuple[Integers, Integers]:
+    """Train and test positions, in order: those that scikit-learn's ``train_test_split`` draws for FLamby.
+
+    Stratified by label where every class has more than two rows. Written out because importing scikit-learn
+    would cost a site more time than all its training; a test holds the two together.
+    """
+    draw = np.random.RandomState(SPLIT_SEED)
+    rows = len(labels)
+    train_size, test_size = int(np.floor(TRAIN_FRACTION * rows)), int(np.ceil((1 - TRAIN_FRACTION) * rows))
+    if train_size == 0:
+        raise ValueError("the dataset has too few complete rows to train on")
+    classes = [np.flatnonzero(labels == value) for value in np.unique(labels)]
+    if len(classes) < 2 or any(len(members) <= 2 for members in classes):
+        order = draw.permutation(rows)
+        return np.sort(order[test_size : test_size + train_size]), np.sort(order[:test_size])
+    counts = np.array([len(members) for members in classes])
+    train_counts = _shares(counts, train_size, draw)
+    test_counts = _shares(counts - train_counts, test_size, draw)
+    train: list[Integers] = []
+    test: list[Integers] = []
+    for members, to_train, to_test in zip(classes, train_counts, test_counts, strict=True):
+        order = members[draw.permutation(len(members))]
+        train.append(order[:to_train])
+        test.append(order[to_train : to_train + to_test])
+    return np.sort(np.concatenate(train)), np.sort(np.concatenate(test))
+
+
+def _shares(counts: Integers, size: int, draw: np.random.RandomState) -> Integers:
+    """Share ``size`` places in proportion to ``counts``, the largest remainders first and ties by lot."""
+    exact = counts / counts.sum() * size
+    shares: Integers = np.floor(exact).astype(np.int64)
+    remainders = exact - np.floor(exact)
+    for remainder in np.unique(remainders)[::-1]:
+        places = size - int(shares.sum())
+        if places == 0:
+            break
+        tied = np.flatnonzero(remainders == remainder)
+        shares[draw.choice(tied, size=min(len(tied), places), replace=False)] += 1
+    return shares
+
+
+def _column(frame: pd.DataFrame, name: str) -> Floats:
+    if name in _NUMBERS:
+        return frame[name].to_numpy(dtype=np.float64)
+    codes = _WORDS[name]
+    return np.array([codes[word] for word in _coded(frame, name, tuple(codes))])
+
+
+def _dummies(frame: pd.DataFrame, name: str) -> list[Floats]:
+    """One column of 0 and 1 for every category but the first."""
+    words = np.array(_coded(frame, name, _DUMMIES[name]))
+    return [(words == category).astype(np.float64) for category in _DUMMIES[name][1:]]
+
+
+def _coded(frame: pd.DataFrame, name: str, allowed: tuple[str, ...]) -> list[str]:
+    """The column's words in lower case; the error names the column and the codes, never a value."""
+    words = [str(value).strip().lower() for value in frame[name]]
+    if any(word not in allowed for word in words):
+        raise ValueError(f"the column {name} holds values other than {', '.join(allowed)}")
+    return words

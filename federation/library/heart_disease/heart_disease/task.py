@@ -1,0 +1,171 @@
+"""The model, its local training and its evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from .preparation import FEATURES, Floats, Moments, Rows, Split, normalise
+
+Arrays = Mapping[str, npt.NDArray[np.generic]]
+Metric = int | float | list[int] | list[float]
+
+HISTOGRAM_BINS = 200
+SITE, GLOBAL = "site", "global"
+
+
+@dataclass(frozen=True)
+class Training:
+    """How to train at a site: mini-batch steps of SGD; ``proximal_mu`` is FedProx's weight."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    proximal_mu: float = 0.0
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """Rows as the model takes them: features (rows, 13) and labels (rows, 1), float32."""
+
+    features: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(cls, rows: Rows) -> Tensors:
+        """These rows, already normalised, as tensors."""
+        features = torch.from_numpy(rows.features.astype(np.float32))
+        return cls(features, torch.from_numpy(rows.labels.astype(np.float32)).unsqueeze(1))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Site:
+    """One site's rows, normalised and ready for the model."""
+
+    train: Tensors
+    test: Tensors
+
+    @classmethod
+    def of(cls, split: Split, moments: Moments | None) -> Site:
+        """Normalised by ``moments``, or by the site's own train rows where there are none."""
+        constants = moments or Moments.of(split.train)
+        train, test = normalise(split.train, constants), normalise(split.test, constants)
+        return cls(Tensors.of(train), Tensors.of(test))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a model does on some rows; ``auc`` is None where they are all of one class."""
+
+    examples: int
+    accuracy: float
+    loss: float
+    auc: float | None
+    score_positives: list[int]
+    score_negatives: list[int]
+
+    def metrics(self) -> dict[str, Metric]:
+        """As a Flower MetricRecord takes them; an undefined AUC is left out."""
+        ranking: dict[str, Metric] = {} if self.auc is None else {"auc": self.auc}
+        return ranking | {
+            "num-examples": self.examples,
+            "accuracy": self.accuracy,
+            "loss": self.loss,
+            "score-positives": self.score_positives,
+            "score-negatives": self.score_negatives,
+        }
+
+
+def make_model(seed: int) -> nn.Linear:
+    """A fresh logistic regression, the same for the same seed; leaves torch's own random state alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Linear(len(FEATURES), 1)
+
+
+def round_seed(seed: int, server_round: int) -> int:
+    """The seed of a round's batches, so that a repeated round draws the same ones."""
+    return seed * 1_000_003 + server_round
+
+
+def load_arrays(model: nn.Linear, arrays: Arrays) -> None:
+    """Put the weights into the model; raises RuntimeError where names or shapes do not fit."""
+    model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
+
+
+def train(model: nn.Linear, rows: Tensors, training: Training, seed: int) -> float:
+    """Train in place and return the mean loss over the steps.
+
+    The proximal term is mu/2 * ||w - w_global||^2 (Li et al., 2020, eq. 2), its gradient mu * (w - w_global).
+    SGD is written out because constructing torch's optimiser costs a fresh process over a second of imports.
+    """
+    weights = list(model.parameters())
+    anchors = [weight.detach().clone() for weight in weights]
+    total = 0.0
+    for batch in _batches(len(rows), training, seed):
+        loss = binary_cross_entropy_with_logits(model(rows.features[batch]), rows.labels[batch])
+        gradients = torch.autograd.grad(loss, weights)
+        with torch.no_grad():
+            for weight, anchor, gradient in zip(weights, anchors, gradients, strict=True):
+                pull = training.proximal_mu * (weight - anchor)
+                weight.sub_(gradient + pull, alpha=training.learning_rate)
+        total += loss.item()
+    return total / training.steps
+
+
+def predict(model: nn.Linear, rows: Tensors) -> Floats:
+    """The probability of disease for every row."""
+    with torch.no_grad():
+        probabilities: Floats = torch.sigmoid(model(rows.features)).squeeze(1).numpy().astype(np.float64)
+    return probabilities
+
+
+def evaluate(scores: Floats, rows: Tensors) -> Evaluation:
+    """Judge predicted probabilities at the threshold 0.5 and by their ranking."""
+    labels = rows.labels.squeeze(1).numpy() == 1
+    positives, negatives = scores[labels], scores[~labels]
+    certain = np.clip(scores, 1e-7, 1 - 1e-7)
+    return Evaluation(
+        examples=len(rows),
+        accuracy=float(np.mean((scores > 0.5) == labels)),
+        loss=float(-np.mean(np.where(labels, np.log(certain), np.log1p(-certain)))),
+        auc=rank_auc(positives, negatives),
+        score_positives=_histogram(positives),
+        score_negatives=_histogram(negatives),
+    )
+
+
+def rank_auc(positives: Floats, negatives: Floats) -> float | None:
+    """The area under the ROC: the share of pairs in which the positive scores higher, ties counting half."""
+    if not len(positives) or not len(negatives):
+        return None
+    ordered = np.sort(negatives)
+    below = np.searchsorted(ordered, positives, side="left")
+    not_above = np.searchsorted(ordered, positives, side="right")
+    return float((below + not_above).sum() / 2 / (len(positives) * len(negatives)))
+
+
+def _batches(rows: int, training: Training, seed: int) -> Iterator[Tensor]:
+    """One mini-batch a step, going through the rows in a new order each time they run out."""
+    generator = torch.Generator().manual_seed(seed)
+    step = 0
+    while True:
+        for batch in torch.split(torch.randperm(rows, generator=generator), training.batch_size):
+            if step == training.steps:
+                return
+            step += 1
+            yield batch
+
+
+def _histogram(scores: Floats) -> list[int]:
+    counts, _ = np.histogram(scores, bins=HISTOGRAM_BINS, range=(0.0, 1.0))
+    return [int(count) for count in counts]
