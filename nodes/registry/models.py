@@ -1,0 +1,112 @@
+"""Nodes of sites, and the one-time tokens with which they enrol."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from nodes.registry import states
+
+ONLINE = timedelta(seconds=30)
+
+
+class Node(models.Model):
+    """The agent installed at a site: expected until it enrols, pending until a person confirmed its six words."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    site = models.ForeignKey("accounts.Site", on_delete=models.PROTECT, related_name="nodes")
+    name = models.CharField(max_length=80)
+    state = models.CharField(max_length=12, default=states.NODE.initial)
+    identity_key = models.CharField(max_length=64, blank=True, help_text="Ed25519, Base64 of the raw public key")
+    flower_key = models.TextField(blank=True, help_text="P-384 public key, PEM")
+    approval_key = models.CharField(max_length=64, blank=True, help_text="Ed25519, Base64 of the raw public key")
+    flower_node_id = models.CharField(max_length=24, blank=True)
+    words = models.CharField(max_length=120, blank=True)
+    agent_version = models.CharField(max_length=40, blank=True)
+    sandbox = models.CharField(max_length=10, blank=True)
+    status = models.JSONField(default=dict)
+    last_seen_at = models.DateTimeField(null=True, blank=True)
+    last_sequence = models.BigIntegerField(default=0)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    enrolled_at = models.DateTimeField(null=True, blank=True)
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    confirmed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+        default_permissions = ()
+        constraints = [
+            states.NODE.check("registry_node_state"),
+            models.UniqueConstraint(
+                fields=["site", "name"], condition=~Q(state="revoked"), name="registry_node_name_at_site"
+            ),
+            models.UniqueConstraint(
+                fields=["identity_key"], condition=~Q(identity_key=""), name="registry_node_identity_key"
+            ),
+            models.UniqueConstraint(
+                fields=["flower_key"], condition=~Q(flower_key=""), name="registry_node_flower_key"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["expected", "revoked"])
+                | ~(Q(identity_key="") | Q(flower_key="") | Q(approval_key="") | Q(words="")),
+                name="registry_node_has_keys",
+            ),
+            models.CheckConstraint(
+                condition=Q(confirmed_at__isnull=True, confirmed_by__isnull=True)
+                | Q(confirmed_at__isnull=False, confirmed_by__isnull=False),
+                name="registry_node_confirmed_by_somebody",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="active") | Q(confirmed_at__isnull=False), name="registry_node_active_confirmed"
+            ),
+            models.CheckConstraint(condition=Q(last_sequence__gte=0), name="registry_node_sequence"),
+        ]
+        triggers = [states.NODE.trigger()]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def online(self) -> bool:
+        """Whether an active node was heard of in the last 30 seconds."""
+        return self.state == "active" and self.last_seen_at is not None and timezone.now() - self.last_seen_at < ONLINE
+
+    @property
+    def may_act(self) -> bool:
+        """Whether the node speaks for its site: only once a person confirmed it."""
+        return self.state == "active"
+
+    @property
+    def audit_name(self) -> str:
+        return f"node:{self.pk}"
+
+    @property
+    def audit_label(self) -> str:
+        return f"node {self.name}"
+
+
+class EnrolmentToken(models.Model):
+    """A one-time token for one expected node; only its digest is kept."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="tokens")
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"token for {self.node}"

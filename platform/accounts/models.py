@@ -1,0 +1,114 @@
+"""People, sites, and the one-time token of the first administrator."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+from guardian.models import GroupObjectPermissionBase
+
+from accounts import permissions
+
+
+class UserManager(BaseUserManager["User"]):
+    """Finds people by their e-mail address, however it is capitalised."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
+        """Store a person; without a password they cannot sign in."""
+        user = self.model(email=email.strip().lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email=(username or "").strip().lower())
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person. Django's superuser does not exist here: the database refuses it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.EmailField(unique=True)
+    name = models.CharField(max_length=120)
+    is_active = models.BooleanField(default=True)
+    is_platform_admin = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS = ["name"]
+
+    class Meta:
+        ordering = ["name", "email"]
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(Lower("email"), name="accounts_user_email_once"),
+            models.CheckConstraint(condition=~Q(name=""), name="accounts_user_named"),
+            models.CheckConstraint(condition=Q(is_superuser=False), name="accounts_user_no_superuser"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def audit_name(self) -> str:
+        return f"user:{self.pk}"
+
+    @property
+    def audit_label(self) -> str:
+        return self.name
+
+
+class Site(models.Model):
+    """A hospital or clinic."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=160, unique=True)
+    short_name = models.SlugField(max_length=40, unique=True)
+    city = models.CharField(max_length=80, blank=True)
+    country = models.CharField(max_length=80, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        default_permissions = ()
+        permissions = permissions.of_scope("site")
+        constraints = [models.CheckConstraint(condition=~Q(name=""), name="accounts_site_named")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SiteGroupObjectPermission(GroupObjectPermissionBase):  # type: ignore[misc]
+    """What a role's group may do at one site (read by guardian in place of its generic table)."""
+
+    content_object = models.ForeignKey(Site, on_delete=models.CASCADE)
+
+    class Meta(GroupObjectPermissionBase.Meta):
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.group}: {self.permission.codename}"
+
+
+class SetupToken(models.Model):
+    """The one-time token with which the first platform administrator signs up. Only its digest is kept."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"setup token of {self.created_at:%Y-%m-%d %H:%M}"

@@ -1,0 +1,153 @@
+"""What may be done, which role may do it, and the two questions that everybody asks: `can` and `check`.
+
+A role's permissions stand in the database as guardian object permissions of the role's group, one group an object and
+a role (`study:<id>:pi`); `accounts.services` writes them from the table here. Site people see the studies their site
+is invited to because the site's groups receive `SITE_PEOPLE_IN_STUDY` on that study (`studies.enrolment`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from django.db.models import Model
+from guardian.core import ObjectPermissionChecker
+
+from accounts.roles import Role
+from fedstudy_core.errors import Forbidden, NotFound
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+
+class Permission(StrEnum):
+    """One thing that may be done; the part before the dot says to what kind of object."""
+
+    STUDY_CREATE = "platform.create_study"
+    USERS_MANAGE = "platform.manage_users"
+    SITES_MANAGE = "platform.manage_sites"
+    HEALTH_VIEW = "platform.view_health"
+
+    STUDY_VIEW = "study.view"
+    STUDY_EDIT = "study.edit"
+    STUDY_MOVE = "study.move"
+    STUDY_INVITE = "study.invite"
+    STUDY_GRANT = "study.grant_roles"
+    DICTIONARY_PUBLISH = "study.publish_dictionary"
+    DATASETS_VIEW = "study.view_datasets"
+    SCRIPT_SUBMIT = "study.submit_script"
+    SCRIPT_READ = "study.read_script"
+    RUN_START = "study.start_run"
+    RUN_STOP = "study.stop_run"
+    RESULTS_VIEW = "study.view_results"
+    MODEL_DOWNLOAD = "study.download_model"
+    AUDIT_VIEW = "study.view_audit"
+
+    SITE_VIEW = "site.view"
+    SITE_PEOPLE = "site.manage_people"
+    INVITATION_ANSWER = "site.answer_invitation"
+    SITE_WITHDRAW = "site.withdraw"
+    DATASET_REGISTER = "site.register_dataset"
+    SITE_DATASETS_VIEW = "site.view_datasets"
+    SCRIPT_APPROVE = "site.approve_script"
+    APPROVAL_REVOKE = "site.revoke_approval"
+    NODE_ENROL = "site.enrol_node"
+    NODE_REVOKE = "site.revoke_node"
+    SITE_RESULTS_VIEW = "site.view_results"
+    SITE_AUDIT_VIEW = "site.view_audit"
+
+    @property
+    def scope(self) -> str:
+        """"platform", "study" or "site"."""
+        return self.value.partition(".")[0]
+
+    @property
+    def codename(self) -> str:
+        """The name under which Django stores it."""
+        return self.value.replace(".", "_")
+
+
+def of_scope(scope: str) -> list[tuple[str, str]]:
+    """The permissions of a kind of object, as `Meta.permissions` wants them."""
+    return [(item.codename, item.value) for item in Permission if item.scope == scope]
+
+
+P = Permission
+ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
+    {
+        Role.PI: frozenset(item for item in P if item.scope == "study"),
+        Role.CO_INVESTIGATOR: frozenset(
+            {
+                P.STUDY_VIEW,
+                P.STUDY_EDIT,
+                P.DICTIONARY_PUBLISH,
+                P.DATASETS_VIEW,
+                P.SCRIPT_SUBMIT,
+                P.SCRIPT_READ,
+                P.RESULTS_VIEW,
+            }
+        ),
+        Role.AUDITOR: frozenset({P.STUDY_VIEW, P.DATASETS_VIEW, P.SCRIPT_READ, P.RESULTS_VIEW, P.AUDIT_VIEW}),
+        Role.ADMIN: frozenset(item for item in P if item.scope == "site"),
+        Role.STEWARD: frozenset(
+            {
+                P.SITE_VIEW,
+                P.SITE_WITHDRAW,
+                P.DATASET_REGISTER,
+                P.SITE_DATASETS_VIEW,
+                P.SCRIPT_APPROVE,
+                P.APPROVAL_REVOKE,
+                P.NODE_REVOKE,
+                P.SITE_RESULTS_VIEW,
+                P.SITE_AUDIT_VIEW,
+            }
+        ),
+    }
+)
+SITE_PEOPLE_IN_STUDY = frozenset({P.STUDY_VIEW, P.SCRIPT_READ, P.RESULTS_VIEW})
+PLATFORM_ADMIN = frozenset({P.USERS_MANAGE, P.SITES_MANAGE, P.HEALTH_VIEW})
+EVERYBODY_ELSE = frozenset({P.STUDY_CREATE})
+NODE = frozenset({P.DATASET_REGISTER, P.SCRIPT_APPROVE, P.APPROVAL_REVOKE})
+VIEW = {"study": P.STUDY_VIEW, "site": P.SITE_VIEW}
+
+
+@runtime_checkable
+class SiteAgent(Protocol):
+    """A node that acts for its site; it hands on what people decided at the hospital's console."""
+
+    site_id: UUID
+
+    @property
+    def may_act(self) -> bool: ...
+
+
+def can(user: Any, permission: Permission, obj: Model | None = None) -> bool:
+    """Whether a person, or a node for its own site, may do this to the object (None for the whole platform)."""
+    if isinstance(user, SiteAgent):
+        return permission in NODE and user.may_act and obj is not None and obj.pk == user.site_id
+    if not getattr(user, "is_active", False):
+        return False
+    if permission.scope == "platform":
+        return permission in (PLATFORM_ADMIN if user.is_platform_admin else EVERYBODY_ELSE)
+    if obj is None:
+        raise ValueError(f"{permission} is asked of an object")
+    if permission is P.SITE_VIEW and user.is_platform_admin:
+        return True
+    return bool(ObjectPermissionChecker(user).has_perm(permission.codename, obj))
+
+
+def check(user: Any, permission: Permission, obj: Model | None = None) -> None:
+    """Refuse what the user may not do.
+
+    Raises:
+        NotFound: E_NOT_FOUND, when the user may not even know that the object exists.
+        Forbidden: E_FORBIDDEN otherwise.
+    """
+    if can(user, permission, obj):
+        return
+    view = VIEW.get(permission.scope)
+    if view is not None and not isinstance(user, SiteAgent) and not can(user, view, obj):
+        raise NotFound("E_NOT_FOUND", f"There is no such {permission.scope}, or it is not yours to see.")
+    raise Forbidden("E_FORBIDDEN", f"Your role does not allow this ({permission.value}).")

@@ -1,0 +1,14 @@
+"""News that apps above `accounts` tell each other without importing each other.
+
+Every signal is sent inside the transaction of the service that causes it: a receiver may raise a refusal, which undoes
+everything, and puts effects outside the database into `transaction.on_commit`.
+"""
+
+from django.dispatch import Signal
+
+# A role is about to be granted: user, role (accounts.roles.Role), obj (Study or Site). Receivers refuse with E_DUTIES.
+role_granting = Signal()
+
+# Declared here because the studies' apps and the registry do not know each other: node_id (UUID), site_id (UUID).
+node_confirmed = Signal()
+node_revoked = Signal()

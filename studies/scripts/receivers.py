@@ -1,0 +1,2 @@
+def connect() -> None:
+    """Nothing to listen to yet."""
