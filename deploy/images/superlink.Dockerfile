@@ -1,0 +1,26 @@
+# Flower's SuperLink at the version FedStudy is built on, and nothing else. Build from the repository's root.
+ARG PYTHON=python:3.13.9-slim-trixie
+
+FROM ${PYTHON} AS build
+WORKDIR /src
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1
+COPY requirements.lock ./
+RUN awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements.lock > uv.lock && pip install --require-hashes -r uv.lock
+RUN python -m venv /opt/venv \
+ && uv pip install --python /opt/venv --constraints requirements.lock flwr==1.41.0
+
+FROM ${PYTHON}
+RUN groupadd --gid 10002 superlink \
+ && useradd --uid 10002 --gid superlink --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin superlink
+COPY --from=build /opt/venv /opt/venv
+COPY deploy/images/check.py /usr/local/bin/check.py
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    FLWR_HOME=/tmp/flower \
+    FLWR_TELEMETRY_ENABLED=0 \
+    FLWR_DISABLE_UPDATE_CHECK=1
+USER 10002:10002
+EXPOSE 9091
+# Without certificates it does not start: there is no insecure default here.
+CMD ["flower-superlink", "--enable-supernode-auth", "--isolation=process", "--disable-runtime-dependency-installation"]
