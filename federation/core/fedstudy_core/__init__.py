@@ -1,2 +1,1 @@
-"""What the portal and the nodes of FedStudy share: statements, signatures, bundles, dictionaries, update checks."""
-
+"""What the portal and the nodes of FedStudy share: statements, signatures, bundles, dictionaries, checks."""

@@ -1,0 +1,96 @@
+"""Canonical JSON: one value, one sequence of bytes, so that signatures and hashes agree everywhere.
+
+A subset of RFC 8785: objects, arrays, strings, whole numbers, booleans and null. Numbers with a fraction are written as
+decimal strings by whoever needs them. Text is in Unicode normal form C and holds no control or direction characters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from typing import Any, NoReturn
+
+from fedstudy_core.errors import Refusal
+
+MAX_INTEGER = 2**53 - 1
+_BIDI = {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"}
+
+
+def dumps(value: Any) -> bytes:
+    """The canonical bytes of a value.
+
+    Raises:
+        Refusal: E_NOT_CANONICAL when the value has no canonical form.
+    """
+    _check(value)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode("utf-8")
+
+
+def loads(data: bytes) -> Any:
+    """The value of canonical bytes.
+
+    Raises:
+        Refusal: E_DUPKEY for a doubled name, E_NOT_CANONICAL for any other bytes than `dumps` would write.
+    """
+    try:
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_float=_refuse_number,
+            parse_constant=_refuse_number,
+        )
+    except (ValueError, RecursionError) as error:
+        raise Refusal("E_NOT_CANONICAL", "The bytes are not JSON.") from error
+    if dumps(value) != data:
+        raise Refusal("E_NOT_CANONICAL", "The bytes are not in canonical form.")
+    return value
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in lower-case hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def is_plain_text(text: str) -> bool:
+    """Whether text is in normal form C without control or direction characters (line breaks and tabs are fine)."""
+    if unicodedata.normalize("NFC", text) != text:
+        return False
+    return not any(
+        (unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t") or unicodedata.bidirectional(char) in _BIDI
+        for char in text
+    )
+
+
+def _check(value: Any) -> None:
+    match value:
+        case None | bool():
+            return
+        case int():
+            if abs(value) > MAX_INTEGER:
+                raise Refusal("E_NOT_CANONICAL", "A number is too large.")
+        case str():
+            if not is_plain_text(value):
+                raise Refusal("E_NOT_CANONICAL", "A text holds characters that could deceive a reader.")
+        case list() | tuple():
+            for item in value:
+                _check(item)
+        case dict():
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    raise Refusal("E_NOT_CANONICAL", "A name is not text.")
+                _check(key)
+                _check(item)
+        case _:
+            raise Refusal("E_NOT_CANONICAL", f"A {type(value).__name__} has no canonical form.")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise Refusal("E_DUPKEY", "An object names the same thing twice.")
+    return value
+
+
+def _refuse_number(text: str) -> NoReturn:
+    raise Refusal("E_NOT_CANONICAL", f"{text} is not a whole number.")

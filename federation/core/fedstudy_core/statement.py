@@ -1,0 +1,215 @@
+"""The approval statement: what a site signs, and whether it covers one exact use.
+
+A statement names study, site, node, script, dataset, configuration, rounds, outputs, limits and validity. It is
+canonical JSON in a DSSE envelope; the signature is verified before the content is parsed, and unknown fields are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fedstudy_core import canonical, dsse
+from fedstudy_core.errors import Refusal
+from fedstudy_core.parameters import Allowed
+from fedstudy_core.times import parse_time
+
+PAYLOAD_TYPE = "application/vnd.fedstudy.approval.v1+json"
+MAX_VALIDITY = timedelta(days=180)
+SANDBOX_LEVELS = ("S0", "S1", "S2", "S3", "S4")
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Identifier = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+Level = Literal["S0", "S1", "S2", "S3", "S4"]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ScriptRef(_Strict):
+    sha256: Sha256
+    size: Count
+
+
+class DatasetRef(_Strict):
+    id: Identifier
+    fingerprint: Sha256
+
+
+class Privacy(_Strict):
+    min_sites: Count
+
+
+class Outputs(_Strict):
+    phases: list[Literal["query", "train", "evaluate"]]
+    max_bytes: Count
+
+
+class Limits(_Strict):
+    wall_s: Count
+    memory_mb: Count
+
+
+class Approver(_Strict):
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    role: Annotated[str, Field(min_length=1, max_length=80)]
+
+
+class Statement(_Strict):
+    """What was approved (or rejected), by whom, from when until when. Times are UTC, ISO 8601, whole seconds."""
+
+    v: Literal[1]
+    study: Identifier
+    site: Identifier
+    node: Identifier
+    script: ScriptRef
+    dataset: DatasetRef
+    run_config: dict[str, Allowed]
+    rounds: Count
+    privacy: Privacy
+    outputs: Outputs
+    limits: Limits
+    sandbox_min: Level
+    meaning: Literal["approved", "rejected"]
+    approver: Approver
+    nonce: Annotated[str, Field(min_length=16, max_length=64)]
+    sequence: Annotated[int, Field(ge=0)]
+    revocation_epoch: Annotated[int, Field(ge=0)]
+    not_before: str
+    not_after: str
+
+
+@dataclass(frozen=True)
+class Use:
+    """One use that somebody wants to make of an approval.
+
+    Attributes:
+        run_config: the fused configuration that the script would see.
+        rounds: rounds of the run.
+        phase: "query", "train" or "evaluate".
+        sites: how many sites take part in the run.
+        sandbox: the level that the node offers.
+    """
+
+    site: str
+    node: str
+    study: str
+    script_sha256: str
+    script_size: int
+    dataset_id: str
+    dataset_fingerprint: str
+    run_config: Mapping[str, object]
+    rounds: int
+    phase: str
+    sites: int
+    sandbox: str
+
+
+def sign_statement(statement: Statement, key: Ed25519PrivateKey) -> bytes:
+    """The envelope (DSSE, JSON) around the statement."""
+    payload = canonical.dumps(statement.model_dump(mode="json", exclude_none=True))
+    return dsse.sign(PAYLOAD_TYPE, payload, [key])
+
+
+def verify_statement(envelope: bytes, trusted: Mapping[str, Ed25519PublicKey]) -> Statement:
+    """The statement that a trusted key signed.
+
+    Raises:
+        Refusal: the codes of `dsse.verify`, then E_NOT_CANONICAL, E_DUPKEY, E_VERSION, E_FIELDS.
+    """
+    return _parse(dsse.verify(envelope, PAYLOAD_TYPE, trusted))
+
+
+def read_unverified(envelope: bytes) -> Statement:
+    """What an envelope claims, for display only."""
+    return _parse(dsse.unverified_payload(envelope))
+
+
+def statement_id(envelope: bytes) -> str:
+    """SHA-256 of the envelope's bytes."""
+    return canonical.digest(envelope)
+
+
+def _parse(payload: bytes) -> Statement:
+    value = canonical.loads(payload)
+    if not isinstance(value, dict):
+        raise Refusal("E_FIELDS", "The statement is not an object.")
+    if value.get("v") != 1 or isinstance(value.get("v"), bool):
+        raise Refusal("E_VERSION")
+    try:
+        return Statement.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Refusal("E_FIELDS", f"The statement's field “{where}” does not fit.") from error
+
+
+def check_use(
+    statement: Statement,
+    use: Use,
+    *,
+    now: datetime,
+    revocation_epoch: int,
+    revoked: Collection[str],
+    identity: str,
+) -> None:
+    """Refuse a use that the statement does not cover; return when it covers it.
+
+    Args:
+        now: aware time of the check.
+        revocation_epoch: the site's current one; statements of an earlier epoch are void.
+        revoked: ids of revoked statements.
+        identity: the statement's own id (`statement_id`).
+
+    Raises:
+        Refusal: the first rule that does not hold, in the order of the checks below.
+    """
+    if statement.meaning != "approved":
+        raise Refusal("E_DECISION")
+    if (statement.site, statement.node) != (use.site, use.node):
+        raise Refusal("E_AUDIENCE")
+    if statement.study != use.study:
+        raise Refusal("E_STUDY")
+    if (statement.script.sha256, statement.script.size) != (use.script_sha256, use.script_size):
+        raise Refusal("E_BUNDLE")
+    if (statement.dataset.id, statement.dataset.fingerprint) != (use.dataset_id, use.dataset_fingerprint):
+        raise Refusal("E_DATASET")
+    _check_configuration(statement, use)
+    _check_validity(statement, now)
+    if identity in revoked:
+        raise Refusal("E_REVOKED")
+    if statement.revocation_epoch < revocation_epoch:
+        raise Refusal("E_REVOKED_EPOCH")
+
+
+def _check_configuration(statement: Statement, use: Use) -> None:
+    wrong = sorted(set(statement.run_config) ^ set(use.run_config)) or [
+        name for name, value in use.run_config.items() if not statement.run_config[name].permits(value)
+    ]
+    if wrong:
+        raise Refusal("E_RUN_CONFIG", f"The run's “{wrong[0]}” is not what the site approved.")
+    if use.rounds > statement.rounds:
+        raise Refusal("E_ROUNDS", f"The run has {use.rounds} rounds; the site approved {statement.rounds}.")
+    if use.phase not in statement.outputs.phases:
+        raise Refusal("E_OUTPUT_SCHEMA", f"The site did not approve “{use.phase}” messages.")
+    if use.sites < statement.privacy.min_sites:
+        raise Refusal("E_QUORUM", f"The site asks for {statement.privacy.min_sites} sites; the run has {use.sites}.")
+    if SANDBOX_LEVELS.index(use.sandbox) < SANDBOX_LEVELS.index(statement.sandbox_min):
+        raise Refusal("E_SANDBOX", f"The site asks for sandbox {statement.sandbox_min}; the node has {use.sandbox}.")
+
+
+def _check_validity(statement: Statement, now: datetime) -> None:
+    begin, end = parse_time(statement.not_before), parse_time(statement.not_after)
+    if end - begin > MAX_VALIDITY:
+        raise Refusal("E_TOO_LONG")
+    if now < begin:
+        raise Refusal("E_NOT_YET")
+    if now >= end:
+        raise Refusal("E_EXPIRED", f"The approval ended at {statement.not_after}.")

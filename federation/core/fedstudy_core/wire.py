@@ -1,0 +1,145 @@
+"""The bodies of the node API: what an agent and the portal say to each other beside Flower."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Level = Literal["S0", "S1", "S2", "S3", "S4"]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EnrolRequest(_Body):
+    """First words of a new node. `proof` is the identity key's signature over the token (base64)."""
+
+    token: str = Field(min_length=20, max_length=200)
+    name: str = Field(min_length=1, max_length=80)
+    identity_key: str
+    flower_key: str
+    approval_key: str
+    proof: str
+    agent_version: str
+
+
+class SiteRef(_Body):
+    id: str
+    name: str
+
+
+class SuperLinkRef(_Body):
+    """Where the node connects to; `ca_pem` is empty when the system's certificates do."""
+
+    address: str
+    ca_pem: str
+
+
+class EnrolAnswer(_Body):
+    node: str
+    site: SiteRef
+    superlink: SuperLinkRef
+    words: str
+
+
+class DatasetFact(_Body):
+    id: str
+    fingerprint: str
+
+
+class HeartbeatRequest(_Body):
+    agent_version: str
+    sandbox: Level
+    datasets: list[DatasetFact]
+    clock: str
+
+
+class HeartbeatAnswer(_Body):
+    server_time: str
+    node_state: str
+    flower_node_id: str | None
+
+
+class DictionaryRef(_Body):
+    id: str
+    version: int
+    sha256: str
+    variables: list[dict[str, Any]]
+
+
+class StudyRef(_Body):
+    """A study in which the node's site takes part."""
+
+    id: str
+    title: str
+    enrolment: str
+    level: str
+    state: str
+    dictionary: DictionaryRef | None
+
+
+class Finding(_Body):
+    """Something about a dataset that does not fit its dictionary; `count_band` says for about how many rows."""
+
+    variable: str
+    code: str
+    severity: Literal["error", "warning"]
+    count_band: str
+    detail: str
+
+
+class ValidationReport(_Body):
+    checked: bool
+    passed: bool
+    findings: list[Finding]
+
+
+class DatasetRequest(_Body):
+    """What the portal learns of a dataset: never a row, never an exact count."""
+
+    study: str
+    name: str = Field(min_length=1, max_length=120)
+    fingerprint: str = Field(pattern=r"^[0-9a-f]{64}$")
+    format: Literal["csv", "parquet"]
+    rows_band: str
+    columns: list[str]
+    report: ValidationReport
+
+
+class Created(_Body):
+    id: str
+
+
+class ScriptOffer(_Body):
+    """A script version that waits for, or has, this site's approval."""
+
+    version: str
+    study: str
+    study_title: str
+    script: str
+    number: int
+    sha256: str
+    size: int
+    submitted_at: str
+    parameters: list[dict[str, Any]]
+    declaration: dict[str, Any]
+    approval: str | None
+
+
+class ApprovalRequest(_Body):
+    """`envelope` is the signed statement in base64."""
+
+    version: str
+    dataset: str
+    envelope: str
+
+
+class ApprovalAnswer(_Body):
+    id: str
+    state: str
+
+
+class RevocationRequest(_Body):
+    envelope: str
