@@ -1,4 +1,4 @@
-"""Signed envelopes: DSSE (Dead Simple Signing Envelope, protocol 1.0) with Ed25519, signature checked before parsing."""
+"""Signed envelopes (Dead Simple Signing Envelope 1.0, Ed25519): the signature is checked before anything is parsed."""
 
 from __future__ import annotations
 

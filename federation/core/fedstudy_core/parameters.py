@@ -86,10 +86,9 @@ def from_project(project: Mapping[str, Any]) -> tuple[Parameter, ...]:
     parameters = []
     for name, default in defaults.items():
         described = {"type": _KINDS.get(type(default)), **declared.get(name, {})}
-        if described["type"] == "float" and type(default) is int:
-            default = float(default)
+        whole = described["type"] == "float" and type(default) is int
         try:
-            parameter = Parameter(name=name, default=default, **described)
+            parameter = Parameter(name=name, default=float(default) if whole else default, **described)
         except (ValidationError, TypeError) as error:
             raise Invalid("E_BUNDLE_DECLARATION", f"The parameter “{name}” is not declared well.") from error
         validate_config((parameter,), {})

@@ -35,7 +35,7 @@ def sign(
         sequence: higher than in every earlier request of this node.
     """
     stamp = format_time(now)
-    signature = key.sign(_signed(node, method, path, body, stamp, sequence))
+    signature = key.sign(_signed(node, f"{method.upper()} {path}", body, stamp, sequence))
     return {
         NODE: node,
         TIMESTAMP: stamp,
@@ -55,7 +55,7 @@ def verify(headers: Mapping[str, str], *, public_key: str, method: str, path: st
         stamp = headers[TIMESTAMP]
         moment = parse_time(stamp)
         signature = base64.b64decode(headers[SIGNATURE], validate=True)
-        signed = _signed(headers[NODE], method, path, body, stamp, sequence)
+        signed = _signed(headers[NODE], f"{method.upper()} {path}", body, stamp, sequence)
         public_from_text(public_key).verify(signature, signed)
     except (KeyError, ValueError, binascii.Error, InvalidSignature) as error:
         raise Forbidden("E_SIGNATURE", status=401) from error
@@ -64,10 +64,9 @@ def verify(headers: Mapping[str, str], *, public_key: str, method: str, path: st
     return sequence
 
 
-def _signed(node: str, method: str, path: str, body: bytes, stamp: str, sequence: int) -> bytes:
+def _signed(node: str, target: str, body: bytes, stamp: str, sequence: int) -> bytes:
     request = {
-        "method": method.upper(),
-        "path": path,
+        "target": target,
         "node": node,
         "timestamp": stamp,
         "sequence": sequence,

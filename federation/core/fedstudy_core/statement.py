@@ -1,7 +1,7 @@
 """The approval statement: what a site signs, and whether it covers one exact use.
 
 A statement names study, site, node, script, dataset, configuration, rounds, outputs, limits and validity. It is
-canonical JSON in a DSSE envelope; the signature is verified before the content is parsed, and unknown fields are refused.
+canonical JSON in a DSSE envelope; the signature is verified before the content is parsed, unknown fields are refused.
 """
 
 from __future__ import annotations
