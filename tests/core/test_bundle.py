@@ -1,0 +1,149 @@
+"""Bundles are read with suspicion: what a careful person would not unpack is refused, with its code."""
+
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from fedstudy_core import bundle
+from fedstudy_core.errors import Refusal
+from tests.core.builders import FILES, PROJECT, zipped
+
+
+def refused(fab: bytes) -> str:
+    with pytest.raises(Refusal) as refusal:
+        bundle.inspect(fab)
+    return refusal.value.code
+
+
+def with_entry(name: str, data: bytes = b"x", *, mode: int = 0o644 | stat.S_IFREG) -> bytes:
+    import io
+
+    buffer = io.BytesIO(zipped(FILES))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        entry = zipfile.ZipInfo("placeholder")
+        entry.filename = name
+        entry.external_attr = mode << 16
+        archive.writestr(entry, data)
+    return buffer.getvalue()
+
+
+def test_a_flower_app_is_described() -> None:
+    found = bundle.inspect(zipped(FILES))
+    assert (found.name, found.version, found.publisher) == ("tiny", "1.0.0", "tests")
+    assert [file.path for file in found.files] == list(FILES)
+    assert found.default_config == {"local-steps": 10, "learning-rate": 0.1}
+    assert (found.parameters[0].min, found.parameters[0].max) == (1, 100)
+    assert found.declaration.initial == "query.initial"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../up.py", "/root.py", "a/../../b.py", "a\\b.py", "C:/x.py", "a//b.py", "./a.py", "tiny/\u202egnp.py", "a\nb.py", "a/"],
+)
+def test_names_that_lead_elsewhere_or_deceive_are_refused(name: str) -> None:
+    assert refused(with_entry(name)) == "E_BUNDLE_PATH"
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", ["tiny/client.py", "TINY/client.py"])
+def test_doubled_names_are_refused(name: str) -> None:
+    assert refused(with_entry(name)) == "E_BUNDLE_PATH"
+
+
+@pytest.mark.parametrize("mode", [stat.S_IFLNK | 0o777, stat.S_IFIFO | 0o644, stat.S_IFREG | 0o4755])
+def test_links_and_special_files_are_refused(mode: int) -> None:
+    assert refused(with_entry("tiny/link", mode=mode)) == "E_BUNDLE_PATH"
+
+
+def test_an_encrypted_file_is_refused() -> None:
+    fab = bytearray(zipped(FILES))
+    central = fab.rindex(b"PK\x01\x02")
+    fab[central + 8] |= 1
+    assert refused(bytes(fab)) == "E_BUNDLE_PATH"
+
+
+def test_a_bomb_is_refused() -> None:
+    bomb = zipped({**FILES, "zeros.py": bytes(30_000_000)}, compression=zipfile.ZIP_DEFLATED)
+    assert refused(bomb) == "E_BUNDLE_PATH"
+    assert refused(zipped({**FILES, "big.txt": bytes(70_000_000)}, compression=zipfile.ZIP_DEFLATED)) == "E_BUNDLE_TOO_LARGE"
+
+
+def test_too_many_bytes_are_refused() -> None:
+    assert refused(bytes(bundle.MAX_BYTES + 1)) == "E_BUNDLE_TOO_LARGE"
+
+
+@pytest.mark.parametrize("name", ["w.pkl", "w.PT", "w.pth", "w.joblib", "w.npy", "data.txt"])
+def test_pickles_are_refused_by_name_and_by_content(name: str) -> None:
+    assert refused(with_entry(name, b"\x80\x04K\x01.")) == "E_BUNDLE_PICKLE"
+
+
+@pytest.mark.parametrize("prefix", [b"", b"#!/bin/sh\n"])
+def test_what_is_no_zip_is_refused(prefix: bytes) -> None:
+    assert refused(prefix + b"nothing") == "E_BUNDLE_NOT_ZIP"
+
+
+def test_a_zip_behind_something_else_is_refused() -> None:
+    assert refused(b"#!/bin/sh\n" + zipped(FILES)) == "E_BUNDLE_NOT_ZIP"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a.py": b""},
+        {"pyproject.toml": b"not toml ["},
+        {"pyproject.toml": b"[project]\nname='x'\n"},
+        {"pyproject.toml": PROJECT.encode()},
+    ],
+)
+def test_what_is_no_flower_app_is_refused(files: dict[str, bytes]) -> None:
+    assert refused(zipped(files)) == "E_BUNDLE_NOT_FLOWER"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('initial = "query.initial"', 'initial = "train"'),
+        ('initial = "query.initial"', 'surprise = "x"'),
+        ("max = 100", "max = 5"),
+        ("[tool.fedstudy.parameters.local-steps]", "[tool.fedstudy.parameters.unknown]"),
+    ],
+)
+def test_a_declaration_that_contradicts_itself_is_refused(old: str, new: str) -> None:
+    files = {**FILES, "pyproject.toml": PROJECT.replace(old, new).encode()}
+    assert refused(zipped(files)) == "E_BUNDLE_DECLARATION"
+
+
+def test_every_flipped_byte_changes_the_hash_or_is_refused() -> None:
+    fab = zipped(FILES)
+    sound = bundle.inspect(fab).sha256
+    for position in range(len(fab)):
+        altered = bytearray(fab)
+        altered[position] ^= 1
+        try:
+            assert bundle.inspect(bytes(altered)).sha256 != sound
+        except Refusal:
+            continue
+
+
+def test_unpacking_writes_read_only_files_into_a_fresh_folder(tmp_path: Path) -> None:
+    target = tmp_path / "app"
+    bundle.unpack(zipped(FILES), target)
+    assert (target / "tiny/client.py").read_bytes() == FILES["tiny/client.py"]
+    assert stat.S_IMODE((target / "tiny/client.py").stat().st_mode) == 0o400
+    with pytest.raises(FileExistsError):
+        bundle.unpack(zipped(FILES), target)
+
+
+def test_building_is_deterministic_and_tells_what_is_left_out(tmp_path: Path) -> None:
+    files = {**FILES, "pyproject.toml": PROJECT.encode(), "LICENSE": b"Apache-2.0", "weights.bin": b"0"}
+    first, second = bundle.build(files), bundle.build(dict(reversed(files.items())))
+    assert first == second
+    assert bundle.dropped_files(files, first) == ["weights.bin"]
+    assert bundle.read_file(first, "tiny/client.py") == FILES["tiny/client.py"]
+
+
+def test_sources_in_one_top_folder_are_taken_as_they_are() -> None:
+    inner = bundle.source_from_zip(zipped({f"app-main/{path}": data for path, data in FILES.items()}))
+    assert set(inner) == set(FILES)

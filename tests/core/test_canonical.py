@@ -1,0 +1,54 @@
+"""One value has one sequence of bytes, and only those bytes are read back."""
+
+import json
+import string
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from fedstudy_core.canonical import dumps, loads
+from fedstudy_core.errors import Refusal
+
+text = st.text(alphabet=string.ascii_letters + string.digits + " -_éß漢", max_size=12).map(
+    lambda value: __import__("unicodedata").normalize("NFC", value)
+)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | text,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(values)
+def test_reading_gives_back_what_was_written(value: object) -> None:
+    assert loads(dumps(value)) == value
+
+
+@given(values, st.data())
+def test_any_other_bytes_of_the_same_value_are_refused(value: object, data: st.DataObject) -> None:
+    written = json.dumps(value, ensure_ascii=data.draw(st.booleans()), indent=data.draw(st.sampled_from([None, 1])))
+    assume(written.encode() != dumps(value))
+    with pytest.raises(Refusal) as refusal:
+        loads(written.encode())
+    assert refusal.value.code == "E_NOT_CANONICAL"
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b'{"a":1,"a":1}', "E_DUPKEY"),
+        (b"1.0", "E_NOT_CANONICAL"),
+        (b"NaN", "E_NOT_CANONICAL"),
+        (b"9007199254740993", "E_NOT_CANONICAL"),
+        (b'"e\xcc\x81"', "E_NOT_CANONICAL"),
+        (b'"\xe2\x80\xae"', "E_NOT_CANONICAL"),
+        (b"\xff", "E_NOT_CANONICAL"),
+        (b"[" * 5000, "E_NOT_CANONICAL"),
+        (b"{} ", "E_NOT_CANONICAL"),
+    ],
+)
+def test_what_could_mean_two_things_is_refused(data: bytes, code: str) -> None:
+    with pytest.raises(Refusal) as refusal:
+        loads(data)
+    assert refusal.value.code == code

@@ -1,0 +1,145 @@
+"""An approval covers exactly what it says, and every refusal has its code."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedstudy_core import canonical, dsse
+from fedstudy_core.errors import Refusal
+from fedstudy_core.keys import generate, key_id
+from fedstudy_core.statement import (
+    PAYLOAD_TYPE,
+    check_use,
+    read_unverified,
+    sign_statement,
+    statement_id,
+    verify_statement,
+)
+from fedstudy_core.times import parse_time
+from tests.core.builders import KEY, NOW, TRUSTED, statement, use
+
+ENVELOPE = sign_statement(statement(), KEY)
+
+
+def check(changed_statement=None, changed_use=None, **conditions) -> None:
+    values = {"now": NOW, "revocation_epoch": 0, "revoked": set(), "identity": "i", **conditions}
+    check_use(statement(**(changed_statement or {})), use(**(changed_use or {})), **values)
+
+
+def test_a_signed_statement_is_read_back() -> None:
+    assert verify_statement(ENVELOPE, TRUSTED) == statement() == read_unverified(ENVELOPE)
+
+
+@given(st.integers(0, len(ENVELOPE) - 1), st.integers(1, 255))
+def test_any_changed_byte_is_refused(position: int, change: int) -> None:
+    altered = bytearray(ENVELOPE)
+    altered[position] ^= change
+    with pytest.raises(Refusal):
+        verify_statement(bytes(altered), TRUSTED)
+
+
+@given(st.integers(0, len(ENVELOPE) - 1))
+def test_a_cut_envelope_is_refused(length: int) -> None:
+    with pytest.raises(Refusal):
+        verify_statement(ENVELOPE[:length], TRUSTED)
+
+
+def test_another_key_does_not_count() -> None:
+    stranger = generate()
+    with pytest.raises(Refusal, match="E_NO_TRUSTED_SIGNATURE"):
+        verify_statement(sign_statement(statement(), stranger), TRUSTED)
+
+
+def test_a_strangers_signature_under_a_trusted_name_does_not_hold() -> None:
+    stranger = generate()
+    forged = sign_statement(statement(), stranger).replace(
+        key_id(stranger.public_key()).encode(), key_id(KEY.public_key()).encode()
+    )
+    with pytest.raises(Refusal, match="E_SIG"):
+        verify_statement(forged, TRUSTED)
+
+
+def signed(payload: object, payload_type: str = PAYLOAD_TYPE) -> bytes:
+    data = payload if isinstance(payload, bytes) else canonical.dumps(payload)
+    return dsse.sign(payload_type, data, [KEY])
+
+
+PLAIN = statement().model_dump(mode="json", exclude_none=True)
+
+
+@pytest.mark.parametrize(
+    ("envelope", "code"),
+    [
+        (signed(PLAIN, "text/plain"), "E_TYPE"),
+        (signed({**PLAIN, "extra": 1}), "E_FIELDS"),
+        (signed({name: value for name, value in PLAIN.items() if name != "rounds"}), "E_FIELDS"),
+        (signed({**PLAIN, "rounds": "50"}), "E_FIELDS"),
+        (signed({**PLAIN, "rounds": True}), "E_FIELDS"),
+        (signed({**PLAIN, "v": 2}), "E_VERSION"),
+        (signed({**PLAIN, "v": True}), "E_VERSION"),
+        (signed([PLAIN]), "E_FIELDS"),
+        (signed(canonical.dumps(PLAIN) + b" "), "E_NOT_CANONICAL"),
+        (signed(b'{"v":1,"v":1}'), "E_DUPKEY"),
+        (b"{}", "E_ENVELOPE"),
+        (b"x" * 70_000, "E_SIZE"),
+    ],
+)
+def test_what_does_not_have_the_form_is_refused(envelope: bytes, code: str) -> None:
+    with pytest.raises(Refusal) as refusal:
+        verify_statement(envelope, TRUSTED)
+    assert refusal.value.code == code
+
+
+def test_the_approved_use_is_let_through() -> None:
+    check()
+
+
+@pytest.mark.parametrize(
+    ("changed_statement", "changed_use", "code"),
+    [
+        ({"meaning": "rejected"}, {}, "E_DECISION"),
+        ({}, {"site": "x"}, "E_AUDIENCE"),
+        ({}, {"node": "x"}, "E_AUDIENCE"),
+        ({}, {"study": "x"}, "E_STUDY"),
+        ({}, {"script_sha256": "c" * 64}, "E_BUNDLE"),
+        ({}, {"script_size": 1001}, "E_BUNDLE"),
+        ({}, {"dataset_id": "x"}, "E_DATASET"),
+        ({}, {"dataset_fingerprint": "c" * 64}, "E_DATASET"),
+        ({}, {"run_config": {"local-steps": 101}}, "E_RUN_CONFIG"),
+        ({}, {"run_config": {"local-steps": "10"}}, "E_RUN_CONFIG"),
+        ({}, {"run_config": {"local-steps": True}}, "E_RUN_CONFIG"),
+        ({}, {"run_config": {}}, "E_RUN_CONFIG"),
+        ({}, {"run_config": {"local-steps": 10, "more": 1}}, "E_RUN_CONFIG"),
+        ({}, {"rounds": 51}, "E_ROUNDS"),
+        ({"outputs": {"phases": ["query"], "max_bytes": 1}}, {}, "E_OUTPUT_SCHEMA"),
+        ({}, {"sites": 1}, "E_QUORUM"),
+        ({"sandbox_min": "S3"}, {"sandbox": "S2"}, "E_SANDBOX"),
+        ({"not_before": "2030-02-01T00:00:00Z"}, {}, "E_NOT_YET"),
+        ({"not_after": "2030-01-15T12:00:00Z"}, {}, "E_EXPIRED"),
+        ({"not_after": "2030-06-30T00:00:01Z"}, {}, "E_TOO_LONG"),
+    ],
+)
+def test_every_other_use_is_refused_with_its_code(changed_statement, changed_use, code: str) -> None:
+    with pytest.raises(Refusal) as refusal:
+        check(changed_statement, changed_use)
+    assert refusal.value.code == code
+
+
+def test_revocation_ends_an_approval() -> None:
+    with pytest.raises(Refusal, match="E_REVOKED"):
+        check(revoked={"i"})
+    with pytest.raises(Refusal, match="E_REVOKED_EPOCH"):
+        check(revocation_epoch=1)
+
+
+def test_validity_ends_to_the_second() -> None:
+    end = parse_time(statement().not_after)
+    check(now=end - timedelta(seconds=1))
+    with pytest.raises(Refusal, match="E_EXPIRED"):
+        check(now=end)
+
+
+def test_the_id_is_that_of_the_bytes() -> None:
+    assert statement_id(ENVELOPE) == canonical.digest(ENVELOPE) != statement_id(ENVELOPE + b" ")
