@@ -1,2 +1,3 @@
 """The FedStudy agent that a hospital installs."""
 
+__version__ = "0.1.0"

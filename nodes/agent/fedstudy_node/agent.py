@@ -1,0 +1,188 @@
+"""The agent's main loop: ask the SuperLink for messages, let scripts work, send what they made.
+
+One thread, which waits for the scripts' pipes and for the next thing due. A lost connection is taken up again for ever;
+scripts go on meanwhile and their replies wait. The portal is told about the node by a thread of its own (`heartbeats`).
+"""
+
+import secrets
+import selectors
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from fedstudy_core.errors import FedStudyError
+from fedstudy_node.desk import Desk
+from fedstudy_node.flower import ContentLost, Fleet, FleetError, NotRegistered, Outgoing, RunEnded
+from fedstudy_node.home import Home
+from fedstudy_node.pace import Pace
+from fedstudy_node.runs import ActiveRun, Runs
+from fedstudy_node.status import Status
+
+log = structlog.get_logger()
+
+RUN_CHECK = 4.0
+IDLE_CHILD = 1800.0
+MOST_AT_WORK = 4
+FIRST_RETRY = 0.5
+LONGEST_RETRY = 10.0
+
+
+class Agent:
+    """Serves one node's messages until `stop` is set."""
+
+    def __init__(
+        self,
+        home: Home,
+        *,
+        fleet: Fleet,
+        runs: Runs,
+        desk: Desk,
+        status: Status,
+        stop: threading.Event,
+        wake: threading.Event,
+    ) -> None:
+        self._home = home
+        self._fleet = fleet
+        self._runs = runs
+        self._desk = desk
+        self._status = status
+        self._stop = stop
+        self._wake = wake
+        self._pace = Pace()
+        self._outbox: deque[Outgoing] = deque()
+        self._connected = False
+        self._retry = FIRST_RETRY
+        self._retry_at = 0.0
+        self._poll_at = 0.0
+
+    def run(self) -> None:
+        """Serve until told to stop; then end the scripts and say good-bye."""
+        try:
+            while not self._stop.is_set():
+                self.step()
+        finally:
+            self._runs.end_all()
+            self._fleet.close()
+
+    def step(self) -> None:
+        """Do what is due, then wait until something else is."""
+        self._guarded(self._exchange if self._connected else self._connect)
+        self._outbox.extend(self._desk.stop_overdue())
+        self._wait_for_scripts(self._until_due())
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except FleetError as error:
+            self._disconnected(error)
+
+    def _connect(self) -> None:
+        if time.monotonic() < self._retry_at and not self._wake.is_set():
+            return
+        self._wake.clear()
+        node_id = self._fleet.activate(self._fleet.node_id or self._home.remembered_flower_node())
+        self._home.remember_flower_node(node_id)
+        self._connected = True
+        self._retry = FIRST_RETRY
+        self._pace.mark()
+        self._status.set(fleet="connected", flower_node=str(node_id), fleet_error="")
+        log.info("connected", flower_node=str(node_id))
+
+    def _disconnected(self, error: FleetError) -> None:
+        """Note a lost connection; come back after a while that grows, with jitter."""
+        state = "not registered" if isinstance(error, NotRegistered) else "disconnected"
+        if self._connected or self._status.get("fleet_error") != str(error):
+            log.warning(state.replace(" ", "_"), error=str(error), kind=type(error).__name__)
+        self._connected = False
+        self._retry_at = time.monotonic() + self._retry * (0.5 + secrets.randbelow(1000) / 1000)
+        self._retry = min(self._retry * 1.7, LONGEST_RETRY)
+        self._status.set(fleet=state, fleet_error=str(error))
+
+    def _exchange(self) -> None:
+        """Talk to the SuperLink: replies first, then what it has for us."""
+        self._send_replies()
+        self._fleet.heartbeat_if_due()
+        self._check_runs()
+        if time.monotonic() >= self._poll_at and self._at_work() < MOST_AT_WORK:
+            self._poll()
+
+    def _send_replies(self) -> None:
+        while self._outbox:
+            with suppress(RunEnded):
+                self._fleet.send(self._outbox[0])
+            self._outbox.popleft()
+            self._pace.mark()
+
+    def _poll(self) -> None:
+        incoming = None
+        try:
+            incoming = self._fleet.pull()
+            if incoming is not None:
+                self._pace.mark()
+                answer = self._desk.take(incoming)
+                if answer is not None:
+                    self._outbox.append(answer)
+        except (RunEnded, ContentLost) as error:
+            log.warning("message_dropped", error=str(error))
+        self._poll_at = time.monotonic() + self._pace.delay(in_run=len(self._runs) > 0)
+        if incoming is not None:
+            self._send_replies()
+            with suppress(RunEnded):
+                self._fleet.confirm(incoming)
+            self._status.set(runs=[str(run.info.run_id) for run in self._runs])
+
+    def _check_runs(self) -> None:
+        """End the scripts of runs that are over at the SuperLink, whatever they are doing."""
+        for run in self._runs:
+            if time.monotonic() - run.checked_at < RUN_CHECK:
+                continue
+            run.checked_at = time.monotonic()
+            try:
+                self._fleet.get_run(run.info.run_id)
+            except RunEnded:
+                self._end(run)
+                continue
+            if run.job is None and time.monotonic() - run.used_at > IDLE_CHILD:
+                self._runs.stop_child(run)
+
+    def _end(self, run: ActiveRun) -> None:
+        log.info("run_ended", flower_run=str(run.info.run_id))
+        self._runs.end(run)
+        self._status.set(runs=[str(left.info.run_id) for left in self._runs])
+
+    def _at_work(self) -> int:
+        return sum(run.job is not None for run in self._runs)
+
+    def _until_due(self) -> float:
+        """Seconds until the next thing is due."""
+        if self._stop.is_set() or (self._connected and self._outbox):
+            return 0.0
+        due = self._poll_at if self._connected else self._retry_at
+        longest = 0.25 if self._at_work() or not self._connected else 1.0
+        return min(max(due - time.monotonic(), 0.0), longest)
+
+    def _wait_for_scripts(self, seconds: float) -> None:
+        """Wait for what scripts say, and feed them what did not fit into their pipes yet."""
+        with selectors.DefaultSelector() as waiting:
+            for run in self._runs:
+                if run.child is not None:
+                    waiting.register(run.child.readable, selectors.EVENT_READ, run)
+                    if not run.child.flush():
+                        waiting.register(run.child.writable, selectors.EVENT_WRITE, run)
+            if not waiting.get_map():
+                self._stop.wait(seconds)
+                return
+            ready = waiting.select(seconds)
+        for key, events in ready:
+            if events & selectors.EVENT_READ:
+                self._hear(key.data)
+
+    def _hear(self, run: ActiveRun) -> None:
+        try:
+            self._outbox.extend(self._desk.hear(run))
+        except (FleetError, FedStudyError) as error:
+            log.error("message_lost", error=str(error))

@@ -1,0 +1,181 @@
+"""The process in which a study script runs: `python -P -m fedstudy_node.child`.
+
+Started by the agent for one run, with a cleared environment and no keys; stays warm for the run's messages. Standard
+input and output are the framed pipe (`frames`); the script's own printing goes to its log file. Frames to this process:
+
+    {"kind": "load", "bundle", "memory_mb", "torch_threads"}  body: Flower context
+    {"kind": "call", "id"}                                      body: Flower message
+
+and from it `ready`, `state` (body: what the script keeps between messages, when that changed), `reply` (body: the
+reply's content) and `failed` (with the exception's text, which stays at the site).
+"""
+
+import ctypes
+import hashlib
+import os
+import resource
+import signal
+import sys
+import time
+import tomllib
+import traceback
+from pathlib import Path
+from typing import Any
+
+from fedstudy_node.frames import Frame, FrameReader, FrameWriter, PipeClosed
+
+_PR_SET_PDEATHSIG = 1
+_LONGEST_TEXT = 20_000
+
+
+class UnusableApp(Exception):
+    """The bundle has no ClientApp where its pyproject.toml says."""
+
+
+class ScriptProcess:
+    """Answers the agent's frames with one loaded ClientApp."""
+
+    def __init__(self, reader: FrameReader, writer: FrameWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._app: Any = None
+        self._context: Any = None
+        self._state_digest = b""
+
+    def serve(self) -> None:
+        """Answer frames until the agent closes the pipe."""
+        while True:
+            frame = self._reader.read_one()
+            started = time.monotonic()
+            try:
+                self._answer(frame)
+            except PipeClosed:
+                raise
+            except BaseException as error:  # noqa: BLE001 - a script may raise anything, SystemExit included
+                self._send(_failure(frame, error, time.monotonic() - started))
+
+    def _answer(self, frame: Frame) -> None:
+        match frame.kind:
+            case "load":
+                self._load(frame)
+            case "call":
+                self._call(frame)
+            case other:
+                raise ValueError(f"unknown frame {other!r}")
+
+    def _load(self, frame: Frame) -> None:
+        """Import the script's ClientApp and take its context."""
+        from flwr.clientapp import ClientApp
+        from flwr.common.serde import context_from_proto
+        from flwr.proto.message_pb2 import Context as ProtoContext
+        from flwr.supercore.object_ref import load_app
+        from flwr.supercore.task_identity import TaskIdentity
+
+        limit_memory(int(frame.header["memory_mb"]))
+        bundle = Path(frame.header["bundle"])
+        project = tomllib.loads((bundle / "pyproject.toml").read_text("utf-8"))
+        reference = project["tool"]["flwr"]["app"]["components"]["clientapp"]
+        self._context = context_from_proto(ProtoContext.FromString(bytes(frame.body)))
+        TaskIdentity.run_id = self._context.run_id
+        TaskIdentity.node_id = self._context.node_id
+        app = load_app(reference, UnusableApp, bundle)
+        if not isinstance(app, ClientApp):
+            raise UnusableApp(f"{reference} is not a ClientApp")
+        self._app = app
+        _limit_torch(int(frame.header["torch_threads"]))
+        self._state_digest = hashlib.sha256(self._state()).digest()
+        self._send(Frame({"kind": "ready"}))
+
+    def _call(self, frame: Frame) -> None:
+        """Hand one message to the app and send back its reply's content."""
+        from flwr.common.serde import message_from_proto
+        from flwr.proto.message_pb2 import Message as ProtoMessage
+
+        if self._app is None:
+            raise UnusableApp("no app is loaded")
+        message = message_from_proto(ProtoMessage.FromString(bytes(frame.body)))
+        started = time.monotonic()
+        reply = self._app(message=message, context=self._context)
+        seconds = time.monotonic() - started
+        if not reply.has_content():
+            raise RuntimeError(f"the script replied with an error: {reply.error.reason}")
+        state = self._state()
+        digest = hashlib.sha256(state).digest()
+        if digest != self._state_digest:
+            self._state_digest = digest
+            self._send(Frame({"kind": "state"}, state))
+        self._send(Frame({"kind": "reply", "id": frame.header["id"], "seconds": seconds}, _pack(reply.content)))
+
+    def _state(self) -> bytes:
+        return _pack(self._context.state)
+
+    def _send(self, frame: Frame) -> None:
+        self._writer.put(frame)
+        self._writer.flush()
+
+
+def _pack(content: Any) -> bytes:
+    from flwr.common.serde import recorddict_to_proto
+
+    return bytes(recorddict_to_proto(content).SerializeToString(deterministic=True))
+
+
+def _failure(frame: Frame, error: BaseException, seconds: float) -> Frame:
+    """Describe an exception for the site's log; the agent sends on nothing of it but a code."""
+    text = "".join(traceback.format_exception(error))[-_LONGEST_TEXT:]
+    header = {
+        "kind": "failed",
+        "where": frame.kind,
+        "id": frame.header.get("id"),
+        "memory": isinstance(error, MemoryError),
+        "text": text,
+        "seconds": seconds,
+    }
+    return Frame(header)
+
+
+def limit_memory(megabytes: int) -> None:
+    """Bound the memory that this process may write to, and forbid core dumps (they would hold patient data)."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if megabytes > 0:
+        limit = megabytes * 1024**2
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def _limit_torch(threads: int) -> None:
+    """Keep torch, where the script imported it, to its share of the machine."""
+    torch = sys.modules.get("torch")
+    if torch is not None and threads > 0:
+        torch.set_num_threads(threads)
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel end this process when the agent ends, however the agent ends (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit("the agent is gone")
+
+
+def take_pipe() -> tuple[int, int]:
+    """Move the pipe away from standard input and output, so that the script's prints cannot reach it."""
+    incoming, outgoing = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return incoming, outgoing
+
+
+def main() -> None:
+    """Serve the agent that started this process."""
+    incoming, outgoing = take_pipe()
+    die_with_parent(int(sys.argv[1]))
+    try:
+        ScriptProcess(FrameReader(incoming), FrameWriter(outgoing)).serve()
+    except PipeClosed:
+        return
+
+
+if __name__ == "__main__":
+    main()

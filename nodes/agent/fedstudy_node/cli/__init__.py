@@ -1,0 +1,120 @@
+"""The node's console: `fedstudy-node COMMAND`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from fedstudy_core.errors import FedStudyError
+from fedstudy_node import __version__
+from fedstudy_node.cli.output import Output, print_error
+
+Command = Callable[[argparse.Namespace, Output], int]
+
+
+def _command(module: str, name: str) -> Command:
+    """Return a command whose module is imported when it runs: no command waits for another's imports."""
+
+    def run(arguments: argparse.Namespace, output: Output) -> int:
+        from importlib import import_module
+
+        command: Command = getattr(import_module(f"fedstudy_node.cli.{module}"), name)
+        return command(arguments, output)
+
+    return run
+
+
+def _shared() -> argparse.ArgumentParser:
+    """Options that every command takes."""
+    shared = argparse.ArgumentParser(add_help=False)
+    home = os.environ.get("FEDSTUDY_HOME", "~/.fedstudy-node")
+    shared.add_argument("--home", type=Path, default=Path(home), help="the node's home (or $FEDSTUDY_HOME)")
+    shared.add_argument("--json", action="store_true", help="print facts as JSON")
+    return shared
+
+
+def _add_setup(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", shared: argparse.ArgumentParser
+) -> None:
+    init = commands.add_parser("init", parents=[shared], help="make this node's home and keys")
+    init.add_argument("--name", required=True, help="the node's name, as the site's admin registered it")
+    init.add_argument("--passphrase-file", type=Path, help="file with the approval key's passphrase")
+    init.set_defaults(command=_command("setting_up", "init"))
+    enrol = commands.add_parser("enrol", parents=[shared], help="introduce this node to a portal")
+    enrol.add_argument("--portal", required=True, help="the portal's address, https://...")
+    enrol.add_argument("--token", required=True, help="the one-time token that the portal showed")
+    enrol.add_argument("--ca", type=Path, help="the portal's own certificate authority (PEM)")
+    enrol.set_defaults(command=_command("setting_up", "enrol"))
+
+
+def _add_datasets(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", shared: argparse.ArgumentParser
+) -> None:
+    dataset = commands.add_parser("dataset", help="the data that this node offers to studies")
+    actions = dataset.add_subparsers(dest="action", required=True, metavar="ACTION")
+    add = actions.add_parser("add", parents=[shared], help="check a file against a study's dictionary and offer it")
+    add.add_argument("--study", required=True, help="the study's id, or its title")
+    add.add_argument("--name", required=True, help="a name for the dataset")
+    add.add_argument("file", type=Path, help="a CSV or Parquet file")
+    add.set_defaults(command=_command("offering", "add"))
+    listing = actions.add_parser("list", parents=[shared], help="what this node offers")
+    listing.set_defaults(command=_command("offering", "show"))
+
+
+def _add_approvals(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", shared: argparse.ArgumentParser
+) -> None:
+    review = commands.add_parser("review", parents=[shared], help="what scripts ask for, their code and what changed")
+    review.add_argument("version", nargs="?", help="a script version's id")
+    review.set_defaults(command=_command("approving", "review"))
+    for name, text in (("approve", "sign that a script may run here"), ("reject", "sign that it may not")):
+        sign = commands.add_parser(name, parents=[shared], help=text)
+        sign.add_argument("version", help="a script version's id")
+        sign.add_argument("--dataset", required=name == "approve", help="the dataset's id or name")
+        sign.add_argument("--approver", default="", help="who signs")
+        sign.add_argument("--days", type=int, default=90, help="how long it is good for (at most 180)")
+        sign.add_argument("--max-rounds", type=int, default=500, help="most rounds of a run")
+        sign.add_argument("--min-sites", type=int, default=1, help="fewest sites in a run")
+        sign.add_argument("--max-seconds", type=int, default=3600, help="longest work on one message")
+        sign.add_argument("--max-memory", type=int, default=8192, help="most memory of the script (MiB)")
+        sign.add_argument("--passphrase-file", type=Path, help="file with the approval key's passphrase")
+        sign.add_argument("--yes", action="store_true", help="do not ask")
+        sign.set_defaults(command=_command("approving", name))
+    revoke = commands.add_parser("revoke", parents=[shared], help="stop an approval from counting, at once")
+    revoke.add_argument("approval", nargs="?", help="the approval's id (see `status`)")
+    revoke.add_argument("--all", action="store_true", help="void every approval signed so far")
+    revoke.add_argument("--reason", default="", help="why")
+    revoke.add_argument("--passphrase-file", type=Path, help="file with the approval key's passphrase")
+    revoke.set_defaults(command=_command("approving", "revoke"))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole console."""
+    parser = argparse.ArgumentParser(prog="fedstudy-node", description="A hospital's node in FedStudy.")
+    parser.add_argument("--version", action="version", version=f"fedstudy-node {__version__}")
+    shared = _shared()
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_setup(commands, shared)
+    _add_datasets(commands, shared)
+    _add_approvals(commands, shared)
+    run = commands.add_parser("run", parents=[shared], help="take part: connect and serve until stopped")
+    run.set_defaults(command=_command("running", "run"))
+    status = commands.add_parser("status", parents=[shared], help="how this node is doing")
+    status.set_defaults(command=_command("running", "status"))
+    return parser
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit status: 0 done, 1 an error with a code, 130 interrupted."""
+    arguments = build_parser().parse_args(words)
+    arguments.home = arguments.home.expanduser().absolute()
+    try:
+        return int(arguments.command(arguments, Output.of(arguments)))
+    except FedStudyError as error:
+        print_error(error.code, error.detail, as_json=arguments.json)
+        for problem in error.errors:
+            print(f"  {problem.field}: {problem.detail}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130

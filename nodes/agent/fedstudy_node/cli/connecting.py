@@ -1,0 +1,16 @@
+"""How a console command reaches the portal."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fedstudy_node.home import Home
+from fedstudy_node.ledger import Ledger
+from fedstudy_node.portal import Portal, open_client
+
+
+@contextmanager
+def open_portal(home: Home, ledger: Ledger) -> Iterator[Portal]:
+    """Open the portal of an enrolled node for some requests."""
+    settings = home.enrolled()
+    with open_client(settings.portal, home.portal_ca()) as client:
+        yield Portal(client, node=settings.node, identity=home.identity_key(), ledger=ledger)

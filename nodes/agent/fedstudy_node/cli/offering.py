@@ -1,0 +1,153 @@
+"""`dataset add` and `dataset list`: what the hospital offers to studies."""
+
+from argparse import Namespace
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from fedstudy_core import dictionary as dictionaries
+from fedstudy_node import tables
+from fedstudy_node.bands import band
+from fedstudy_node.cli.connecting import open_portal
+from fedstudy_node.cli.output import Output
+from fedstudy_node.datasets import Dataset, Datasets
+from fedstudy_node.errors import NodeError
+from fedstudy_node.home import Home
+from fedstudy_node.ledger import Ledger
+from fedstudy_node.validation import Finding, Report, validate
+
+
+def add(arguments: Namespace, output: Output) -> int:
+    """Check a file against the study's dictionary; tell the portal what was found, in counts; offer it if it fits."""
+    home = Home.open(arguments.home)
+    home.enrolled()
+    path: Path = arguments.file.expanduser().absolute()
+    format_ = tables.format_of(path)
+    content = tables.file_sha256(path)
+    with closing(Ledger(home.ledger_path)) as ledger, open_portal(home, ledger) as portal:
+        study = _find_study(portal.studies(), arguments.study)
+        dictionary = dictionaries.parse({"variables": study["dictionary"]["variables"]})
+        table = tables.read_table(path, format_)
+        columns = tables.columns_of(table)
+        report = validate(table, dictionary)
+        fingerprint = tables.fingerprint(format_, columns, content)
+        body = {
+            "study": study["id"],
+            "name": arguments.name,
+            "fingerprint": fingerprint,
+            "format": format_,
+            "rows_band": band(report.rows),
+            "columns": [column["name"] for column in columns],
+            "report": _for_portal(report),
+        }
+        dataset_id = portal.add_dataset(body)
+    dataset = Dataset(
+        dataset_id,
+        str(study["id"]),
+        arguments.name,
+        str(path),
+        format_,
+        fingerprint,
+        columns,
+        band(report.rows),
+    )
+    if report.passed:
+        Datasets(home).add(dataset)
+    _show_report(output, report, dataset)
+    if not report.passed:
+        blocking = sum(finding.blocks for finding in report.findings)
+        raise NodeError("E_DATASET_INVALID", f"The dataset does not fit the study's dictionary: {blocking} findings.")
+    return 0
+
+
+def show(arguments: Namespace, output: Output) -> int:
+    """List what this node offers."""
+    home = Home.open(arguments.home)
+    datasets = Datasets(home)
+    rows = [(item, _state(datasets, item)) for item in datasets.all()]
+    output.facts(
+        [
+            {
+                "id": item.id,
+                "study": item.study,
+                "name": item.name,
+                "format": item.format,
+                "rows_band": item.rows_band,
+                "fingerprint": item.fingerprint,
+                "state": state,
+            }
+            for item, state in rows
+        ]
+    )
+    output.table(
+        "Datasets",
+        ("Name", "Study", "File", "Rows", "Fingerprint", "State"),
+        [(item.name, item.study, item.path, item.rows_band, item.fingerprint[:12], state) for item, state in rows],
+    )
+    return 0
+
+
+def _state(datasets: Datasets, dataset: Dataset) -> str:
+    """Say whether the file is still the one that was offered."""
+    try:
+        unchanged = datasets.present_fingerprint(dataset) == dataset.fingerprint
+    except NodeError:
+        return "missing"
+    return "unchanged" if unchanged else "changed"
+
+
+def _find_study(studies: list[dict[str, Any]], text: str) -> dict[str, Any]:
+    found = [study for study in studies if text in (study["id"], study["title"])]
+    if len(found) != 1:
+        raise NodeError("E_NOT_FOUND", f"This site takes part in no study {text!r} (or in several of that title).")
+    if not found[0].get("dictionary"):
+        raise NodeError("E_NOT_FOUND", "The study has no data dictionary yet.")
+    return found[0]
+
+
+def _for_portal(report: Report) -> dict[str, Any]:
+    """Return what leaves of a report: codes, sentences and bands, no value of any row."""
+    return {
+        "checked": True,
+        "passed": report.passed,
+        "findings": [
+            {
+                "variable": finding.variable,
+                "code": finding.code,
+                "severity": "error" if finding.blocks else "warning",
+                "count_band": finding.count_band,
+                "detail": finding.detail,
+            }
+            for finding in report.findings
+        ],
+    }
+
+
+def _show_report(output: Output, report: Report, dataset: Dataset) -> None:
+    facts = {
+        "id": dataset.id,
+        "study": dataset.study,
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "rows_band": dataset.rows_band,
+        "report": _for_portal(report),
+    }
+    output.facts(facts)
+    output.table(
+        f"{dataset.name}: {report.rows} rows",
+        ("Variable", "Finding", "Rows", "What", "For example"),
+        [_row(finding) for finding in report.findings],
+    )
+    verdict = "fits the study's dictionary" if report.passed else "[bold]does not fit[/] the study's dictionary"
+    output.say(f"The dataset {verdict}. Examples are shown here only; the portal was told bands of counts.")
+
+
+def _row(finding: Finding) -> tuple[str, str, int, str, str]:
+    code = finding.code.replace("_", " ")
+    return (
+        finding.variable,
+        f"[red]{code}[/]" if finding.blocks else code,
+        finding.count,
+        finding.detail,
+        ", ".join(finding.examples),
+    )

@@ -1,0 +1,112 @@
+"""`run` and `status`."""
+
+import fcntl
+import os
+import signal
+import threading
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+
+from fedstudy_node.approvals import Approvals
+from fedstudy_node.cli.output import Output
+from fedstudy_node.datasets import Datasets
+from fedstudy_node.errors import NodeError
+from fedstudy_node.home import Home
+from fedstudy_node.ledger import Ledger
+from fedstudy_node.status import read_status
+
+
+def run(arguments: Namespace, output: Output) -> int:
+    """Serve until SIGTERM or Ctrl-C."""
+    from fedstudy_node import logs
+    from fedstudy_node.supervisor import serve
+
+    home = Home.open(arguments.home)
+    settings = home.enrolled()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with _only_one(home):
+        logs.set_up(home.log_path)
+        output.say(f"Node [bold]{settings.name}[/] of {settings.site_name} serves; Ctrl-C stops it.")
+        serve(home, stop)
+    return 0
+
+
+@contextmanager
+def _only_one(home: Home) -> Iterator[None]:
+    """Hold the home: two agents with the same keys would throw each other off the SuperLink."""
+    descriptor = os.open(home.path / "run.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise NodeError("E_STATE", "An agent runs with this home already.") from error
+    finally:
+        os.close(descriptor)
+
+
+def status(arguments: Namespace, output: Output) -> int:
+    """Say how the node is doing: enrolment, connections, datasets, approvals, what left last."""
+    home = Home.open(arguments.home)
+    settings = home.settings()
+    now = read_status(home.status_path)
+    approvals = Approvals(home)
+    revoked = approvals.revocations()
+    signed = [
+        {
+            "statement": item.statement_id,
+            "approval": item.portal_id,
+            "script": item.script,
+            "decision": "revoked" if item.statement_id in revoked.statements else item.decision,
+            "not_after": item.not_after,
+        }
+        for item in approvals.all()
+    ]
+    with closing(Ledger(home.ledger_path)) as ledger:
+        left = [asdict(departure) for departure in ledger.departures(10)]
+    offered = [{"id": item.id, "name": item.name, "rows_band": item.rows_band} for item in Datasets(home).all()]
+    facts = {
+        "name": settings.name,
+        "site": settings.site_name,
+        "node": settings.node,
+        "portal_address": settings.portal,
+        "words": settings.words,
+        "enrolled": settings.is_enrolled,
+        "agent": now,
+        "datasets": offered,
+        "approvals": signed,
+        "last_replies": left,
+    }
+    output.facts(facts)
+    output.say(f"Node [bold]{settings.name}[/], " + _enrolment(settings.site_name, settings.words))
+    output.say(_agent_line(now))
+    output.table("Datasets", ("Name", "Rows", "Id"), [(row["name"], row["rows_band"], row["id"]) for row in offered])
+    output.table(
+        "Approvals",
+        ("Id", "Script", "Decision", "Until"),
+        [(str(row["statement"])[:12], row["script"], row["decision"], row["not_after"]) for row in signed],
+    )
+    output.table(
+        "What left last",
+        ("When", "Round", "Message", "Outcome", "Code", "Bytes"),
+        [(row["at"], row["round"], row["message_type"], row["outcome"], row["code"], row["bytes_out"]) for row in left],
+    )
+    return 0
+
+
+def _enrolment(site: str, words: str) -> str:
+    return f"of {site}. Six words: {words}" if site else "not enrolled yet."
+
+
+def _agent_line(now: dict[str, object]) -> str:
+    """Say in one line what the agent does."""
+    if not now["running"]:
+        return "The agent does not run: start it with `fedstudy-node run`."
+    trouble = now.get("fleet_error") or now.get("portal_error") or ""
+    line = f"The agent runs. SuperLink: {now.get('fleet')}. Portal: {now.get('portal')}."
+    if now.get("node_state") == "pending":
+        line += " The site's admin has not confirmed this node in the portal yet."
+    return f"{line} {trouble}".strip()

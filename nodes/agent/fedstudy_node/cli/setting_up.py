@@ -1,0 +1,81 @@
+"""`init` and `enrol`: a node's keys, and its introduction to a portal."""
+
+import ssl
+from argparse import Namespace
+from base64 import b64encode
+from dataclasses import replace
+
+from fedstudy_core import keys
+from fedstudy_node import __version__, portal
+from fedstudy_node.cli.output import Output, read_passphrase
+from fedstudy_node.errors import NodeError
+from fedstudy_node.home import Home, flower_public_pem, write_private
+
+
+def init(arguments: Namespace, output: Output) -> int:
+    """Make the home and the keys."""
+    passphrase = read_passphrase(arguments.passphrase_file, twice=True)
+    home = Home.create(arguments.home, name=arguments.name, passphrase=passphrase)
+    output.facts({"home": str(home.path), "name": arguments.name, "approval_key": home.approval_public()})
+    output.say(
+        f"Made the home of node [bold]{arguments.name}[/] in {home.path}.",
+        "Its keys never leave it. Without the passphrase nobody can approve a script for this site.",
+        "Next: [bold]fedstudy-node enrol --portal https://... --token ...[/]",
+    )
+    return 0
+
+
+def enrol(arguments: Namespace, output: Output) -> int:
+    """Introduce the node by its one-time token and compare words with the portal."""
+    home = Home.open(arguments.home)
+    settings = home.settings()
+    if settings.is_enrolled:
+        raise NodeError("E_STATE", f"This node is enrolled at {settings.portal} already.")
+    authority = _read_authority(arguments) if arguments.ca else None
+    identity = home.identity_key()
+    body = {
+        "token": arguments.token,
+        "name": settings.name,
+        "identity_key": keys.public_text(identity.public_key()),
+        "flower_key": flower_public_pem(home.flower_key()),
+        "approval_key": home.approval_public(),
+        "proof": b64encode(identity.sign(arguments.token.encode())).decode("ascii"),
+        "agent_version": __version__,
+    }
+    with portal.open_client(arguments.portal, arguments.ca) as client:
+        answer = portal.enrol(client, body)
+    words = keys.six_words(body["identity_key"], body["flower_key"], body["approval_key"])
+    if answer["words"] != words:
+        raise NodeError("E_WORDS", f"The portal got other keys than this node sent. Words here: {words}.")
+    if authority is not None:
+        write_private(home.path / "portal-ca.pem", authority)
+    write_private(home.path / "superlink-ca.pem", str(answer["superlink"]["ca_pem"]).encode())
+    site = answer["site"]
+    settings = replace(
+        settings,
+        node=str(answer["node"]),
+        site=str(site["id"]),
+        site_name=str(site["name"]),
+        portal=portal.check_address(arguments.portal),
+        superlink=str(answer["superlink"]["address"]),
+        words=words,
+    )
+    home.save(settings)
+    facts = {"node": settings.node, "site": site, "words": words, "superlink": settings.superlink}
+    output.facts(facts)
+    output.say(
+        f"Enrolled as a node of [bold]{settings.site_name}[/].",
+        f"Six words: [bold]{words}[/]",
+        "The site's admin sees the same six words in the portal and confirms the node only if they agree.",
+    )
+    return 0
+
+
+def _read_authority(arguments: Namespace) -> bytes:
+    """Read the portal's certificate authority. Raises NodeError (E_INVALID)."""
+    try:
+        content: bytes = arguments.ca.read_bytes()
+        ssl.create_default_context(cadata=content.decode("ascii"))
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise NodeError("E_INVALID", f"{arguments.ca} is not a readable certificate: {error}.") from error
+    return content

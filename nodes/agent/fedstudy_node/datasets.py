@@ -1,0 +1,89 @@
+"""The datasets that this node offers to studies: files of the hospital, bound to a study by a fingerprint."""
+
+import tomllib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from fedstudy_node.errors import NodeError
+from fedstudy_node.home import Home, now_text, write_private
+from fedstudy_node.tables import Columns, file_sha256, fingerprint
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A file bound to a study. `id` is the portal's; the path never leaves the node."""
+
+    id: str
+    study: str
+    name: str
+    path: str
+    format: str
+    fingerprint: str
+    columns: Columns
+    rows_band: str
+    added_at: str = field(default_factory=now_text)
+
+
+@dataclass
+class Datasets:
+    """The bindings in a node's home, and their present fingerprints."""
+
+    home: Home
+    _seen: dict[str, tuple[tuple[int, int, int], str]] = field(default_factory=dict)
+    _read: dict[str, tuple[int, Dataset]] = field(default_factory=dict)
+
+    def add(self, dataset: Dataset) -> None:
+        """Keep a binding."""
+        write_private(self._file(dataset.id), tomli_w.dumps(asdict(dataset)).encode())
+
+    def all(self) -> list[Dataset]:
+        """Return the bindings, oldest first."""
+        found = [self._load(file) for file in self.home.datasets_path.glob("*.toml")]
+        return sorted(found, key=lambda dataset: (dataset.added_at, dataset.name))
+
+    def get(self, dataset_id: str) -> Dataset:
+        """Return a binding by its id. Raises NodeError (E_DATASET)."""
+        if dataset_id and "/" not in dataset_id and self._file(dataset_id).is_file():
+            return self._load(self._file(dataset_id))
+        raise NodeError("E_DATASET", f"This node has no dataset {dataset_id!r}.")
+
+    def find(self, text: str, *, study: str | None = None) -> Dataset:
+        """Return the binding with this id or name, of one study if given. Raises NodeError (E_DATASET)."""
+        found = [item for item in self.all() if text in (item.id, item.name) and (study is None or item.study == study)]
+        if len(found) != 1:
+            many = "several datasets" if found else "no dataset"
+            raise NodeError("E_DATASET", f"This node has {many} called {text!r} for the study.")
+        return found[0]
+
+    def present_fingerprint(self, dataset: Dataset) -> str:
+        """Return the fingerprint of the file as it is now; read again only when the file was touched."""
+        path = Path(dataset.path)
+        try:
+            stat = path.stat()
+        except OSError as error:
+            raise NodeError("E_DATASET_FILE", f"{path} cannot be read: {error.strerror}.") from error
+        stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        seen = self._seen.get(dataset.id)
+        if seen is None or seen[0] != stamp:
+            seen = (stamp, fingerprint(dataset.format, dataset.columns, file_sha256(path)))
+            self._seen[dataset.id] = seen
+        return seen[1]
+
+    def _file(self, dataset_id: str) -> Path:
+        return self.home.datasets_path / f"{dataset_id}.toml"
+
+    def _load(self, file: Path) -> Dataset:
+        changed = file.stat().st_mtime_ns
+        known = self._read.get(file.name)
+        if known is not None and known[0] == changed:
+            return known[1]
+        try:
+            raw: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
+            dataset = Dataset(**raw)
+        except (OSError, TypeError, tomllib.TOMLDecodeError) as error:
+            raise NodeError("E_HOME", f"{file} cannot be read: {error}.") from error
+        self._read[file.name] = (changed, dataset)
+        return dataset

@@ -1,0 +1,271 @@
+"""From a message to its reply: gate, script, check, receipt.
+
+Every message is answered, and every answer carries a receipt signed by this node: the script's checked reply, a refusal
+with its code, or a failure with its code. No text that a script wrote (an exception's, a print's) is in any answer.
+"""
+
+import hashlib
+import hmac
+import secrets
+import time
+from dataclasses import dataclass
+
+import structlog
+
+from fedstudy_core import flower
+from fedstudy_core.codes import CODES
+from fedstudy_core.errors import FedStudyError, Refusal
+from fedstudy_core.flower import Order
+from fedstudy_core.receipts import Receipt, sign_receipt
+from fedstudy_node import __version__
+from fedstudy_node.children import Died, Failed, Outcome, Ready, Replied, StateKept
+from fedstudy_node.flower import Incoming, Outgoing, RecordDict, message_bytes, refuse, reply_to
+from fedstudy_node.frames import Frame
+from fedstudy_node.gate import SANDBOX, Gate, Permit
+from fedstudy_node.home import Home, now_text
+from fedstudy_node.ledger import Departure, Ledger
+from fedstudy_node.replies import Reply, model_sha256, read_reply
+from fedstudy_node.runs import ActiveRun, Job, Runs
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is known of a message when its answer is written; less is known when it is refused early."""
+
+    incoming: Incoming
+    started_at: str
+    order: Order | None = None
+    permit: Permit | None = None
+    script_sha256: str | None = None
+    model_sha256: str | None = None
+
+
+class Desk:
+    """Answers messages. One for the agent; not thread-safe."""
+
+    def __init__(self, home: Home, ledger: Ledger, gate: Gate, runs: Runs) -> None:
+        self._settings = home.enrolled()
+        self._identity = home.identity_key()
+        self._ledger = ledger
+        self._gate = gate
+        self._runs = runs
+        self._digest_key = secrets.token_bytes(32)
+
+    def take(self, incoming: Incoming) -> Outgoing | None:
+        """Take a message: return its answer, or None when the script now works on it. Raises FleetError."""
+        run = self._runs.get(incoming.run_id)
+        if run.job is not None:
+            run.waiting.append(incoming)
+            return None
+        asked = _Asked(incoming, now_text(), script_sha256=run.script.sha256)
+        try:
+            order, content = flower.unwrap_order(incoming.content)
+            asked = _Asked(incoming, asked.started_at, order, None, run.script.sha256)
+            permit = self._gate.check(
+                order, run.script, message_type=incoming.message_type, for_client_app=run.info.is_server_app
+            )
+            model = _checked_model(order, content)
+            asked = _Asked(incoming, asked.started_at, order, permit, run.script.sha256, model)
+            return self._ask(run, asked, order, permit, content)
+        except FedStudyError as error:
+            return self._decline(asked, "refused", error)
+
+    def hear(self, run: ActiveRun) -> list[Outgoing]:
+        """Take in what a run's process said."""
+        if run.child is None:
+            return []
+        answers = [self._hear(run, outcome) for outcome in run.child.receive()]
+        return [answer for answer in answers if answer is not None] + self._next_waiting(run)
+
+    def stop_overdue(self) -> list[Outgoing]:
+        """End the processes that work longer than their approval allows."""
+        answers: list[Outgoing] = []
+        for run in self._runs:
+            if run.job is not None and time.monotonic() > run.job.deadline:
+                job = run.job
+                self._runs.stop_child(run)
+                limit = job.permit.statement.limits.wall_s
+                error = Refusal("E_WALL_CLOCK", f"The script worked longer than the approved {limit} s.")
+                answers += [self._decline(_of(run, job), "failed", error), *self._next_waiting(run)]
+        return answers
+
+    def _ask(self, run: ActiveRun, asked: _Asked, order: Order, permit: Permit, content: RecordDict) -> Outgoing | None:
+        """Answer from memory, or hand the message to the script."""
+        digest = hashlib.sha256(flower.pack(content)).hexdigest()
+        kept = self._ledger.kept_reply(run=order.run, round_=order.round, message_type=order.message_type, asked=digest)
+        if kept is not None:
+            return self._answer(asked, read_reply(kept.content, max_bytes=len(kept.content)), kept.seconds)
+        self._ledger.count_round(approval=permit.approval, run=order.run, number=order.round)
+        child = self._runs.start_child(run, permit)
+        run.calls += 1
+        run.job = Job(
+            run.calls,
+            asked.incoming,
+            order,
+            permit,
+            digest,
+            asked.model_sha256,
+            asked.started_at,
+            time.monotonic() + permit.statement.limits.wall_s,
+        )
+        child.send(Frame({"kind": "call", "id": run.calls}, message_bytes(asked.incoming, content)))
+        return None
+
+    def _next_waiting(self, run: ActiveRun) -> list[Outgoing]:
+        answers: list[Outgoing] = []
+        while run.waiting and run.job is None:
+            answer = self.take(run.waiting.popleft())
+            if answer is not None:
+                answers.append(answer)
+        return answers
+
+    def _hear(self, run: ActiveRun, outcome: Outcome) -> Outgoing | None:
+        job = run.job
+        match outcome:
+            case Ready():
+                return None
+            case StateKept():
+                run.state = outcome.state
+                return None
+            case Replied() if job is not None and outcome.call == job.call:
+                run.job = None
+                return self._finish(run, job, outcome)
+            case Failed():
+                return self._fail(run, job, outcome)
+            case Died():
+                return self._bury(run, job, outcome)
+            case _:
+                return None
+
+    def _finish(self, run: ActiveRun, job: Job, replied: Replied) -> Outgoing:
+        """Check a reply, keep it, and send it on."""
+        asked = _of(run, job)
+        try:
+            reply = read_reply(replied.content, max_bytes=job.permit.statement.outputs.max_bytes)
+        except FedStudyError as error:
+            return self._decline(asked, "failed", error)
+        self._ledger.keep_reply(
+            run=job.order.run,
+            round_=job.order.round,
+            message_type=job.order.message_type,
+            asked=job.asked,
+            content=reply.packed,
+            seconds=replied.seconds,
+        )
+        return self._answer(asked, reply, replied.seconds)
+
+    def _fail(self, run: ActiveRun, job: Job | None, failed: Failed) -> Outgoing | None:
+        """The script raised an exception: its text goes to this node's log, its digest and a code leave."""
+        digest = hmac.new(self._digest_key, failed.text.encode(), "sha256").hexdigest()[:16]
+        log.error("script_failed", flower_run=str(run.info.run_id), digest=digest, text=failed.text)
+        if failed.call is None:  # it could not be imported
+            self._runs.stop_child(run)
+        if job is None or failed.call not in (None, job.call):
+            return None
+        run.job = None
+        if failed.out_of_memory:
+            error = Refusal("E_MEMORY", "The script needed more memory than approved.")
+        else:
+            error = Refusal("E_SCRIPT", f"The script failed; the site's log has the text under {digest}.")
+        return self._decline(_of(run, job), "failed", error)
+
+    def _bury(self, run: ActiveRun, job: Job | None, died: Died) -> Outgoing | None:
+        log.error("script_process_ended", flower_run=str(run.info.run_id), detail=died.detail)
+        self._runs.stop_child(run)
+        if job is None:
+            return None
+        error = Refusal("E_CHILD")
+        return self._decline(_of(run, job), "failed", error)
+
+    def _answer(self, asked: _Asked, reply: Reply, seconds: float) -> Outgoing:
+        """Write the answer with content."""
+        size = len(reply.packed)
+        receipt = self._receipt(
+            asked, outcome="done", update=reply.update_sha256, examples=reply.examples, bytes_out=size
+        )
+        self._note(asked, "done", "", size, reply.update_sha256)
+        return reply_to(asked.incoming, flower.wrap_reply(reply.content, reply.packed, receipt), seconds)
+
+    def _decline(self, asked: _Asked, outcome: str, error: FedStudyError) -> Outgoing:
+        """Write the answer without content: a code and a sentence that says nothing about the site."""
+        detail = error.detail if isinstance(error, Refusal) else CODES[error.code]
+        receipt = self._receipt(asked, outcome=outcome, code=error.code)
+        self._note(asked, outcome, error.code, 0, "")
+        log.warning(outcome, code=error.code, detail=error.detail, flower_run=str(asked.incoming.run_id))
+        return refuse(asked.incoming, flower.error_reason(error.code, detail, receipt))
+
+    def _receipt(
+        self,
+        asked: _Asked,
+        *,
+        outcome: str,
+        code: str | None = None,
+        update: str | None = None,
+        examples: int | None = None,
+        bytes_out: int = 0,
+    ) -> bytes:
+        order, permit = asked.order, asked.permit
+        receipt = Receipt.model_validate(
+            {
+                "v": 1,
+                "run": order.run if order else "",
+                "flower_run": str(asked.incoming.run_id),
+                "round": order.round if order else 0,
+                "phase": order.phase if order else "",
+                "study": order.study if order else "",
+                "site": self._settings.site,
+                "node": self._settings.node,
+                "outcome": outcome,
+                "code": code,
+                "script_sha256": asked.script_sha256,
+                "approval": permit.approval if permit else None,
+                "dataset": _dataset_of(permit),
+                "model_sha256": asked.model_sha256,
+                "update_sha256": update,
+                "examples": examples,
+                "bytes_in": asked.incoming.bytes_in,
+                "bytes_out": bytes_out,
+                "started_at": asked.started_at,
+                "ended_at": now_text(),
+                "sandbox": SANDBOX,
+                "agent_version": __version__,
+                "sequence": self._ledger.next_number("receipt"),
+            }
+        )
+        return sign_receipt(receipt, self._identity)
+
+    def _note(self, asked: _Asked, outcome: str, code: str, bytes_out: int, update: str) -> None:
+        order, permit = asked.order, asked.permit
+        self._ledger.note_departure(
+            Departure(
+                study=order.study if order else "",
+                run=order.run if order else "",
+                flower_run=str(asked.incoming.run_id),
+                round=order.round if order else 0,
+                message_type=asked.incoming.message_type,
+                approval=permit.approval if permit else "",
+                outcome=outcome,
+                code=code,
+                bytes_in=asked.incoming.bytes_in,
+                bytes_out=bytes_out,
+                update_sha256=update,
+            )
+        )
+
+
+def _of(run: ActiveRun, job: Job) -> _Asked:
+    return _Asked(job.incoming, job.started_at, job.order, job.permit, run.script.sha256, job.model_sha256)
+
+
+def _dataset_of(permit: Permit | None) -> dict[str, str] | None:
+    return {"id": permit.dataset.id, "fingerprint": permit.dataset.fingerprint} if permit else None
+
+
+def _checked_model(order: Order, content: RecordDict) -> str | None:
+    """Return the digest of the model that came; it is the one that the message names (E_ORDER)."""
+    computed = model_sha256(content)
+    if order.model_sha256 and computed != order.model_sha256:
+        raise Refusal("E_ORDER", "The model that came is not the one that the message names.")
+    return computed

@@ -1,0 +1,414 @@
+"""The agent's connection to the SuperLink: the only module of the agent's own process that imports Flower.
+
+It speaks Flower's fleet API through Flower's own client, over TLS, signed by the node's P-384 key. Flower's ready-made
+connection (`http_request_response`) is not used: it stops the process on a refused key, waits a second for an object
+that is not there yet, and starts threads for each message. Held by tests/contract/test_fleet.py.
+"""
+
+import os
+import ssl
+import time
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric import ec
+from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app.error import Error
+from flwr.app.message import make_message, remove_content_from_message
+from flwr.common.constant import TIMESTAMP_HEADER, ErrorCode
+from flwr.common.serde import (
+    context_to_proto,
+    message_from_proto,
+    message_to_proto,
+    recorddict_from_proto,
+    user_config_from_proto,
+)
+from flwr.proto.fab_pb2 import GetFabRequest
+from flwr.proto.fleet_pb2 import (
+    ActivateNodeRequest,
+    DeactivateNodeRequest,
+    PullMessagesRequest,
+    PushMessagesRequest,
+)
+from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
+from flwr.proto.message_pb2 import (
+    ConfirmMessageReceivedRequest,
+    ObjectTree,
+    PullObjectRequest,
+    PushObjectRequest,
+)
+from flwr.proto.node_pb2 import Node
+from flwr.proto.recorddict_pb2 import RecordDict as ProtoRecordDict
+from flwr.proto.run_pb2 import GetRunRequest
+from flwr.supercore.constant import (
+    FLEET_HTTP_PUBLIC_KEY_HEADER,
+    FLEET_HTTP_SIGNATURE_HEADER,
+    TaskType,
+)
+from flwr.supercore.date import now
+from flwr.supercore.error import ApiErrorCode, FlowerError
+from flwr.supercore.inflatable.inflatable_object import (
+    get_all_nested_objects,
+    get_object_id,
+    get_object_tree,
+    iterate_object_tree,
+    no_object_id_recompute,
+)
+from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
+from flwr.supercore.interceptors.http.runtime_version import RuntimeVersionHttpInterceptor
+from flwr.supercore.interceptors.http.utils import add_headers
+from flwr.supercore.primitives.asymmetric import public_key_to_bytes, sign_message
+from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
+from flwr.supernode.fleet_http_client import FleetHttpClient
+
+__all__ = [
+    "ArrayRecord",
+    "ContentLost",
+    "Fleet",
+    "FleetError",
+    "Incoming",
+    "KeyRefused",
+    "MetricRecord",
+    "NotRegistered",
+    "Outgoing",
+    "RecordDict",
+    "RunEnded",
+    "RunInfo",
+    "Unreachable",
+    "context_bytes",
+    "message_bytes",
+    "refuse",
+    "reply_to",
+]
+
+HEARTBEAT_INTERVAL = 15.0
+REQUEST_TIMEOUT = 20.0
+SIGNATURE_REUSE = 1.0
+OBJECT_WAIT = 120.0
+_FIRST_BACKOFF = 0.01
+_LONGEST_BACKOFF = 0.25
+
+T = TypeVar("T")
+
+
+class FleetError(Exception):
+    """A request to the SuperLink did not succeed."""
+
+
+class Unreachable(FleetError):
+    """The SuperLink does not answer, or a proxy in front of it says so."""
+
+
+class KeyRefused(FleetError):
+    """The SuperLink does not accept this node's signature: key unknown or removed, or the clock is off by seconds."""
+
+
+class NotRegistered(FleetError):
+    """The SuperLink does not activate this node: not registered yet, or still held as active by an earlier process."""
+
+
+class RunEnded(FleetError):
+    """The SuperLink takes nothing more for this run: it is finished, stopped or unknown."""
+
+
+class ContentLost(FleetError):
+    """An object of a message did not come, or came with another content than announced."""
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What the SuperLink says about one of its runs. Nothing here is trusted: the gate decides."""
+
+    run_id: int
+    series_id: int
+    fab_hash: str
+    override_config: Mapping[str, bool | float | int | str]
+    task_type: str
+
+    @property
+    def is_server_app(self) -> bool:
+        """Whether messages of this run are meant for a ClientApp."""
+        return self.task_type in ("", TaskType.SERVER_APP)
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A message with its content, as pulled."""
+
+    run_id: int
+    message_id: str
+    message_type: str
+    content: RecordDict
+    bytes_in: int
+    message: Message = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A reply with its identity fixed, so that sending it twice is one reply for the SuperLink."""
+
+    run_id: int
+    message: Message = field(repr=False)
+    seconds: float
+
+
+class _SignedHeaders:
+    """Sign the node's requests. Flower's server checks a signature over a timestamp; one is used again for a second."""
+
+    def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
+        self._key = key
+        self._public = b64encode(public_key_to_bytes(key.public_key())).decode("ascii")
+        self._headers: dict[str, str] = {}
+        self._signed_at = float("-inf")
+
+    def intercept(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
+        """Add the identity headers and pass the request on."""
+        moment = time.monotonic()
+        if moment - self._signed_at > SIGNATURE_REUSE:
+            timestamp = now().isoformat()
+            signature = sign_message(self._key, timestamp.encode("ascii"))
+            self._headers = {
+                FLEET_HTTP_PUBLIC_KEY_HEADER: self._public,
+                TIMESTAMP_HEADER: timestamp,
+                FLEET_HTTP_SIGNATURE_HEADER: b64encode(signature).decode("ascii"),
+            }
+            self._signed_at = moment
+        add_headers(context.request, self._headers)
+        return call_next(context)
+
+
+def _error_from(response: httpx.Response) -> FleetError:
+    """Name what a refused request means."""
+    flower = FlowerError.from_json(response.text)
+    said = f"{response.status_code}: {flower.message if flower else response.reason_phrase}"
+    code = flower.code if flower else None
+    if code in (
+        ApiErrorCode.FLEET_RUN_STATUS_NOT_ALLOWED,
+        ApiErrorCode.FLEET_GET_RUN_FAILED,
+        ApiErrorCode.FLEET_GET_FAB_FAILED,
+    ):
+        return RunEnded(said)
+    if response.status_code == httpx.codes.UNAUTHORIZED:
+        return KeyRefused(said)
+    if response.status_code == httpx.codes.PRECONDITION_FAILED:
+        return NotRegistered(said)
+    return Unreachable(said)
+
+
+class Fleet:
+    """One node at one SuperLink. Not thread-safe: the agent's main loop owns it."""
+
+    def __init__(self, address: str, ca_pem: str, flower_key: ec.EllipticCurvePrivateKey) -> None:
+        tls = ssl.create_default_context(cadata=ca_pem or None)
+        tls.minimum_version = ssl.TLSVersion.TLSv1_3
+        self._key = flower_key
+        self._client = FleetHttpClient(
+            f"https://{address}",
+            interceptors=[
+                RuntimeVersionHttpInterceptor(component_name="SuperNode"),
+                _SignedHeaders(flower_key),
+            ],
+            verify=tls,
+            timeout=REQUEST_TIMEOUT,
+        )
+        self._node = Node(node_id=0)
+        self._beat_at = float("-inf")
+
+    @property
+    def node_id(self) -> int:
+        """The node's number at the SuperLink; 0 before activation."""
+        return int(self._node.node_id)
+
+    def activate(self, previous: int | None) -> int:
+        """Announce the node and return its number at the SuperLink.
+
+        `previous` is the number of an earlier process with the same key: it is deactivated first, otherwise the
+        SuperLink refuses a restarted node for about 50 s. Raises NotRegistered, KeyRefused, Unreachable.
+        """
+        if previous:
+            self._deactivate(previous)
+        public_key = public_key_to_bytes(self._key.public_key())
+        response = self._call(
+            lambda: self._client.ActivateNode(
+                ActivateNodeRequest(public_key=public_key, heartbeat_interval=HEARTBEAT_INTERVAL)
+            )
+        )
+        self._node = Node(node_id=response.node_id)
+        self._beat_at = time.monotonic()
+        return int(response.node_id)
+
+    def _deactivate(self, node_id: int) -> None:
+        """Tell the SuperLink that a node is away; a node that it does not hold as active is fine."""
+        try:
+            self._call(lambda: self._client.DeactivateNode(DeactivateNodeRequest(node_id=node_id)))
+        except (NotRegistered, KeyRefused):
+            return
+
+    def heartbeat_if_due(self) -> None:
+        """Say that the node is alive, every third of the interval that the SuperLink was told."""
+        if time.monotonic() - self._beat_at < HEARTBEAT_INTERVAL / 3:
+            return
+        request = SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=HEARTBEAT_INTERVAL)
+        response = self._call(lambda: self._client.SendNodeHeartbeat(request))
+        if not response.success:
+            raise NotRegistered("the SuperLink no longer knows this node")
+        self._beat_at = time.monotonic()
+
+    def pull(self) -> Incoming | None:
+        """Take the next message with its content, or None when there is none."""
+        response = self._call(lambda: self._client.PullMessages(PullMessagesRequest(node=self._node)))
+        if not response.messages_list:
+            return None
+        message = message_from_proto(response.messages_list[0])
+        tree = response.message_object_trees[0]
+        run_id = message.metadata.run_id
+        message.metadata.__dict__["_message_id"] = tree.object_id
+        content, size = self._pull_content(run_id, tree)
+        return Incoming(run_id, tree.object_id, message.metadata.message_type, content, size, message)
+
+    def confirm(self, incoming: Incoming) -> None:
+        """Let the SuperLink forget the objects of a message."""
+        request = ConfirmMessageReceivedRequest(
+            node=self._node, run_id=incoming.run_id, message_object_id=incoming.message_id
+        )
+        self._call(lambda: self._client.ConfirmMessageReceived(request))
+
+    def get_run(self, run_id: int) -> RunInfo:
+        """Return what the SuperLink says about a run. Raises RunEnded when the run is over."""
+        run = self._call(lambda: self._client.GetRun(GetRunRequest(node=self._node, run_id=run_id))).run
+        config = user_config_from_proto(run.override_config)
+        return RunInfo(run_id, run.series_id, run.fab_hash, config, run.primary_task_type)
+
+    def get_fab(self, run: RunInfo) -> bytes:
+        """Return the bytes of a run's script as the SuperLink holds them."""
+        request = GetFabRequest(node=self._node, hash_str=run.fab_hash, run_id=run.run_id)
+        return bytes(self._call(lambda: self._client.GetFab(request)).fab.content)
+
+    def send(self, reply: Outgoing) -> int:
+        """Send a reply and its objects; return the bytes sent. May be repeated with the same reply."""
+        with no_object_id_recompute():
+            reply.message.metadata.__dict__["_message_id"] = reply.message.object_id
+            request = PushMessagesRequest(
+                node=self._node,
+                messages_list=[message_to_proto(remove_content_from_message(reply.message))],
+                message_object_trees=[get_object_tree(reply.message)],
+                clientapp_runtime_list=[reply.seconds],
+            )
+            response = self._call(lambda: self._client.PushMessages(request))
+            wanted = set(response.objects_to_push)
+            objects = get_all_nested_objects(reply.message)
+            return sum(
+                self._push_object(reply.run_id, response.session_id, object_id, objects[object_id].deflate())
+                for object_id in objects
+                if object_id in wanted
+            )
+
+    def close(self) -> None:
+        """Say good-bye and close the connection; an unreachable SuperLink is not waited for."""
+        try:
+            if self.node_id:
+                self._deactivate(self.node_id)
+        except FleetError:
+            return
+        finally:
+            self._client.close()
+
+    def _push_object(self, run_id: int, session_id: str, object_id: str, content: bytes) -> int:
+        self.heartbeat_if_due()
+        request = PushObjectRequest(
+            node=self._node, run_id=run_id, session_id=session_id, object_id=object_id, object_content=content
+        )
+        if not self._call(lambda: self._client.PushObject(request)).stored:
+            raise RunEnded(f"the SuperLink did not store object {object_id[:12]} of run {run_id}")
+        return len(content)
+
+    def _pull_content(self, run_id: int, tree: ObjectTree) -> tuple[RecordDict, int]:
+        """Return a message's content and its size in bytes, in as few requests as its shape allows."""
+        leaf = _only_leaf(tree)
+        if leaf is not None:
+            raw = self._pull_object(run_id, leaf)
+            record = inflate_object_from_contents(leaf, {leaf: raw})
+            for name in _SINGLE_RECORD_NAMES:
+                content = RecordDict({name: record}) if isinstance(record, ConfigRecord) else None
+                if content is not None and content.object_id == tree.children[0].object_id:
+                    return content, len(raw)
+        objects = {item.object_id: self._pull_object(run_id, item.object_id) for item in iterate_object_tree(tree)}
+        size = sum(len(raw) for raw in objects.values())
+        message = inflate_object_from_contents(tree.object_id, objects)
+        if not isinstance(message, Message) or not message.has_content():
+            raise ContentLost("the message has no content")
+        return message.content, size
+
+    def _pull_object(self, run_id: int, object_id: str) -> bytes:
+        """Pull one object, asking again in short steps while its sender is still sending it."""
+        request = PullObjectRequest(node=self._node, run_id=run_id, object_id=object_id)
+        backoff = _FIRST_BACKOFF
+        give_up = time.monotonic() + OBJECT_WAIT
+        while True:
+            self.heartbeat_if_due()
+            response = self._call(lambda: self._client.PullObject(request))
+            if response.object_found and response.object_available:
+                content = bytes(response.object_content)
+                if get_object_id(content) != object_id:
+                    raise ContentLost(f"object {object_id[:12]} has another content than announced")
+                return content
+            if not response.object_found or time.monotonic() > give_up:
+                raise ContentLost(f"object {object_id[:12]} did not come")
+            time.sleep(backoff)
+            backoff = min(backoff * 1.6, _LONGEST_BACKOFF)
+
+    def _call(self, request: Callable[[], T]) -> T:
+        """Make a request; turn what can go wrong into this module's errors."""
+        try:
+            return request()
+        except httpx.HTTPStatusError as error:
+            raise _error_from(error.response) from error
+        except (httpx.HTTPError, OSError, ValueError) as error:
+            raise Unreachable(f"{type(error).__name__}: {error}") from error
+
+
+_SINGLE_RECORD_NAMES = ("fedstudy.order",)
+
+
+def _only_leaf(tree: ObjectTree) -> str | None:
+    """Return the id of the single record of a message that has just one, else None."""
+    if len(tree.children) != 1 or len(tree.children[0].children) != 1:
+        return None
+    leaf = tree.children[0].children[0]
+    return None if leaf.children else str(leaf.object_id)
+
+
+def reply_to(incoming: Incoming, content: RecordDict, seconds: float) -> Outgoing:
+    """Make a reply with content; `seconds` is how long the script worked."""
+    return Outgoing(incoming.run_id, Message(content, reply_to=incoming.message), seconds)
+
+
+def refuse(incoming: Incoming, reason: str) -> Outgoing:
+    """Make a reply that carries no content but a reason (a code, never an exception's text)."""
+    error = Error(code=ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason=reason)
+    return Outgoing(incoming.run_id, Message(error, reply_to=incoming.message), 0.0)
+
+
+def message_bytes(incoming: Incoming, content: RecordDict) -> bytes:
+    """Serialise a message for the script's process."""
+    message = make_message(metadata=incoming.message.metadata, content=content)
+    return bytes(message_to_proto(message).SerializeToString())
+
+
+def context_bytes(
+    run: RunInfo,
+    node_id: int,
+    node_config: Mapping[str, Any],
+    run_config: Mapping[str, Any],
+    state: bytes | None,
+) -> bytes:
+    """Serialise the Flower context of a run for the script's process; `state` is what the script kept so far."""
+    kept = recorddict_from_proto(ProtoRecordDict.FromString(state)) if state else RecordDict()
+    context = Context(run.run_id, node_id, dict(node_config), kept, dict(run_config), run.series_id)
+    return bytes(context_to_proto(context).SerializeToString())

@@ -1,0 +1,160 @@
+"""Length-framed messages over a pipe between the agent and the process that runs a script.
+
+A frame is a 12-byte prefix (length of the header as 4 bytes, length of the body as 8 bytes, big-endian), a header (a
+JSON object) and a body (bytes, mostly a Flower protobuf). Nothing on the pipe is ever unpickled. The reading side
+states the largest header and body it will take, because the other end runs code from outside the hospital.
+"""
+
+import json
+import os
+import struct
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+PREFIX = struct.Struct(">IQ")
+MAX_HEADER = 256 * 1024
+MAX_BODY = 4 * 1024**3
+_CHUNK = 1024 * 1024
+
+
+class FrameError(Exception):
+    """The other end sent something that is not a frame, or one that is too large."""
+
+
+class PipeClosed(Exception):
+    """The other end closed its side of the pipe."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One message: a small JSON header and a body of bytes."""
+
+    header: dict[str, Any]
+    body: bytes | bytearray = b""
+
+    @property
+    def kind(self) -> str:
+        """What the frame is, as its sender names it."""
+        return str(self.header.get("kind", ""))
+
+
+def encode(frame: Frame) -> list[memoryview]:
+    """Return the pieces of a frame in the order in which they are written; the body is not copied."""
+    header = json.dumps(frame.header, separators=(",", ":")).encode()
+    if len(header) > MAX_HEADER:
+        raise FrameError(f"a frame header of {len(header)} bytes is too long")
+    prefix = PREFIX.pack(len(header), len(frame.body))
+    pieces = [memoryview(prefix + header)]
+    if frame.body:
+        pieces.append(memoryview(frame.body))
+    return pieces
+
+
+def _parse_header(raw: bytes | bytearray) -> dict[str, Any]:
+    try:
+        header = json.loads(raw)
+    except ValueError as error:
+        raise FrameError("a frame header is not JSON") from error
+    if not isinstance(header, dict):
+        raise FrameError("a frame header is not an object")
+    return header
+
+
+@dataclass
+class FrameReader:
+    """Collects frames from a file descriptor, which may be blocking or not."""
+
+    fd: int
+    max_body: int = MAX_BODY
+    _need: bytearray = field(default_factory=lambda: bytearray(PREFIX.size))
+    _have: int = 0
+    _header: dict[str, Any] | None = None
+    _lengths: tuple[int, int] | None = None
+
+    def read_one(self) -> Frame:
+        """Block until one whole frame has come. Raises PipeClosed and FrameError."""
+        while True:
+            frame = self._advance()
+            if frame is not None:
+                return frame
+
+    def read_ready(self) -> list[Frame]:
+        """Return the frames complete by now, without waiting. Raises PipeClosed and FrameError."""
+        frames: list[Frame] = []
+        try:
+            while True:
+                frame = self._advance()
+                if frame is not None:
+                    frames.append(frame)
+        except BlockingIOError:
+            return frames
+        except PipeClosed:
+            if frames:
+                return frames
+            raise
+
+    def _advance(self) -> Frame | None:
+        """Read once; return a frame when that completed one."""
+        if self._have < len(self._need):
+            view = memoryview(self._need)[self._have : self._have + _CHUNK]
+            count = os.readv(self.fd, [view])
+            if count == 0:
+                raise PipeClosed
+            self._have += count
+            if self._have < len(self._need):
+                return None
+        return self._complete_part()
+
+    def _complete_part(self) -> Frame | None:
+        part = self._need
+        if self._lengths is None:
+            header_length, body_length = PREFIX.unpack(part)
+            if header_length > MAX_HEADER or body_length > self.max_body:
+                raise FrameError(f"a frame of {header_length} + {body_length} bytes is too large")
+            self._lengths = (header_length, body_length)
+            self._expect(header_length)
+            return None
+        if self._header is None:
+            self._header = _parse_header(part)
+            self._expect(self._lengths[1])
+            if self._lengths[1]:
+                return None
+            part = self._need
+        frame = Frame(self._header, part)
+        self._header = None
+        self._lengths = None
+        self._expect(PREFIX.size)
+        return frame
+
+    def _expect(self, count: int) -> None:
+        self._need = bytearray(count)
+        self._have = 0
+
+
+@dataclass
+class FrameWriter:
+    """Writes frames to a file descriptor; on a non-blocking one it keeps what did not fit."""
+
+    fd: int
+    _queue: deque[memoryview] = field(default_factory=deque)
+
+    def put(self, frame: Frame) -> None:
+        """Queue a frame; `flush` writes it."""
+        self._queue.extend(encode(frame))
+
+    def flush(self) -> bool:
+        """Write what fits. True when nothing is left. Raises PipeClosed."""
+        while self._queue:
+            piece = self._queue[0]
+            try:
+                count = os.write(self.fd, piece[: _CHUNK * 4])
+            except BlockingIOError:
+                return False
+            except BrokenPipeError as error:
+                raise PipeClosed from error
+            if count == len(piece):
+                self._queue.popleft()
+            else:
+                self._queue[0] = piece[count:]
+        return True

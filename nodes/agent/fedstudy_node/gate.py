@@ -1,0 +1,133 @@
+"""The gate: whether a message may reach a script and a dataset of this hospital.
+
+Everything is decided from what the node itself holds: the bytes of the script that it received and hashed, the site's
+own signature on the whole statement, the dataset's fingerprint as it is now, the node's own count of rounds. What the
+portal or the SuperLink claim is only compared with that. The order of the checks is fixed and each has its code.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from fedstudy_core.errors import FedStudyError, Refusal
+from fedstudy_core.flower import Order
+from fedstudy_core.statement import Statement, Use, check_use, statement_id, verify_statement
+from fedstudy_node.approvals import Approvals
+from fedstudy_node.datasets import Dataset, Datasets
+from fedstudy_node.home import Home
+from fedstudy_node.ledger import Ledger
+
+SANDBOX = "S0"
+PHASES = frozenset({"query", "train", "evaluate"})
+
+
+@dataclass(frozen=True)
+class Script:
+    """A run's script as this node received it. `config` reads its bundle: call it after the hash was approved."""
+
+    sha256: str
+    size: int
+    config: Callable[[], Mapping[str, bool | float | int | str]]
+
+
+@dataclass(frozen=True)
+class Permit:
+    """What the gate granted for one message."""
+
+    statement: Statement
+    approval: str
+    dataset: Dataset
+
+
+class Gate:
+    """Checks messages against the statements that this site signed."""
+
+    def __init__(
+        self,
+        home: Home,
+        ledger: Ledger,
+        datasets: Datasets,
+        approvals: Approvals,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._home = home
+        self._settings = home.enrolled()
+        self._ledger = ledger
+        self._datasets = datasets
+        self._approvals = approvals
+        self._now = now
+
+    def check(self, order: Order, script: Script, *, message_type: str, for_client_app: bool) -> Permit:
+        """Grant a message or raise Refusal.
+
+        1. the message is for a ClientApp and of a type that scripts answer (E_MESSAGE_TYPE, E_OUTPUT_SCHEMA);
+        2. it says the same about itself inside and outside (E_ORDER), and its deadline is not past (E_DEADLINE);
+        3. the statement is signed by a key that this node trusts (E_ENVELOPE ... E_SIG), before it is parsed;
+        4. the script's bytes are those that were approved (E_BUNDLE), before they are opened;
+        5. everything else that the statement binds (`check_use`: E_AUDIENCE ... E_REVOKED_EPOCH);
+        6. this node's own count of rounds (E_ROUNDS).
+        """
+        self._check_message(order, message_type, for_client_app)
+        statement = verify_statement(order.approval, self._home.trusted_keys())
+        if (script.sha256, script.size) != (statement.script.sha256, statement.script.size):
+            raise Refusal("E_BUNDLE", "The script that came is not the one that the site approved.")
+        dataset = self._dataset(statement)
+        approval = statement_id(order.approval)
+        revoked = self._approvals.revocations()
+        use = Use(
+            site=self._settings.site,
+            node=self._settings.node,
+            study=order.study,
+            script_sha256=script.sha256,
+            script_size=script.size,
+            dataset_id=dataset.id,
+            dataset_fingerprint=self._datasets.present_fingerprint(dataset),
+            run_config=script.config(),
+            rounds=order.rounds,
+            phase=order.phase,
+            sites=order.sites,
+            sandbox=SANDBOX,
+        )
+        check_use(
+            statement,
+            use,
+            now=self._now(),
+            revocation_epoch=revoked.epoch,
+            revoked=revoked.statements.keys(),
+            identity=approval,
+        )
+        self._check_rounds(order, statement, approval)
+        return Permit(statement, approval, dataset)
+
+    def _check_message(self, order: Order, message_type: str, for_client_app: bool) -> None:
+        if not for_client_app:
+            raise Refusal("E_MESSAGE_TYPE", "The run is of a kind that nodes do not take part in.")
+        if order.phase not in PHASES:
+            raise Refusal("E_OUTPUT_SCHEMA", f"Scripts do not answer messages of the phase {order.phase!r}.")
+        if order.message_type != message_type or message_type.split(".", 1)[0] != order.phase:
+            raise Refusal("E_ORDER", "The message says different things about its own type.")
+        if order.round < 0 or _moment(order.deadline) < self._now():
+            raise Refusal("E_DEADLINE", "The message came after its deadline; check this node's clock.")
+
+    def _dataset(self, statement: Statement) -> Dataset:
+        try:
+            return self._datasets.get(statement.dataset.id)
+        except FedStudyError as error:
+            raise Refusal("E_DATASET", "The dataset of the approval is not at this node.") from error
+
+    def _check_rounds(self, order: Order, statement: Statement, approval: str) -> None:
+        used = self._ledger.rounds_used(approval=approval, run=order.run)
+        counted = self._ledger.was_counted(approval=approval, run=order.run, number=order.round)
+        if order.round > statement.rounds or (used >= statement.rounds and order.round > 0 and not counted):
+            raise Refusal("E_ROUNDS", f"The approval is good for {statement.rounds} rounds of a run.")
+
+
+def _moment(text: str) -> datetime:
+    """Read an aware time. Raises Refusal (E_ORDER)."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Refusal("E_ORDER", "The message's deadline is not a time.") from error
+    if moment.tzinfo is None:
+        raise Refusal("E_ORDER", "The message's deadline has no time zone.")
+    return moment

@@ -1,0 +1,232 @@
+"""The node's home folder: its settings, its keys, and what it trusts. Readable by its owner only."""
+
+import json
+import os
+import secrets
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+import tomli_w
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from fedstudy_core import keys
+from fedstudy_node.errors import NodeError
+
+SHORTEST_PASSPHRASE = 8
+
+
+def now_text() -> str:
+    """The present moment as text: ISO 8601, UTC, whole seconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Replace a file in one step; only its owner may read it."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+        raise NodeError("E_HOME", f"{path} cannot be written: {error.strerror}.") from error
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What node.toml holds. Empty texts are things that enrolment fills in."""
+
+    name: str
+    created_at: str
+    node: str = ""
+    site: str = ""
+    site_name: str = ""
+    portal: str = ""
+    superlink: str = ""
+    words: str = ""
+    torch_threads: int = 1
+
+    @property
+    def is_enrolled(self) -> bool:
+        """Whether a portal knows this node."""
+        return bool(self.node)
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths and files of one node."""
+
+    path: Path
+
+    @property
+    def ledger_path(self) -> Path:
+        """The database of rounds, replies and of what left."""
+        return self.path / "ledger.sqlite"
+
+    @property
+    def log_path(self) -> Path:
+        """The agent's log."""
+        return self.path / "agent.log"
+
+    @property
+    def datasets_path(self) -> Path:
+        """One file a dataset."""
+        return self.path / "datasets"
+
+    @property
+    def approvals_path(self) -> Path:
+        """One file a signed statement."""
+        return self.path / "approvals"
+
+    @property
+    def bundles_path(self) -> Path:
+        """Scripts that were approved here, kept to show what changed since."""
+        return self.path / "bundles"
+
+    @property
+    def work_path(self) -> Path:
+        """Unpacked scripts of runs under way; removed at the end of each."""
+        return self.path / "work"
+
+    @property
+    def status_path(self) -> Path:
+        """What the running agent says about itself."""
+        return self.path / "status.json"
+
+    @classmethod
+    def create(cls, path: Path, *, name: str, passphrase: bytes) -> "Home":
+        """Make a home with fresh keys; the approval key is encrypted with the passphrase."""
+        if (path / "node.toml").exists():
+            raise NodeError("E_HOME", f"{path} is the home of a node already.")
+        if len(passphrase) < SHORTEST_PASSPHRASE:
+            raise NodeError("E_PASSPHRASE", f"The passphrase needs {SHORTEST_PASSPHRASE} characters or more.")
+        home = cls(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            path.chmod(0o700)
+            for folder in ("keys", "datasets", "approvals", "bundles", "work"):
+                (path / folder).mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise NodeError("E_HOME", f"{path} cannot be made: {error.strerror}.") from error
+        approval = keys.generate()
+        write_private(path / "keys/identity.pem", keys.to_pem(keys.generate(), None))
+        write_private(path / "keys/flower.pem", _flower_pem(ec.generate_private_key(ec.SECP384R1())))
+        write_private(path / "keys/approval.pem", keys.to_pem(approval, passphrase))
+        home.trust(name, approval.public_key())
+        write_private(path / "revoked.json", json.dumps({"epoch": 0, "statements": {}}).encode())
+        home.save(Settings(name=name, created_at=now_text()))
+        return home
+
+    @classmethod
+    def open(cls, path: Path) -> "Home":
+        """Open an existing home. Raises NodeError (E_HOME) when there is none, or others may read it."""
+        if not (path / "node.toml").is_file():
+            raise NodeError("E_HOME", f"{path} is not a node's home: run `fedstudy-node init` first.")
+        if path.stat().st_mode & 0o077:
+            raise NodeError("E_HOME", f"{path} is open to other accounts: run `chmod -R go= {path}`.")
+        return cls(path)
+
+    def settings(self) -> Settings:
+        """Read node.toml; what it does not know (a newer version's settings) is left alone."""
+        try:
+            raw = tomllib.loads((self.path / "node.toml").read_text("utf-8"))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise NodeError("E_HOME", f"{self.path / 'node.toml'} cannot be read: {error}.") from error
+        known = {item.name for item in fields(Settings)}
+        return Settings(**{key: value for key, value in raw.items() if key in known})
+
+    def enrolled(self) -> Settings:
+        """Read node.toml of a node that a portal knows. Raises NodeError (E_HOME)."""
+        settings = self.settings()
+        if not settings.is_enrolled:
+            raise NodeError("E_HOME", "This node is not enrolled: run `fedstudy-node enrol` first.")
+        return settings
+
+    def save(self, settings: Settings) -> None:
+        """Write node.toml."""
+        write_private(self.path / "node.toml", tomli_w.dumps(asdict(settings)).encode())
+
+    def identity_key(self) -> Ed25519PrivateKey:
+        """The key that signs requests to the portal, and receipts."""
+        return keys.from_pem(self._read("keys/identity.pem"), None)
+
+    def flower_key(self) -> ec.EllipticCurvePrivateKey:
+        """The key that the SuperLink knows the node by."""
+        key = serialization.load_pem_private_key(self._read("keys/flower.pem"), None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise NodeError("E_HOME", "keys/flower.pem is not an elliptic-curve key.")
+        return key
+
+    def approval_key(self, passphrase: bytes) -> Ed25519PrivateKey:
+        """The site's signing key. Raises Refusal (E_PASSPHRASE) when the passphrase does not open it."""
+        return keys.from_pem(self._read("keys/approval.pem"), passphrase)
+
+    def approval_public(self) -> str:
+        """The public part of the site's own approval key, as text."""
+        return str(self._trusted()[0]["key"])
+
+    def trusted_keys(self) -> Mapping[str, Ed25519PublicKey]:
+        """The keys whose signature approves at this node, by key id. Nothing but this file adds to them."""
+        return {
+            keys.key_id(public): public for public in (keys.public_from_text(entry["key"]) for entry in self._trusted())
+        }
+
+    def trust(self, name: str, public: Ed25519PublicKey) -> None:
+        """Accept an approver's key."""
+        file = self.path / "trust.json"
+        entries = self._trusted() if file.exists() else []
+        entries.append({"name": name, "key": keys.public_text(public), "added_at": now_text()})
+        write_private(file, json.dumps({"approvers": entries}, indent=1).encode())
+
+    def portal_ca(self) -> Path | None:
+        """The portal's own certificate authority, where it has one."""
+        file = self.path / "portal-ca.pem"
+        return file if file.exists() else None
+
+    def superlink_ca(self) -> str:
+        """The certificate authority of the SuperLink (PEM), pinned at enrolment."""
+        return self._read("superlink-ca.pem").decode("ascii")
+
+    def remembered_flower_node(self) -> int | None:
+        """The node's number at the SuperLink when it was last active there."""
+        file = self.path / "flower-node"
+        return int(file.read_text()) if file.exists() else None
+
+    def remember_flower_node(self, node_id: int) -> None:
+        """Keep the node's number, to deactivate it after a crash."""
+        write_private(self.path / "flower-node", str(node_id).encode())
+
+    def _trusted(self) -> list[dict[str, str]]:
+        raw = json.loads(self._read("trust.json"))
+        return list(raw["approvers"])
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise NodeError("E_HOME", f"{self.path / name} cannot be read: {error.strerror}.") from error
+
+
+def _flower_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def flower_public_pem(key: ec.EllipticCurvePrivateKey) -> str:
+    """The public part of a Flower key as PEM text, as the SuperLink registers it."""
+    return (
+        key.public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode("ascii")
+    )

@@ -1,0 +1,163 @@
+"""The node's memory of what ran here and what left: one SQLite file.
+
+It counts the rounds that each approval was used for (before they run), keeps each run's last replies so that a message
+sent twice is answered without training twice, numbers the node's signed words, and lists everything that left.
+"""
+
+import sqlite3
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedstudy_node.home import now_text
+
+LARGEST_KEPT_REPLY = 64 * 1024**2
+_ROUNDS_KEPT = 2
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS round (
+    approval TEXT NOT NULL, run TEXT NOT NULL, number INTEGER NOT NULL, started_at TEXT NOT NULL,
+    PRIMARY KEY (approval, run, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS reply (
+    run TEXT NOT NULL, round INTEGER NOT NULL, message_type TEXT NOT NULL, asked TEXT NOT NULL,
+    content BLOB NOT NULL, seconds REAL NOT NULL,
+    PRIMARY KEY (run, round, message_type)
+) STRICT;
+CREATE TABLE IF NOT EXISTS egress (
+    id INTEGER PRIMARY KEY, at TEXT NOT NULL, study TEXT NOT NULL, run TEXT NOT NULL, flower_run TEXT NOT NULL,
+    round INTEGER NOT NULL, message_type TEXT NOT NULL, approval TEXT NOT NULL, outcome TEXT NOT NULL,
+    code TEXT NOT NULL, bytes_in INTEGER NOT NULL, bytes_out INTEGER NOT NULL, update_sha256 TEXT NOT NULL
+) STRICT;
+"""
+
+
+@dataclass(frozen=True)
+class KeptReply:
+    """The content that a script replied with, ready to be sent again."""
+
+    content: bytes
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Departure:
+    """One reply that left the site: what it was about, how it ended, how large it was (bytes)."""
+
+    study: str
+    run: str
+    flower_run: str
+    round: int
+    message_type: str
+    approval: str
+    outcome: str
+    code: str
+    bytes_in: int
+    bytes_out: int
+    update_sha256: str
+    at: str = ""
+
+
+class Ledger:
+    """One connection to the ledger. A thread or process opens its own."""
+
+    def __init__(self, path: Path) -> None:
+        path.touch(mode=0o600, exist_ok=True)
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    def next_number(self, name: str) -> int:
+        """Return the next number of a series; never the same one twice, in any process."""
+        statement = (
+            "INSERT INTO counter VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value"
+        )
+        return int(self._db.execute(statement, (name,)).fetchone()[0])
+
+    def next_moment(self, name: str) -> int:
+        """Return a number that grows with the clock (microseconds), so that a restored backup does not go back."""
+        statement = (
+            "INSERT INTO counter VALUES (?1, ?2) ON CONFLICT (name)"
+            " DO UPDATE SET value = max(value + 1, excluded.value) RETURNING value"
+        )
+        return int(self._db.execute(statement, (name, time.time_ns() // 1000)).fetchone()[0])
+
+    def count_round(self, *, approval: str, run: str, number: int) -> int:
+        """Count a round under an approval, once; return how many training rounds of the run it was used for."""
+        self._db.execute("INSERT OR IGNORE INTO round VALUES (?, ?, ?, ?)", (approval, run, number, now_text()))
+        return self.rounds_used(approval=approval, run=run)
+
+    def rounds_used(self, *, approval: str, run: str) -> int:
+        """Return how many rounds after preparation (round 0) ran under an approval."""
+        query = "SELECT count(*) FROM round WHERE approval = ? AND run = ? AND number > 0"
+        return int(self._db.execute(query, (approval, run)).fetchone()[0])
+
+    def was_counted(self, *, approval: str, run: str, number: int) -> bool:
+        """Whether a round was counted before, so that sending it again costs no further round."""
+        query = "SELECT 1 FROM round WHERE approval = ? AND run = ? AND number = ?"
+        return self._db.execute(query, (approval, run, number)).fetchone() is not None
+
+    def keep_reply(
+        self, *, run: str, round_: int, message_type: str, asked: str, content: bytes, seconds: float
+    ) -> None:
+        """Keep a reply until two rounds later; `asked` is the digest of the message that it answers."""
+        if len(content) > LARGEST_KEPT_REPLY:
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        with self._db:
+            self._db.execute("DELETE FROM reply WHERE run = ? AND round <= ?", (run, round_ - _ROUNDS_KEPT))
+            self._db.execute(
+                "INSERT OR REPLACE INTO reply VALUES (?, ?, ?, ?, ?, ?)",
+                (run, round_, message_type, asked, content, seconds),
+            )
+
+    def kept_reply(self, *, run: str, round_: int, message_type: str, asked: str) -> KeptReply | None:
+        """Return the reply that was given to the very same message before."""
+        query = "SELECT content, seconds FROM reply WHERE run = ? AND round = ? AND message_type = ? AND asked = ?"
+        row = self._db.execute(query, (run, round_, message_type, asked)).fetchone()
+        return KeptReply(bytes(row[0]), float(row[1])) if row else None
+
+    def forget_old_replies(self, *, keep_runs: int = 20) -> None:
+        """Drop the replies of all but the newest runs."""
+        with suppress(sqlite3.OperationalError):  # another process holds the file: next time
+            self._db.execute(
+                "DELETE FROM reply WHERE run NOT IN"
+                " (SELECT run FROM egress GROUP BY run ORDER BY max(id) DESC LIMIT ?)",
+                (keep_runs,),
+            )
+
+    def note_departure(self, departure: Departure) -> None:
+        """Write down what leaves, before it leaves."""
+        self._db.execute(
+            "INSERT INTO egress (at, study, run, flower_run, round, message_type, approval, outcome, code,"
+            " bytes_in, bytes_out, update_sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                now_text(),
+                departure.study,
+                departure.run,
+                departure.flower_run,
+                departure.round,
+                departure.message_type,
+                departure.approval,
+                departure.outcome,
+                departure.code,
+                departure.bytes_in,
+                departure.bytes_out,
+                departure.update_sha256,
+            ),
+        )
+
+    def departures(self, limit: int = 20) -> list[Departure]:
+        """Return what left last, newest first."""
+        query = (
+            "SELECT study, run, flower_run, round, message_type, approval, outcome, code, bytes_in, bytes_out,"
+            " update_sha256, at FROM egress ORDER BY id DESC LIMIT ?"
+        )
+        return [Departure(*row) for row in self._db.execute(query, (limit,))]

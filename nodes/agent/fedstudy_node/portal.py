@@ -1,0 +1,176 @@
+"""The node's requests to the portal. All but enrolment are signed by the node's identity key."""
+
+import json
+import ssl
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from fedstudy_core import signed_request
+from fedstudy_node import __version__
+from fedstudy_node.errors import NodeError
+from fedstudy_node.ledger import Ledger
+
+PREFIX = "/api/v1/node/"
+TIMEOUT = 30.0
+_TRIES_WITH_NEW_SEQUENCE = 3
+
+
+def check_address(url: str) -> str:
+    """Return a portal's address without its trailing slash; only this machine is spoken to without TLS."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.hostname:
+        return url.rstrip("/")
+    if parts.scheme == "http" and parts.hostname and _is_this_machine(parts.hostname):
+        return url.rstrip("/")
+    raise NodeError("E_PORTAL", f"{url!r} is not an https address.")
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def open_client(url: str, ca: Path | None) -> httpx.Client:
+    """Return an HTTP client for the portal that trusts the given authority (or the system's)."""
+    trust = ssl.create_default_context(cafile=str(ca) if ca else None)
+    return httpx.Client(
+        base_url=check_address(url),
+        verify=trust,
+        timeout=TIMEOUT,
+        follow_redirects=False,
+        headers={"User-Agent": f"fedstudy-node/{__version__}", "Accept": "application/json"},
+    )
+
+
+def _refused(response: httpx.Response) -> NodeError:
+    """Turn problem details (RFC 9457) into an error with the portal's own code."""
+    try:
+        problem = response.json()
+        code, detail = str(problem["code"]), str(problem.get("detail") or problem.get("title") or "")
+    except (ValueError, KeyError, TypeError):
+        return NodeError("E_PORTAL", f"The portal answered with HTTP status {response.status_code}.")
+    listed = "; ".join(f"{item.get('field', '')}: {item.get('detail', '')}" for item in problem.get("errors") or ())
+    sentence = f"{detail} ({listed})" if listed else detail
+    return PortalRefusal(code, sentence)
+
+
+class PortalRefusal(NodeError):
+    """The portal understood the request and said no; `code` is the portal's."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__("E_PORTAL", f"The portal refused: {code}: {detail}")
+        self.portal_code = code
+
+
+class PortalUnreachable(NodeError):
+    """The portal cannot be reached, or does not answer in time."""
+
+
+def _send(client: httpx.Client, request: httpx.Request) -> httpx.Response:
+    try:
+        response = client.send(request)
+    except httpx.HTTPError as error:
+        raise PortalUnreachable("E_PORTAL", f"The portal cannot be reached: {error}.") from error
+    if not response.is_success:
+        raise _refused(response)
+    return response
+
+
+def _object(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError as error:
+        raise NodeError("E_PORTAL", "The portal's answer is not JSON.") from error
+
+
+def enrol(client: httpx.Client, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Introduce a node by its one-time token; return what the portal says about node, site and SuperLink."""
+    answer = _object(_send(client, client.build_request("POST", f"{PREFIX}enrol", json=dict(body))))
+    return dict(answer)
+
+
+class Portal:
+    """Signed requests of one enrolled node. One for a thread."""
+
+    def __init__(self, client: httpx.Client, *, node: str, identity: Ed25519PrivateKey, ledger: Ledger) -> None:
+        self._client = client
+        self._node = node
+        self._identity = identity
+        self._ledger = ledger
+
+    def heartbeat(self, *, sandbox: str, datasets: list[dict[str, str]]) -> dict[str, Any]:
+        """Say that the node is alive and what it offers; return the portal's view of the node."""
+        body = {
+            "agent_version": __version__,
+            "sandbox": sandbox,
+            "datasets": datasets,
+            "clock": datetime.now(UTC).isoformat(),
+        }
+        return dict(_object(self._request("POST", "heartbeat", body)))
+
+    def studies(self) -> list[dict[str, Any]]:
+        """Return the studies that the site takes part in, each with its data dictionary."""
+        return _list(_object(self._request("GET", "studies")))
+
+    def scripts(self) -> list[dict[str, Any]]:
+        """Return the script versions of those studies."""
+        return _list(_object(self._request("GET", "scripts")))
+
+    def bundle(self, version: str) -> bytes:
+        """Return the bytes of a script version."""
+        return self._request("GET", f"scripts/{version}/bundle").content
+
+    def add_dataset(self, body: Mapping[str, Any]) -> str:
+        """Tell the portal of a dataset (never its rows); return the portal's id for it."""
+        return str(_object(self._request("POST", "datasets", dict(body)))["id"])
+
+    def add_approval(self, *, version: str, dataset: str, envelope: str) -> str:
+        """Hand in a signed statement (base64); return the portal's id for it."""
+        body = {"version": version, "dataset": dataset, "envelope": envelope}
+        return str(_object(self._request("POST", "approvals", body))["id"])
+
+    def revoke_approval(self, approval: str, envelope: str) -> None:
+        """Tell the portal that a statement was revoked here."""
+        self._request("POST", f"approvals/{approval}/revoke", {"envelope": envelope})
+
+    def _request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+        """Sign and send; when another process of this node was a moment quicker, with a new number again."""
+        content = b"" if body is None else json.dumps(body).encode()
+        for attempt in range(_TRIES_WITH_NEW_SEQUENCE):
+            try:
+                return _send(self._client, self._signed(method, PREFIX + path, content))
+            except PortalRefusal as refusal:
+                if refusal.portal_code != "E_SEQ" or attempt == _TRIES_WITH_NEW_SEQUENCE - 1:
+                    raise
+        raise NodeError("E_PORTAL", "The portal did not take the request.")
+
+    def _signed(self, method: str, path: str, content: bytes) -> httpx.Request:
+        request = self._client.build_request(method, path, content=content)
+        headers = signed_request.sign(
+            self._identity,
+            node=self._node,
+            method=method,
+            path=request.url.raw_path.decode("ascii"),
+            body=content,
+            now=datetime.now(UTC),
+            sequence=self._ledger.next_moment("request"),
+        )
+        request.headers.update(headers)
+        if content:
+            request.headers["Content-Type"] = "application/json"
+        return request
+
+
+def _list(answer: Any) -> list[dict[str, Any]]:
+    """Return the rows of a list answer, bare or in a page."""
+    rows = answer.get("results", []) if isinstance(answer, dict) else answer
+    return [dict(row) for row in rows]

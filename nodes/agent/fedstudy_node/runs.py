@@ -1,0 +1,170 @@
+"""The runs under way at this node: each one's script as received, its process, and what that is working on."""
+
+import os
+import shutil
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from fedstudy_core import bundle as bundles
+from fedstudy_core.flower import Order
+from fedstudy_node.children import Child
+from fedstudy_node.flower import Incoming, RunInfo, context_bytes
+from fedstudy_node.frames import Frame
+from fedstudy_node.gate import Permit, Script
+from fedstudy_node.home import Home
+from fedstudy_node.scripting import DATASET_FORMAT, DATASET_PATH
+
+_FRAME_SLACK = 1024 * 1024
+
+
+class RunSource(Protocol):
+    """Where runs and their scripts come from (the fleet connection)."""
+
+    @property
+    def node_id(self) -> int:
+        """The node's number at the SuperLink."""
+
+    def get_run(self, run_id: int) -> RunInfo:
+        """Return a run."""
+
+    def get_fab(self, run: RunInfo) -> bytes:
+        """Return the bytes of its script."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One message that the script is working on. `deadline` is on the monotonic clock."""
+
+    call: int
+    incoming: Incoming
+    order: Order
+    permit: Permit
+    asked: str
+    model_sha256: str | None
+    started_at: str
+    deadline: float
+
+
+@dataclass
+class ActiveRun:
+    """A run of the SuperLink that sent a message to this node."""
+
+    info: RunInfo
+    fab: bytes
+    folder: Path
+    child: Child | None = None
+    state: bytes | None = None
+    job: Job | None = None
+    waiting: deque[Incoming] = field(default_factory=deque)
+    calls: int = 0
+    checked_at: float = field(default_factory=time.monotonic)
+    used_at: float = field(default_factory=time.monotonic)
+
+    @cached_property
+    def script(self) -> Script:
+        """The script for the gate: hashed here, from the bytes that came."""
+        return Script(sha256(self.fab).hexdigest(), len(self.fab), self.config)
+
+    @cached_property
+    def bundle(self) -> bundles.Bundle:
+        """The opened bundle. Raises Refusal (E_BUNDLE_*)."""
+        return bundles.inspect(self.fab)
+
+    def config(self) -> Mapping[str, bool | float | int | str]:
+        """The run's configuration: the script's defaults, overridden by the run."""
+        return {**self.bundle.default_config, **self.info.override_config}
+
+
+class Runs:
+    """All runs under way, and the starting and ending of their processes."""
+
+    def __init__(self, home: Home, source: RunSource) -> None:
+        self._home = home
+        self._source = source
+        self._torch_threads = home.settings().torch_threads
+        self._runs: dict[int, ActiveRun] = {}
+        remove_folder(home.work_path)
+
+    def __iter__(self) -> Iterator[ActiveRun]:
+        return iter(list(self._runs.values()))
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def get(self, run_id: int) -> ActiveRun:
+        """Return a run; at first sight fetch it and its script. Raises FleetError."""
+        run = self._runs.get(run_id)
+        if run is None:
+            info = self._source.get_run(run_id)
+            run = ActiveRun(info, self._source.get_fab(info), self._home.work_path / str(run_id))
+            self._runs[run_id] = run
+        run.used_at = time.monotonic()
+        return run
+
+    def start_child(self, run: ActiveRun, permit: Permit) -> Child:
+        """Return the run's process, started with the dataset of the permit if there is none."""
+        if run.child is not None:
+            return run.child
+        remove_folder(run.folder)
+        scratch = run.folder / "scratch"
+        scratch.mkdir(parents=True, mode=0o700)
+        bundle = run.folder / "bundle"
+        bundles.unpack(run.fab, bundle)
+        node_config = {DATASET_PATH: permit.dataset.path, DATASET_FORMAT: permit.dataset.format}
+        context = context_bytes(run.info, self._source.node_id, node_config, run.config(), run.state)
+        with self._open_log(run) as log:
+            child = Child.start(
+                bundle=bundle,
+                scratch=scratch,
+                log=log,
+                threads=self._torch_threads,
+                max_reply=permit.statement.outputs.max_bytes + _FRAME_SLACK,
+            )
+        header = {
+            "kind": "load",
+            "bundle": str(bundle),
+            "memory_mb": permit.statement.limits.memory_mb,
+            "torch_threads": self._torch_threads,
+        }
+        child.send(Frame(header, context))
+        run.child = child
+        return child
+
+    def stop_child(self, run: ActiveRun) -> None:
+        """End a run's process; what the script kept so far is handed to the next one."""
+        if run.child is not None:
+            run.child.kill()
+            run.child = None
+        run.job = None
+
+    def end(self, run: ActiveRun) -> None:
+        """End a run: its process, its unpacked script, its place here."""
+        self.stop_child(run)
+        remove_folder(run.folder)
+        self._runs.pop(run.info.run_id, None)
+
+    def end_all(self) -> None:
+        """End everything."""
+        for run in list(self._runs.values()):
+            self.end(run)
+
+    def _open_log(self, run: ActiveRun) -> BinaryIO:
+        folder = self._home.path / "logs"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(folder / f"run-{run.info.run_id}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        return os.fdopen(descriptor, "ab")
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with everything in it, read-only folders included."""
+    if not folder.exists():
+        return
+    for parent, _, _ in os.walk(folder):
+        Path(parent).chmod(0o700)
+    shutil.rmtree(folder)

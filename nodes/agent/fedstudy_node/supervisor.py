@@ -1,0 +1,54 @@
+"""Puts the agent together: home, ledger, gate, connection, heartbeats; and starts it."""
+
+import threading
+from contextlib import closing
+
+import structlog
+
+from fedstudy_node import __version__
+from fedstudy_node.agent import Agent
+from fedstudy_node.approvals import Approvals
+from fedstudy_node.datasets import Datasets
+from fedstudy_node.desk import Desk
+from fedstudy_node.flower import Fleet
+from fedstudy_node.gate import Gate
+from fedstudy_node.heartbeats import Heartbeats
+from fedstudy_node.home import Home
+from fedstudy_node.ledger import Ledger
+from fedstudy_node.portal import Portal, open_client
+from fedstudy_node.runs import Runs
+from fedstudy_node.status import Status
+
+log = structlog.get_logger()
+
+
+def serve(home: Home, stop: threading.Event) -> None:
+    """Serve the home's node until `stop` is set. Blocks."""
+    settings = home.enrolled()
+    wake = threading.Event()
+    status = Status(home.status_path)
+    log.info("starting", node=settings.node, name=settings.name, version=__version__)
+
+    def open_portal() -> Portal:
+        client = open_client(settings.portal, home.portal_ca())
+        return Portal(client, node=settings.node, identity=home.identity_key(), ledger=Ledger(home.ledger_path))
+
+    heartbeats = Heartbeats(open_portal, Datasets(home), status, stop=stop, wake=wake)
+    heartbeats.start()
+    with closing(Ledger(home.ledger_path)) as ledger:
+        ledger.forget_old_replies()
+        agent = build_agent(home, ledger, status=status, stop=stop, wake=wake)
+        agent.run()
+    heartbeats.join(timeout=2)
+    status.set(fleet="stopped", portal="stopped", runs=[])
+    log.info("stopped", node=settings.node)
+
+
+def build_agent(home: Home, ledger: Ledger, *, status: Status, stop: threading.Event, wake: threading.Event) -> Agent:
+    """Return the agent of an enrolled home, not started."""
+    settings = home.enrolled()
+    fleet = Fleet(settings.superlink, home.superlink_ca(), home.flower_key())
+    runs = Runs(home, fleet)
+    gate = Gate(home, ledger, Datasets(home), Approvals(home))
+    desk = Desk(home, ledger, gate, runs)
+    return Agent(home, fleet=fleet, runs=runs, desk=desk, status=status, stop=stop, wake=wake)
