@@ -1,22 +1,14 @@
-"""What goes to the sites in each phase and how their answers become one: between Flower's strategy and the artifacts."""
+"""What goes to the sites in each phase, and how their answers become one: between strategy and artifacts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from django.conf import settings
 from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
-
-from fedstudy_core import flower as records
-from fedstudy_core.artifacts import ArtifactStore, decode_arrays, encode_arrays
-from fedstudy_core.errors import FedStudyError
-from fedstudy_core.updates import schema_of
-from federation.strategies.catalogue import STRATEGIES
 
 from federation.runs import messages
 from federation.runs.flower import Roster
@@ -25,6 +17,12 @@ from federation.runs.messages import Answer, Arrays
 from federation.runs.metrics import combine, with_pooled_auc
 from federation.runs.models import Participation, Round, Run
 from federation.runs.phases import EVALUATE, INITIAL, SUMS, TRAIN, Phase
+from federation.runs.storage import model_store, update_store
+from federation.strategies.catalogue import STRATEGIES
+from fedstudy_core import flower as records
+from fedstudy_core.artifacts import decode_arrays, encode_arrays
+from fedstudy_core.errors import FedStudyError
+from fedstudy_core.updates import schema_of
 
 ARRAY_KEY = {SUMS: messages.SUMS, INITIAL: messages.ARRAYS, TRAIN: messages.ARRAYS, EVALUATE: None}
 
@@ -36,16 +34,6 @@ class Result:
     metrics: dict[str, Any] = field(default_factory=dict)
     candidate: str = ""
     shared: str = ""
-
-
-def model_store() -> ArtifactStore:
-    """Where the parameters of committed rounds lie."""
-    return ArtifactStore(Path(settings.FEDSTUDY_DATA_DIR) / "models")
-
-
-def update_store(run: Run) -> ArtifactStore:
-    """Where a run's answers lie until their round is committed; they are deleted then."""
-    return ArtifactStore(Path(settings.FEDSTUDY_DATA_DIR) / "updates" / str(run.pk))
 
 
 class Aggregator:
@@ -168,4 +156,3 @@ class Aggregator:
 
 def _as_reply(content: RecordDict, phase: Phase) -> Message:
     return Message(content=content, dst_node_id=1, message_type=phase.message_type)
-

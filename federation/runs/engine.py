@@ -16,8 +16,6 @@ import structlog
 from django.conf import settings
 from django.utils import timezone
 
-from fedstudy_core.errors import FedStudyError
-
 from federation.runs import attempts, journal, participants, phases
 from federation.runs.aggregation import Aggregator
 from federation.runs.exchange import Exchange
@@ -25,6 +23,7 @@ from federation.runs.flower import AttemptLost, SuperLink, SuperLinkError
 from federation.runs.lease import Fenced, Lease, claim
 from federation.runs.models import Attempt, Round, Run
 from federation.runs.pace import Pace
+from fedstudy_core.errors import FedStudyError
 
 log = structlog.get_logger(__name__)
 
@@ -219,5 +218,3 @@ class Engine:
         journal.complete_run(self.lease)
         self._exchange().finish("completed")
         attempts.retire(attempt, self.link)
-
-

@@ -1,4 +1,4 @@
-"""The conversation with the sites in one phase: send what is due, take in what came, and write down what became of it."""
+"""The conversation with the sites in one phase: send what is due, take in what came, write down what became of it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,6 @@ from datetime import datetime
 import structlog
 from flwr.app import RecordDict
 
-from fedstudy_core import flower as records
-from fedstudy_core.errors import FedStudyError, Refusal
-from fedstudy_core.receipts import Receipt, verify_receipt
-
 from federation.runs import journal, participants
 from federation.runs.aggregation import Aggregator
 from federation.runs.flower import Outgoing, Reply, Session
@@ -19,6 +15,9 @@ from federation.runs.lease import Lease
 from federation.runs.messages import check_receipt
 from federation.runs.models import Participation, Round, Run
 from federation.runs.phases import Phase
+from fedstudy_core import flower as records
+from fedstudy_core.errors import FedStudyError, Refusal
+from fedstudy_core.receipts import Receipt, verify_receipt
 
 log = structlog.get_logger(__name__)
 
@@ -49,8 +48,7 @@ class Exchange:
 
     def progress(self, round_: Round, phase: Phase) -> Progress:
         awaited = round_.participations.filter(phase=phase.name, state="awaited").count()
-        assert round_.deadline_at is not None  # set with the phase
-        return Progress(awaited, round_.deadline_at)
+        return Progress(awaited, _deadline(round_))
 
     def send_and_collect(self, round_: Round, phase: Phase) -> bool:
         """Send to whom nothing was sent yet and take in the replies there are; answer whether anything moved."""
@@ -93,8 +91,8 @@ class Exchange:
 
     def _order(self, round_: Round, phase: Phase, item: Participation) -> records.Order:
         approval = item.participant.approval
-        assert approval is not None  # absence() keeps out who has none
-        assert round_.deadline_at is not None
+        if approval is None:
+            raise Refusal("E_NOT_APPROVED")
         return records.Order(
             study=str(self._run.study_id),
             run=str(self._run.pk),
@@ -103,7 +101,7 @@ class Exchange:
             message_type=phase.message_type,
             sites=self._run.participants.count(),
             rounds=self._run.rounds,
-            deadline=round_.deadline_at.isoformat(),
+            deadline=_deadline(round_).isoformat(),
             model_sha256=self._aggregator.model_sha256(round_, phase),
             approval=bytes(approval.envelope),
             dataset=str(approval.dataset_id),
@@ -156,3 +154,9 @@ class Exchange:
         journal.note_absence(
             self._lease, item, state, receipt.code or error.code, error.detail, size=reply.size, receipt=error.receipt
         )
+
+
+def _deadline(round_: Round) -> datetime:
+    if round_.deadline_at is None:
+        raise ValueError(f"{round_} has no open phase")
+    return round_.deadline_at

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import structlog
 
+from federation.runs.flower import SuperLink, SuperLinkError
 from nodes.registry import services
 from nodes.registry.models import Node
-
-from federation.runs.flower import SuperLink, SuperLinkError
 
 log = structlog.get_logger(__name__)
 

@@ -24,7 +24,8 @@ from flwr.proto.control_pb2 import (
     StopRunRequest,
     UnregisterNodeRequest,
 )
-from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest, Message as MessageProto, ObjectTree
+from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest, ObjectTree
+from flwr.proto.message_pb2 import Message as MessageProto
 from flwr.proto.node_pb2 import Node
 from flwr.proto.runtime_pb2 import (
     AcquireTaskRequest,
@@ -156,9 +157,7 @@ class SuperLink:
         return Session(self._runtime(_driver_interceptors(claim.token)), claim)
 
     def _runtime(self, interceptors: Sequence[object]) -> RuntimeHttpClient:
-        return RuntimeHttpClient.from_server_address(
-            self.address, self.ca_file is None, self._root(), interceptors
-        )
+        return RuntimeHttpClient.from_server_address(self.address, self.ca_file is None, self._root(), interceptors)
 
 
 def _driver_interceptors(token: str) -> list[object]:
@@ -213,9 +212,7 @@ class Control:
         with _errors():
             answer = self._client.ListNodes(ListNodesRequest())
         return {
-            node.public_key.decode(): str(node.node_id)
-            for node in answer.nodes_info
-            if node.status != "unregistered"
+            node.public_key.decode(): str(node.node_id) for node in answer.nodes_info if node.status != "unregistered"
         }
 
 
@@ -270,9 +267,7 @@ class Session:
             )
             answer = self._client.PushMessages(request)
             wanted = set(answer.objects_to_push)
-            push = make_push_object_fn_protobuf(
-                self._client.PushObject, self._node, self._run_id, answer.session_id
-            )
+            push = make_push_object_fn_protobuf(self._client.PushObject, self._node, self._run_id, answer.session_id)
             for objects in contents:
                 for object_id, data in objects.items():
                     if object_id in wanted:

@@ -11,13 +11,12 @@ from django.db.models import Max, Sum
 from django.utils import timezone
 
 from audit.services import record
-from fedstudy_core.updates import Schema
-
 from federation.runs import states
 from federation.runs.lease import Lease
 from federation.runs.messages import Answer
 from federation.runs.models import Attempt, Model, Participant, Participation, Round, Run
 from federation.runs.phases import Phase
+from fedstudy_core.updates import Schema
 
 ENGINE = "system:engine"
 
@@ -139,7 +138,14 @@ def note_answer(lease: Lease, participation: Participation, answer: Answer, size
 
 @transaction.atomic
 def note_absence(
-    lease: Lease, participation: Participation, state: str, code: str, detail: str, *, size: int = 0, receipt: bytes = b""
+    lease: Lease,
+    participation: Participation,
+    state: str,
+    code: str,
+    detail: str,
+    *,
+    size: int = 0,
+    receipt: bytes = b"",
 ) -> None:
     """Note that a site refused, failed or did not answer, with its code; the audit log gets it in the same breath."""
     lease.hold()

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
+from federation.runs.metrics import WEIGHT, Metric
 from fedstudy_core import flower as records
 from fedstudy_core.errors import Refusal
 from fedstudy_core.receipts import Receipt, verify_receipt
 from fedstudy_core.updates import Schema, check_metrics, check_update, schema_of
-
-from federation.runs.metrics import WEIGHT, Metric
 
 ARRAYS, CONFIG, METRICS, SHARED, SUMS = "arrays", "config", "metrics", "shared", "sums"
 MAX_EXAMPLES = 10**9

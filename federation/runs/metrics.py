@@ -39,7 +39,7 @@ def combine(sites: Sequence[Mapping[str, Metric]], kinds: Mapping[str, str]) -> 
 
     Args:
         sites: each site's metrics; a metric that a site does not report is left out for it.
-        kinds: metric name to "mean" (weighted by `num-examples`), "sum", "min", "max" or "histogram" (element-wise sum).
+        kinds: metric name to "mean" (weighted by `num-examples`), "sum", "min", "max" or "histogram" (summed up).
     """
     names = dict.fromkeys(name for site in sites for name in site)
     return {name: _combine_one(name, sites, kinds.get(name, "mean")) for name in names}

@@ -42,6 +42,7 @@ class Run(models.Model):
     epoch = models.PositiveBigIntegerField(default=0, help_text="Rises with each claim; fences off old workers")
 
     class Meta:
+        default_permissions = ()
         ordering = ["-created_at"]
         constraints = [
             states.RUN.check("runs_run_state"),
@@ -51,6 +52,7 @@ class Run(models.Model):
                 condition=Q(ended_at__isnull=True) ^ Q(state__in=states.FINAL), name="runs_run_ended_when_final"
             ),
         ]
+        triggers = [states.RUN.trigger()]
 
     def __str__(self) -> str:
         return self.label
@@ -71,6 +73,7 @@ class Participant(models.Model):
     last_missed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        default_permissions = ()
         ordering = ["position"]
         constraints = [
             models.UniqueConstraint(fields=["run", "enrolment"], name="runs_participant_once"),
@@ -96,6 +99,7 @@ class Attempt(models.Model):
     reason = models.CharField(max_length=200, blank=True)
 
     class Meta:
+        default_permissions = ()
         ordering = ["number"]
         constraints = [
             states.ATTEMPT.check("runs_attempt_state"),
@@ -104,6 +108,7 @@ class Attempt(models.Model):
                 fields=["run"], condition=Q(state__in=["announced", "driving"]), name="runs_attempt_one_live"
             ),
         ]
+        triggers = [states.ATTEMPT.trigger()]
 
     def __str__(self) -> str:
         return f"attempt {self.number} of {self.run}"
@@ -120,6 +125,7 @@ class Model(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        default_permissions = ()
         ordering = ["round_number"]
         constraints = [
             models.UniqueConstraint(fields=["run", "round_number"], name="runs_model_one_a_round"),
@@ -150,6 +156,7 @@ class Round(models.Model):
     duration_ms = models.PositiveIntegerField(null=True, blank=True)
 
     class Meta:
+        default_permissions = ()
         ordering = ["number"]
         constraints = [
             states.ROUND.check("runs_round_state"),
@@ -160,6 +167,7 @@ class Round(models.Model):
                 name="runs_round_committed_when",
             ),
         ]
+        triggers = [states.ROUND.trigger()]
 
     def __str__(self) -> str:
         return f"round {self.number} of {self.run}"
@@ -185,6 +193,7 @@ class Participation(models.Model):
     receipt = models.BinaryField(default=b"", blank=True, help_text="The node's signed account (DSSE)")
 
     class Meta:
+        default_permissions = ()
         ordering = ["round_id", "phase", "participant_id"]
         constraints = [
             states.PARTICIPATION.check("runs_participation_state"),
@@ -193,6 +202,7 @@ class Participation(models.Model):
                 condition=Q(state="awaited") | Q(answered_at__gte=F("asked_at")), name="runs_participation_answered"
             ),
         ]
+        triggers = [states.PARTICIPATION.trigger()]
 
     def __str__(self) -> str:
         return f"{self.participant} {self.phase}: {self.state}"

@@ -11,13 +11,12 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
-from fedstudy_core.errors import NotFound
-from studies.lifecycle import selectors as studies
-
 from federation.runs import states
 from federation.runs.metrics import NEGATIVES, POSITIVES, WEIGHT, Curve, Metric, roc
 from federation.runs.models import Attempt, Participation, Round, Run
 from federation.runs.phases import EVALUATE, TRAIN
+from fedstudy_core.errors import NotFound
+from studies.lifecycle import selectors as studies
 
 HISTOGRAMS = (POSITIVES, NEGATIVES)
 
@@ -159,9 +158,7 @@ def _site_results(rounds: list[Round]) -> list[SiteResult]:
                 trained[site.name] = row.examples
             if row.state == "done" and row.phase == EVALUATE:
                 metrics = {name: value for name, value in row.metrics.items() if name not in HISTOGRAMS}
-                newest[site.name] = SiteResult(
-                    site.name, str(site.pk), round_.number, trained.get(site.name), metrics
-                )
+                newest[site.name] = SiteResult(site.name, str(site.pk), round_.number, trained.get(site.name), metrics)
     return list(newest.values())
 
 

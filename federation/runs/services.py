@@ -12,6 +12,10 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.permissions import Permission, check
 from audit.services import record
+from federation.runs import states
+from federation.runs.models import Participant, Run
+from federation.strategies.catalogue import STRATEGIES
+from federation.strategies.description import ConfigValue
 from fedstudy_core.errors import FieldProblem, Invalid, Refusal
 from fedstudy_core.parameters import Parameter, validate_config
 from nodes.registry.models import Node
@@ -19,11 +23,6 @@ from studies.enrolment.models import Enrolment
 from studies.lifecycle.models import Study
 from studies.scripts.models import Approval, ScriptVersion
 from studies.scripts.selectors import approvals_in_force
-
-from federation.runs import states
-from federation.runs.models import Participant, Run
-from federation.strategies.catalogue import STRATEGIES
-from federation.strategies.description import ConfigValue
 
 MAX_ROUNDS, MAX_DEADLINE_S = 10_000, 7 * 24 * 3600
 ROUNDS_KEY = "num-server-rounds"
@@ -114,7 +113,11 @@ def _check_numbers(plan: Plan, sites: int) -> int:
     quorum = sites if plan.quorum is None else plan.quorum
     if sites == 0 or quorum > sites:
         raise Invalid("E_TOO_FEW_SITES", f"The run needs {max(quorum, 1)} sites and {sites} are ready.")
-    limits = (("rounds", plan.rounds, MAX_ROUNDS), ("quorum", quorum, sites), ("deadline_s", plan.deadline_s, MAX_DEADLINE_S))
+    limits = (
+        ("rounds", plan.rounds, MAX_ROUNDS),
+        ("quorum", quorum, sites),
+        ("deadline_s", plan.deadline_s, MAX_DEADLINE_S),
+    )
     problems = [
         FieldProblem(name, "E_INVALID", f"A whole number from 1 to {most}.")
         for name, value, most in limits

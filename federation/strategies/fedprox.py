@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from fedstudy_core.parameters import Parameter
-
 from federation.strategies.description import ConfigValue, Description, MetricsCombiner
+from fedstudy_core.parameters import Parameter
 
 if TYPE_CHECKING:
     from flwr.serverapp.strategy import Strategy

@@ -1,0 +1,20 @@
+"""Where parameters lie: content-addressed files under the portal's data folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.conf import settings
+
+from federation.runs.models import Run
+from fedstudy_core.artifacts import ArtifactStore
+
+
+def model_store() -> ArtifactStore:
+    """The parameters of committed rounds."""
+    return ArtifactStore(Path(settings.FEDSTUDY_DATA_DIR) / "models")
+
+
+def update_store(run: Run) -> ArtifactStore:
+    """A run's answers until their round is committed; they are deleted then."""
+    return ArtifactStore(Path(settings.FEDSTUDY_DATA_DIR) / "updates" / str(run.pk))

@@ -1,0 +1,254 @@
+"""Runs: plan, start, watch and stop them; their rounds, results and models."""
+
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from rest_framework import serializers
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from accounts.permissions import Permission, check
+from audit import selectors as audit_selectors
+from audit import services as audit
+from federation.runs import selectors, services
+from federation.runs.models import Model, Participation, Run
+from federation.runs.storage import model_store
+from federation.strategies.catalogue import STRATEGIES
+from fedstudy_core.errors import NotFound
+from portal.api.audit import EventOut
+from portal.api.base import Input, Output, PersonRequest, Resource, describe, find
+from studies.lifecycle import selectors as study_selectors
+from studies.scripts import selectors as script_selectors
+
+
+class ConfigValueField(serializers.Field[Any, Any, Any, Any]):
+    """A number, a text, true or false."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, bool | int | float | str):
+            raise serializers.ValidationError("A number, a text, true or false.")
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class NewRun(Input):
+    version = serializers.UUIDField()
+    label = serializers.CharField(max_length=120, required=False, allow_blank=True)
+    strategy = serializers.CharField(max_length=40, required=False)
+    strategy_parameters = serializers.DictField(child=ConfigValueField(), required=False)
+    config = serializers.DictField(child=ConfigValueField(), required=False)
+    rounds = serializers.IntegerField(required=False)
+    sites = serializers.ListField(child=serializers.UUIDField(), required=False, help_text="Enrolments; all ready ones")
+    quorum = serializers.IntegerField(required=False)
+    deadline_s = serializers.IntegerField(required=False)
+    wait_s = serializers.IntegerField(required=False)
+
+
+class Reason(Input):
+    reason = serializers.CharField(max_length=300, required=False, allow_blank=True, default="")
+
+
+class RoundQuery(Input):
+    round = serializers.IntegerField(required=False, min_value=0)
+
+
+class RunOut(Output):
+    id = serializers.UUIDField()
+    study = serializers.UUIDField(source="study_id")
+    version = serializers.UUIDField(source="version_id")
+    label = serializers.CharField()
+    state = serializers.CharField()
+    reason_code = serializers.CharField()
+    reason = serializers.CharField()
+    strategy = serializers.CharField()
+    strategy_parameters = serializers.DictField()
+    config = serializers.DictField()
+    rounds = serializers.IntegerField()
+    quorum = serializers.IntegerField()
+    deadline_s = serializers.IntegerField()
+    wait_s = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    queued_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField()
+
+
+class ObstacleOut(Output):
+    site = serializers.CharField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class RunDetailOut(RunOut):
+    committed = serializers.SerializerMethodField()
+    missing = serializers.SerializerMethodField(help_text="What is missing before the run can start")
+
+    def get_committed(self, run: Run) -> int:
+        return run.round_set.filter(state="committed", number__gt=0).count()
+
+    def get_missing(self, run: Run) -> list[dict[str, str]]:
+        return [asdict(item) for item in services.obstacles(run)] if run.state == "draft" else []
+
+
+class ParticipationOut(Output):
+    site = serializers.CharField(source="participant.enrolment.site.name")
+    phase = serializers.CharField()
+    state = serializers.CharField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    examples = serializers.IntegerField()
+    metrics = serializers.DictField()
+    bytes_sent = serializers.IntegerField()
+    bytes_received = serializers.IntegerField()
+    duration_ms = serializers.IntegerField()
+    receipt = serializers.SerializerMethodField(help_text="The node's signed account (DSSE, JSON)")
+
+    def get_receipt(self, item: Participation) -> str:
+        return bytes(item.receipt).decode("ascii")
+
+
+class RoundOut(Output):
+    number = serializers.IntegerField()
+    state = serializers.CharField()
+    phase = serializers.CharField()
+    deadline_at = serializers.DateTimeField()
+    model_in = serializers.CharField(source="model_in.sha256", default="")
+    model_out = serializers.CharField(source="model_out.sha256", default="")
+    metrics = serializers.DictField()
+    bytes_sent = serializers.IntegerField()
+    bytes_received = serializers.IntegerField()
+    started_at = serializers.DateTimeField()
+    committed_at = serializers.DateTimeField()
+    duration_ms = serializers.IntegerField()
+    sites = ParticipationOut(source="participations", many=True)
+
+
+class CurveOut(Output):
+    auc = serializers.FloatField()
+    false_positive_rates = serializers.ListField(child=serializers.FloatField())
+    true_positive_rates = serializers.ListField(child=serializers.FloatField())
+
+
+class SiteResultOut(Output):
+    site = serializers.CharField()
+    site_id = serializers.CharField()
+    round = serializers.IntegerField()
+    examples = serializers.IntegerField(help_text="Rows that the site trained on")
+    metrics = serializers.DictField()
+
+
+class AwaitedOut(Output):
+    site = serializers.CharField()
+    phase = serializers.CharField()
+    since = serializers.DateTimeField()
+    until = serializers.DateTimeField()
+
+
+class ResultsOut(Output):
+    committed = serializers.IntegerField()
+    total = serializers.IntegerField()
+    headline = serializers.CharField()
+    median_round_ms = serializers.IntegerField()
+    awaited = AwaitedOut(many=True)
+    sites = SiteResultOut(many=True)
+    pooled = serializers.DictField()
+    curve = CurveOut()
+
+
+class StrategyOut(Output):
+    name = serializers.CharField()
+    title = serializers.CharField()
+    summary = serializers.CharField()
+    minimum_sites = serializers.IntegerField()
+    parameters = serializers.SerializerMethodField()
+
+    def get_parameters(self, strategy: Any) -> list[dict[str, Any]]:
+        return [parameter.model_dump(mode="json") for parameter in strategy.parameters]
+
+
+class Strategies(ViewSet):
+    @describe("The strategies that a run may choose", output=StrategyOut(many=True))
+    def list(self, request: PersonRequest) -> Response:
+        return Response({"results": StrategyOut(list(STRATEGIES.values()), many=True).data, "next": None})
+
+
+class StudyRuns(Resource):
+    """The runs of one study."""
+
+    selector = staticmethod(study_selectors.visible_to)
+    output = RunOut
+
+    @describe("The study's runs, newest first", output=RunOut, many=True)
+    def list(self, request: PersonRequest, id: UUID) -> Response:
+        return self.page(selectors.runs_for(request.user).filter(study=self.row(id)))
+
+    @describe("Plan a run", input=NewRun, output=RunDetailOut, status=201)
+    def create(self, request: PersonRequest, id: UUID) -> Response:
+        study = self.row(id)
+        values = self.read(NewRun)
+        version = find(script_selectors.versions_visible_to(request.user), values.pop("version"))
+        sites = [str(site) for site in values.pop("sites", [])]
+        plan = services.Plan(sites=sites, **values)
+        run = services.create_run(study=study, version=version, plan=plan, by=request.user)
+        return self.answer(run, RunDetailOut, status=201)
+
+
+class Runs(Resource):
+    selector = staticmethod(selectors.runs_for)
+    output = RunDetailOut
+
+    @describe("One run", output=RunDetailOut)
+    def retrieve(self, request: PersonRequest, id: UUID) -> Response:
+        return self.answer(self.row(id))
+
+    @describe("Start the run as soon as its sites are there", output=RunDetailOut)
+    def start(self, request: PersonRequest, id: UUID) -> Response:
+        return self.answer(services.start_run(run=self.row(id), by=request.user))
+
+    @describe("Stop the run for good; committed rounds stay", input=Reason, output=RunDetailOut)
+    def stop(self, request: PersonRequest, id: UUID) -> Response:
+        run = services.stop_run(run=self.row(id), by=request.user, reason=self.read(Reason)["reason"])
+        return self.answer(run)
+
+    @describe("The run's rounds with what each site did", output=RoundOut, many=True)
+    def rounds(self, request: PersonRequest, id: UUID) -> Response:
+        rows = selectors.rounds_of(self._with_results(request, id))
+        return self.page(rows, RoundOut, ordering=("number",))
+
+    @describe("Results after the last committed round, by site and for all", output=ResultsOut)
+    def results(self, request: PersonRequest, id: UUID) -> Response:
+        return self.answer(selectors.run_summary(self._with_results(request, id)), ResultsOut)
+
+    @describe("What happened in the run", output=EventOut, many=True)
+    def events(self, request: PersonRequest, id: UUID) -> Response:
+        run = self.row(id)
+        rows = audit_selectors.for_object("run", run.pk)
+        return self.page(rows, EventOut, ordering=("-id",))
+
+    @describe("The parameters after a round, the last one by default (safetensors)", output=bytes)
+    def model(self, request: PersonRequest, id: UUID) -> HttpResponse:
+        run = self.row(id)
+        check(request.user, Permission.MODEL_DOWNLOAD, run.study)
+        model = _model(run, self.query(RoundQuery).get("round"))
+        detail = {"round": model.round_number, "sha256": model.sha256}
+        audit.record(action="runs:model:downloaded", actor=request.user, obj=run, study=run.study_id, detail=detail)
+        answer = HttpResponse(model_store().get(model.sha256), content_type="application/octet-stream")
+        answer["Content-Disposition"] = f'attachment; filename="{model.sha256[:12]}.safetensors"'
+        return answer
+
+    def _with_results(self, request: PersonRequest, id: UUID) -> Run:
+        run: Run = self.row(id)
+        check(request.user, Permission.RESULTS_VIEW, run.study)
+        return run
+
+
+def _model(run: Run, round_number: int | None) -> Model:
+    models = run.models.all() if round_number is None else run.models.filter(round_number=round_number)
+    model = models.order_by("round_number").last()
+    if model is None:
+        raise NotFound("E_NOT_FOUND", "No round of that number has been committed.")
+    return model
