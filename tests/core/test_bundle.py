@@ -40,7 +40,18 @@ def test_a_flower_app_is_described() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["../up.py", "/root.py", "a/../../b.py", "a\\b.py", "C:/x.py", "a//b.py", "./a.py", "tiny/\u202egnp.py", "a\nb.py", "a/"],
+    [
+        "../up.py",
+        "/root.py",
+        "a/../../b.py",
+        "a\\b.py",
+        "C:/x.py",
+        "a//b.py",
+        "./a.py",
+        "tiny/\u202egnp.py",
+        "a\nb.py",
+        "a/",
+    ],
 )
 def test_names_that_lead_elsewhere_or_deceive_are_refused(name: str) -> None:
     assert refused(with_entry(name)) == "E_BUNDLE_PATH"
@@ -67,7 +78,10 @@ def test_an_encrypted_file_is_refused() -> None:
 def test_a_bomb_is_refused() -> None:
     bomb = zipped({**FILES, "zeros.py": bytes(30_000_000)}, compression=zipfile.ZIP_DEFLATED)
     assert refused(bomb) == "E_BUNDLE_PATH"
-    assert refused(zipped({**FILES, "big.txt": bytes(70_000_000)}, compression=zipfile.ZIP_DEFLATED)) == "E_BUNDLE_TOO_LARGE"
+    assert (
+        refused(zipped({**FILES, "big.txt": bytes(70_000_000)}, compression=zipfile.ZIP_DEFLATED))
+        == "E_BUNDLE_TOO_LARGE"
+    )
 
 
 def test_too_many_bytes_are_refused() -> None:
