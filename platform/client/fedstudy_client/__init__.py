@@ -1,2 +1,49 @@
-"""Python client for principal investigators who script their FedStudy studies."""
+"""Python client for principal investigators who script their FedStudy studies.
 
+from fedstudy_client import FedStudy
+
+portal = FedStudy("https://fedstudy.example.org").login("pi@example.org", password)
+for study in portal.studies.list():
+    print(study.title, study.state)
+"""
+
+from fedstudy_client.client import FedStudy
+from fedstudy_client.problem import FedStudyProblem, FieldProblem
+from fedstudy_client.records import (
+    Approval,
+    Dataset,
+    Dictionary,
+    Enrolment,
+    Event,
+    LibraryScript,
+    Member,
+    Node,
+    Person,
+    Protocol,
+    Run,
+    Script,
+    Site,
+    Study,
+    Version,
+)
+
+__all__ = [
+    "Approval",
+    "Dataset",
+    "Dictionary",
+    "Enrolment",
+    "Event",
+    "FedStudy",
+    "FedStudyProblem",
+    "FieldProblem",
+    "LibraryScript",
+    "Member",
+    "Node",
+    "Person",
+    "Protocol",
+    "Run",
+    "Script",
+    "Site",
+    "Study",
+    "Version",
+]

@@ -1,0 +1,79 @@
+"""The portal as one object."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from fedstudy_client.records import Person
+from fedstudy_client.resources.audit import Audit
+from fedstudy_client.resources.people import Users
+from fedstudy_client.resources.runs import Runs
+from fedstudy_client.resources.scripts import Approvals, Scripts, Versions
+from fedstudy_client.resources.sites import Nodes, Sites
+from fedstudy_client.resources.studies import Datasets, Dictionaries, Enrolments, Studies
+from fedstudy_client.transport import Transport
+
+
+class FedStudy:
+    """A FedStudy portal, as one person.
+
+    Every method raises `FedStudyProblem` when the portal refuses, or does not answer.
+
+    Args:
+        url: the portal's address, such as "https://fedstudy.example.org".
+        token: from an earlier `login`; without one, call `login` first.
+        timeout: seconds for one request.
+        verify: False, or the path of a CA file, where the portal's certificate is not of a public authority.
+    """
+
+    def __init__(self, url: str, token: str = "", *, timeout: float = 60.0, verify: bool | str = True) -> None:
+        self._http = Transport(url, token, timeout=timeout, verify=verify)
+        self.users = Users(self._http)
+        self.sites = Sites(self._http)
+        self.nodes = Nodes(self._http)
+        self.studies = Studies(self._http)
+        self.dictionary = Dictionaries(self._http)
+        self.enrolments = Enrolments(self._http)
+        self.datasets = Datasets(self._http)
+        self.scripts = Scripts(self._http)
+        self.versions = Versions(self._http)
+        self.approvals = Approvals(self._http)
+        self.runs = Runs(self._http)
+        self.audit = Audit(self._http)
+
+    @property
+    def token(self) -> str:
+        """The token in use; empty before `login`."""
+        return self._http.token
+
+    def set_up(self, *, setup_token: str, email: str, name: str, password: str) -> Person:
+        """Make the first administrator of a new portal (the token is of `manage.py create_setup_token`)."""
+        body = {"token": setup_token, "email": email, "name": name, "password": password}
+        return Person.read(self._http.post("setup", body))
+
+    def login(self, email: str, password: str) -> Self:
+        """Sign in; from here on every request is made as this person."""
+        self._http.token = str(self._http.post("auth/token", {"email": email, "password": password})["token"])
+        return self
+
+    def logout(self) -> None:
+        """Give the token back."""
+        self._http.delete("auth/token")
+        self._http.token = ""
+
+    def me(self) -> Person:
+        """Who one is, with one's roles."""
+        return Person.read(self._http.get("me"))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

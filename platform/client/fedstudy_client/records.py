@@ -1,0 +1,234 @@
+"""What the portal answers, as plain frozen records. Every record keeps the answer itself in `raw`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Record:
+    """One object of the portal. Fields that this client does not know yet are in `raw`."""
+
+    raw: dict[str, Any] = field(repr=False, compare=False, kw_only=True, default_factory=dict)
+
+    @classmethod
+    def read(cls, body: dict[str, Any]) -> Self:
+        """A record from the JSON object that the portal sent."""
+        known = {item.name: cls._value(item.name, body[item.name]) for item in fields(cls) if item.name in body}
+        return cls(**known, raw=body)
+
+    @classmethod
+    def _value(cls, name: str, value: Any) -> Any:
+        if isinstance(value, str) and (name.endswith("_at") or name in ("at", "expiry", "not_after")):
+            return datetime.fromisoformat(value)
+        nested = NESTED.get(name)
+        return nested.read(value) if nested is not None and isinstance(value, dict) else value
+
+
+@dataclass(frozen=True)
+class Name(Record):
+    """Something that a record points to: its id and its name."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Person(Record):
+    """A person. `roles` is filled for oneself: [{role, kind, id, name}]."""
+
+    id: str
+    name: str
+    email: str
+    is_active: bool = True
+    is_platform_admin: bool = False
+    roles: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Member(Record):
+    """A person in a role."""
+
+    user: Person
+    role: str
+
+
+@dataclass(frozen=True)
+class Site(Record):
+    """A hospital or clinic."""
+
+    id: str
+    name: str
+    short_name: str
+    city: str = ""
+    country: str = ""
+
+
+@dataclass(frozen=True)
+class Node(Record):
+    """The agent installed at a site. `token` is there once, right after `nodes.create`."""
+
+    id: str
+    site: Name
+    name: str
+    state: str
+    online: bool = False
+    token: str = field(default="", repr=False)
+    agent_version: str = ""
+    sandbox: str = ""
+    last_seen_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Study(Record):
+    """A study. States: draft, recruiting, active, closed, archived."""
+
+    id: str
+    title: str
+    slug: str
+    state: str
+    summary: str = ""
+    aims: str = ""
+
+
+@dataclass(frozen=True)
+class Protocol(Record):
+    """One version of a study's protocol document."""
+
+    id: str
+    number: int
+    filename: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Dictionary(Record):
+    """One version of a study's data dictionary."""
+
+    id: str
+    number: int
+    sha256: str
+    variables: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Enrolment(Record):
+    """A site in a study. States: invited, accepted, ready, declined, withdrawn; levels: F0 to F4."""
+
+    id: str
+    study: Name
+    site: Name
+    state: str
+    level: str
+    dataset: str | None = None
+    ready_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Dataset(Record):
+    """What a site offers: facts and bands, never rows. `report` is {checked, passed, findings}."""
+
+    id: str
+    site: Name
+    node: str
+    name: str
+    state: str
+    fingerprint: str
+    format: str
+    rows_band: str
+    columns: list[str]
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LibraryScript(Record):
+    """A ready script of the portal's library."""
+
+    name: str
+    title: str
+    description: str
+    version: str
+    parameters: list[dict[str, Any]]
+    dictionary: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Script(Record):
+    """A script of a study, through all of its versions."""
+
+    id: str
+    study: Name
+    name: str
+
+
+@dataclass(frozen=True)
+class Version(Record):
+    """One immutable version of a script, named by the SHA-256 of its bundle."""
+
+    id: str
+    script: Name
+    study: Name
+    number: int
+    sha256: str
+    size: int
+    state: str
+    files: list[dict[str, Any]]
+    parameters: list[dict[str, Any]]
+    default_config: dict[str, Any]
+    declaration: dict[str, Any]
+    findings: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Approval(Record):
+    """A site's signed statement about one version; `envelope` (base64) is what it signed."""
+
+    id: str
+    version: str
+    site: Name
+    node: str
+    dataset: str
+    decision: str
+    state: str
+    statement_id: str
+    approver_name: str
+    not_after: datetime
+    statement: dict[str, Any]
+    envelope: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Run(Record):
+    """One execution of a version. `raw` has all that the portal says about it."""
+
+    id: str
+    label: str
+    state: str
+    rounds: int = 0
+    committed: int = 0
+    is_final: bool = False
+    reason_code: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Event(Record):
+    """One entry of the audit log."""
+
+    id: str
+    at: datetime
+    actor: str
+    actor_label: str
+    action: str
+    object_type: str
+    object_id: str
+    outcome: str
+    study: str = ""
+    site: str = ""
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+NESTED: dict[str, type[Record]] = {"site": Name, "study": Name, "script": Name, "user": Person}

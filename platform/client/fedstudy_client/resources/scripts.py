@@ -1,0 +1,87 @@
+"""Scripts, their versions, and the sites' approvals."""
+
+from __future__ import annotations
+
+import base64
+import builtins
+import io
+import zipfile
+from pathlib import Path
+
+from fedstudy_client.records import Approval, LibraryScript, Script, Version
+from fedstudy_client.resources.base import Ref, Resource, id_of
+
+SKIPPED = {"__pycache__", ".git", ".venv"}
+
+
+class Scripts(Resource):
+    """Scripts of studies, and the library of ready ones."""
+
+    def library(self) -> list[LibraryScript]:
+        """The ready scripts of the portal."""
+        return [LibraryScript.read(row) for row in self._http.each("library")]
+
+    def list(self, study: Ref) -> builtins.list[Script]:
+        """The study's scripts."""
+        return [Script.read(row) for row in self._http.each(f"studies/{id_of(study)}/scripts")]
+
+    def create(self, study: Ref, *, name: str) -> Script:
+        """Make a script; its versions come next."""
+        return Script.read(self._http.post(f"studies/{id_of(study)}/scripts", {"name": name}))
+
+
+class Versions(Resource):
+    """Versions of scripts."""
+
+    def list(self, script: Ref) -> list[Version]:
+        """The script's versions, newest first."""
+        return [Version.read(row) for row in self._http.each(f"scripts/{id_of(script)}/versions")]
+
+    def get(self, version: Ref) -> Version:
+        """One version."""
+        return Version.read(self._http.get(f"script-versions/{id_of(version)}"))
+
+    def from_library(self, script: Ref, name: str) -> Version:
+        """Submit a ready script of the library."""
+        return Version.read(self._http.post(f"scripts/{id_of(script)}/versions", {"library": name}))
+
+    def upload(self, script: Ref, source: Path | str | bytes) -> Version:
+        """Submit a bundle (a .fab file or its bytes), or a folder with a Flower app's sources."""
+        if isinstance(source, bytes):
+            name, content = "bundle.fab", source
+        else:
+            path = Path(source)
+            name, content = path.name, _zipped(path) if path.is_dir() else path.read_bytes()
+        return Version.read(self._http.upload(f"scripts/{id_of(script)}/versions", "bundle", name, content))
+
+    def withdraw(self, version: Ref) -> Version:
+        """Take a version back: no new run may use it."""
+        return Version.read(self._http.post(f"script-versions/{id_of(version)}/withdraw"))
+
+    def bundle(self, version: Ref) -> bytes:
+        """The bundle (FAB) itself."""
+        return self._http.download(f"script-versions/{id_of(version)}/bundle")
+
+    def file(self, version: Ref, path: str) -> bytes:
+        """One file of the bundle."""
+        answer = self._http.get(f"script-versions/{id_of(version)}/files", path=path)
+        if answer["encoding"] == "base64":
+            return base64.b64decode(answer["content"])
+        return str(answer["content"]).encode()
+
+
+class Approvals(Resource):
+    """The sites' signed statements about versions."""
+
+    def list(self, version: Ref) -> list[Approval]:
+        """The statements about a version."""
+        return [Approval.read(row) for row in self._http.each(f"script-versions/{id_of(version)}/approvals")]
+
+
+def _zipped(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and not SKIPPED & set(path.relative_to(folder).parts):
+                archive.writestr(path.relative_to(folder).as_posix(), path.read_bytes())
+    return buffer.getvalue()

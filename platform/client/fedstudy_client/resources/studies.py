@@ -1,0 +1,109 @@
+"""Studies, and what belongs to their design: people, protocol, dictionary, enrolments, datasets."""
+
+from __future__ import annotations
+
+import base64
+import builtins
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fedstudy_client.records import Dataset, Dictionary, Enrolment, Member, Protocol, Study
+from fedstudy_client.resources.base import Ref, Resource, id_of
+
+
+class Studies(Resource):
+    """Studies."""
+
+    def list(self) -> list[Study]:
+        """The studies that one may see, newest first."""
+        return [Study.read(row) for row in self._http.each("studies")]
+
+    def get(self, study: Ref) -> Study:
+        """One study."""
+        return Study.read(self._http.get(f"studies/{id_of(study)}"))
+
+    def create(self, *, title: str, summary: str = "", aims: str = "") -> Study:
+        """Make a study and become its principal investigator."""
+        return Study.read(self._http.post("studies", {"title": title, "summary": summary, "aims": aims}))
+
+    def update(self, study: Ref, **changes: str) -> Study:
+        """Change title, summary or aims."""
+        return Study.read(self._http.patch(f"studies/{id_of(study)}", changes))
+
+    def transition(self, study: Ref, to: str) -> Study:
+        """Move the study: draft -> recruiting -> active -> closed -> archived."""
+        return Study.read(self._http.post(f"studies/{id_of(study)}/transition", {"to": to}))
+
+    def people(self, study: Ref) -> builtins.list[Member]:
+        """Who holds which role in the study."""
+        return [Member.read(row) for row in self._http.each(f"studies/{id_of(study)}/people")]
+
+    def add_person(self, study: Ref, *, user: str, role: str) -> Member:
+        """Give a role ("pi", "co_investigator", "auditor") to a person, named by id or e-mail address."""
+        return Member.read(self._http.post(f"studies/{id_of(study)}/people", {"user": user, "role": role}))
+
+    def remove_person(self, study: Ref, *, user: Ref, role: str) -> None:
+        """Take a role back."""
+        self._http.delete(f"studies/{id_of(study)}/people/{id_of(user)}/{role}")
+
+    def add_protocol(self, study: Ref, file: Path | str) -> Protocol:
+        """Upload a new version of the protocol document."""
+        path = Path(file)
+        content = base64.b64encode(path.read_bytes()).decode("ascii")
+        body = {"filename": path.name, "content": content}
+        return Protocol.read(self._http.post(f"studies/{id_of(study)}/protocol", body))
+
+    def protocol(self, study: Ref) -> Protocol:
+        """The newest version of the protocol."""
+        return Protocol.read(self._http.get(f"studies/{id_of(study)}/protocol"))
+
+
+class Dictionaries(Resource):
+    """Data dictionaries."""
+
+    def get(self, study: Ref) -> Dictionary:
+        """The study's newest data dictionary."""
+        return Dictionary.read(self._http.get(f"studies/{id_of(study)}/dictionary"))
+
+    def set(self, study: Ref, variables: Sequence[dict[str, Any]]) -> Dictionary:
+        """Publish a new version of the data dictionary."""
+        return Dictionary.read(self._http.post(f"studies/{id_of(study)}/dictionary", {"variables": list(variables)}))
+
+
+class Enrolments(Resource):
+    """Sites in studies."""
+
+    def list(self, study: Ref | None = None) -> list[Enrolment]:
+        """The study's enrolments; without a study, all that one may see (a site's invitations among them)."""
+        path = "enrolments" if study is None else f"studies/{id_of(study)}/enrolments"
+        return [Enrolment.read(row) for row in self._http.each(path)]
+
+    def get(self, enrolment: Ref) -> Enrolment:
+        """One enrolment."""
+        return Enrolment.read(self._http.get(f"enrolments/{id_of(enrolment)}"))
+
+    def invite(self, study: Ref, site: Ref, *, level: str = "F2") -> Enrolment:
+        """Invite a site at a level of participation (F0 to F4)."""
+        body = {"site": id_of(site), "level": level}
+        return Enrolment.read(self._http.post(f"studies/{id_of(study)}/enrolments", body))
+
+    def accept(self, enrolment: Ref) -> Enrolment:
+        """Take part (site admins)."""
+        return Enrolment.read(self._http.post(f"enrolments/{id_of(enrolment)}/accept"))
+
+    def decline(self, enrolment: Ref, *, reason: str = "") -> Enrolment:
+        """Do not take part (site admins)."""
+        return Enrolment.read(self._http.post(f"enrolments/{id_of(enrolment)}/decline", {"reason": reason}))
+
+    def withdraw(self, enrolment: Ref, *, reason: str = "") -> Enrolment:
+        """Take part no more."""
+        return Enrolment.read(self._http.post(f"enrolments/{id_of(enrolment)}/withdraw", {"reason": reason}))
+
+
+class Datasets(Resource):
+    """What the sites offer a study."""
+
+    def list(self, study: Ref) -> list[Dataset]:
+        """The study's datasets that one may see."""
+        return [Dataset.read(row) for row in self._http.each(f"studies/{id_of(study)}/datasets")]

@@ -1,0 +1,120 @@
+"""HTTP to the portal: one connection pool, the token, problems as exceptions, pages as iterators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from fedstudy_client.problem import FedStudyProblem
+
+Json = dict[str, Any]
+
+
+class Transport:
+    """Speaks to one portal.
+
+    Args:
+        url: address of the portal, without /api.
+        token: from a sign-in before; empty for none.
+        timeout: seconds for one request.
+        verify: False, or the path of a CA file, where the portal's certificate is not of a public authority.
+    """
+
+    def __init__(self, url: str, token: str = "", *, timeout: float = 60.0, verify: bool | str = True) -> None:
+        self.token = token
+        self._http = httpx.Client(base_url=url.rstrip("/") + "/api/v1/", timeout=timeout, verify=verify)
+
+    def get(self, path: str, **query: Any) -> Json:
+        """One object."""
+        return self._json(self._send("GET", path, params=_given(query)))
+
+    def each(self, path: str, **query: Any) -> Iterator[Json]:
+        """Every object of a list, page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.get(path, **query, cursor=cursor)
+            yield from page["results"]
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Json:
+        """Send an object; the answer, or an empty object where there is none."""
+        return self._json(self._send("POST", path, json=dict(body or {})))
+
+    def patch(self, path: str, body: Mapping[str, Any]) -> Json:
+        """Change some fields of an object."""
+        return self._json(self._send("PATCH", path, json=dict(body)))
+
+    def delete(self, path: str) -> None:
+        """Take something away."""
+        self._send("DELETE", path)
+
+    def upload(self, path: str, field: str, name: str, content: bytes) -> Json:
+        """Send a file as a form."""
+        return self._json(self._send("POST", path, files={field: (name, content, "application/octet-stream")}))
+
+    def download(self, path: str, **query: Any) -> bytes:
+        """The bytes of a file."""
+        return self._send("GET", path, params=_given(query), headers={"Accept": "*/*"}).content
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = {"Accept": "application/json", **options.pop("headers", {})}
+        if self.token:
+            headers["Authorization"] = f"Token {self.token}"
+        try:
+            response = self._http.request(method, path, headers=headers, **options)
+        except httpx.HTTPError as error:
+            raise FedStudyProblem("E_UNREACHABLE", f"The portal does not answer: {error}") from error
+        if response.is_success:
+            return response
+        raise _problem(response)
+
+    @staticmethod
+    def _json(response: httpx.Response) -> Json:
+        if response.status_code == 204:
+            return {}
+        try:
+            body = response.json()
+        except ValueError as error:
+            raise _strange(response) from error
+        if not isinstance(body, dict):
+            raise _strange(response)
+        return body
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _given(query: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in query.items() if value is not None}
+
+
+def _problem(response: httpx.Response) -> FedStudyProblem:
+    try:
+        body = response.json()
+    except ValueError:
+        return _strange(response)
+    if not isinstance(body, dict) or "code" not in body:
+        return _strange(response)
+    return FedStudyProblem.from_body(body, response.status_code)
+
+
+def _strange(response: httpx.Response) -> FedStudyProblem:
+    return FedStudyProblem(
+        "E_ANSWER",
+        f"{response.request.url} answered {response.status_code}, but not as a FedStudy portal does.",
+        status=response.status_code,
+    )
