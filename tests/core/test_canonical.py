@@ -45,6 +45,10 @@ def test_any_other_bytes_of_the_same_value_are_refused(value: object, data: st.D
         (b'"\xe2\x80\xae"', "E_NOT_CANONICAL"),
         (b"\xff", "E_NOT_CANONICAL"),
         (b"[" * 5000, "E_NOT_CANONICAL"),
+        (b"[" * 65 + b"]" * 65, "E_NOT_CANONICAL"),
+        (b"[" * 985 + b"]" * 985, "E_NOT_CANONICAL"),
+        (b"1" * 5000, "E_NOT_CANONICAL"),
+        (b'"\\ud800"', "E_NOT_CANONICAL"),
         (b"{} ", "E_NOT_CANONICAL"),
     ],
 )
@@ -52,3 +56,13 @@ def test_what_could_mean_two_things_is_refused(data: bytes, code: str) -> None:
     with pytest.raises(Refusal) as refusal:
         loads(data)
     assert refusal.value.code == code
+
+
+def test_names_are_in_the_order_of_their_utf_16_units() -> None:
+    assert dumps({"\ue000": 1, "\U0001f600": 2, "a": 3}) == '{"a":3,"\U0001f600":2,"\ue000":1}'.encode()
+
+
+@pytest.mark.parametrize("value", [1.5, {1: 2}, {"a": {"b"}}, b"bytes", "e\u0301", 2**53])
+def test_what_has_no_canonical_form_is_refused(value: object) -> None:
+    with pytest.raises(Refusal, match="E_NOT_CANONICAL"):
+        dumps(value)

@@ -1,5 +1,6 @@
 """An approval covers exactly what it says, and every refusal has its code."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -141,5 +142,30 @@ def test_validity_ends_to_the_second() -> None:
         check(now=end)
 
 
-def test_the_id_is_that_of_the_bytes() -> None:
-    assert statement_id(ENVELOPE) == canonical.digest(ENVELOPE) != statement_id(ENVELOPE + b" ")
+def test_the_id_is_that_of_what_was_signed() -> None:
+    both = dsse.sign(PAYLOAD_TYPE, dsse.unverified_payload(ENVELOPE), [KEY, generate()])
+    assert both != ENVELOPE
+    assert statement_id(both) == statement_id(ENVELOPE)
+    assert statement_id(sign_statement(statement(nonce="m" * 20), KEY)) != statement_id(ENVELOPE)
+
+
+@pytest.mark.parametrize(
+    "respelled",
+    [
+        ENVELOPE + b" ",
+        b" " + ENVELOPE,
+        ENVELOPE.replace(b":", b": ", 1),
+        ENVELOPE.replace(b'"payload"', b'"p\\u0061yload"', 1),
+        json.dumps(dict(reversed(json.loads(ENVELOPE).items())), separators=(",", ":")).encode(),
+        ENVELOPE.replace(b'{"payload"', b'{"payload":"","payload"', 1),
+    ],
+)
+def test_an_envelope_has_one_spelling(respelled: bytes) -> None:
+    """A revoked statement must not come back in other bytes."""
+    with pytest.raises(Refusal, match="E_ENVELOPE"):
+        verify_statement(respelled, TRUSTED)
+
+
+def test_an_unknown_sandbox_is_none() -> None:
+    with pytest.raises(Refusal, match="E_SANDBOX"):
+        check(changed_use={"sandbox": "S9"})

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from fedstudy_core.errors import Refusal
 
 MAX_INTEGER = 2**53 - 1
+MAX_DEPTH = 64
 _BIDI = {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"}
 
 
@@ -23,8 +24,7 @@ def dumps(value: Any) -> bytes:
     Raises:
         Refusal: E_NOT_CANONICAL when the value has no canonical form.
     """
-    _check(value)
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode("utf-8")
+    return json.dumps(_ordered(value, MAX_DEPTH), ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
 def loads(data: bytes) -> Any:
@@ -62,27 +62,38 @@ def is_plain_text(text: str) -> bool:
     )
 
 
-def _check(value: Any) -> None:
+def _ordered(value: Any, depth: int) -> Any:
+    """The value with the names of its objects in order; refuses what has no canonical form."""
+    if depth == 0:
+        raise Refusal("E_NOT_CANONICAL", "The value is nested too deeply.")
     match value:
         case None | bool():
-            return
+            return value
         case int():
             if abs(value) > MAX_INTEGER:
                 raise Refusal("E_NOT_CANONICAL", "A number is too large.")
+            return value
         case str():
-            if not is_plain_text(value):
-                raise Refusal("E_NOT_CANONICAL", "A text holds characters that could deceive a reader.")
+            return _plain(value)
         case list() | tuple():
-            for item in value:
-                _check(item)
+            return [_ordered(item, depth - 1) for item in value]
         case dict():
-            for key, item in value.items():
-                if not isinstance(key, str):
-                    raise Refusal("E_NOT_CANONICAL", "A name is not text.")
-                _check(key)
-                _check(item)
+            return {name: _ordered(value[name], depth - 1) for name in sorted(value, key=_place)}
         case _:
             raise Refusal("E_NOT_CANONICAL", f"A {type(value).__name__} has no canonical form.")
+
+
+def _plain(text: str) -> str:
+    if not is_plain_text(text):
+        raise Refusal("E_NOT_CANONICAL", "A text holds characters that could deceive a reader.")
+    return text
+
+
+def _place(name: object) -> bytes:
+    """Where a name stands among others: RFC 8785 compares UTF-16 code units."""
+    if not isinstance(name, str):
+        raise Refusal("E_NOT_CANONICAL", "A name is not text.")
+    return _plain(name).encode("utf-16-be")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

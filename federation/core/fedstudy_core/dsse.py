@@ -35,7 +35,7 @@ def sign(payload_type: str, payload: bytes, keys: Sequence[Ed25519PrivateKey]) -
             for key in keys
         ],
     }
-    data = json.dumps(envelope, separators=(",", ":"), sort_keys=True).encode("ascii")
+    data = _written(envelope)
     if len(data) > MAX_BYTES or len(keys) > MAX_SIGNATURES:
         raise Refusal("E_SIZE")
     return data
@@ -50,8 +50,6 @@ def verify(envelope: bytes, payload_type: str, trusted: Mapping[str, Ed25519Publ
     Raises:
         Refusal: E_SIZE, E_ENVELOPE, E_TYPE, E_NO_TRUSTED_SIGNATURE, E_SIG, in this order.
     """
-    if len(envelope) > MAX_BYTES:
-        raise Refusal("E_SIZE")
     kind, payload, signatures = _open(envelope)
     if kind != payload_type:
         raise Refusal("E_TYPE", f"The envelope holds “{kind}”, not “{payload_type}”.")
@@ -72,9 +70,17 @@ def unverified_payload(envelope: bytes) -> bytes:
     return _open(envelope)[1]
 
 
+def _written(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True).encode("ascii")
+
+
 def _open(envelope: bytes) -> tuple[str, bytes, list[tuple[str, bytes]]]:
+    if len(envelope) > MAX_BYTES:
+        raise Refusal("E_SIZE")
     try:
-        value = json.loads(envelope.decode("ascii"), object_pairs_hook=_unique)
+        value = json.loads(envelope.decode("ascii"))
+        if _written(value) != envelope:  # one document has one spelling, so nobody can pass it off as another one
+            raise ValueError("not the one spelling")
         _only(value, {"payload", "payloadType", "signatures"})
         signatures = value["signatures"]
         if not isinstance(signatures, list) or not 1 <= len(signatures) <= MAX_SIGNATURES:
@@ -109,10 +115,3 @@ def _decode(value: Any) -> bytes:
     if base64.b64encode(data).decode("ascii") != value:
         raise ValueError("not canonical base64")
     return data
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("a doubled name")
-    return value

@@ -133,8 +133,15 @@ def read_unverified(envelope: bytes) -> Statement:
 
 
 def statement_id(envelope: bytes) -> str:
-    """SHA-256 of the envelope's bytes."""
-    return canonical.digest(envelope)
+    """SHA-256 of what was signed; it holds a nonce, so no two statements share an id.
+
+    Not of the envelope: who adds or drops a signature makes another envelope around the same statement, and could so
+    bring a revoked one back.
+
+    Raises:
+        Refusal: E_SIZE, E_ENVELOPE.
+    """
+    return canonical.digest(dsse.unverified_payload(envelope))
 
 
 def _parse(payload: bytes) -> Statement:
@@ -201,7 +208,7 @@ def _check_configuration(statement: Statement, use: Use) -> None:
         raise Refusal("E_OUTPUT_SCHEMA", f"The site did not approve “{use.phase}” messages.")
     if use.sites < statement.privacy.min_sites:
         raise Refusal("E_QUORUM", f"The site asks for {statement.privacy.min_sites} sites; the run has {use.sites}.")
-    if SANDBOX_LEVELS.index(use.sandbox) < SANDBOX_LEVELS.index(statement.sandbox_min):
+    if use.sandbox not in SANDBOX_LEVELS[SANDBOX_LEVELS.index(statement.sandbox_min) :]:
         raise Refusal("E_SANDBOX", f"The site asks for sandbox {statement.sandbox_min}; the node has {use.sandbox}.")
 
 
