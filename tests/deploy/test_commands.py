@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import shutil
+import subprocess
 import tomllib
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from django.core.management import get_commands
@@ -75,9 +78,10 @@ def test_superlink_authenticates_nodes_and_installs_nothing() -> None:
     assert SERVICES["superlink"]["environment"]["FLWR_TELEMETRY_ENABLED"] == "0"
 
 
-@pytest.mark.parametrize(
-    "given", [words(SERVICES["node"]), Image("node").words("CMD"), SERVICES["node"]["healthcheck"]["test"][1:]]
-)
+NODE_CHECK = SERVICES["node"]["healthcheck"]["test"][1].split(" | ")
+
+
+@pytest.mark.parametrize("given", [words(SERVICES["node"]), Image("node").words("CMD"), NODE_CHECK[0].split()])
 def test_the_node_is_started_with_commands_it_has(given: list[str]) -> None:
     from fedstudy_node.cli import build_parser
 
@@ -85,6 +89,16 @@ def test_the_node_is_started_with_commands_it_has(given: list[str]) -> None:
     assert given[0] in project["project"]["scripts"]
     assert callable(attribute(project["project"]["scripts"][given[0]]))
     assert callable(build_parser().parse_args(given[1:]).command)
+
+
+def test_the_nodes_health_is_read_from_what_it_prints(tmp_path: Path) -> None:
+    from fedstudy_node.status import Status, read_status
+
+    running = json.dumps({"agent": read_status(Status(tmp_path / "status.json")._path)}, indent=1)
+    stopped = json.dumps({"agent": read_status(tmp_path / "none.json")}, indent=1)
+    for printed, healthy in ((running, True), (stopped, False)):
+        done = subprocess.run(["/bin/sh", "-c", NODE_CHECK[1]], input=printed, text=True, check=False)
+        assert (done.returncode == 0) is healthy
 
 
 def test_systemd_starts_the_same_command() -> None:
