@@ -13,11 +13,12 @@ from devstack.processes import Command
 
 
 class NodeCommandError(Exception):
-    """A `fedstudy-node` command ended with an error; `code` is its stable code, if it said one."""
+    """A `fedstudy-node` command ended with an error; `code` is its stable code ("" when it said none)."""
 
-    def __init__(self, words: tuple[str, ...], output: str, code: str) -> None:
-        super().__init__(f"fedstudy-node {' '.join(words)}: {output}")
-        self.code = code
+    def __init__(self, words: tuple[str, ...], errors: str) -> None:
+        said = _last_object(errors)
+        self.code = str(said.get("code", ""))
+        super().__init__(f"fedstudy-node {' '.join(words)}: {said.get('detail') or errors.strip()}")
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,7 @@ class NodeHome:
             check=False,
         )
         if done.returncode:
-            raise NodeCommandError(
-                words, done.stderr.strip() or done.stdout.strip(), _code(done.stderr + done.stdout)
-            )
+            raise NodeCommandError(words, done.stderr)
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def run_command(self) -> Command:
@@ -74,6 +73,9 @@ def _program() -> list[str]:
     return [str(Path(sys.executable).parent / "fedstudy-node")]
 
 
-def _code(output: str) -> str:
-    words = (word.strip(".,:;()[]\"'") for word in output.split())
-    return next((word for word in words if word.startswith("E_")), "")
+def _last_object(errors: str) -> dict[str, Any]:
+    """The JSON object that the console prints last on standard error."""
+    for line in reversed(errors.splitlines()):
+        if line.startswith("{"):
+            return dict(json.loads(line))
+    return {}

@@ -66,9 +66,7 @@ def start(supervisor: Supervisor, state: Path, sockets: Path, log: Path) -> Post
     Raises SetupError when the server cannot be made or started.
     """
     if len(str(sockets / ".s.PGSQL.5432")) > SOCKET_PATH_LIMIT:
-        raise SetupError(
-            f"The socket folder {sockets} has too long a name.", "set TMPDIR to a shorter folder"
-        )
+        raise SetupError(f"The socket folder {sockets} has too long a name.", "set TMPDIR to a shorter folder")
     binaries = find_binaries()
     become = _become_unprivileged(binaries)
     for folder in (state, sockets):
@@ -126,9 +124,7 @@ def _make_cluster(become: list[str], binaries: Path, cluster: Path, log: Path) -
 
 def _locale(binaries: Path) -> list[str]:
     """The same collation on every machine: PostgreSQL's own C.UTF-8 where there is one (from 17 on)."""
-    answer = subprocess.run(
-        [str(binaries / "postgres"), "-V"], capture_output=True, text=True, check=True
-    ).stdout
+    answer = subprocess.run([str(binaries / "postgres"), "-V"], capture_output=True, text=True, check=True).stdout
     version = next((word for word in answer.split() if word[0].isdigit()), "0")
     if _major(version) < 17:
         return ["--no-locale"]
@@ -163,9 +159,7 @@ def _become_unprivileged(binaries: Path) -> list[str]:
         if program is None:
             continue
         command = [program, *words[1:]]
-        probe = subprocess.run(
-            [*command, str(binaries / "postgres"), "-V"], capture_output=True, check=False, cwd="/"
-        )
+        probe = subprocess.run([*command, str(binaries / "postgres"), "-V"], capture_output=True, check=False, cwd="/")
         if probe.returncode == 0:
             return _and_die_with_parent(command)
     raise SetupError(

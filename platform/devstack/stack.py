@@ -48,9 +48,7 @@ class Stack:
         """The node of this name. Nothing of the portal is in its environment."""
         if name not in self.nodes:
             home = self.folders.state / "nodes" / name
-            self.nodes[name] = NodeHome(
-                name, home, self.folders.logs / f"node-{name}.log", plain_environment()
-            )
+            self.nodes[name] = NodeHome(name, home, self.folders.logs / f"node-{name}.log", plain_environment())
         return self.nodes[name]
 
     def start_agent(self, name: str) -> Child:

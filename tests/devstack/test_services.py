@@ -8,9 +8,7 @@ import redis
 
 def test_postgres_answers_on_a_socket_only() -> None:
     with psycopg.connect(os.environ["FEDSTUDY_DATABASE_URL"]) as connection:
-        row = connection.execute(
-            "SELECT inet_server_addr(), current_user, current_setting('fsync')"
-        ).fetchone()
+        row = connection.execute("SELECT inet_server_addr(), current_user, current_setting('fsync')").fetchone()
     assert row == (None, "fedstudy", "off")
 
 

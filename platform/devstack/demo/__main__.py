@@ -1,0 +1,129 @@
+"""`python -m devstack.demo [--exit] [--json FILE] [--rounds N] [--port P]`."""
+
+import argparse
+import fcntl
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from devstack import stack as stacks
+from devstack.demo import report, story
+from devstack.demo.cast import make_cast
+from devstack.demo.runs import RunFailed
+from devstack.demo.telling import Telling
+from devstack.errors import SetupError
+from devstack.nodes import NodeCommandError
+from devstack.processes import Supervisor
+from devstack.services import Folders
+from fedstudy_client.problem import FedStudyProblem
+
+STATE = stacks.ROOT / ".fedstudy"
+ROUNDS = 15
+WATCH_S = 2.0
+
+
+def main() -> int:
+    """Play the demo; returns the exit code."""
+    arguments = _read_arguments()
+    console = Console()
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with _only_demo():
+            _play(arguments, console)
+    except KeyboardInterrupt:
+        console.print("Stopped; everything was ended.")
+        return 0 if not arguments.exit else 130
+    except (SetupError, NodeCommandError, FedStudyProblem, RunFailed) as problem:
+        console.print(f"\n[bold red]The demo ended early.[/] {problem}", markup=True, highlight=False)
+        console.print(f"Logs: {STATE / 'demo' / 'logs'}")
+        return 1
+    return 0
+
+
+def _read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog='make demo ARGS="..."', description="Play a federated study.")
+    parser.add_argument("--exit", action="store_true", help="end when the study is played")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and timings here")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds of each run ({ROUNDS})")
+    parser.add_argument("--port", type=int, default=stacks.PREFERRED_PORT, help="the portal's port, if it is free")
+    arguments = parser.parse_args()
+    if arguments.rounds < 1:
+        parser.error("--rounds must be 1 or more")
+    return arguments
+
+
+def _play(arguments: argparse.Namespace, console: Console) -> None:
+    from federation.library.heart_disease.source import write_centres
+
+    began = time.monotonic()
+    cast = make_cast()
+    with Supervisor() as supervisor:
+        folders = Folders.under(STATE / "demo")
+        with Telling(console, story.steps(len(cast.hospitals), arguments.rounds)) as tell:
+            running = stacks.start(supervisor, folders, profile="demo", say=tell.note, port=arguments.port)
+            ready = time.monotonic()
+            rows = write_centres(folders.state / "hospitals")
+            prepared = story.prepare(running, cast, rows, tell)
+            outcome = story.federate(prepared, cast, rows, arguments.rounds, tell)
+            played = time.monotonic()
+        prepared.sessions.close()
+        report.show_figures(console, outcome)
+        if arguments.json:
+            timings = {"stack_ready_s": round(ready - began, 2), "study_s": round(played - ready, 2)}
+            report.write_json(
+                arguments.json, prepared, outcome, arguments.rounds, {"install_s": _install_seconds(), **timings}
+            )
+        if not arguments.exit:
+            report.show_address(console, running, cast, outcome)
+            console.print("\nPress Ctrl-C to stop everything.")
+            _watch(supervisor, console)
+
+
+def _watch(supervisor: Supervisor, console: Console) -> None:
+    """Stay until a signal comes; say when a process of the stack ends by itself."""
+    told: set[int] = set()
+    never = threading.Event()
+    while not never.wait(WATCH_S):
+        for child in supervisor.ended():
+            if child.pid not in told:
+                told.add(child.pid)
+                console.print(f"[yellow]{child.command.name} has ended; its log is {child.command.log}[/]")
+
+
+@contextmanager
+def _only_demo() -> Iterator[None]:
+    """Hold the demo's folder: a second demo would remove the first one's files. Raises SetupError."""
+    STATE.mkdir(exist_ok=True)
+    with (STATE / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SetupError(
+                "Another demo of this checkout is running.", "stop it with Ctrl-C in its terminal first"
+            ) from error
+        yield
+
+
+def _install_seconds() -> float:
+    """How long the environment took to install, as its installer noted; 0 for one made by hand."""
+    record = Path(sys.prefix) / "fedstudy.json"
+    return float(json.loads(record.read_text())["install_s"]) if record.exists() else 0.0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    # A terminal's Ctrl-C also reaches `make`; the processes of the stack are in sessions of their own.
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""Who plays in the demo: four real centres and the people of the study."""
+
+import secrets
+from dataclasses import dataclass, field
+
+STUDY = {
+    "title": "Heart disease across four hospitals",
+    "summary": "Which patients referred for chest pain have heart disease? One model from four centres, no rows moved.",
+    "aims": "Train a logistic regression on Fed-Heart-Disease by federated averaging and compare it with each "
+    "centre alone and with training on pooled rows.",
+}
+DATASET = "heart disease"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with an account; the password is made for this demo."""
+
+    email: str
+    name: str
+    role: str
+    password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+
+
+@dataclass(frozen=True)
+class Hospital:
+    """A site: `centre` is its name in the data, `node` the name of its node."""
+
+    centre: str
+    short_name: str
+    city: str
+    country: str
+    admin: Person
+
+    @property
+    def node(self) -> str:
+        """Name of the node."""
+        return f"{self.short_name}-1"
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Everybody."""
+
+    administrator: Person
+    investigator: Person
+    auditor: Person
+    hospitals: tuple[Hospital, ...]
+
+    @property
+    def people(self) -> list[Person]:
+        """Everybody with an account."""
+        return [
+            self.administrator,
+            self.investigator,
+            self.auditor,
+            *(hospital.admin for hospital in self.hospitals),
+        ]
+
+
+def make_cast() -> Cast:
+    """The demo's people and hospitals, with fresh passwords."""
+    return Cast(
+        administrator=Person("admin@demo.example", "Ada Okafor", "platform admin"),
+        investigator=Person("pi@demo.example", "Paula Iversen", "principal investigator"),
+        auditor=Person("auditor@demo.example", "Aurel Dietz", "auditor"),
+        hospitals=(
+            Hospital("Cleveland", "cleveland", "Cleveland", "US", _admin("cleveland", "Clara Novak")),
+            Hospital("Hungary", "hungary", "Budapest", "HU", _admin("hungary", "Hanna Varga")),
+            Hospital("Switzerland", "switzerland", "Zurich", "CH", _admin("switzerland", "Sandro Keller")),
+            Hospital("VA Long Beach", "va-long-beach", "Long Beach", "US", _admin("va-long-beach", "Victor Lang")),
+        ),
+    )
+
+
+def _admin(short_name: str, name: str) -> Person:
+    return Person(f"{short_name}@demo.example", name, f"site admin, {short_name}")
