@@ -1,0 +1,43 @@
+"""The navigation for the person who looks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.urls import reverse
+
+
+@dataclass(frozen=True)
+class Link:
+    """An entry of the main navigation or of a study's tabs."""
+
+    label: str
+    href: str
+    icon: str = "dot"
+    current: bool = False
+
+
+def main_navigation(path: str, *, sees_sites: bool, sees_log: bool, shows_guide: bool) -> list[Link]:
+    """The bar's entries; what a person has nothing to do with is not there."""
+    entries = [("Studies", reverse("web:studies"), "study", True)]
+    entries += [("Sites and nodes", reverse("web:sites"), "hospital", sees_sites)]
+    entries += [("Log", reverse("web:events"), "log", sees_log)]
+    entries += [("Style guide", reverse("web:styleguide"), "eye", shows_guide)]
+    return [Link(label, href, icon, _is_current(path, href)) for label, href, icon, shown in entries if shown]
+
+
+def _is_current(path: str, href: str) -> bool:
+    if href == "/":
+        return path == "/" or path.startswith(("/studies", "/enrolments", "/scripts", "/runs"))
+    return path.startswith(href)
+
+
+def study_tabs(study_id: UUID, current: str, *, sees_log: bool) -> list[Link]:
+    """The tabs of a study's pages."""
+    names = [("study", "Overview", True), ("study-dictionary", "Data dictionary", True), ("study-events", "Log", sees_log)]
+    return [
+        Link(label, reverse(f"web:{name}", args=[study_id]), current=name == current)
+        for name, label, shown in names
+        if shown
+    ]

@@ -1,0 +1,118 @@
+"""Everything that the pages of a study speak of, fetched in a fixed number of queries for any number of studies."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet
+from django.utils import timezone
+
+from federation.runs.models import Run
+from nodes.registry.models import Node
+from studies.dictionary.models import Dataset, DictionaryVersion
+from studies.enrolment.models import Enrolment
+from studies.lifecycle.models import Study
+from studies.scripts.models import Approval, ScriptVersion
+
+
+@dataclass
+class Picture:
+    """One study with what belongs to it; the newest first where there is an order."""
+
+    study: Study
+    dictionary: DictionaryVersion | None = None
+    enrolments: list[Enrolment] = field(default_factory=list)
+    nodes: dict[UUID, list[Node]] = field(default_factory=dict)
+    datasets: dict[UUID, list[Dataset]] = field(default_factory=dict)
+    versions: list[ScriptVersion] = field(default_factory=list)
+    approvals: list[Approval] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+
+    def node_of(self, enrolment: Enrolment) -> Node | None:
+        """The node that serves the enrolment: that of its dataset, else the site's best one."""
+        nodes = self.nodes.get(enrolment.site_id, [])
+        chosen = enrolment.dataset.node_id if enrolment.dataset else None
+        ranks = {"active": 0, "pending": 1, "expected": 2}
+        known = [node for node in nodes if node.state in ranks]
+        return min(known, key=lambda node: (str(node.pk) != chosen, ranks[node.state]), default=None)
+
+    def dataset_of(self, enrolment: Enrolment) -> Dataset | None:
+        """The bound dataset, else the newest that the site still offers."""
+        if enrolment.dataset:
+            return enrolment.dataset
+        offered = self.datasets.get(enrolment.site_id, [])
+        return next((item for item in offered if item.state != "withdrawn"), None)
+
+    def approval_of(self, version: ScriptVersion, enrolment: Enrolment) -> Approval | None:
+        """The site's newest word on a version, for the dataset that it has bound."""
+        for approval in self.approvals:
+            if approval.version_id == version.pk and approval.site_id == enrolment.site_id:
+                if enrolment.dataset_id is None or approval.dataset_id == enrolment.dataset_id:
+                    return approval
+        return None
+
+    @property
+    def taking_part(self) -> list[Enrolment]:
+        return [item for item in self.enrolments if item.state in ("accepted", "ready")]
+
+
+def decision_of(approval: Approval | None) -> str:
+    """A site's word on a version as a state: awaited, approved, rejected, revoked or expired."""
+    if approval is None:
+        return "awaited"
+    if approval.state == "revoked":
+        return "revoked"
+    if approval.decision != "approved":
+        return "rejected"
+    return "approved" if approval.not_after > timezone.now() else "expired"
+
+
+def pictures_of(studies: Iterable[Study]) -> list[Picture]:
+    """The pictures in the studies' order."""
+    ordered = list(studies)
+    pictures = {study.pk: Picture(study) for study in ordered}
+    _add_dictionaries(pictures)
+    _add_sites(pictures)
+    _add_scripts(pictures)
+    for run in runs_with_rounds(Run.objects.filter(study__in=pictures)):
+        pictures[run.study_id].runs.append(run)
+    return [pictures[study.pk] for study in ordered]
+
+
+def runs_with_rounds(runs: QuerySet[Run]) -> Sequence[Run]:
+    """Runs with `committed`, the number of their committed rounds."""
+    committed = Count("round_set", filter=Q(round_set__state="committed", round_set__number__gt=0))
+    return list(runs.annotate(committed=committed).select_related("version__script").order_by("-created_at"))
+
+
+def _add_dictionaries(pictures: dict[UUID, Picture]) -> None:
+    for version in DictionaryVersion.objects.filter(study__in=pictures).order_by("number"):
+        pictures[version.study_id].dictionary = version
+
+
+def _add_sites(pictures: dict[UUID, Picture]) -> None:
+    sites: set[UUID] = set()
+    rows = Enrolment.objects.filter(study__in=pictures).select_related("site", "dataset").order_by("site__name")
+    for enrolment in rows:
+        pictures[enrolment.study_id].enrolments.append(enrolment)
+        sites.add(enrolment.site_id)
+    nodes: defaultdict[Any, list[Node]] = defaultdict(list)
+    for node in Node.objects.filter(site__in=sites).order_by("-created_at"):
+        nodes[node.site_id].append(node)
+    for picture in pictures.values():
+        picture.nodes = {item.site_id: nodes[item.site_id] for item in picture.enrolments}
+    for dataset in Dataset.objects.filter(study__in=pictures).order_by("-registered_at"):
+        pictures[dataset.study_id].datasets.setdefault(dataset.site_id, []).append(dataset)
+
+
+def _add_scripts(pictures: dict[UUID, Picture]) -> None:
+    versions = ScriptVersion.objects.filter(script__study__in=pictures).select_related("script")
+    for version in versions.defer("bundle").order_by("-submitted_at"):
+        pictures[version.script.study_id].versions.append(version)
+    approvals = Approval.objects.filter(version__script__study__in=pictures).select_related("site", "version__script")
+    for approval in approvals.defer("envelope", "revocation", "version__bundle").order_by("-recorded_at"):
+        pictures[approval.version.script.study_id].approvals.append(approval)

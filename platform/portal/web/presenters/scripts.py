@@ -1,0 +1,137 @@
+"""The script page: files, parameters, and each site's word."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from studies.enrolment.models import Enrolment
+from studies.scripts.models import ScriptVersion
+
+from portal.web.presenters.picture import Picture, decision_of
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """A file of the bundle."""
+
+    path: str
+    size: int
+    sha256: str
+    is_shown: bool
+
+
+@dataclass(frozen=True)
+class ParameterRow:
+    """A declared parameter, its limits in words."""
+
+    name: str
+    type: str
+    default: str
+    allowed: str
+    description: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class ApprovalRow:
+    """One site's word on a version; ``command`` is what its people type at their node."""
+
+    site: str
+    decision: str
+    approver: str
+    signed_at: dt.datetime | None
+    not_after: dt.datetime | None
+    statement_id: str
+    limits: str
+    reason: str
+    command: str
+    is_yours: bool
+
+
+def file_rows(files: Sequence[dict[str, Any]], shown: str) -> list[FileRow]:
+    """The bundle's files in the order of their paths."""
+    return [
+        FileRow(item["path"], item["size"], item["sha256"], item["path"] == shown)
+        for item in sorted(files, key=lambda item: item["path"])
+    ]
+
+
+def first_file(files: Sequence[dict[str, Any]]) -> str:
+    """The file to show first: the client app where there is one, since that is what runs on the data."""
+    paths = sorted(item["path"] for item in files)
+    wanted = [path for path in paths if path.endswith("client_app.py")]
+    wanted += [path for path in paths if path.endswith(".py") and not path.endswith("__init__.py")]
+    return (wanted or paths or [""])[0]
+
+
+def parameter_rows(parameters: Sequence[dict[str, Any]]) -> list[ParameterRow]:
+    """Declared parameters as the reviewer reads them."""
+    return [
+        ParameterRow(
+            name=item["name"],
+            type={"int": "whole number", "float": "number", "str": "text", "bool": "yes or no"}[item["type"]],
+            default=value_text(item["default"]),
+            allowed=_allowed(item),
+            description=item.get("description") or "",
+            unit=item.get("unit") or "",
+        )
+        for item in parameters
+    ]
+
+
+def value_text(value: Any) -> str:
+    """A configuration value as a person writes it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _allowed(item: dict[str, Any]) -> str:
+    if item.get("choices"):
+        return ", ".join(value_text(choice) for choice in item["choices"])
+    low, high = item.get("min"), item.get("max")
+    if low is not None and high is not None:
+        return f"{low:g} to {high:g}"
+    if low is not None:
+        return f"{low:g} or more"
+    return f"{high:g} or less" if high is not None else "any"
+
+
+def approval_rows(picture: Picture, version: ScriptVersion, sites: set[Any]) -> list[ApprovalRow]:
+    """One row for each site that takes part, the reader's own sites first."""
+    rows = [approval_row(picture, version, item, item.site_id in sites) for item in picture.taking_part]
+    return sorted(rows, key=lambda row: not row.is_yours)
+
+
+def approval_row(picture: Picture, version: ScriptVersion, enrolment: Enrolment, is_yours: bool) -> ApprovalRow:
+    """A site's newest word on the version."""
+    approval = picture.approval_of(version, enrolment)
+    dataset = picture.dataset_of(enrolment)
+    return ApprovalRow(
+        site=enrolment.site.name,
+        decision=decision_of(approval),
+        approver=approval.approver_name if approval else "",
+        signed_at=approval.signed_at if approval else None,
+        not_after=approval.not_after if approval else None,
+        statement_id=approval.statement_id if approval else "",
+        limits=_limits(approval.statement) if approval else "",
+        reason=approval.revoked_reason if approval else "",
+        command=f"fedstudy-node approve {version.pk} --dataset {dataset.name if dataset else 'DATASET'}",
+        is_yours=is_yours,
+    )
+
+
+def _limits(statement: dict[str, Any]) -> str:
+    """The signed limits in one line."""
+    privacy, limits = statement.get("privacy", {}), statement.get("limits", {})
+    parts = [
+        f"at most {statement['rounds']} rounds a run" if "rounds" in statement else "",
+        f"at least {privacy['min_sites']} sites" if "min_sites" in privacy else "",
+        f"{limits['wall_s']} s a message" if "wall_s" in limits else "",
+        f"{limits['memory_mb']} MB memory" if "memory_mb" in limits else "",
+        f"sandbox {statement['sandbox_min']} or stronger" if "sandbox_min" in statement else "",
+    ]
+    return ", ".join(part for part in parts if part)

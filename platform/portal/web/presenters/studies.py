@@ -1,0 +1,231 @@
+"""The rows and lists of the study pages."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import reverse
+
+from federation.strategies.catalogue import STRATEGIES
+from nodes.registry.models import Node
+from studies.enrolment.models import Enrolment
+
+from portal.web.presenters.levels import Level, level_of
+from portal.web.presenters.picture import Picture, decision_of
+from portal.web.presenters.waits import Reader, Wait, waits_of
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run in a list."""
+
+    href: str
+    label: str
+    script: str
+    strategy: str
+    state: str
+    committed: int
+    total: int
+    created_at: dt.datetime
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """A study in the list of studies."""
+
+    href: str
+    title: str
+    role: str
+    state: str
+    sites: int
+    ready: int
+    waits: tuple[Wait, ...]
+    run: RunRow | None
+
+    @property
+    def more_waits(self) -> int:
+        return max(len(self.waits) - 2, 0)
+
+
+@dataclass(frozen=True)
+class EnrolmentRow:
+    """A site in a study."""
+
+    href: str
+    site: str
+    place: str
+    state: str
+    level: Level
+    node: str
+    presence: str
+    dataset_state: str
+    rows_band: str
+
+
+@dataclass(frozen=True)
+class VersionRow:
+    """A script version in a list, with how many of the sites taking part approved it."""
+
+    href: str
+    name: str
+    number: int
+    sha256: str
+    approved: int
+    asked: int
+    submitted_at: dt.datetime
+
+    @property
+    def approved_text(self) -> str:
+        return f"{self.approved} of {self.asked} sites"
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A move of the study that the reader may make, with the words of its confirmation."""
+
+    to: str
+    label: str
+    question: str
+    consequence: str
+    is_forward: bool
+
+
+TRANSITIONS = {
+    "recruiting": Transition(
+        "recruiting", "Open recruitment", "Open recruitment?", "sites can be invited from now on.", True
+    ),
+    "active": Transition("active", "Activate", "Activate the study?", "runs can start from now on.", True),
+    "closed": Transition(
+        "closed", "Close", "Close the study?", "no new run can start. Results and log stay readable.", False
+    ),
+    "archived": Transition(
+        "archived", "Archive", "Archive the study?", "it is kept for the record; this cannot be undone.", False
+    ),
+}
+
+
+def study_row(picture: Picture, reader: Reader, role: str) -> StudyRow:
+    """A line of the list of studies."""
+    counted = [item for item in picture.enrolments if item.state in ("invited", "accepted", "ready")]
+    return StudyRow(
+        href=reverse("web:study", args=[picture.study.pk]),
+        title=picture.study.title,
+        role=role,
+        state=picture.study.state,
+        sites=len(counted),
+        ready=sum(item.state == "ready" for item in counted),
+        waits=tuple(waits_of(picture, reader)),
+        run=run_row(picture.runs[0]) if picture.runs else None,
+    )
+
+
+def run_row(run: Any) -> RunRow:
+    """A line of a list of runs; the run carries `committed`."""
+    strategy = STRATEGIES.get(run.strategy)
+    return RunRow(
+        href=reverse("web:run", args=[run.pk]),
+        label=run.label,
+        script=f"{run.version.script.name} v{run.version.number}",
+        strategy=strategy.title if strategy else run.strategy,
+        state=run.state,
+        committed=run.committed,
+        total=run.rounds,
+        created_at=run.created_at,
+    )
+
+
+def presence_of(node: Node | None) -> str:
+    """online, offline or never; empty without a confirmed node."""
+    if node is None or node.state != "active":
+        return ""
+    if node.last_seen_at is None:
+        return "never"
+    return "online" if node.online else "offline"
+
+
+def enrolment_row(picture: Picture, enrolment: Enrolment) -> EnrolmentRow:
+    """A line of the table of sites."""
+    node, dataset = picture.node_of(enrolment), picture.dataset_of(enrolment)
+    site = enrolment.site
+    return EnrolmentRow(
+        href=reverse("web:enrolment", args=[enrolment.pk]),
+        site=site.name,
+        place=", ".join(part for part in (site.city, site.country) if part),
+        state=enrolment.state,
+        level=level_of(enrolment.level),
+        node=node.name if node else "",
+        presence=presence_of(node),
+        dataset_state=dataset.state if dataset else "",
+        rows_band=dataset.rows_band if dataset else "",
+    )
+
+
+def version_rows(picture: Picture) -> list[VersionRow]:
+    """The study's script versions, the newest first."""
+    return [
+        VersionRow(
+            href=reverse("web:version", args=[version.pk]),
+            name=version.script.name,
+            number=version.number,
+            sha256=version.sha256,
+            approved=sum(
+                decision_of(picture.approval_of(version, item)) == "approved" for item in picture.taking_part
+            ),
+            asked=len(picture.taking_part),
+            submitted_at=version.submitted_at,
+        )
+        for version in picture.versions
+    ]
+
+
+@dataclass(frozen=True)
+class VariableRow:
+    """A variable of a data dictionary, its rules in words."""
+
+    name: str
+    label: str
+    type: str
+    unit: str
+    allowed: str
+    missing: str
+    required: bool
+    identifier: bool
+
+
+def variable_rows(variables: Sequence[dict[str, Any]]) -> list[VariableRow]:
+    """The variables as the dictionary page shows them."""
+    return [
+        VariableRow(
+            name=item["name"],
+            label=item.get("label", ""),
+            type=item["type"],
+            unit=item.get("unit") or "",
+            allowed=_allowed(item),
+            missing=_missing(item.get("implausible") or []),
+            required=bool(item.get("required")),
+            identifier=bool(item.get("identifier")),
+        )
+        for item in variables
+    ]
+
+
+def _allowed(item: dict[str, Any]) -> str:
+    codes = item.get("codes") or []
+    if codes:
+        return ", ".join(
+            str(code["value"]) if str(code["value"]) == code.get("label") else f"{code['value']} = {code.get('label')}"
+            for code in codes
+        )
+    low, high = item.get("min"), item.get("max")
+    if low is not None and high is not None:
+        return f"{low} to {high}"
+    if low is not None:
+        return f"{low} or more"
+    return f"{high} or less" if high is not None else ""
+
+
+def _missing(values: Sequence[Any]) -> str:
+    return f"{', '.join(str(value) for value in values)} means missing" if values else ""

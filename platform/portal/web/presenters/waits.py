@@ -1,0 +1,115 @@
+"""What a study waits for, and for whom: the list that heads its page."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.urls import reverse
+
+from studies.enrolment.models import Enrolment
+
+from portal.web.presenters.picture import Picture, decision_of
+
+INVESTIGATOR = "Principal investigator"
+
+
+@dataclass(frozen=True)
+class Wait:
+    """One open step; ``action`` is the label of the button for those whose step it is."""
+
+    party: str
+    text: str
+    detail: str
+    href: str
+    action: str
+    icon: str
+    study: str
+    is_yours: bool
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Who looks: the studies they lead and the sites they speak for."""
+
+    leads: Collection[UUID] = ()
+    sites: Collection[UUID] = ()
+
+
+def waits_of(picture: Picture, reader: Reader) -> list[Wait]:
+    """Open steps, the reader's own first."""
+    if picture.study.state in ("closed", "archived"):
+        return []
+    found = [*_of_investigator(picture, reader), *_of_sites(picture, reader)]
+    return sorted(found, key=lambda wait: not wait.is_yours)
+
+
+def _of_investigator(picture: Picture, reader: Reader) -> Iterator[Wait]:
+    study = picture.study
+    leads = study.pk in reader.leads
+
+    def wait(text: str, detail: str, name: str, action: str, icon: str) -> Wait:
+        href = reverse(f"web:{name}", args=[study.pk])
+        return Wait(INVESTIGATOR, text, detail, href, action, icon, study.title, leads)
+
+    if picture.dictionary is None:
+        yield wait(
+            "publish the data dictionary", "Sites check their data against it.", "dictionary-new", "Upload", "data"
+        )
+    if study.state == "draft":
+        yield wait("open recruitment", "Then sites can be invited.", "study", "Open the study", "send")
+        return
+    if not picture.enrolments:
+        yield wait("invite sites", "No site is invited yet.", "enrolment-new", "Invite", "hospital")
+    if not picture.versions:
+        yield wait("submit a script", "Sites review it and sign it at their nodes.", "script-new", "Submit", "code")
+    if study.state == "recruiting" and any(item.state == "ready" for item in picture.enrolments):
+        yield wait("activate the study", "At least one site is ready; runs need an active study.", "study", "Open", "play")
+    for run in picture.runs:
+        if run.state == "draft":
+            href = reverse("web:run", args=[run.pk])
+            yield Wait(INVESTIGATOR, f"start “{run.label}”", "Planned.", href, "Open", "play", study.title, leads)
+
+
+def _of_sites(picture: Picture, reader: Reader) -> Iterator[Wait]:
+    for enrolment in picture.enrolments:
+        step = _step_of(picture, enrolment)
+        if step is not None:
+            text, detail, href, action, icon = step
+            is_yours = enrolment.site_id in reader.sites
+            yield Wait(enrolment.site.name, text, detail, href, action, icon, picture.study.title, is_yours)
+
+
+def _step_of(picture: Picture, enrolment: Enrolment) -> tuple[str, str, str, str, str] | None:
+    here = reverse("web:enrolment", args=[enrolment.pk])
+    if enrolment.state == "invited":
+        return "answer the invitation", "Accept or decline.", here, "Answer", "send"
+    if enrolment.state not in ("accepted", "ready"):
+        return None
+    node, dataset = picture.node_of(enrolment), picture.dataset_of(enrolment)
+    nodes = reverse("web:site", args=[enrolment.site_id])
+    if node is None:
+        return "register a node", "The agent that will run scripts beside the data.", nodes, "Register", "node"
+    if node.state == "expected":
+        return f"enrol the node “{node.name}”", "Its one-time token waits to be used.", nodes, "Open", "node"
+    if node.state == "pending":
+        return f"confirm the node “{node.name}”", "Compare its six words first.", nodes, "Compare", "eye"
+    if dataset is None:
+        return "offer a dataset", "Add it at the node's console.", here, "Open", "data"
+    if dataset.state == "invalid":
+        return "correct its dataset", "It does not fit the data dictionary.", here, "Findings", "data"
+    return _script_step(picture, enrolment)
+
+
+def _script_step(picture: Picture, enrolment: Enrolment) -> tuple[str, str, str, str, str] | None:
+    version = next((item for item in picture.versions if item.state == "submitted"), None)
+    if version is None:
+        return None
+    decision = decision_of(picture.approval_of(version, enrolment))
+    name, href = f"{version.script.name} v{version.number}", reverse("web:version", args=[version.pk])
+    if decision == "awaited":
+        return f"review and sign {name}", "The signature is made at the hospital's node.", href, "Review", "seal"
+    if decision == "expired":
+        return f"sign {name} again", "The approval's time is over.", href, "Review", "clock"
+    return None
