@@ -52,7 +52,7 @@ def read_splits(paths: Mapping[str, Path]) -> dict[str, Split]:
 
 def make_sites(splits: Mapping[str, Split], normalise: str) -> dict[str, Site]:
     """Normalise every centre by its own train rows (``site``) or by all centres' together (``global``)."""
-    moments = _moments_of_all(splits) if normalise == task.GLOBAL else None
+    moments = moments_of_all(splits) if normalise == task.GLOBAL else None
     return {centre: Site.of(split, moments) for centre, split in splits.items()}
 
 
@@ -73,6 +73,12 @@ def train_local(sites: Mapping[str, Site], *, seed: int, epochs: int = EPOCHS) -
 
 
 def train_federated(sites: Mapping[str, Site], *, seed: int, rounds: int, training: Training) -> Comparison:
+    """Judge the model of ``federate``."""
+    model = federate(sites, seed=seed, rounds=rounds, training=training)
+    return compare(sites, lambda _: model)
+
+
+def federate(sites: Mapping[str, Site], *, seed: int, rounds: int, training: Training) -> nn.Linear:
     """FedAvg, weighted by train rows; FedProx where the training has a proximal weight."""
     model = task.make_model(seed)
     for number in range(1, rounds + 1):
@@ -84,7 +90,7 @@ def train_federated(sites: Mapping[str, Site], *, seed: int, rounds: int, traini
             for name in replies[0]
         }
         task.load_arrays(model, averaged)
-    return compare(sites, lambda _: model)
+    return model
 
 
 def compare(sites: Mapping[str, Site], model_of: Callable[[str], nn.Linear]) -> Comparison:
@@ -100,7 +106,8 @@ def compare(sites: Mapping[str, Site], model_of: Callable[[str], nn.Linear]) -> 
     )
 
 
-def _moments_of_all(splits: Mapping[str, Split]) -> Moments:
+def moments_of_all(splits: Mapping[str, Split]) -> Moments:
+    """What the sites' moments add up to, straight from all train rows."""
     return Moments.of(
         Rows(
             np.concatenate([split.train.features for split in splits.values()]),
@@ -125,6 +132,7 @@ def _train_with_adam(rows: Tensors, seed: int, epochs: int) -> nn.Linear:
     for _ in range(epochs):
         for batch in torch.split(torch.randperm(len(rows), generator=generator), BATCH_SIZE):
             optimiser.zero_grad()
-            binary_cross_entropy_with_logits(model(rows.features[batch]), rows.labels[batch]).backward()
+            loss = binary_cross_entropy_with_logits(model(rows.features[batch]), rows.labels[batch])
+            torch.autograd.backward(loss)
             optimiser.step()
     return model

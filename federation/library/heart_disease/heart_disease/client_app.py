@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from . import dataset, task
@@ -25,10 +25,11 @@ def initial_model(message: Message, context: Context) -> Message:
 @app.query("moments")
 def moments(message: Message, context: Context) -> Message:
     """Count, sums and sums of squares of the train rows, or nothing where each site normalises by itself."""
-    arrays = {}
+    sums = ArrayRecord()
     if context.run_config["normalise"] == task.GLOBAL:
-        arrays = Moments.of(dataset.read_split(context).train).arrays()
-    return Message(RecordDict({"sums": ArrayRecord(arrays)}), reply_to=message)
+        for name, values in Moments.of(dataset.read_split(context).train).arrays().items():
+            sums[name] = Array(values)
+    return Message(RecordDict({"sums": sums}), reply_to=message)
 
 
 @app.train()

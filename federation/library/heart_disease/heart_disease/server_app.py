@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedProx
 
 from . import task
-from .preparation import Floats
 
 app = ServerApp()
 
@@ -53,25 +52,26 @@ def main(grid: Grid, context: Context) -> None:
     """Ask for the moments, train for the configured rounds, print each round's metrics."""
     config = context.run_config
     model = task.make_model(int(config["seed"]))
-    shared = sum_moments(grid) if config["normalise"] == task.GLOBAL else {}
+    shared = sum_moments(grid) if config["normalise"] == task.GLOBAL else ArrayRecord()
     strategy = StudyStrategy(
         sites=len(list(grid.get_node_ids())),
         proximal_mu=float(config["proximal-mu"]),
-        shared=ArrayRecord(shared),
+        shared=shared,
     )
     strategy.start(grid, ArrayRecord(model.state_dict()), num_rounds=int(config["num-server-rounds"]))
 
 
-def sum_moments(grid: Grid) -> dict[str, Floats]:
+def sum_moments(grid: Grid) -> ArrayRecord:
     """The sites' moments added up; raises RuntimeError when a site's are missing."""
-    messages = [
-        Message(RecordDict(), dst_node_id=node, message_type="query.moments") for node in grid.get_node_ids()
-    ]
+    messages = [Message(RecordDict(), dst_node_id=node, message_type="query.moments") for node in grid.get_node_ids()]
     replies = list(grid.send_and_receive(messages))
     if not replies or len(replies) < len(messages) or any(reply.has_error() for reply in replies):
         raise RuntimeError("not every site answered with its moments")
     answers = [reply.content.array_records["sums"] for reply in replies]
-    return {name: np.sum([answer[name].numpy() for answer in answers], axis=0) for name in answers[0]}
+    sums = ArrayRecord()
+    for name in answers[0]:
+        sums[name] = Array(np.sum([answer[name].numpy() for answer in answers], axis=0))
+    return sums
 
 
 def average_metrics(contents: list[RecordDict], weighted_by: str) -> MetricRecord:

@@ -1,0 +1,143 @@
+"""The site's handlers, called as Flower calls them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord, Message
+
+from federation.library.heart_disease import reference
+from federation.library.heart_disease.heart_disease import client_app, dataset, task
+from federation.library.heart_disease.heart_disease.preparation import Moments, Split
+from federation.library.heart_disease.heart_disease.task import Training
+
+from .conftest import MakeContext, MakeMessage
+
+
+@pytest.fixture
+def model() -> ArrayRecord:
+    return ArrayRecord(task.make_model(42).state_dict())
+
+
+@pytest.fixture
+def shared(splits: dict[str, Split]) -> ArrayRecord:
+    moments = reference.moments_of_all(splits).arrays()
+    return ArrayRecord({name: Array(values) for name, values in moments.items()})
+
+
+@pytest.fixture
+def train_message(make_message: MakeMessage, model: ArrayRecord, shared: ArrayRecord) -> Message:
+    return make_message("train", {"server-round": 3}, arrays=model, shared=shared)
+
+
+def arrays(message: Message, record: str = "arrays") -> dict[str, np.ndarray]:
+    return {name: array.numpy() for name, array in message.content.array_records[record].items()}
+
+
+def test_the_initial_model_is_the_seeds(make_context: MakeContext, make_message: MakeMessage) -> None:
+    reply = client_app.app(make_message("query.initial_model"), make_context(seed=5))
+    expected = task.make_model(5).state_dict()
+    assert {name: array.shape for name, array in arrays(reply).items()} == {"weight": (1, 13), "bias": (1,)}
+    np.testing.assert_array_equal(arrays(reply)["weight"], expected["weight"].numpy())
+
+
+def test_moments_are_those_of_the_train_rows(
+    make_context: MakeContext, make_message: MakeMessage, splits: dict[str, Split]
+) -> None:
+    reply = client_app.app(make_message("query.moments"), make_context("Hungary"))
+    sums = arrays(reply, "sums")
+    assert {array.dtype for array in sums.values()} == {np.dtype("float64")}
+    assert sums["count"].tolist() == [172]
+    np.testing.assert_array_equal(sums["sum"], splits["Hungary"].train.features.sum(axis=0))
+    expected = Moments.of(splits["Hungary"].train).squares
+    np.testing.assert_array_equal(sums["sum-of-squares"], expected)
+
+
+def test_no_sums_leave_a_site_that_normalises_by_itself(make_context: MakeContext, make_message: MakeMessage) -> None:
+    reply = client_app.app(make_message("query.moments"), make_context(normalise="site"))
+    assert arrays(reply, "sums") == {}
+
+
+@pytest.mark.parametrize("normalise", ["site", "global"])
+def test_training_is_the_tasks(
+    make_context: MakeContext, splits: dict[str, Split], train_message: Message, normalise: str
+) -> None:
+    reply = client_app.app(train_message, make_context("VA Long Beach", normalise=normalise, local_steps=30))
+    expected = task.make_model(42)
+    rows = reference.make_sites(splits, normalise)["VA Long Beach"].train
+    training = Training(steps=30, batch_size=4, learning_rate=0.01)
+    loss = task.train(expected, rows, training, task.round_seed(42, 3))
+    np.testing.assert_array_equal(arrays(reply)["weight"], expected.state_dict()["weight"].numpy())
+    assert dict(reply.content.metric_records["metrics"]) == {"num-examples": 85, "train-loss": loss}
+
+
+def test_a_repeated_round_gives_the_same_answer_and_another_round_another(
+    make_context: MakeContext, make_message: MakeMessage, model: ArrayRecord
+) -> None:
+    context = make_context(normalise="site")
+    first, again, other = (
+        arrays(client_app.app(make_message("train", {"server-round": number}, arrays=model), context))["weight"]
+        for number in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_the_strategys_proximal_weight_prevails_over_the_runs(
+    make_context: MakeContext, make_message: MakeMessage, model: ArrayRecord
+) -> None:
+    def trained(sent: dict[str, int | float], configured: float) -> list[float]:
+        message = make_message("train", {"server-round": 1, **sent}, arrays=model)
+        reply = client_app.app(message, make_context(normalise="site", proximal_mu=configured))
+        return list(arrays(reply)["weight"][0])
+
+    assert trained({"proximal-mu": 5.0}, 0.0) == trained({}, 5.0) == trained({"proximal-mu": 5.0}, 1.0)
+    assert trained({}, 5.0) != trained({}, 0.0)
+
+
+def test_evaluation_is_on_the_test_rows(
+    make_context: MakeContext, make_message: MakeMessage, model: ArrayRecord, shared: ArrayRecord
+) -> None:
+    reply = client_app.app(make_message("evaluate", arrays=model, shared=shared), make_context("Switzerland"))
+    metrics = reply.content.metric_records["metrics"]
+    assert metrics["num-examples"] == 16
+    assert (sum(metrics["score-positives"]), sum(metrics["score-negatives"])) == (15, 1)
+    assert set(metrics) == {"num-examples", "accuracy", "auc", "loss", "score-positives", "score-negatives"}
+
+
+def test_a_site_of_one_class_reports_no_auc(
+    make_context: MakeContext, make_message: MakeMessage, model: ArrayRecord, tmp_path: Path, paths: dict[str, Path]
+) -> None:
+    header, *rows = paths["Cleveland"].read_text("utf-8").splitlines()
+    healthy = tmp_path / "healthy.csv"
+    healthy.write_text("\n".join([header, *(row for row in rows if row.endswith(",0"))]), "utf-8")
+    context = make_context(normalise="site")
+    context.node_config["dataset-path"] = str(healthy)
+    metrics = client_app.app(make_message("evaluate", arrays=model), context).content.metric_records["metrics"]
+    assert "auc" not in metrics
+    assert metrics["num-examples"] == 56
+
+
+def test_the_rows_are_prepared_once(
+    make_context: MakeContext, make_message: MakeMessage, model: ArrayRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset, "_splits", {})
+    monkeypatch.setattr(dataset, "_sites", {})
+    opened: list[object] = []
+    real = dataset.open_dataset
+    monkeypatch.setattr(dataset, "open_dataset", lambda context: opened.append(context) or real(context))
+    for kind in ("train", "evaluate", "train"):
+        client_app.app(make_message(kind, arrays=model), make_context(normalise="site"))
+    assert len(opened) == 1
+
+
+def test_global_normalisation_without_moments_is_an_error(
+    make_context: MakeContext, make_message: MakeMessage, model: ArrayRecord
+) -> None:
+    with pytest.raises(ValueError, match="moments of all sites"):
+        client_app.app(make_message("train", arrays=model), make_context())
+
+
+def test_an_unknown_question_is_an_error(make_context: MakeContext, make_message: MakeMessage) -> None:
+    with pytest.raises(ValueError, match="rows"):
+        client_app.app(make_message("query.rows"), make_context())

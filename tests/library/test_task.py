@@ -1,0 +1,97 @@
+"""The model, its training and its measures."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import log_loss, roc_auc_score
+
+from federation.library.heart_disease.heart_disease import task
+from federation.library.heart_disease.heart_disease.preparation import Rows, Split
+from federation.library.heart_disease.heart_disease.task import Site, Tensors, Training
+
+
+def tensors(rows: int, seed: int) -> Tensors:
+    draw = np.random.default_rng(seed)
+    return Tensors.of(Rows(draw.normal(size=(rows, 13)), (draw.random(rows) < 0.4).astype(float)))
+
+
+@pytest.mark.parametrize("decimals", [1, 2, 8])
+def test_auc_is_scikit_learns_with_and_without_ties(decimals: int) -> None:
+    draw = np.random.default_rng(decimals)
+    labels = draw.random(300) < 0.3
+    scores = np.round(draw.random(300) + 0.2 * labels, decimals)
+    assert task.rank_auc(scores[labels], scores[~labels]) == pytest.approx(roc_auc_score(labels, scores))
+
+
+def test_auc_of_one_class_is_undefined_and_left_out() -> None:
+    rows = Tensors.of(Rows(np.zeros((3, 13)), np.ones(3)))
+    evaluation = task.evaluate(np.array([0.1, 0.6, 0.7]), rows)
+    assert evaluation.auc is None
+    assert "auc" not in evaluation.metrics()
+    assert evaluation.accuracy == pytest.approx(2 / 3)
+
+
+def test_evaluation_agrees_with_scikit_learn() -> None:
+    rows = tensors(200, 1)
+    scores = task.predict(task.make_model(3), rows)
+    labels = rows.labels.squeeze(1).numpy()
+    evaluation = task.evaluate(scores, rows)
+    assert evaluation.loss == pytest.approx(log_loss(labels, scores))
+    assert evaluation.auc == pytest.approx(roc_auc_score(labels, scores))
+    assert evaluation.accuracy == pytest.approx(np.mean((scores > 0.5) == (labels == 1)))
+    assert sum(evaluation.score_positives) == labels.sum()
+    assert sum(evaluation.score_negatives) == len(labels) - labels.sum()
+    assert len(evaluation.score_positives) == len(evaluation.score_negatives) == 200
+
+
+def test_scores_at_the_ends_stay_in_the_histogram_and_the_loss_finite() -> None:
+    rows = Tensors.of(Rows(np.zeros((2, 13)), np.array([1.0, 0.0])))
+    evaluation = task.evaluate(np.array([0.0, 1.0]), rows)
+    assert (evaluation.score_positives[0], evaluation.score_negatives[-1]) == (1, 1)
+    assert np.isfinite(evaluation.loss)
+
+
+def test_the_same_seed_gives_the_same_model_and_training() -> None:
+    rows, training = tensors(50, 2), Training(steps=20, batch_size=4, learning_rate=0.1)
+    state = torch.random.get_rng_state()
+    models = [task.make_model(5) for _ in range(3)]
+    losses = [task.train(model, rows, training, seed) for model, seed in zip(models, (1, 1, 2), strict=True)]
+    assert torch.equal(models[0].weight, models[1].weight)
+    assert losses[0] == losses[1]
+    assert not torch.equal(models[0].weight, models[2].weight)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_one_step_is_plain_gradient_descent_with_the_proximal_pull() -> None:
+    rows, rate, mu = tensors(8, 4), 0.5, 2.0
+    ours, theirs = task.make_model(1), task.make_model(1)
+    optimiser = torch.optim.SGD(theirs.parameters(), lr=rate)
+    anchor = [weight.detach().clone() for weight in theirs.parameters()]
+    for _ in range(3):
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(theirs(rows.features), rows.labels)
+        pairs = zip(theirs.parameters(), anchor, strict=True)
+        proximal = sum(((weight - start) ** 2).sum() for weight, start in pairs)
+        optimiser.zero_grad()
+        (loss + mu / 2 * proximal).backward()
+        optimiser.step()
+    task.train(ours, rows, Training(steps=3, batch_size=8, learning_rate=rate, proximal_mu=mu), seed=0)
+    torch.testing.assert_close(ours.weight, theirs.weight)
+    torch.testing.assert_close(ours.bias, theirs.bias)
+
+
+def test_steps_go_through_all_rows_before_any_row_comes_again() -> None:
+    batches = list(task._batches(10, Training(steps=6, batch_size=4, learning_rate=0.1), seed=3))
+    assert [len(batch) for batch in batches] == [4, 4, 2, 4, 4, 2]
+    assert sorted(torch.cat(batches[:3]).tolist()) == sorted(torch.cat(batches[3:]).tolist()) == list(range(10))
+
+
+def test_weights_of_another_shape_are_refused() -> None:
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        task.load_arrays(task.make_model(0), {"weight": np.zeros((1, 12)), "bias": np.zeros(1)})
+
+
+def test_a_site_normalises_its_test_rows_by_its_train_rows(splits: dict[str, Split]) -> None:
+    site = Site.of(splits["Hungary"], None)
+    assert site.train.features.mean(dim=0).abs().max() < 1e-5
+    assert (site.train.features.std(dim=0, correction=0) - 1).abs().max() < 1e-5
+    assert site.test.features.mean(dim=0).abs().max() > 0.01
