@@ -1,0 +1,1 @@
+"""The whole stack: real processes, real sockets, the public API."""

@@ -1,0 +1,96 @@
+"""A study from sign-up to results, as its people see it."""
+
+import re
+
+import httpx
+import pytest
+
+from devstack.demo.cast import Person
+from devstack.demo.figures import of_last_round
+from tests.stage import Json, Stage, centres
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def completed(stage: Stage) -> Json:
+    """A run of five rounds over the four hospitals."""
+    return stage.wait_for_end(stage.start_run(rounds=5, label="Five rounds"))
+
+
+def test_the_run_completes_with_every_hospital_in_every_round(stage: Stage, completed: Json) -> None:
+    assert (completed["state"], completed["reason"]) == ("completed", "")
+    rounds = stage.rounds(completed["id"])
+    assert [item["number"] for item in rounds] == [0, 1, 2, 3, 4, 5]
+    names = {hospital.centre for hospital in stage.cast.hospitals}
+    for item in rounds[1:]:
+        assert item["state"] == "committed"
+        assert all(answer["state"] == "done" and answer["receipt"] for answer in item["sites"])
+        for phase in ("train", "evaluate"):
+            assert centres([answer for answer in item["sites"] if answer["phase"] == phase]) == names
+    hashes = [item["model_out"] for item in rounds]
+    assert len(set(hashes)) == len(hashes)
+
+
+def test_sites_train_on_the_rows_that_the_preparation_keeps(stage: Stage, completed: Json) -> None:
+    figures = of_last_round(stage.rounds(completed["id"])[-1])
+    rows = {name: (site.train_rows, site.test_rows) for name, site in figures.sites.items()}
+    expected = {"Cleveland": (199, 104), "Hungary": (172, 89), "Switzerland": (30, 16), "VA Long Beach": (85, 45)}
+    assert rows == expected
+    assert figures.auc is not None
+    assert figures.auc > 0.83
+
+
+def test_results_agree_with_the_rounds(stage: Stage, completed: Json) -> None:
+    results = stage.investigator.get(f"runs/{completed['id']}/results")
+    figures = of_last_round(stage.rounds(completed["id"])[-1])
+    assert (results["committed"], results["total"], results["awaited"]) == (5, 5, [])
+    assert results["curve"]["auc"] == pytest.approx(figures.auc)
+    assert {site["site"]: site["metrics"]["accuracy"] for site in results["sites"]} == {
+        name: pytest.approx(site.accuracy) for name, site in figures.sites.items()
+    }
+
+
+def test_a_repeated_run_gives_the_same_models(stage: Stage, completed: Json) -> None:
+    again = stage.wait_for_end(stage.start_run(rounds=2, label="The same again"))
+    first, second = stage.rounds(completed["id"]), stage.rounds(again["id"])
+    assert [item["model_out"] for item in second] == [item["model_out"] for item in first[:3]]
+
+
+def test_every_role_reads_the_run_page(stage: Stage, completed: Json) -> None:
+    people = [stage.cast.investigator, stage.cast.auditor, stage.cast.hospitals[0].admin]
+    for person in people:
+        with _browser(stage, person) as browser:
+            page = browser.get(f"/runs/{completed['id']}")
+            assert page.status_code == 200, person.role
+            assert all(hospital.centre in page.text for hospital in stage.cast.hospitals), person.role
+
+
+def test_strangers_are_sent_to_sign_in(stage: Stage, completed: Json) -> None:
+    answer = httpx.get(f"{stage.stack.portal_url}/runs/{completed['id']}", trust_env=False)
+    assert answer.status_code == 302
+    assert answer.headers["location"].startswith("/sign-in")
+
+
+def test_audit_events_tell_the_run(stage: Stage, completed: Json) -> None:
+    actions = [event["action"] for event in reversed(stage.events(completed["id"]))]
+    assert actions[:3] == ["runs:run:created", "runs:run:queued", "runs:run:began"]
+    assert actions.count("runs:round:committed") == 6
+    assert actions[-1] == "runs:run:completed"
+
+
+def _browser(stage: Stage, person: Person) -> httpx.Client:
+    """A client with the person's session, signed in through the page."""
+    browser = httpx.Client(base_url=stage.stack.portal_url, trust_env=False)
+    form = browser.get("/sign-in").text
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
+    assert token is not None
+    names = re.findall(r'<input[^>]*name="([^"]+)"', form)
+    login = next(name for name in names if name in ("username", "email"))
+    answer = browser.post(
+        "/sign-in",
+        data={"csrfmiddlewaretoken": token[1], login: person.email, "password": person.password},
+        headers={"Referer": f"{stage.stack.portal_url}/sign-in", "Origin": stage.stack.portal_url},
+    )
+    assert answer.status_code == 302, answer.text
+    return browser

@@ -1,0 +1,110 @@
+"""The whole stack with a study that is ready for runs, as end-to-end and fault tests use it."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import psycopg
+from rich.console import Console
+
+from devstack import stack as stacks
+from devstack.demo import runs, story
+from devstack.demo.cast import Cast, make_cast
+from devstack.demo.story import Prepared
+from devstack.demo.telling import Telling
+from devstack.processes import Supervisor
+from devstack.services import Folders
+from devstack.stack import Stack
+from federation.library.heart_disease.source import write_centres
+
+PATIENCE_S = 90.0
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Portal, worker, SuperLink and four agents of a study that may run."""
+
+    stack: Stack
+    cast: Cast
+    prepared: Prepared
+
+    @property
+    def investigator(self) -> Any:
+        """The PI's connection to the portal."""
+        return self.prepared.sessions.of(self.cast.investigator)
+
+    def start_run(self, **plan: Any) -> str:
+        """Plan and start a run as the PI; returns its id."""
+        standard = {"version": self.prepared.version, "strategy": "fedavg", "rounds": 3}
+        return runs.start(self.investigator, self.prepared.study, standard | plan)
+
+    def run(self, run: str) -> Json:
+        """The run as the API tells it."""
+        return dict(self.investigator.get(f"runs/{run}"))
+
+    def rounds(self, run: str) -> list[Json]:
+        """The run's rounds."""
+        return list(self.investigator.each(f"runs/{run}/rounds"))
+
+    def events(self, run: str) -> list[Json]:
+        """The run's audit events."""
+        return list(self.investigator.each(f"runs/{run}/events"))
+
+    def wait_for(self, run: str, condition: Callable[[Json], bool]) -> Json:
+        """The run once the condition holds; fails after PATIENCE_S."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            now = self.run(run)
+            if condition(now):
+                return now
+            assert time.monotonic() < deadline, now
+            time.sleep(0.05)
+
+    def wait_for_end(self, run: str) -> Json:
+        """The run once it is over."""
+        return self.wait_for(run, lambda now: now["state"] in runs.FINAL)
+
+    def kill_agent(self, name: str) -> None:
+        """End a node's agent and its script process by SIGKILL, as a power cut would."""
+        child = self.stack.supervisor.child(f"node {name}")
+        family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
+        for process in family:
+            os.kill(process.pid, signal.SIGKILL)
+        child.kill()
+
+    def restart_agent(self, name: str) -> None:
+        """Start the agent again, as the hospital's service manager would."""
+        self.stack.supervisor.restart(f"node {name}")
+
+    @contextmanager
+    def tampered_database(self) -> Iterator[psycopg.Connection[Any]]:
+        """The portal's database in the hands of somebody whom no trigger stops."""
+        with psycopg.connect(self.stack.services.postgres.superuser_url) as connection:
+            connection.execute("SET session_replication_role = replica")
+            yield connection
+
+
+def centres(participations: list[Mapping[str, Any]]) -> set[str]:
+    """The sites that some participations are of."""
+    return {str(item["site"]) for item in participations}
+
+
+@contextmanager
+def set_up_stage() -> Iterator[Stage]:
+    """Start everything and prepare the demo's study; stop everything at the end."""
+    folders = Folders.throwaway()
+    cast = make_cast()
+    with Supervisor() as supervisor, Telling(Console(quiet=True), 1) as tell:
+        stack = stacks.start(supervisor, folders, profile="demo", port=None)
+        rows = write_centres(folders.state / "hospitals")
+        prepared = story.prepare(stack, cast, rows, tell)
+        try:
+            yield Stage(stack, cast, prepared)
+        finally:
+            prepared.sessions.close()
