@@ -1,0 +1,159 @@
+"""The client against answers that a portal could give."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from fedstudy_client import FedStudy, FedStudyProblem
+from fedstudy_client.transport import Transport
+
+Handler = Callable[[httpx.Request], httpx.Response]
+STUDY = {"id": "a", "title": "Hearts", "slug": "hearts", "state": "draft", "colour": "green"}
+
+
+def portal(handler: Handler) -> FedStudy:
+    made = FedStudy("http://portal/")
+    made._http._http.close()
+    made._http._http = httpx.Client(base_url="http://portal/api/v1/", transport=httpx.MockTransport(handler))
+    return made
+
+
+def test_a_problem_is_raised_with_its_code_and_fields() -> None:
+    body = {
+        "code": "E_DICTIONARY",
+        "detail": "The data dictionary does not fit together.",
+        "errors": [{"field": "variables.1.name", "code": "E_DICTIONARY", "detail": "Twice."}],
+    }
+    with portal(lambda request: httpx.Response(400, json=body)) as client, pytest.raises(FedStudyProblem) as caught:
+        client.dictionary.set("a", [])
+    assert (caught.value.code, caught.value.status) == ("E_DICTIONARY", 400)
+    assert caught.value.errors[0].field == "variables.1.name"
+    assert "Twice." in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(502, text="<h1>Bad gateway</h1>"),
+        httpx.Response(500, json=["?"]),
+        httpx.Response(200, text="<h1>Sign in to the hotel</h1>"),
+        httpx.Response(200, json=[1]),
+    ],
+)
+def test_an_answer_that_is_none_of_a_portal_s(answer: httpx.Response) -> None:
+    with portal(lambda request: answer) as client, pytest.raises(FedStudyProblem, match="E_ANSWER"):
+        client.me()
+
+
+def test_no_answer() -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    with portal(refuse) as client, pytest.raises(FedStudyProblem, match="E_UNREACHABLE"):
+        client.me()
+
+
+def test_lists_are_followed_page_by_page() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        last = request.url.params.get("cursor") == "2"
+        return httpx.Response(200, json={"results": [STUDY], "next": None if last else "2"})
+
+    with portal(answer) as client:
+        assert [study.title for study in client.studies.list()] == ["Hearts", "Hearts"]
+
+
+def test_the_token_of_a_sign_in_goes_with_every_request() -> None:
+    seen: list[str | None] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers.get("authorization"))
+        body: dict[str, Any] = {"token": "t", "expiry": "2030-01-01T00:00:00Z"}
+        return httpx.Response(200, json={**body, "id": "u", "name": "P", "email": "p@x.org"})
+
+    with portal(answer) as client:
+        client.login("p@x.org", "secret").me()
+        client.logout()
+        assert client.token == ""
+    assert seen == [None, "Token t", "Token t"]
+
+
+def test_a_record_keeps_what_it_does_not_know_and_reads_times() -> None:
+    event = {
+        "id": "e", "at": "2026-01-02T03:04:05Z", "actor": "user:1", "actor_label": "P", "action": "a:b:c",
+        "object_type": "study", "object_id": "a", "outcome": "done", "study": "a",
+    }
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        is_study = request.url.path.endswith("/studies/a")
+        return httpx.Response(200, json=STUDY if is_study else {"results": [event], "next": None})
+
+    with portal(answer) as client:
+        assert client.studies.get("a").raw["colour"] == "green"
+        assert next(client.audit.events(study="a")).at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def test_a_run_is_followed_to_its_end() -> None:
+    states = iter(["waiting", "running", "finished"])
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        state = next(states)
+        return httpx.Response(200, json={"id": "r", "label": "R", "state": state, "is_final": state == "finished"})
+
+    seen: list[str] = []
+    with portal(answer) as client:
+        run = client.runs.wait("r", every=0, progress=lambda now: seen.append(now.state))
+    assert run.state == "finished"
+    assert seen == ["waiting", "running", "finished"]
+
+
+def test_waiting_ends_at_its_own_deadline() -> None:
+    body = {"id": "r", "label": "R", "state": "waiting", "is_final": False}
+    with portal(lambda request: httpx.Response(200, json=body)) as client:
+        with pytest.raises(FedStudyProblem, match="E_DEADLINE"):
+            client.runs.wait("r", timeout=0, every=0)
+
+
+def test_a_model_is_written_where_it_is_wanted(tmp_path: Path) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert dict(request.url.params) == {"round": "3"}
+        return httpx.Response(200, content=b"tensors")
+
+    with portal(answer) as client:
+        assert client.runs.model("r", round=3, into=tmp_path / "m.safetensors") == b"tensors"
+    assert (tmp_path / "m.safetensors").read_bytes() == b"tensors"
+
+
+def test_a_folder_is_sent_as_a_zip_without_caches(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "client_app.py").write_text("app = 1\n")
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "x.pyc").write_bytes(b"x")
+    seen: list[bytes] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.read())
+        return httpx.Response(400, json={"code": "E_BUNDLE_NOT_FLOWER", "detail": "No."})
+
+    with portal(answer) as client, pytest.raises(FedStudyProblem, match="E_BUNDLE_NOT_FLOWER"):
+        client.versions.upload("s", tmp_path)
+    assert b"app/client_app.py" in seen[0]
+    assert b"pyc" not in seen[0]
+
+
+def test_nothing_is_asked_for_where_nothing_is_given() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert str(request.url) == "http://portal/api/v1/audit/events"
+        return httpx.Response(200, json={"results": [], "next": None})
+
+    with portal(answer) as client:
+        assert list(client.audit.events()) == []
+
+
+def test_a_transport_closes_its_connections() -> None:
+    with Transport("http://portal") as transport:
+        pass
+    assert transport._http.is_closed

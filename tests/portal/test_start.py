@@ -1,0 +1,33 @@
+"""What the web process and the Celery application are when they start."""
+
+import subprocess
+import sys
+
+from portal.celery import app
+
+
+def test_the_web_process_loads_neither_torch_nor_flower() -> None:
+    code = (
+        "import sys, portal.asgi; from django.urls import get_resolver; get_resolver().url_patterns; "
+        "heavy = {'torch', 'flwr', 'pandas', 'sklearn'} & set(sys.modules); sys.exit(' '.join(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_lost_worker_gives_its_task_back() -> None:
+    assert app.conf.task_acks_late
+    assert app.conf.task_reject_on_worker_lost
+    assert app.conf.worker_prefetch_multiplier == 1
+    assert app.conf.accept_content == ["json"]
+    assert app.conf.task_ignore_result
+
+
+def test_the_reconciler_is_sent_every_five_seconds() -> None:
+    entry = app.conf.beat_schedule["reconcile-runs"]
+    assert (entry["task"], entry["schedule"]) == ("federation.runs.tasks.reconcile", 5.0)
+
+
+def test_the_reconciler_exists() -> None:
+    app.loader.import_default_modules()
+    assert "federation.runs.tasks.reconcile" in app.tasks
