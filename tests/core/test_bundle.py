@@ -1,5 +1,6 @@
 """Bundles are read with suspicion: what a careful person would not unpack is refused, with its code."""
 
+import io
 import stat
 import zipfile
 from pathlib import Path
@@ -18,8 +19,6 @@ def refused(fab: bytes) -> str:
 
 
 def with_entry(name: str, data: bytes = b"x", *, mode: int = 0o644 | stat.S_IFREG) -> bytes:
-    import io
-
     buffer = io.BytesIO(zipped(FILES))
     with zipfile.ZipFile(buffer, "a") as archive:
         entry = zipfile.ZipInfo("placeholder")
@@ -121,12 +120,60 @@ def test_what_is_no_flower_app_is_refused(files: dict[str, bytes]) -> None:
         ('initial = "query.initial"', 'initial = "train"'),
         ('initial = "query.initial"', 'surprise = "x"'),
         ("max = 100", "max = 5"),
+        ("min = 1", "min = nan"),
+        ("min = 1", 'min = "1"'),
+        ("min = 1", "unknown = 1"),
+        (
+            'initial = "query.initial"\n\n[tool.fedstudy.parameters.local-steps]\nmin = 1\nmax = 100',
+            "parameters = [[1]]",
+        ),
+        ("[tool.fedstudy.parameters.local-steps]\nmin = 1\nmax = 100", "[tool.fedstudy.parameters]\nlocal-steps = 3"),
+        (
+            '[tool.fedstudy]\ninitial = "query.initial"\n\n[tool.fedstudy.parameters.local-steps]',
+            "[tool]\nfedstudy = 3\n[x]",
+        ),
+        ("learning-rate = 0.1", "learning-rate = [1]"),
+        ("learning-rate = 0.1", "learning-rate = 1979-05-27"),
+        ('initial = "query.initial"', 'headline = "auc"\nmetrics = {loss = "mean"}'),
+        ('initial = "query.initial"', 'metrics = {loss = "median"}'),
         ("[tool.fedstudy.parameters.local-steps]", "[tool.fedstudy.parameters.unknown]"),
     ],
 )
 def test_a_declaration_that_contradicts_itself_is_refused(old: str, new: str) -> None:
     files = {**FILES, "pyproject.toml": PROJECT.replace(old, new).encode()}
     assert refused(zipped(files)) == "E_BUNDLE_DECLARATION"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('dependencies = ["flwr>=1.41.0"]', "dependencies = 5"),
+        ('dependencies = ["flwr>=1.41.0"]', 'dependencies = "flwr"'),
+        ('dependencies = ["flwr>=1.41.0"]', "dependencies = [1]"),
+        ('version = "1.0.0"', "version = 1"),
+        ('version = "1.0.0"', ""),
+        ('name = "tiny"', 'name = " "'),
+        ('publisher = "tests"', ""),
+        ('serverapp = "tiny.server:app"', ""),
+        ('serverapp = "tiny.server:app"', 'serverapp = "tiny.elsewhere:app"'),
+        ('clientapp = "tiny.client:app"', 'clientapp = "tiny.client"'),
+        ('clientapp = "tiny.client:app"', "clientapp = 3"),
+        ('clientapp = "tiny.client:app"', 'clientapp = "tiny.client:app"\nagentapp = "tiny.client:app"'),
+        ("[tool.flwr.app]", "[tool.other]"),
+    ],
+)
+def test_a_pyproject_of_something_else_is_refused(old: str, new: str) -> None:
+    files = {**FILES, "pyproject.toml": PROJECT.replace(old, new).encode()}
+    assert refused(zipped(files)) == "E_BUNDLE_NOT_FLOWER"
+
+
+def test_a_list_of_files_that_says_otherwise_is_refused() -> None:
+    built = bundle.build({**FILES, "LICENSE": b"Apache-2.0"})
+    with zipfile.ZipFile(io.BytesIO(built)) as archive:
+        held = {name: archive.read(name) for name in archive.namelist()}
+    assert bundle.inspect(zipped(held)).name == "tiny"
+    for changed in ({"tiny/client.py": b"changed"}, {"tiny/more.py": b""}, {".info/CONTENT": b""}):
+        assert refused(zipped({**held, **changed})) == "E_BUNDLE_NOT_FLOWER"
 
 
 def test_every_flipped_byte_changes_the_hash_or_is_refused() -> None:
@@ -146,6 +193,7 @@ def test_unpacking_writes_read_only_files_into_a_fresh_folder(tmp_path: Path) ->
     bundle.unpack(zipped(FILES), target)
     assert (target / "tiny/client.py").read_bytes() == FILES["tiny/client.py"]
     assert stat.S_IMODE((target / "tiny/client.py").stat().st_mode) == 0o400
+    assert stat.S_IMODE((target / "tiny").stat().st_mode) == stat.S_IMODE(target.stat().st_mode) == 0o500
     with pytest.raises(FileExistsError):
         bundle.unpack(zipped(FILES), target)
 

@@ -6,7 +6,7 @@ import pytest
 
 from fedstudy_core import dictionary
 from fedstudy_core.errors import Invalid
-from fedstudy_core.parameters import Parameter, allowance, allowed, from_project, validate_config
+from fedstudy_core.parameters import Allowed, Parameter, allowance, allowed, from_project, validate_config
 from tests.core.builders import PROJECT
 
 STEPS = Parameter(name="steps", type="int", default=5, min=1, max=10)
@@ -32,6 +32,38 @@ def test_each_wrong_value_is_named(name: str, value: object) -> None:
     with pytest.raises(Invalid) as error:
         validate_config((STEPS, RATE, MODE), {name: value})
     assert [problem.field for problem in error.value.errors] == [name]
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), 2**63])
+def test_numbers_that_no_message_can_carry_are_refused(value: int) -> None:
+    for parameter in (Parameter(name="x", type="int", default=1), Parameter(name="x", type="float", default=1.0)):
+        with pytest.raises(Invalid, match="E_RUN_CONFIG"):
+            validate_config((parameter,), {"x": value})
+
+
+def test_choices_are_compared_as_numbers() -> None:
+    rate = Parameter(name="rate", type="float", default=1.0, choices=(1, 0.5))
+    assert validate_config((rate,), {}) == {"rate": 1.0}
+    assert allowance(rate).permits(1)
+    assert not allowance(rate).permits(0.25)
+
+
+@pytest.mark.parametrize("limits", [{"min": "abc"}, {"max": "NaN"}, {"choices": ["x"]}])
+def test_an_approval_with_unreadable_limits_allows_nothing(limits: dict[str, object]) -> None:
+    assert not Allowed.model_validate({"type": "int", **limits}).permits(1)
+
+
+def test_text_that_nothing_is_said_of_stays_as_it_is() -> None:
+    project = tomllib.loads(PROJECT.replace("learning-rate = 0.1", 'target = "auc"'))
+    parameters = from_project(project)
+    assert validate_config(parameters, {})["target"] == "auc"
+    with pytest.raises(Invalid, match="E_RUN_CONFIG"):
+        validate_config(parameters, {"target": "/etc/passwd"})
+
+
+def test_nested_configuration_is_named_with_dots() -> None:
+    project = tomllib.loads(PROJECT.replace("learning-rate = 0.1", "model.depth = 3"))
+    assert [parameter.name for parameter in from_project(project)] == ["local-steps", "model.depth"]
 
 
 def test_a_statement_allows_the_declared_range_as_decimal_text() -> None:

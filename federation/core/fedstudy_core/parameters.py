@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StrictFloat, ValidationError
 
 from fedstudy_core.errors import FieldProblem, Invalid
 
 Value = int | float | str | bool
 Kind = Literal["int", "float", "str", "bool"]
+_LARGEST = 2**63 - 1
 _KINDS: dict[type, Kind] = {bool: "bool", int: "int", float: "float", str: "str"}
 
 
@@ -24,8 +25,8 @@ class Parameter(BaseModel):
     name: str
     type: Kind
     default: Value
-    min: float | None = None
-    max: float | None = None
+    min: StrictFloat | None = None
+    max: StrictFloat | None = None
     choices: tuple[Value, ...] | None = None
     description: str = ""
     unit: str = ""
@@ -42,26 +43,26 @@ class Allowed(BaseModel):
     choices: list[str] | None = None
 
     def permits(self, value: object) -> bool:
-        """Whether the value has the type and lies within."""
-        if type(value) is int and self.type == "float":
-            value = float(value)
-        if _KINDS.get(type(value)) != self.type:
+        """Whether the value has the type and lies within; a whole number serves as a fraction."""
+        kind = _KINDS.get(type(value))
+        if kind != self.type and (kind, self.type) != ("int", "float"):
+            return False
+        if isinstance(value, str | bool):
+            return self.choices is None or as_text(value) in self.choices
+        if isinstance(value, int) and abs(value) > _LARGEST:
             return False
         if isinstance(value, float) and not math.isfinite(value):
             return False
-        if self.choices is not None and as_text(value) not in self.choices:
-            return False
-        return self._within(value)
-
-    def _within(self, value: object) -> bool:
-        if self.type not in ("int", "float"):
-            return True
         try:
-            number = Decimal(as_text(value))
-            low = self.min is None or Decimal(self.min) <= number
-            return low and (self.max is None or number <= Decimal(self.max))
+            return self._holds(Decimal(as_text(value)))
         except InvalidOperation:
             return False
+
+    def _holds(self, number: Decimal) -> bool:
+        if self.choices is not None and number not in map(Decimal, self.choices):
+            return False
+        low = self.min is None or Decimal(self.min) <= number
+        return low and (self.max is None or number <= Decimal(self.max))
 
 
 def as_text(value: object) -> str:
@@ -77,23 +78,41 @@ def from_project(project: Mapping[str, Any]) -> tuple[Parameter, ...]:
     Raises:
         Invalid: E_BUNDLE_DECLARATION.
     """
-    tool = project.get("tool", {})
-    defaults = _flatten(tool.get("flwr", {}).get("app", {}).get("config", {}))
-    declared = tool.get("fedstudy", {}).get("parameters", {})
+    defaults = _flatten(_table(project, "tool", "flwr", "app", "config"))
+    declared = _table(project, "tool", "fedstudy", "parameters")
     unknown = set(declared) - set(defaults)
     if unknown:
         raise Invalid("E_BUNDLE_DECLARATION", f"No default is given for {', '.join(sorted(unknown))}.")
-    parameters = []
-    for name, default in defaults.items():
-        described = {"type": _KINDS.get(type(default)), **declared.get(name, {})}
-        whole = described["type"] == "float" and type(default) is int
-        try:
-            parameter = Parameter(name=name, default=float(default) if whole else default, **described)
-        except (ValidationError, TypeError) as error:
-            raise Invalid("E_BUNDLE_DECLARATION", f"The parameter “{name}” is not declared well.") from error
-        validate_config((parameter,), {})
-        parameters.append(parameter)
-    return tuple(parameters)
+    return tuple(_parameter(name, default, declared.get(name, {})) for name, default in defaults.items())
+
+
+def _table(values: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    """A table within tables, empty where there is none."""
+    for name in path:
+        values = values.get(name, {})
+        if not isinstance(values, Mapping):
+            raise Invalid("E_BUNDLE_DECLARATION", f"“{name}” is not a table.")
+    return values
+
+
+def _parameter(name: str, default: Any, declared: Any) -> Parameter:
+    """A parameter as declared; text that nothing is said of stays as it is, for nobody can know what it does."""
+    problem = Invalid("E_BUNDLE_DECLARATION", f"The parameter “{name}” is not declared well.")
+    if not isinstance(declared, Mapping):
+        raise problem
+    described = {"type": _KINDS.get(type(default)), **declared}
+    if described["type"] == "str" and "choices" not in described:
+        described["choices"] = [default]
+    try:
+        if described["type"] == "float" and type(default) is int:
+            default = float(default)
+        parameter = Parameter(name=name, default=default, **described)
+    except (ValidationError, TypeError, OverflowError) as error:
+        raise problem from error
+    ranged = parameter.min is not None or parameter.max is not None
+    if (ranged and parameter.type in ("str", "bool")) or not allowance(parameter).permits(parameter.default):
+        raise problem
+    return parameter
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -119,10 +138,8 @@ def validate_config(parameters: Sequence[Parameter], config: Mapping[str, Any]) 
     values: dict[str, Value] = {}
     for parameter in parameters:
         value = config.get(parameter.name, parameter.default)
-        if parameter.type == "float" and type(value) is int:
-            value = float(value)
         if allowance(parameter).permits(value):
-            values[parameter.name] = value
+            values[parameter.name] = float(value) if parameter.type == "float" else value
         else:
             problems.append(FieldProblem(parameter.name, "E_RUN_CONFIG", _expected(parameter)))
     if problems:

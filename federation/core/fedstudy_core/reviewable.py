@@ -1,0 +1,79 @@
+"""Whether a person who approves a script can see what is in a file of it.
+
+A site signs what its people read. So a file is text without invisible or direction-changing characters (what is shown
+is what runs: CVE-2021-42574), or parameters in safetensors form; nothing that could hold code in a form nobody reads.
+"""
+
+from __future__ import annotations
+
+import pickletools
+import unicodedata
+
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from fedstudy_core.errors import Refusal
+
+PICKLED = (".pkl", ".pickle", ".pt", ".pth", ".joblib", ".dill", ".npy", ".npz", ".ckpt", ".h5", ".pyc", ".whl")
+_PICKLE_STARTS = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
+_ZIP_START = b"PK\x03\x04"
+_CALLS = {"GLOBAL", "INST", "STACK_GLOBAL", "REDUCE", "BUILD", "OBJ", "NEWOBJ", "NEWOBJ_EX"}
+_DIRECTIONS = {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"}
+_JOINERS = {"\u200c", "\u200d"}  # they shape words of some scripts and symbols, and change no order
+_LINES = "\n\r\t\f"
+
+
+def refuse_unreviewable(path: str, data: bytes) -> None:
+    """Let a file through that a person can review.
+
+    Raises:
+        Refusal: E_BUNDLE_PICKLE, E_BUNDLE_BINARY, E_BUNDLE_DECEPTIVE.
+    """
+    if path.lower().endswith(PICKLED) or data.startswith((*_PICKLE_STARTS, _ZIP_START)) or _is_text_pickle(data):
+        detail = f"“{path}” can hold code that runs when it is read; use safetensors."
+        raise Refusal("E_BUNDLE_PICKLE", detail, status=400)
+    if path.endswith(".safetensors"):
+        _refuse_other_parameters(path, data)
+        return
+    try:
+        text = data.decode("utf-8-sig")  # some editors begin a text with a mark of its coding
+    except UnicodeDecodeError as error:
+        raise Refusal("E_BUNDLE_BINARY", f"“{path}” is not text.", status=400) from error
+    if "\0" in text:
+        raise Refusal("E_BUNDLE_BINARY", f"“{path}” is not text.", status=400)
+    if not text.isascii() or not text.isprintable():
+        _refuse_deceptive(path, text)
+
+
+def _is_text_pickle(data: bytes) -> bool:
+    """Whether the bytes are a pickle of protocol 0 or 1, which looks like text, that would call something."""
+    names = set()
+    try:
+        for opcode, _, _ in pickletools.genops(data):
+            names.add(opcode.name)
+    except (ValueError, UnicodeDecodeError, OverflowError):
+        return False
+    return bool(names & _CALLS)
+
+
+def _refuse_other_parameters(path: str, data: bytes) -> None:
+    try:
+        load(data)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise Refusal("E_BUNDLE_BINARY", f"“{path}” does not hold parameters.", status=400) from error
+
+
+def _refuse_deceptive(path: str, text: str) -> None:
+    for number, line in enumerate(text.split("\n"), start=1):
+        for char in line:
+            if _is_deceptive(char):
+                detail = f"“{path}” has an invisible character (U+{ord(char):04X}) in line {number}."
+                raise Refusal("E_BUNDLE_DECEPTIVE", detail, status=400)
+
+
+def _is_deceptive(char: str) -> bool:
+    if char.isprintable() or char in _LINES or char in _JOINERS:
+        return False
+    if unicodedata.bidirectional(char) in _DIRECTIONS:
+        return True
+    return unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")
