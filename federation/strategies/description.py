@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from flwr.app import MetricRecord, RecordDict
     from flwr.serverapp.strategy import Strategy
 
-    MetricsCombiner = Callable[[list[RecordDict], str], MetricRecord]
-
+MetricsCombiner = Callable[["list[RecordDict]", str], "MetricRecord"]
 ConfigValue = int | float | str | bool
 
 

@@ -1,0 +1,284 @@
+"""The round engine against simulated sites: what is committed, who is dropped, and how a run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from django.db import transaction
+from django.utils import timezone
+from flwr.app import MetricRecord, RecordDict
+
+from audit.models import Event
+from federation.runs import engine
+from federation.runs.flower import Reply
+from federation.runs.lease import Fenced, claim
+from federation.runs.models import Attempt, Model, Participation, Round, Run
+from federation.runs.storage import model_store, update_store
+from fedstudy_core.artifacts import decode_arrays
+from fedstudy_core.keys import generate
+from tests.runs import scene as scenes
+from tests.runs.scene import Scene
+from tests.runs.simulation import Site, SuperLink, arrays, honest
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def data_folder(settings: Any, tmp_path: Path) -> None:
+    settings.FEDSTUDY_DATA_DIR = tmp_path
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    def build(**wishes: Any) -> tuple[Scene, SuperLink]:
+        scene = scenes.build(**wishes)
+        link = SuperLink({node_id: Site(node_id, key) for node_id, key in scene.keys.items()})
+        monkeypatch.setattr(engine, "superlink", lambda: link)
+        return scene, link
+
+    yield build
+
+
+def drive(scene: Scene, *, seconds: float = 10.0) -> Run:
+    """Drive until the run is over."""
+    while engine.drive(scene.run.pk, budget_s=seconds) is not None:
+        scene.heard_of(*[node for node in scene.nodes if node.last_seen_at is not None])
+    return scene.reload()
+
+
+def settle(run: Run, phase: str, number: int) -> dict[str, tuple[str, str]]:
+    rows = Participation.objects.filter(round__run=run, round__number=number, phase=phase)
+    return {row.participant.enrolment.site.name: (row.state, row.code) for row in rows}
+
+
+def weights(run: Run, number: int) -> list[float]:
+    model = Model.objects.get(run=run, round_number=number)
+    return decode_arrays(model_store().get(model.sha256))["weight"].tolist()
+
+
+def test_a_run_is_prepared_driven_and_completed(stage) -> None:
+    scene, link = stage(rounds=3)
+    run = drive(scene)
+    assert (run.state, run.reason) == ("completed", "")
+    assert list(run.round_set.values_list("number", "state")) == [(n, "committed") for n in range(4)]
+    assert [site.asked[0] for site in link.sites.values()] == [(0, "query.moments")] * 3
+    assert sum((0, "query.initial") in site.asked for site in link.sites.values()) == 1
+    assert weights(run, 0) == [0.0, 0.0]
+    step = (0 * 1 + 1 * 2 + 2 * 3) / 6
+    np.testing.assert_allclose(weights(run, 3), [3 * step] * 2, rtol=1e-6)
+    last = run.round_set.get(number=3)
+    assert last.metrics["evaluate"] == {"num-examples": 6, "loss": 0.25, "bins": [3, 3]}
+    assert last.model_in == run.round_set.get(number=2).model_out
+    assert (last.bytes_sent, last.bytes_received) == (300, 600)
+
+
+def test_the_sites_sums_go_back_to_them_exactly(stage) -> None:
+    scene, link = stage(rounds=1)
+    seen = []
+
+    def remember(site: Site, order, content: RecordDict):
+        if order.phase == "train":
+            seen.append(content["shared"]["rows"].numpy().tolist())
+        return _honest_reply(site, order, content)
+
+    link.sites["100"].behave = remember
+    drive(scene)
+    assert seen == [[6.0]]
+
+
+def _honest_reply(site: Site, order, content: RecordDict):
+    return Reply("", site.done(order, honest(site, order, content)), "", True, 100)
+
+
+def test_each_commit_and_each_refusal_is_in_the_audit_log(stage) -> None:
+    scene, link = stage(rounds=1, quorum=2)
+    link.sites["102"].behave = lambda site, order, _: site.refuse(order, "E_BUNDLE")
+    run = drive(scene)
+    assert run.state == "completed"
+    assert settle(run, "sums", 0)["Site 2"] == ("refused", "E_BUNDLE")
+    assert settle(run, "train", 1)["Site 2"] == ("refused", "E_BUNDLE")
+    actions = list(Event.objects.filter(object_id=str(run.pk)).order_by("id").values_list("action", flat=True))
+    assert actions[:2] == ["runs:run:began", "runs:attempt:announced"]
+    assert actions.count("runs:site:refused") == 3
+    assert actions.count("runs:round:committed") == 2
+    assert actions[-1] == "runs:run:completed"
+
+
+def test_a_run_whose_sites_all_refuse_fails_and_names_them(stage) -> None:
+    scene, link = stage()
+    for site in link.sites.values():
+        site.behave = lambda site, order, _: site.refuse(order, "E_SIG")
+    run = drive(scene)
+    assert (run.state, run.reason_code) == ("failed", "E_QUORUM_LOST")
+    assert all(f"Site {number} refused (E_SIG)" in run.reason for number in range(3))
+    assert settle(run, "sums", 0) == {f"Site {number}": ("refused", "E_SIG") for number in range(3)}
+    assert link.runs["1"] == "pending", "the Flower run is ended by the retire task, not by the failing driver"
+
+
+def test_a_silent_site_is_dropped_at_the_deadline_and_welcome_again(stage) -> None:
+    scene, link = stage(rounds=3, quorum=2, deadline_s=60)
+    silent = link.sites["101"]
+
+    def sulk(site: Site, order, content: RecordDict):
+        if (order.round, order.phase) == (1, "train"):
+            Round.objects.filter(run=scene.run, number=1).update(deadline_at=timezone.now() + timedelta(seconds=0.1))
+            return None
+        return _honest_reply(site, order, content)
+
+    silent.behave = sulk
+    node = scene.nodes[1]
+
+    def come_back() -> None:
+        if Round.objects.filter(run=scene.run, number=2).exists():
+            scene.heard_of(node)
+
+    link.on_push = come_back
+    run = drive(scene)
+    assert run.state == "completed"
+    assert settle(run, "train", 1)["Site 1"] == ("missing", "E_DEADLINE")
+    assert settle(run, "evaluate", 1)["Site 1"] == ("missing", "E_OFFLINE"), "one deadline, not one a phase"
+    assert settle(run, "train", 3)["Site 1"] == ("done", "")
+
+
+def test_a_site_that_is_not_there_at_the_start_is_waited_for_then_left_out(stage) -> None:
+    scene, _ = stage(rounds=1, quorum=2, wait_s=3600)
+    scene.nodes[0].last_seen_at = None
+    scene.nodes[0].save()
+    assert engine.drive(scene.run.pk, budget_s=0.1) == engine.WAITING_PAUSE_S
+    assert scene.reload().state == "waiting"
+    Run.objects.filter(pk=scene.run.pk).update(queued_at=timezone.now() - timedelta(hours=2))
+    run = drive(scene)
+    assert run.state == "completed"
+    assert settle(run, "train", 1)["Site 0"] == ("missing", "E_OFFLINE")
+
+
+def test_a_run_without_its_quorum_ends_when_the_wait_is_over(stage) -> None:
+    scene, link = stage(quorum=3, wait_s=0)
+    scene.nodes[0].last_seen_at = None
+    scene.nodes[0].save()
+    run = drive(scene)
+    assert (run.state, run.reason_code) == ("failed", "E_QUORUM")
+    assert "Site 0 (E_OFFLINE)" in run.reason
+    assert not link.runs, "nothing was announced"
+
+
+POISON = {
+    "nan": (lambda: RecordDict({"arrays": arrays(weight=[np.nan, 0]), "metrics": metrics()}), "E_UPDATE_NOT_FINITE"),
+    "shape": (lambda: RecordDict({"arrays": arrays(weight=[0.0]), "metrics": metrics()}), "E_UPDATE_SHAPE"),
+    "names": (lambda: RecordDict({"arrays": arrays(other=[0.0, 0.0]), "metrics": metrics()}), "E_UPDATE_NAMES"),
+    "weight": (lambda: RecordDict({"arrays": arrays(weight=[0, 0]), "metrics": metrics(-9)}), "E_UPDATE_WEIGHT"),
+    "heavy": (lambda: RecordDict({"arrays": arrays(weight=[0, 0]), "metrics": metrics(10**12)}), "E_UPDATE_WEIGHT"),
+    "metric": (
+        lambda: RecordDict(
+            {"arrays": arrays(weight=[0, 0]), "metrics": MetricRecord({"num-examples": 1, "loss": np.nan})}
+        ),
+        "E_METRICS_NOT_FINITE",
+    ),
+    "nothing": (RecordDict, "E_REPLY"),
+}
+
+
+def metrics(examples: int = 1) -> MetricRecord:
+    return MetricRecord({"num-examples": examples})
+
+
+@pytest.mark.parametrize("name", POISON)
+def test_a_poisoned_update_is_left_out_and_named(stage, name: str) -> None:
+    scene, link = stage(rounds=1, quorum=2)
+    make, code = POISON[name]
+
+    def poison(site: Site, order, content: RecordDict):
+        answer = make() if order.phase == "train" else honest(site, order, content)
+        return Reply("", site.done(order, answer), "", True, 100)
+
+    link.sites["102"].behave = poison
+    run = drive(scene)
+    assert run.state == "completed"
+    assert settle(run, "train", 1)["Site 2"] == ("failed", code)
+    np.testing.assert_allclose(weights(run, 1), [2 / 3] * 2, rtol=1e-6)
+
+
+def test_an_answer_without_the_nodes_own_receipt_does_not_count(stage) -> None:
+    scene, link = stage(rounds=1, quorum=2)
+
+    def forge(site: Site, order, content: RecordDict):
+        impostor = Site(site.node_id, generate())
+        return Reply("", impostor.done(order, honest(site, order, content)), "", True, 100)
+
+    link.sites["100"].behave = forge
+    run = drive(scene)
+    assert settle(run, "train", 1)["Site 0"] == ("failed", "E_RECEIPT")
+    assert settle(run, "train", 1)["Site 1"] == ("done", "")
+
+
+def test_a_receipt_for_another_round_does_not_count(stage) -> None:
+    scene, link = stage(rounds=1, quorum=2)
+
+    def replay(site: Site, order, content: RecordDict):
+        return Reply("", site.done(order, honest(site, order, content), round=7), "", True, 100)
+
+    link.sites["100"].behave = replay
+    assert settle(drive(scene), "train", 1)["Site 0"] == ("failed", "E_RECEIPT")
+
+
+def test_another_worker_goes_on_where_one_stopped(stage) -> None:
+    scene, link = stage(rounds=3)
+    while scene.reload().round_set.filter(number=2).count() == 0:
+        engine.drive(scene.run.pk, budget_s=0.0)
+    committed = set(Model.objects.filter(run=scene.run).values_list("round_number", "sha256"))
+    run = drive(scene)
+    assert run.state == "completed"
+    assert committed <= set(Model.objects.filter(run=run).values_list("round_number", "sha256"))
+    assert run.attempts.count() == 1
+    trained = [entry for entry in link.sites["100"].asked if entry[1] == "train"]
+    assert trained == [(1, "train"), (2, "train"), (3, "train")], "no site trained a round twice"
+
+
+def test_a_lost_attempt_is_followed_by_another_from_the_last_committed_round(stage) -> None:
+    scene, link = stage(rounds=3)
+    while not scene.reload().round_set.filter(number=1, state="committed").exists():
+        engine.drive(scene.run.pk, budget_s=0.0)
+    link.tokens.clear()
+    link.replies.clear()
+    run = drive(scene)
+    assert run.state == "completed"
+    assert list(run.attempts.values_list("number", "state")) == [(1, "lost"), (2, "ended")]
+    assert list(run.round_set.values_list("number", flat=True)) == [0, 1, 2, 3]
+    np.testing.assert_allclose(weights(run, 3), [4.0] * 2, rtol=1e-6)
+
+
+def test_two_workers_never_hold_one_run(stage) -> None:
+    scene, _ = stage()
+    first = claim(scene.run.pk)
+    assert first is not None
+    assert claim(scene.run.pk) is None
+    assert engine.drive(scene.run.pk) is None
+    Run.objects.filter(pk=scene.run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    second = claim(scene.run.pk)
+    assert second is not None
+    assert second.epoch == first.epoch + 1
+    with pytest.raises(Fenced), transaction.atomic():
+        first.hold()
+
+
+def test_the_sites_updates_are_gone_once_the_round_is_committed(stage) -> None:
+    scene, _ = stage(rounds=1)
+    run = drive(scene)
+    digests = (
+        Participation.objects.filter(round__run=run).exclude(content_sha256="").values_list("content_sha256", flat=True)
+    )
+    assert len(digests) == 10
+    assert not any(update_store(run).exists(digest) for digest in digests)
+
+
+def test_a_finished_run_leaves_no_token(stage) -> None:
+    scene, link = stage(rounds=1)
+    drive(scene)
+    attempt = Attempt.objects.get(run=scene.run)
+    assert (attempt.state, attempt.token) == ("ended", "")
+    assert link.runs[attempt.flower_run_id] == "finished:completed"
