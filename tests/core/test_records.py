@@ -1,10 +1,14 @@
 """Contents on their way: packed into Flower's messages and kept as files."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
-from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+import safetensors.numpy
+from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
+from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -115,3 +119,155 @@ def test_the_store_notices_an_altered_file(tmp_path: Path) -> None:
     for path in ("../../etc/passwd", "A" * 64, ""):
         with pytest.raises(Refusal):
             store.get(path)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"a\nb": np.ones(2), "c": np.zeros((0, 3))},
+        {"ü": np.array(1.5), "": np.ones((2, 3)).T},
+        {"big": np.arange(3, dtype=">f4")},
+        {},
+    ],
+)
+def test_any_name_and_layout_comes_back(named: dict[str, np.ndarray]) -> None:
+    again = decode_arrays(encode_arrays(named))
+    assert list(again) == list(named)
+    for name, value in named.items():
+        np.testing.assert_array_equal(again[name], value)
+
+
+@pytest.mark.parametrize("value", [np.array([None]), np.array([1j]), np.array(["text"])])
+def test_only_plain_real_numbers_are_kept(value: np.ndarray) -> None:
+    with pytest.raises(Refusal, match="E_ARTIFACT"):
+        encode_arrays({"x": value})
+
+
+@pytest.mark.parametrize("order", ['["a"]', '["a", "a", "b"]', '["a", "x"]', "3", "{", '[["a"], "b"]', "[" * 9999])
+def test_an_order_that_names_other_arrays_is_refused(order: str) -> None:
+    data = safetensors.numpy.save({"a": np.ones(1), "b": np.ones(1)}, metadata={"order": order})
+    try:
+        assert set(decode_arrays(data)) == {"a", "b"}
+    except Refusal as refusal:
+        assert refusal.code == "E_ARTIFACT"
+
+
+def test_parameters_that_others_wrote_are_read_too() -> None:
+    assert list(decode_arrays(safetensors.numpy.save({"a": np.ones(1)}))) == ["a"]
+
+
+def test_the_store_heals_a_damaged_file_when_it_gets_the_bytes_again(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    name = store.put(b"parameters")
+    for damage in (b"", b"parametexs"):
+        (tmp_path / name[:2] / name).write_bytes(damage)
+        assert store.put(b"parameters") == name
+        assert store.get(name) == b"parameters"
+    assert [path.name for path in (tmp_path / name[:2]).iterdir()] == [name]
+
+
+def npy(value: object = 0.0, *, header: bytes | None = None, data: bytes | None = None) -> bytes:
+    """A file in NumPy's format, its header or data replaced."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.asarray(value))
+    whole = buffer.getvalue()
+    length = int.from_bytes(whole[8:10], "little")
+    head = whole[10 : 10 + length] if header is None else header
+    return whole[:8] + len(head).to_bytes(2, "little") + head + (whole[10 + length :] if data is None else data)
+
+
+def sent(data: bytes, stype: str = "numpy.ndarray") -> ArrayRecord:
+    return ArrayRecord({"x": Array("float64", (1,), stype, data)})
+
+
+BOMB = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1099511627776,)}"
+
+
+@pytest.mark.parametrize(
+    ("record", "code"),
+    [
+        (sent(npy(header=BOMB)), "E_REPLY"),
+        (sent(npy(header=BOMB.replace(b"(1099511627776,)", b"(-1, -8)"))), "E_REPLY"),
+        (sent(npy(header=BOMB.replace(b"(1099511627776,)", b"(True,)"))), "E_REPLY"),
+        (sent(npy(header=BOMB.replace(b"(1099511627776,)", b"(0,)" + b" " * 5000))), "E_REPLY"),
+        (sent(npy(header=BOMB.replace(b"'<f8'", b"'|O'"))), "E_UPDATE_DTYPE"),
+        (sent(npy(header=BOMB.replace(b"'<f8'", b"'<U8'"))), "E_UPDATE_DTYPE"),
+        (sent(npy(header=BOMB.replace(b"'<f8'", b"'nonsense'"))), "E_REPLY"),
+        (sent(npy(header=BOMB.replace(b"'<f8'", b"[('a', '<f8')]"))), "E_REPLY"),
+        (sent(npy(header=b"__import__('os').abort()")), "E_REPLY"),
+        (sent(npy(header=b"(" * 2000)), "E_REPLY"),
+        (sent(npy(data=b"1234567")), "E_REPLY"),
+        (sent(npy() + b"more"), "E_REPLY"),
+        (sent(b""), "E_REPLY"),
+        (sent(b"\x93NUMPY\x09\x00"), "E_REPLY"),
+        (sent(npy(), stype="torch"), "E_REPLY"),
+    ],
+)
+def test_an_array_whose_header_lies_is_refused(record: ArrayRecord, code: str) -> None:
+    with pytest.raises(Refusal) as refusal:
+        flower.arrays_of(record)
+    assert refusal.value.code == code
+
+
+@given(
+    arrays.arrays(
+        st.sampled_from(["<f2", "<f4", "<f8", ">f4", "<i8", "u1", "?"]), arrays.array_shapes(min_dims=0, max_side=3)
+    ),
+    st.booleans(),
+)
+def test_arrays_are_read_as_numpy_reads_them(value: np.ndarray, fortran: bool) -> None:
+    value = np.asarray(value, order="F" if fortran else "C")
+    again = flower.arrays_of(ArrayRecord({"x": flower.array(value)}))["x"]
+    np.testing.assert_array_equal(again, value)
+    assert (again.dtype, again.shape) == (value.dtype, value.shape)
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_are_an_array_or_refused(data: bytes) -> None:
+    for raw in (data, b"\x93NUMPY\x01\x00" + data):
+        with pytest.raises(Refusal):
+            flower.arrays_of(sent(raw))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_content_or_refused(data: bytes) -> None:
+    try:
+        flower.unpack(data)
+    except Refusal as refusal:
+        assert refusal.code == "E_REPLY"
+
+
+@given(st.integers(0, 10_000), st.integers(1, 255))
+def test_a_damaged_content_is_read_or_refused(position: int, change: int) -> None:
+    packed = bytearray(flower.pack(content()))
+    packed[position % len(packed)] ^= change
+    try:
+        flower.unpack(bytes(packed))
+    except Refusal as refusal:
+        assert refusal.code == "E_REPLY"
+
+
+def test_a_script_cannot_put_its_own_record_in_the_receipts_place() -> None:
+    forged = RecordDict({flower.RECEIPT: ConfigRecord({"receipt": b"forged"})})
+    with pytest.raises(Refusal, match="E_REPLY"):
+        flower.wrap_reply(forged, None, b"receipt")
+
+
+def test_much_text_travels_beside_too() -> None:
+    wordy = RecordDict({"config": ConfigRecord({"text": "x" * (flower.INLINE_LIMIT + 1)})})
+    message = flower.wrap_reply(wordy, None, b"receipt")
+    assert list(message) == [flower.RECEIPT, "config"]
+    assert flower.unwrap_reply(message)[3] == flower.digest(flower.pack(wordy))
+
+
+def test_flower_keeps_the_order_of_records_and_arrays_on_the_way() -> None:
+    """The receipt's hash of a large reply is computed again from what Flower delivers."""
+    large = RecordDict({"z": ArrayRecord({"b": flower.array(np.ones(3)), "a": flower.array(np.ones(2))}), **content()})
+    carried = {name: part.deflate() for name, part in get_all_nested_objects(large).items()}
+    delivered = inflate_object_from_contents(large.object_id, carried)
+    assert flower.pack(delivered) == flower.pack(large)
+
+
+def test_an_error_reply_of_any_depth_is_refused() -> None:
+    with pytest.raises(Refusal, match="E_REPLY"):
+        flower.parse_error_reason("[" * 100_000)

@@ -1,5 +1,6 @@
 """Nothing reaches a strategy that does not fit the model: the poison corpus."""
 
+import json
 import math
 
 import numpy as np
@@ -75,3 +76,26 @@ def test_metrics_are_few_finite_numbers(metrics: dict[str, object], code: str) -
     with pytest.raises(Refusal) as refusal:
         check_metrics(metrics)
     assert refusal.value.code == code
+
+
+def test_a_norm_beyond_all_numbers_is_too_large() -> None:
+    huge = {"weight": np.full(3, 1e200)}
+    with pytest.raises(Refusal, match="E_UPDATE_NORM"):
+        check_update(huge, schema_of(huge), examples=1, max_examples=1, max_norm=1e300)
+
+
+def test_a_schema_that_was_kept_as_json_still_holds() -> None:
+    kept = json.loads(json.dumps(SCHEMA))
+    check_update(MODEL, kept, examples=1, max_examples=1)
+    with pytest.raises(Refusal, match="E_UPDATE_SHAPE"):
+        check_update({**MODEL, "bias": np.zeros(2, np.float32)}, kept, examples=1, max_examples=1)
+
+
+def test_another_byte_order_is_another_type() -> None:
+    assert code_of({**MODEL, "bias": np.zeros(1, ">f4")}) == "E_UPDATE_DTYPE"
+
+
+@pytest.mark.parametrize("name", ["x" * 101, "patient\u202e", "a\nb"])
+def test_a_metric_cannot_hide_words_in_its_name(name: str) -> None:
+    with pytest.raises(Refusal, match="E_METRICS_SIZE"):
+        check_metrics({name: 1.0})

@@ -17,10 +17,16 @@ from fedstudy_core.errors import Refusal
 
 
 def encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Arrays as safetensors bytes; the same arrays give the same bytes. The order of the names is kept."""
-    names = "\n".join(arrays)
+    """Arrays as safetensors bytes; the same arrays give the same bytes. The order of the names is kept.
+
+    Raises:
+        Refusal: E_ARTIFACT when an array holds something other than plain real numbers.
+    """
     contiguous = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
-    return safetensors.numpy.save(contiguous, metadata={"order": names})
+    try:
+        return safetensors.numpy.save(contiguous, metadata={"order": json.dumps(list(arrays))})
+    except SafetensorError as error:
+        raise Refusal("E_ARTIFACT", "The parameters are not plain numbers.") from error
 
 
 def decode_arrays(data: bytes) -> dict[str, np.ndarray]:
@@ -31,18 +37,21 @@ def decode_arrays(data: bytes) -> dict[str, np.ndarray]:
     """
     try:
         arrays = safetensors.numpy.load(data)
-        order = _order(data)
-    except (SafetensorError, ValueError, KeyError) as error:
+        names = _order(data)
+        if names is None:
+            return arrays
+        if len(names) != len(arrays):
+            raise ValueError("the order names other arrays than there are")
+        return {name: arrays[name] for name in names}
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise Refusal("E_ARTIFACT", "The file does not hold parameters in safetensors form.") from error
-    return {name: arrays[name] for name in order} if order is not None else arrays
 
 
-def _order(data: bytes) -> list[str] | None:
+def _order(data: bytes) -> dict[str, None] | None:
+    """The names in the order in which they were encoded, each once; None in files that others wrote."""
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     names = header.get("__metadata__", {}).get("order")
-    if names is None:
-        return None
-    return names.split("\n") if names else []
+    return None if names is None else dict.fromkeys(json.loads(names))
 
 
 class ArtifactStore:
@@ -60,7 +69,7 @@ class ArtifactStore:
         """Keep the bytes; answer their SHA-256. With `durable` they are on disk when this returns."""
         sha256 = digest(data)
         path = self._path(sha256)
-        if path.exists():
+        if self._is_sound(path, sha256):
             return sha256
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent)
@@ -71,10 +80,16 @@ class ArtifactStore:
                 if durable:
                     os.fsync(file.fileno())
             Path(temporary).replace(path)
+            if durable:
+                _sync_folder(path.parent)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
         return sha256
+
+    def _is_sound(self, path: Path, sha256: str) -> bool:
+        """Whether the file is there whole: one that a crash or a disk damaged is written again."""
+        return path.exists() and digest(path.read_bytes()) == sha256
 
     def get(self, sha256: str) -> bytes:
         """The bytes of that SHA-256.
@@ -95,3 +110,12 @@ class ArtifactStore:
 
     def delete(self, sha256: str) -> None:
         self._path(sha256).unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in the folder last through a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -108,7 +108,7 @@ CODES = MappingProxyType(
         "E_UPDATE_WEIGHT": "The update's weight is not a plausible number of rows.",
         "E_METRICS_NOT_FINITE": "A metric is not finite.",
         "E_METRICS_TYPE": "A metric is not a number.",
-        "E_METRICS_SIZE": "There are too many metrics.",
+        "E_METRICS_SIZE": "There are too many metrics, or one has too long a name.",
         "E_ARTIFACT": "A file of parameters was altered or cannot be read.",
         "E_ARTIFACT_MISSING": "A file of parameters is not there.",
     }

@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+from flwr.common.constant import SType
 from flwr.common.serde import recorddict_from_proto, recorddict_to_proto
 from flwr.proto.recorddict_pb2 import RecordDict as RecordDictProto
 from google.protobuf.message import DecodeError
 
 from fedstudy_core.canonical import digest
 from fedstudy_core.errors import Refusal
+from fedstudy_core.npy import read_npy
 
 ORDER = "fedstudy.order"
 RECEIPT = "fedstudy.receipt"
@@ -65,6 +67,17 @@ class NodeError:
 
 def array(value: np.ndarray) -> Array:
     return Array.from_numpy_ndarray(value)
+
+
+def arrays_of(record: ArrayRecord) -> dict[str, np.ndarray]:
+    """The arrays of a record by name, as read-only views; use this and not `Array.numpy` for what came from elsewhere.
+
+    Raises:
+        Refusal: E_REPLY or E_UPDATE_DTYPE when an array is not plain numbers in NumPy's format.
+    """
+    if any(item.stype != SType.NUMPY for item in record.values()):
+        raise Refusal("E_REPLY", "An array is not in NumPy's format.")
+    return {name: read_npy(item.data) for name, item in record.items()}
 
 
 def pack(content: RecordDict) -> bytes:
@@ -134,9 +147,13 @@ def unwrap_reply(message: RecordDict) -> tuple[bytes, RecordDict, bytes, str]:
 
 
 def _wrap(name: str, values: dict[str, Any], content: RecordDict, packed: bytes | None = None) -> RecordDict:
-    if not is_small(content):
-        return RecordDict({name: ConfigRecord(values), **content})
-    return RecordDict({name: ConfigRecord({**values, CONTENT: packed if packed is not None else pack(content)})})
+    if name in content:
+        raise Refusal("E_REPLY", f"A script's record cannot be named “{name}”.")
+    if is_small(content):
+        inline = packed if packed is not None else pack(content)
+        if len(inline) <= INLINE_LIMIT:
+            return RecordDict({name: ConfigRecord({**values, CONTENT: inline})})
+    return RecordDict({name: ConfigRecord(values), **content})
 
 
 def _inner(message: RecordDict, name: str, record: ConfigRecord) -> RecordDict:
@@ -157,5 +174,5 @@ def parse_error_reason(reason: str) -> NodeError:
         value = json.loads(reason)
         receipt = base64.b64decode(value["receipt"], validate=True)
         return NodeError(code=str(value["code"]), detail=str(value["detail"])[:500], receipt=receipt)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Refusal("E_REPLY", "The node's error cannot be read.") from error

@@ -18,6 +18,7 @@ Schema = dict[str, tuple[tuple[int, ...], str]]
 DTYPES = frozenset({"float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool"})
 MAX_METRICS = 200
 MAX_LIST = 10_000
+MAX_NAME = 100
 
 
 def schema_of(arrays: Mapping[str, np.ndarray]) -> Schema:
@@ -46,7 +47,7 @@ def check_update(
     if list(arrays) != list(schema):
         raise Refusal("E_UPDATE_NAMES", f"Expected the arrays {_few(schema)}; got {_few(arrays)}.")
     for name, array in arrays.items():
-        shape, dtype = schema[name]
+        shape, dtype = tuple(schema[name][0]), schema[name][1]  # a schema read back from JSON has lists
         if str(array.dtype) != dtype or dtype not in DTYPES:
             raise Refusal("E_UPDATE_DTYPE", f"“{name}” is {array.dtype}; expected {dtype}.")
         if tuple(array.shape) != shape:
@@ -55,15 +56,16 @@ def check_update(
             raise Refusal("E_UPDATE_NOT_FINITE", f"“{name}” holds values that are not finite.")
     check_weight(examples, max_examples)
     if max_norm is not None:
-        norm = math.sqrt(sum(float(np.square(array, dtype=np.float64).sum()) for array in arrays.values()))
+        with np.errstate(over="ignore"):  # a norm beyond all numbers is infinite, and too large
+            norm = math.sqrt(sum(float(np.square(array, dtype=np.float64).sum()) for array in arrays.values()))
         if norm > max_norm:
             raise Refusal("E_UPDATE_NORM", f"The update's norm is {norm:.3g}; at most {max_norm:.3g} is allowed.")
 
 
 def check_weight(examples: object, max_examples: int) -> None:
     """Raises Refusal E_UPDATE_WEIGHT unless it is a whole number of rows from 1 to the bound."""
-    plain = isinstance(examples, int | float) and not isinstance(examples, bool)
-    if not plain or not math.isfinite(examples) or examples != int(examples) or not 1 <= examples <= max_examples:  # type: ignore[arg-type, operator, call-overload]
+    number = examples if isinstance(examples, int | float) and not isinstance(examples, bool) else 0
+    if not 1 <= number <= max_examples or number != int(number):
         raise Refusal("E_UPDATE_WEIGHT", f"The update's weight is {examples!r}; expected 1 to {max_examples} rows.")
 
 
@@ -76,6 +78,8 @@ def check_metrics(metrics: Mapping[str, object]) -> None:
     if len(metrics) > MAX_METRICS:
         raise Refusal("E_METRICS_SIZE", f"{len(metrics)} metrics; at most {MAX_METRICS} are taken.")
     for name, value in metrics.items():
+        if len(name) > MAX_NAME or not name.isprintable():
+            raise Refusal("E_METRICS_SIZE", f"A metric's name has at most {MAX_NAME} plain characters.")
         values = value if isinstance(value, list) else [value]
         if len(values) > MAX_LIST:
             raise Refusal("E_METRICS_SIZE", f"“{name}” has {len(values)} values; at most {MAX_LIST} are taken.")
@@ -87,5 +91,5 @@ def check_metrics(metrics: Mapping[str, object]) -> None:
 
 
 def _few(names: Mapping[str, object], most: int = 5) -> str:
-    shown = ", ".join(list(names)[:most]) or "none"
+    shown = ", ".join(name[:MAX_NAME] for name in list(names)[:most]) or "none"
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
