@@ -108,7 +108,9 @@ def _line(line: Values, bounds: tuple[float, float], last: int) -> str:
     return _points((100 * (number - 1) / width, 28 - 26 * (line[number] - low) / span) for number in sorted(line))
 
 
-def roc_curve(name: str, series: int, auc: float, false_rates: Sequence[float], true_rates: Sequence[float]) -> RocCurve:
+def roc_curve(
+    name: str, series: int, auc: float, false_rates: Sequence[float], true_rates: Sequence[float]
+) -> RocCurve:
     """A curve's points from its rates, both in [0, 1]."""
     return RocCurve(
         name, series, _points((300 * x, 300 - 300 * y) for x, y in zip(false_rates, true_rates, strict=True)), auc

@@ -31,7 +31,7 @@ def examples() -> dict[str, Any]:
         "page": example_run(),
         "live_href": "",
         "colours": ["canvas", "surface", "sunken", "ink", "muted", "line", "brand", "brand-soft", "focus"],
-        "words": "amber river copper lantern orchid summit".split(),
+        "words": ["amber", "river", "copper", "lantern", "orchid", "summit"],
         "approve": f"fedstudy-node approve {HASH[:12]} --dataset heart --days 90",
     }
 

@@ -35,7 +35,11 @@ def _is_current(path: str, href: str) -> bool:
 
 def study_tabs(study_id: UUID, current: str, *, sees_log: bool) -> list[Link]:
     """The tabs of a study's pages."""
-    names = [("study", "Overview", True), ("study-dictionary", "Data dictionary", True), ("study-events", "Log", sees_log)]
+    names = [
+        ("study", "Overview", True),
+        ("study-dictionary", "Data dictionary", True),
+        ("study-events", "Log", sees_log),
+    ]
     return [
         Link(label, reverse(f"web:{name}", args=[study_id]), current=name == current)
         for name, label, shown in names

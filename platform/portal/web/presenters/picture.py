@@ -49,11 +49,11 @@ class Picture:
 
     def approval_of(self, version: ScriptVersion, enrolment: Enrolment) -> Approval | None:
         """The site's newest word on a version, for the dataset that it has bound."""
-        for approval in self.approvals:
-            if approval.version_id == version.pk and approval.site_id == enrolment.site_id:
-                if enrolment.dataset_id is None or approval.dataset_id == enrolment.dataset_id:
-                    return approval
-        return None
+        of_site = (
+            item for item in self.approvals if item.version_id == version.pk and item.site_id == enrolment.site_id
+        )
+        chosen = enrolment.dataset_id
+        return next((item for item in of_site if chosen is None or item.dataset_id == chosen), None)
 
     @property
     def taking_part(self) -> list[Enrolment]:

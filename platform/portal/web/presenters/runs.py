@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fedstudy_core.codes import CODES
 from federation.runs.metrics import NEGATIVES, POSITIVES, WEIGHT, roc
 from federation.runs.models import Participation, Round, Run
 from federation.runs.selectors import RunSummary, Series
 from federation.runs.states import LIVE
-
+from fedstudy_core.codes import CODES
 from portal.web.presenters.charts import (
     POOLED,
     Chart,

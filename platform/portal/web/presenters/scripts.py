@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from portal.web.presenters.picture import Picture, decision_of
 from studies.enrolment.models import Enrolment
 from studies.scripts.models import ScriptVersion
-
-from portal.web.presenters.picture import Picture, decision_of
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,10 @@ from django.urls import reverse
 
 from federation.strategies.catalogue import STRATEGIES
 from nodes.registry.models import Node
-from studies.enrolment.models import Enrolment
-
 from portal.web.presenters.levels import Level, level_of
 from portal.web.presenters.picture import Picture, decision_of
 from portal.web.presenters.waits import Reader, Wait, waits_of
+from studies.enrolment.models import Enrolment
 
 
 @dataclass(frozen=True)
@@ -171,9 +170,7 @@ def version_rows(picture: Picture) -> list[VersionRow]:
             name=version.script.name,
             number=version.number,
             sha256=version.sha256,
-            approved=sum(
-                decision_of(picture.approval_of(version, item)) == "approved" for item in picture.taking_part
-            ),
+            approved=sum(decision_of(picture.approval_of(version, item)) == "approved" for item in picture.taking_part),
             asked=len(picture.taking_part),
             submitted_at=version.submitted_at,
         )

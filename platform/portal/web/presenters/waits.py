@@ -8,9 +8,8 @@ from uuid import UUID
 
 from django.urls import reverse
 
-from studies.enrolment.models import Enrolment
-
 from portal.web.presenters.picture import Picture, decision_of
+from studies.enrolment.models import Enrolment
 
 INVESTIGATOR = "Principal investigator"
 
@@ -65,7 +64,9 @@ def _of_investigator(picture: Picture, reader: Reader) -> Iterator[Wait]:
     if not picture.versions:
         yield wait("submit a script", "Sites review it and sign it at their nodes.", "script-new", "Submit", "code")
     if study.state == "recruiting" and any(item.state == "ready" for item in picture.enrolments):
-        yield wait("activate the study", "At least one site is ready; runs need an active study.", "study", "Open", "play")
+        yield wait(
+            "activate the study", "At least one site is ready; runs need an active study.", "study", "Open", "play"
+        )
     for run in picture.runs:
         if run.state == "draft":
             href = reverse("web:run", args=[run.pk])

@@ -49,7 +49,7 @@ def badge(label: str, tone: str = "idle", icon: str = "dot") -> dict[str, Any]:
 
 
 @register.inclusion_tag("components/hash.html")
-def hash(value: str, *, length: int = 10, label: str = "hash") -> dict[str, Any]:  # noqa: A001
+def hash(value: str, *, length: int = 10, label: str = "hash") -> dict[str, Any]:
     """A shortened hash with a button that copies all of it."""
     return {"value": value, "short": value[:length], "is_cut": len(value) > length, "label": label}
 
@@ -83,7 +83,12 @@ def problems(form: Any) -> dict[str, Any]:
 @register.inclusion_tag("components/field.html")
 def field(bound: BoundField, *, short: bool = False) -> dict[str, Any]:
     """One form field: label, hint, control and its problems."""
-    return {"field": bound, "control": _control(bound, short), "is_choice": _is_choice(bound), "optional": _optional(bound)}
+    return {
+        "field": bound,
+        "control": _control(bound, short),
+        "is_choice": _is_choice(bound),
+        "optional": _optional(bound),
+    }
 
 
 @register.inclusion_tag("components/level.html")
@@ -93,7 +98,7 @@ def level(code: str) -> dict[str, Any]:
 
 
 @register.simple_block_tag
-def card(content: str, title: str = "", *, lead: str = "", id: str = "", extra: str = "") -> SafeString:  # noqa: A002
+def card(content: str, title: str = "", *, lead: str = "", id: str = "", extra: str = "") -> SafeString:
     """A titled surface. ``extra`` is already rendered markup for the right of the title."""
     return render_to_string(
         "components/card.html", {"content": content, "title": title, "lead": lead, "id": id, "extra": extra}

@@ -18,7 +18,9 @@ class ExampleForm(forms.Form):
     rounds = forms.IntegerField(label="Rounds", min_value=1, max_value=500)
     strategy = forms.ChoiceField(label="Strategy", choices=[("fedavg", "FedAvg"), ("fedprox", "FedProx")])
     level = forms.ChoiceField(
-        label="Level", widget=forms.RadioSelect, choices=[("F1", "F1 · Aggregate statistics"), ("F2", "F2 · Model updates")]
+        label="Level",
+        widget=forms.RadioSelect,
+        choices=[("F1", "F1 · Aggregate statistics"), ("F2", "F2 · Model updates")],
     )
 
 

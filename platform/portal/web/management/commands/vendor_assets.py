@@ -21,7 +21,7 @@ class Command(BaseCommand):
     """``packages.json`` says what is wanted, ``vendor.lock.json`` what was fetched, with hashes."""
 
     help = "Fetch the pinned browser assets with `npm pack`, or verify them with --check."
-    requires_system_checks = []  # noqa: RUF012  (Django's own attribute)
+    requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--check", action="store_true", help="only compare the files with the lock")
@@ -54,7 +54,7 @@ def folder_of(name: str) -> str:
 def fetch(root: Path, name: str, spec: dict[str, Any]) -> dict[str, Any]:
     """Download one package, write its wanted files, and return its lock entry."""
     with tempfile.TemporaryDirectory() as temporary:
-        done = subprocess.run(  # noqa: S603  (fixed program, no shell)
+        done = subprocess.run(
             ["npm", "pack", "--json", "--pack-destination", temporary, f"{name}@{spec['version']}"],  # noqa: S607
             check=True,
             capture_output=True,

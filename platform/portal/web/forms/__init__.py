@@ -1,0 +1,1 @@
+"""Forms of the pages: they read and explain; services decide."""

@@ -1,0 +1,117 @@
+"""Planning a run: fixed fields, and one for each parameter of the strategy and of the script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django import forms
+
+from federation.runs.services import ROUNDS_KEY, Plan
+from federation.strategies.catalogue import STRATEGIES
+from fedstudy_core.parameters import Parameter
+from studies.scripts.models import ScriptVersion
+
+SCRIPT, STRATEGY = "parameter:", "strategy:"
+
+
+class RunForm(forms.Form):
+    """A run over all ready sites. The script's own fields are those of the chosen version."""
+
+    version = forms.ChoiceField(label="Script version")
+    label = forms.CharField(label="Name of the run", max_length=120, required=False)
+    strategy = forms.ChoiceField(label="Strategy", help_text="How the sites' models become one.")
+    rounds = forms.IntegerField(label="Rounds", min_value=1, max_value=10_000, initial=20)
+    quorum = forms.IntegerField(
+        label="Quorum", min_value=1, required=False, help_text="Sites that must answer in each round; all when empty."
+    )
+    deadline_s = forms.IntegerField(
+        label="Deadline (seconds)", min_value=1, initial=600, help_text="How long a phase of a round waits for a site."
+    )
+    wait_s = forms.IntegerField(
+        label="Wait at the start (seconds)", min_value=0, initial=60, help_text="How long the start waits for a site."
+    )
+
+    def __init__(self, *args: Any, versions: Sequence[ScriptVersion], chosen: ScriptVersion, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.chosen = chosen
+        texts = [(str(item.pk), f"{item.script.name} v{item.number} · {item.sha256[:10]}") for item in versions]
+        self._choose("version", texts, str(chosen.pk))
+        offered = [item for item in STRATEGIES.values() if self._suits(item.needs_proximal_term)]
+        self._choose("strategy", [(item.name, item.title) for item in offered], offered[0].name)
+        script = [Parameter.model_validate(item) for item in chosen.parameters]
+        self._add(SCRIPT, (item for item in script if item.name != ROUNDS_KEY))
+        for strategy in offered:
+            self._add(f"{STRATEGY}{strategy.name}:", strategy.parameters)
+
+    def _suits(self, needs_proximal_term: bool) -> bool:
+        return not needs_proximal_term or bool(self.chosen.declaration.get("uses_proximal"))
+
+    def _choose(self, name: str, choices: list[tuple[str, str]], initial: str) -> None:
+        self.fields[name].choices = choices  # type: ignore[attr-defined]
+        self.fields[name].initial = initial
+
+    def _add(self, prefix: str, parameters: Iterable[Parameter]) -> None:
+        for parameter in parameters:
+            self.fields[prefix + parameter.name] = parameter_field(parameter)
+
+    @property
+    def script_fields(self) -> list[forms.BoundField]:
+        """The fields of the script's parameters."""
+        return [self[name] for name in self.fields if name.startswith(SCRIPT)]
+
+    @property
+    def strategy_fields(self) -> list[forms.BoundField]:
+        """The fields of the strategies' parameters."""
+        return [self[name] for name in self.fields if name.startswith(STRATEGY)]
+
+    def _values(self, prefix: str) -> dict[str, Any]:
+        found = {
+            name.removeprefix(prefix): value for name, value in self.cleaned_data.items() if name.startswith(prefix)
+        }
+        return {name: _typed(value) for name, value in found.items() if value not in (None, "")}
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that the fields describe."""
+        data = self.cleaned_data
+        return Plan(
+            label=data["label"],
+            strategy=data["strategy"],
+            strategy_parameters=self._values(f"{STRATEGY}{data['strategy']}:"),
+            config=self._values(SCRIPT),
+            rounds=data["rounds"],
+            quorum=data["quorum"],
+            deadline_s=data["deadline_s"],
+            wait_s=data["wait_s"],
+        )
+
+
+def _typed(value: Any) -> Any:
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+def parameter_field(parameter: Parameter) -> forms.Field:
+    """The form field for a parameter: its type, its limits, its default."""
+    shared: dict[str, Any] = {
+        "label": parameter.name,
+        "help_text": parameter.description + (f" ({parameter.unit})" if parameter.unit else ""),
+        "initial": parameter.default,
+        "required": False,
+    }
+    if parameter.choices is not None:
+        kind = {"int": int, "float": float}.get(parameter.type, str)
+        return forms.TypedChoiceField(choices=[(item, str(item)) for item in parameter.choices], coerce=kind, **shared)
+    if parameter.type == "bool":
+        shared["initial"] = str(parameter.default).lower()
+        return forms.ChoiceField(choices=[("true", "yes"), ("false", "no")], **shared)
+    if parameter.type == "int":
+        return forms.IntegerField(min_value=_whole(parameter.min), max_value=_whole(parameter.max), **shared)
+    if parameter.type == "float":
+        widget = forms.NumberInput(attrs={"step": "any"})
+        return forms.FloatField(min_value=parameter.min, max_value=parameter.max, widget=widget, **shared)
+    return forms.CharField(max_length=200, **shared)
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)

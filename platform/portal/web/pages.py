@@ -1,0 +1,129 @@
+"""What every page shares: who may look, the frame around it, and errors as pages or messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from accounts.models import User
+from fedstudy_core.errors import FedStudyError, Forbidden, NotFound
+from portal.web.presenters.navigation import main_navigation
+from portal.web.readers import Access, access_of
+
+
+class PageRequest(HttpRequest):
+    """A request of somebody who is signed in; ``access`` says what they lead and speak for."""
+
+    user: User
+    access: Access
+    htmx: Any
+
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+
+def page(
+    *methods: str,
+) -> Callable[[Callable[Concatenate[PageRequest, P], HttpResponse]], Callable[..., HttpResponse]]:
+    """A view for people who are signed in; an error of the domain becomes a page that helps."""
+
+    def decorate(view: Callable[Concatenate[PageRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
+        @wraps(view)
+        def wrapped(request: PageRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            request.access = access_of(request.user)
+            try:
+                return view(request, *args, **kwargs)
+            except FedStudyError as error:
+                return render_error(request, error)
+
+        return login_required(require_http_methods(list(methods) or ["GET"])(wrapped))
+
+    return decorate
+
+
+def render_page(request: PageRequest, template: str, context: Mapping[str, Any], *, status: int = 200) -> HttpResponse:
+    """A page in its frame: navigation, roles, version."""
+    frame = {
+        "navigation": main_navigation(
+            request.path,
+            sees_sites=request.access.sees_sites,
+            sees_log=request.access.sees_log,
+            shows_guide=settings.FEDSTUDY_PROFILE == "demo",
+        ),
+        "roles": request.access.roles,
+        "version": settings.FEDSTUDY_VERSION,
+    }
+    return render(request, template, {**frame, **context}, status=status)
+
+
+ADVICE = {
+    400: ("This did not fit", "Go back, correct it and send it again."),
+    403: (
+        "Your role does not allow this",
+        "The study's principal investigator or your site's admin can give you a role.",
+    ),
+    404: (
+        "There is no such page",
+        "It may have moved, or it belongs to a study or site that your account does not see. Check the address, or ask "
+        "who sent it to you to have a role given to you.",
+    ),
+    409: (
+        "This is not possible now",
+        "Somebody may have changed it meanwhile. Go back, reload the page, and look again.",
+    ),
+}
+
+
+def render_error(request: HttpRequest, error: FedStudyError) -> HttpResponse:
+    """An error of the domain as a page with its code and what to do."""
+    title, advice = ADVICE.get(error.status, ADVICE[409])
+    context = {"status": error.status, "title": title, "detail": error.detail, "advice": advice, "code": error.code}
+    return render(request, "errors/error.html", context, status=error.status)
+
+
+def act(request: HttpRequest, back: str, done: str, service: Callable[[], object]) -> HttpResponse:
+    """Call a service for a button, say what became of it, and go back to the page."""
+    try:
+        service()
+    except (NotFound, Forbidden):
+        raise
+    except FedStudyError as error:
+        messages.error(request, f"{error.detail} ({error.code})")
+    else:
+        messages.success(request, done)
+    return redirect(back)
+
+
+def save(form: forms.Form, service: Callable[[dict[str, Any]], Result]) -> Result | None:
+    """Call a service with a form's data; what it refuses is said at the form, field by field. None then."""
+    if not form.is_valid():
+        return None
+    try:
+        return service(form.cleaned_data)
+    except (NotFound, Forbidden):
+        raise
+    except FedStudyError as error:
+        add_problems(form, error)
+        return None
+
+
+def add_problems(form: forms.Form, error: FedStudyError) -> None:
+    """Put the problems of an error to the fields they belong to; the rest stands above the form."""
+    named = [problem for problem in error.errors if problem.field in form.fields]
+    for problem in named:
+        form.add_error(problem.field, problem.detail)
+    others = [problem for problem in error.errors if problem.field not in form.fields]
+    for problem in others:
+        form.add_error(None, f"{problem.field}: {problem.detail}")
+    if not error.errors:
+        form.add_error(None, f"{error.detail} ({error.code})")

@@ -1,0 +1,64 @@
+"""How far a site is on the way to ready, and the next command to type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.urls import reverse
+
+from portal.web.presenters.picture import Picture
+from studies.enrolment.models import Enrolment
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step; its command or link is shown while it is open."""
+
+    title: str
+    detail: str
+    done: bool
+    command: str = ""
+    href: str = ""
+    action: str = ""
+
+
+def steps_of(picture: Picture, enrolment: Enrolment) -> list[Step]:
+    """Accepted, node, dataset: what is done and what is next."""
+    return [_accepted(enrolment), _node(picture, enrolment), _dataset(picture, enrolment)]
+
+
+def _accepted(enrolment: Enrolment) -> Step:
+    done = enrolment.state in ("accepted", "ready")
+    detail = "The site takes part." if done else "The site's admin answers the invitation on this page."
+    return Step("The site accepts", detail, done)
+
+
+def _node(picture: Picture, enrolment: Enrolment) -> Step:
+    node = picture.node_of(enrolment)
+    href = reverse("web:site", args=[enrolment.site_id])
+    if node is None:
+        detail = "The agent that runs scripts beside the data. It gets a one-time token and makes its own keys."
+        return Step("A node is registered and confirmed", detail, False, href=href, action="Register a node")
+    details = {
+        "expected": f"“{node.name}” has a token and has not enrolled yet.",
+        "pending": f"“{node.name}” enrolled; its six words are to be compared.",
+        "active": f"“{node.name}” is active.",
+    }
+    return Step(
+        "A node is registered and confirmed",
+        details[node.state],
+        node.state == "active",
+        href=href,
+        action="Open nodes",
+    )
+
+
+def _dataset(picture: Picture, enrolment: Enrolment) -> Step:
+    title, dataset = "A valid dataset is offered", picture.dataset_of(enrolment)
+    command = f"fedstudy-node dataset add --study {picture.study.pk} --name NAME FILE.csv"
+    if dataset is None:
+        return Step(title, "The node checks the file against the data dictionary; only counts leave.", False, command)
+    if dataset.state == "invalid":
+        return Step(title, f"“{dataset.name}” does not fit yet; see the findings below.", False, command)
+    detail = f"“{dataset.name}” fits the data dictionary ({dataset.rows_band} rows)."
+    return Step(title, detail, dataset.state == "valid" and enrolment.dataset_id is not None)

@@ -1,0 +1,45 @@
+"""What each site still lacks before a run of a version can start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from portal.web.presenters.picture import Picture, decision_of
+from portal.web.presenters.studies import presence_of
+from studies.enrolment.models import Enrolment
+from studies.scripts.models import ScriptVersion
+
+
+@dataclass(frozen=True)
+class SiteReadiness:
+    """A site, whether a run could ask it now, and why not."""
+
+    name: str
+    is_ready: bool
+    detail: str
+
+
+def readiness_rows(picture: Picture, version: ScriptVersion) -> list[SiteReadiness]:
+    """One row for each site that was invited and did not leave."""
+    rows = [item for item in picture.enrolments if item.state in ("invited", "accepted", "ready")]
+    return [_row(picture, version, item) for item in rows]
+
+
+def _row(picture: Picture, version: ScriptVersion, enrolment: Enrolment) -> SiteReadiness:
+    name = enrolment.site.name
+    if enrolment.state == "invited":
+        return SiteReadiness(name, False, "Has not answered the invitation.")
+    if enrolment.state == "accepted":
+        return SiteReadiness(name, False, "No active node with a valid dataset yet.")
+    decision = decision_of(picture.approval_of(version, enrolment))
+    reasons = {
+        "awaited": "Has not signed this version.",
+        "rejected": "Rejected this version.",
+        "revoked": "Revoked its approval.",
+        "expired": "Its approval has expired.",
+    }
+    if decision in reasons:
+        return SiteReadiness(name, False, reasons[decision])
+    if presence_of(picture.node_of(enrolment)) != "online":
+        return SiteReadiness(name, False, "Signed; its node is offline now.")
+    return SiteReadiness(name, True, "Ready, signed, online.")

@@ -1,0 +1,60 @@
+"""Who looks at a page: the studies they lead, the sites they speak for, and the roles to show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from accounts.models import User
+from accounts.roles import Role
+from portal.web.presenters.waits import Reader
+from portal.web.roles import held_roles
+
+
+@dataclass(frozen=True)
+class Access:
+    """A person's roles by object, in the shape that pages need.
+
+    Attributes:
+        studies: study id to the role held in it.
+        sites: site id to the role held at it.
+    """
+
+    studies: Mapping[UUID, Role]
+    sites: Mapping[UUID, Role]
+    is_platform_admin: bool
+
+    @property
+    def reader(self) -> Reader:
+        leads = [study for study, role in self.studies.items() if role is Role.PI]
+        return Reader(leads=frozenset(leads), sites=frozenset(self.sites))
+
+    @property
+    def sees_sites(self) -> bool:
+        return self.is_platform_admin or bool(self.sites)
+
+    @property
+    def sees_log(self) -> bool:
+        return bool(self.sites) or any(role in (Role.PI, Role.AUDITOR) for role in self.studies.values())
+
+    @property
+    def roles(self) -> list[str]:
+        """The kinds of roles that the person holds, for the account menu."""
+        held = dict.fromkeys([*self.studies.values(), *self.sites.values()])
+        return [*(["platform administrator"] if self.is_platform_admin else []), *(role.label for role in held)]
+
+    def role_in(self, study: UUID) -> str:
+        """The role in a study as words; people of its sites have none of their own there."""
+        role = self.studies.get(study)
+        return role.label.capitalize() if role else "Through your site" if self.sites else "Reader"
+
+
+def access_of(user: User) -> Access:
+    """The roles of a person."""
+    held = held_roles(user)
+    return Access(
+        studies={UUID(obj): role for role, obj in held if role.scope == "study"},
+        sites={UUID(obj): role for role, obj in held if role.scope == "site"},
+        is_platform_admin=user.is_platform_admin,
+    )

@@ -1,0 +1,98 @@
+"""A site's part in a study: inviting, answering, withdrawing, readiness."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from accounts.models import Site
+from accounts.permissions import Permission, can, check
+from fedstudy_core.errors import NotFound
+from portal.web.forms.studies import InvitationForm
+from portal.web.pages import PageRequest, act, page, render_page, save
+from portal.web.presenters.levels import LEVELS
+from portal.web.presenters.picture import pictures_of
+from portal.web.presenters.readiness import steps_of
+from portal.web.presenters.studies import enrolment_row
+from portal.web.views.studies import find_study
+from studies.dictionary.selectors import datasets_visible_to
+from studies.enrolment import selectors
+from studies.enrolment.models import Enrolment
+from studies.enrolment.services import accept_invitation, decline_invitation, invite_site, withdraw_site
+
+
+def find_enrolment(request: PageRequest, enrolment_id: UUID) -> Enrolment:
+    """The enrolment, if this person may see it; NotFound otherwise."""
+    rows = selectors.visible_to(request.user).select_related("study", "site", "dataset")
+    found = rows.filter(pk=enrolment_id).first()
+    if found is None:
+        raise NotFound("E_NOT_FOUND", "There is no such enrolment, or it is not yours to see.")
+    return found
+
+
+@page()
+def enrolment(request: PageRequest, enrolment_id: UUID) -> HttpResponse:
+    """How far a site is, and what is next."""
+    found = find_enrolment(request, enrolment_id)
+    (picture,) = pictures_of([found.study])
+    seen = datasets_visible_to(request.user).filter(study=found.study, site=found.site)
+    context = {
+        "enrolment": found,
+        "study": found.study,
+        "row": enrolment_row(picture, found),
+        "steps": steps_of(picture, found),
+        "datasets": seen.order_by("-registered_at"),
+        "may_answer": found.state == "invited" and can(request.user, Permission.INVITATION_ANSWER, found.site),
+        "may_withdraw": found.state in ("accepted", "ready")
+        and can(request.user, Permission.SITE_WITHDRAW, found.site),
+        "crumbs": [
+            ("Studies", reverse("web:studies")),
+            (found.study.title, reverse("web:study", args=[found.study_id])),
+        ],
+    }
+    return render_page(request, "enrolments/enrolment.html", context)
+
+
+@page("GET", "POST")
+def new(request: PageRequest, study_id: UUID) -> HttpResponse:
+    """Invite a site."""
+    study = find_study(request, study_id)
+    check(request.user, Permission.STUDY_INVITE, study)
+    sites = Site.objects.exclude(enrolments__study=study, enrolments__state__in=["invited", "accepted", "ready"])
+    form = InvitationForm(request.POST or None, sites=sites)
+    if request.method == "POST" and save(form, lambda data: invite_site(study=study, **data, by=request.user)):
+        messages.success(request, f"{form.cleaned_data['site']} is invited.")
+        return redirect("web:study", study.pk)
+    context = {
+        "form": form,
+        "levels": LEVELS,
+        "heading": "Invite a site",
+        "lead": f"to “{study.title}”",
+        "action": "Send the invitation",
+        "back": reverse("web:study", args=[study.pk]),
+        "crumbs": [("Studies", reverse("web:studies")), (study.title, reverse("web:study", args=[study.pk]))],
+    }
+    return render_page(request, "enrolments/new.html", context, status=400 if form.errors else 200)
+
+
+ANSWERS = {
+    "accept": (accept_invitation, "takes part. Next: register a node and offer a dataset."),
+    "decline": (decline_invitation, "does not take part."),
+    "withdraw": (withdraw_site, "does not take part any more."),
+}
+
+
+@page("POST")
+def answer(request: PageRequest, enrolment_id: UUID, verb: str) -> HttpResponse:
+    """Accept, decline or withdraw for the site."""
+    if verb not in ANSWERS:
+        raise Http404
+    found = find_enrolment(request, enrolment_id)
+    service, done = ANSWERS[verb]
+    extra = {} if verb == "accept" else {"reason": request.POST.get("reason", "").strip()[:300]}
+    back = reverse("web:enrolment", args=[found.pk])
+    return act(request, back, f"{found.site.name} {done}", lambda: service(enrolment=found, by=request.user, **extra))

@@ -1,0 +1,108 @@
+"""Script versions: their files, parameters, approvals; submitting one."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.db import transaction
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from accounts.permissions import Permission, can, check
+from fedstudy_core import bundle
+from fedstudy_core.errors import FedStudyError, NotFound
+from portal.web.forms.scripts import ScriptForm
+from portal.web.highlight import BINARY_NOTICE, as_text, highlight_source
+from portal.web.pages import PageRequest, add_problems, page, render_page
+from portal.web.presenters.picture import pictures_of
+from portal.web.presenters.scripts import approval_rows, file_rows, first_file, parameter_rows
+from portal.web.views.studies import find_study
+from studies.lifecycle.models import Study
+from studies.scripts import selectors
+from studies.scripts.models import ScriptVersion
+from studies.scripts.services import create_script, submit_version
+
+
+def find_version(request: PageRequest, version_id: UUID) -> ScriptVersion:
+    """The version, if this person may read it; NotFound otherwise."""
+    rows = selectors.versions_visible_to(request.user).select_related("script__study", "created_by")
+    found = rows.filter(pk=version_id).first()
+    if found is None:
+        raise NotFound("E_NOT_FOUND", "There is no such script version, or it is not yours to see.")
+    return found
+
+
+@page()
+def version(request: PageRequest, version_id: UUID) -> HttpResponse:
+    """What a site signs: the hash, every file, the parameters, and each site's word."""
+    found = find_version(request, version_id)
+    study = found.script.study
+    (picture,) = pictures_of([study])
+    context = {
+        "version": found,
+        "approvals": approval_rows(picture, found, set(request.access.sites)),
+        "review": f"fedstudy-node review {found.pk}",
+        "parameters": parameter_rows(found.parameters),
+        "may_run": study.state in ("recruiting", "active") and can(request.user, Permission.RUN_START, study),
+        "crumbs": [("Studies", reverse("web:studies")), (study.title, reverse("web:study", args=[study.pk]))],
+        **_source(found, request.GET.get("file", "")),
+    }
+    return render_page(request, "scripts/version.html", context)
+
+
+def _source(found: ScriptVersion, asked: str) -> dict[str, Any]:
+    """The chosen file of the bundle with its highlighted source."""
+    path = asked or first_file(found.files)
+    rows = file_rows(found.files, path)
+    shown = next((row for row in rows if row.is_shown), None)
+    if shown is None:
+        if asked:
+            raise Http404
+        return {"files": rows, "source_notice": "The bundle holds no files."}
+    try:
+        text = as_text(bundle.read_file(bytes(found.bundle), path))
+    except FedStudyError as error:
+        return {"files": rows, "file": shown, "source_notice": error.detail}
+    source = highlight_source(path, text) if text is not None else ""
+    return {"files": rows, "file": shown, "source": source, "source_notice": BINARY_NOTICE}
+
+
+@page("GET", "POST")
+def new(request: PageRequest, study_id: UUID) -> HttpResponse:
+    """Submit a script version."""
+    study = find_study(request, study_id)
+    check(request.user, Permission.SCRIPT_SUBMIT, study)
+    form = ScriptForm(request.POST or None, request.FILES or None)
+    made = _submit(request, study, form) if request.method == "POST" else None
+    if made:
+        messages.success(request, f"{made.script.name} v{made.number} is submitted. Sites can review and sign it now.")
+        return redirect("web:version", made.pk)
+    context = {
+        "form": form,
+        "max_upload": settings.FEDSTUDY_MAX_UPLOAD,
+        "heading": "Submit a script",
+        "lead": f"to “{study.title}”. A submitted version never changes.",
+        "action": "Build and submit",
+        "back": reverse("web:study", args=[study.pk]),
+        "crumbs": [("Studies", reverse("web:studies")), (study.title, reverse("web:study", args=[study.pk]))],
+    }
+    return render_page(request, "scripts/new.html", context, status=400 if form.errors else 200)
+
+
+def _submit(request: PageRequest, study: Study, form: ScriptForm) -> ScriptVersion | None:
+    """Make the script if it is new, then its next version; neither without the other."""
+    if not form.is_valid():
+        return None
+    name = form.cleaned_data["name"]
+    try:
+        fab = form.bundle_bytes()
+        with transaction.atomic():
+            script = study.scripts.filter(name=name).first() or create_script(study=study, name=name, by=request.user)
+            return submit_version(script=script, bundle=fab, by=request.user)
+    except FedStudyError as error:
+        add_problems(form, error)
+        return None

@@ -1,0 +1,132 @@
+"""Sites and their nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from accounts.models import Site
+from accounts.permissions import Permission, can, check
+from accounts.selectors import visible_sites
+from accounts.services import create_site
+from fedstudy_core.errors import NotFound
+from nodes.registry import selectors as registry
+from nodes.registry.models import Node
+from nodes.registry.services import confirm_node, expect_node, revoke_node
+from portal.web.forms.studies import NodeForm, SiteForm
+from portal.web.pages import PageRequest, act, page, render_page, save
+from portal.web.presenters.nodes import node_rows, site_rows, site_studies, token_row
+from studies.enrolment import selectors as enrolments
+
+
+@page()
+def sites(request: PageRequest) -> HttpResponse:
+    """The sites that the person may see, with their nodes."""
+    found = visible_sites(request.user).order_by("name")
+    nodes = registry.visible_to(request.user)
+    may_create = can(request.user, Permission.SITES_MANAGE)
+    return render_page(request, "sites/list.html", {"rows": site_rows(found, nodes), "may_create": may_create})
+
+
+@page("GET", "POST")
+def new(request: PageRequest) -> HttpResponse:
+    """Create a site."""
+    check(request.user, Permission.SITES_MANAGE)
+    form = SiteForm(request.POST or None)
+    made = save(form, lambda data: create_site(**data, by=request.user)) if request.method == "POST" else None
+    if made:
+        messages.success(request, f"{made.name} is created. Next: give somebody the role of its site admin.")
+        return redirect("web:site", made.pk)
+    context = {
+        "form": form,
+        "heading": "New site",
+        "lead": "A hospital or clinic that can be invited to studies.",
+        "action": "Create the site",
+        "back": reverse("web:sites"),
+        "crumbs": [("Sites and nodes", reverse("web:sites"))],
+    }
+    return render_page(request, "studies/form.html", context, status=400 if form.errors else 200)
+
+
+def find_site(request: PageRequest, site_id: UUID) -> Site:
+    """The site, if this person may see it; NotFound otherwise."""
+    found = visible_sites(request.user).filter(pk=site_id).first()
+    if found is None:
+        raise NotFound("E_NOT_FOUND", "There is no such site, or it is not yours to see.")
+    return found
+
+
+def find_node(request: PageRequest, node_id: UUID) -> Node:
+    """The node, if this person may see it; NotFound otherwise."""
+    found = registry.visible_to(request.user).select_related("site").filter(pk=node_id).first()
+    if found is None:
+        raise NotFound("E_NOT_FOUND", "There is no such node, or it is not yours to see.")
+    return found
+
+
+@page()
+def site(request: PageRequest, site_id: UUID) -> HttpResponse:
+    """A site's nodes; for htmx only the nodes."""
+    found = find_site(request, site_id)
+    if request.htmx:
+        return render(request, "sites/_nodes.html", _nodes_context(request, found))
+    return render_page(request, "sites/site.html", _context(request, found))
+
+
+def _nodes_context(request: PageRequest, found: Site) -> dict[str, Any]:
+    nodes = registry.visible_to(request.user).filter(site=found).select_related("confirmed_by")
+    may_enrol = can(request.user, Permission.NODE_ENROL, found)
+    may_revoke = can(request.user, Permission.NODE_REVOKE, found)
+    rows = node_rows(nodes, may_confirm=may_enrol, may_revoke=may_revoke)
+    return {"site": found, "nodes": rows, "live_href": reverse("web:site", args=[found.pk])}
+
+
+def _context(request: PageRequest, found: Site) -> dict[str, Any]:
+    seen = enrolments.visible_to(request.user).filter(site=found).select_related("study")
+    return {
+        **_nodes_context(request, found),
+        "place": ", ".join(part for part in (found.city, found.country) if part),
+        "studies": site_studies(seen),
+        "node_form": NodeForm() if can(request.user, Permission.NODE_ENROL, found) else None,
+        "crumbs": [("Sites and nodes", reverse("web:sites"))],
+    }
+
+
+@page("POST")
+def node_new(request: PageRequest, site_id: UUID) -> HttpResponse:
+    """Expect a node; its token is in this answer and nowhere else."""
+    found = find_site(request, site_id)
+    check(request.user, Permission.NODE_ENROL, found)
+    form = NodeForm(request.POST)
+    made = save(form, lambda data: expect_node(site=found, **data, by=request.user))
+    context = _context(request, found)
+    if made:
+        node, token = made
+        context["token"] = token_row(node, token, settings.FEDSTUDY_PUBLIC_URL)
+    else:
+        context["node_form"] = form
+    return render_page(request, "sites/site.html", context, status=201 if made else 400)
+
+
+@page("POST")
+def node_confirm(request: PageRequest, node_id: UUID) -> HttpResponse:
+    """Confirm a node by the six words that its console shows."""
+    node, words = find_node(request, node_id), " ".join(request.POST.get("words", "").lower().split())
+    back = reverse("web:site", args=[node.site_id])
+    done = f"“{node.name}” is confirmed and active."
+    return act(request, back, done, lambda: confirm_node(node=node, words=words, by=request.user))
+
+
+@page("POST")
+def node_revoke(request: PageRequest, node_id: UUID) -> HttpResponse:
+    """Trust a node no more."""
+    node, reason = find_node(request, node_id), request.POST.get("reason", "").strip()[:300]
+    back = reverse("web:site", args=[node.site_id])
+    done = f"“{node.name}” is revoked."
+    return act(request, back, done, lambda: revoke_node(node=node, reason=reason, by=request.user))

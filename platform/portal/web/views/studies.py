@@ -1,0 +1,162 @@
+"""Studies: the list, one study, creating, moving, its data dictionary."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from accounts.permissions import Permission, can, check
+from accounts.selectors import role_holders
+from fedstudy_core.errors import NotFound
+from portal.web.forms.studies import DictionaryForm, StudyForm
+from portal.web.pages import PageRequest, act, page, render_page, save
+from portal.web.presenters.navigation import study_tabs
+from portal.web.presenters.people import people_rows
+from portal.web.presenters.picture import pictures_of
+from portal.web.presenters.studies import (
+    TRANSITIONS,
+    enrolment_row,
+    run_row,
+    study_row,
+    variable_rows,
+    version_rows,
+)
+from portal.web.presenters.waits import waits_of
+from studies.dictionary.services import publish_dictionary
+from studies.lifecycle import selectors
+from studies.lifecycle.models import Study
+from studies.lifecycle.services import create_study, move_study
+from studies.lifecycle.states import STUDY
+
+
+def find_study(request: PageRequest, study_id: UUID) -> Study:
+    """The study, if this person may see it; NotFound otherwise."""
+    study = selectors.visible_to(request.user).filter(pk=study_id).first()
+    if study is None:
+        raise NotFound("E_NOT_FOUND", "There is no such study, or it is not yours to see.")
+    return study
+
+
+def study_frame(request: PageRequest, study: Study, current: str) -> dict[str, Any]:
+    """What every page of a study has: its tabs and its breadcrumbs."""
+    sees_log = can(request.user, Permission.AUDIT_VIEW, study)
+    tabs = study_tabs(study.pk, current, sees_log=sees_log)
+    return {"study": study, "tabs": tabs, "crumbs": [("Studies", reverse("web:studies"))]}
+
+
+@page()
+def studies(request: PageRequest) -> HttpResponse:
+    """Every study of the person, and what waits for whom."""
+    pictures = pictures_of(selectors.visible_to(request.user).order_by("-created_at"))
+    access = request.access
+    rows = [study_row(picture, access.reader, access.role_in(picture.study.pk)) for picture in pictures]
+    yours = [wait for row in rows for wait in row.waits if wait.is_yours]
+    may_create = can(request.user, Permission.STUDY_CREATE)
+    return render_page(request, "studies/list.html", {"rows": rows, "yours": yours, "may_create": may_create})
+
+
+@page()
+def study(request: PageRequest, study_id: UUID) -> HttpResponse:
+    """One study: what waits, sites, scripts, runs, people."""
+    found = find_study(request, study_id)
+    (picture,) = pictures_of([found])
+    context = {
+        **study_frame(request, found, "study"),
+        "waits": waits_of(picture, request.access.reader),
+        "enrolments": [enrolment_row(picture, item) for item in picture.enrolments],
+        "versions": version_rows(picture),
+        "runs": [run_row(run) for run in picture.runs[:20]],
+        "dictionary": picture.dictionary,
+        "people": people_rows(role_holders(found)),
+        **_rights(request, found),
+    }
+    return render_page(request, "studies/study.html", context)
+
+
+def _rights(request: PageRequest, found: Study) -> dict[str, Any]:
+    """What the person may do on the study's page."""
+
+    def may(permission: Permission) -> bool:
+        return can(request.user, permission, found)
+
+    following = sorted(STUDY.moves[found.state], key=list(TRANSITIONS).index) if may(Permission.STUDY_MOVE) else []
+    is_open = found.state in ("recruiting", "active")
+    return {
+        "transitions": [TRANSITIONS[state] for state in following],
+        "may_invite": is_open and may(Permission.STUDY_INVITE),
+        "may_submit": found.state in ("draft", "recruiting", "active") and may(Permission.SCRIPT_SUBMIT),
+        "may_run": is_open and may(Permission.RUN_START),
+    }
+
+
+@page("GET", "POST")
+def new(request: PageRequest) -> HttpResponse:
+    """Create a study."""
+    check(request.user, Permission.STUDY_CREATE)
+    form = StudyForm(request.POST or None)
+    made = save(form, lambda data: create_study(**data, by=request.user)) if request.method == "POST" else None
+    if made:
+        messages.success(request, f"“{made.title}” is created. You are its principal investigator.")
+        return redirect("web:study", made.pk)
+    context = {
+        "form": form,
+        "heading": "New study",
+        "lead": "It starts as a draft that only you see.",
+        "action": "Create the study",
+        "back": reverse("web:studies"),
+        "crumbs": [("Studies", reverse("web:studies"))],
+    }
+    return render_page(request, "studies/form.html", context, status=400 if form.errors else 200)
+
+
+@page("POST")
+def transition(request: PageRequest, study_id: UUID) -> HttpResponse:
+    """Move the study to its next state."""
+    found, to = find_study(request, study_id), request.POST.get("to", "")
+    back = reverse("web:study", args=[found.pk])
+    done = f"“{found.title}” is now {to}."
+    return act(request, back, done, lambda: move_study(study=found, to=to, by=request.user))
+
+
+@page()
+def dictionary(request: PageRequest, study_id: UUID) -> HttpResponse:
+    """The newest data dictionary."""
+    found = find_study(request, study_id)
+    newest = found.dictionary_versions.order_by("-number").first()
+    context = {
+        **study_frame(request, found, "study-dictionary"),
+        "dictionary": newest,
+        "variables": variable_rows(newest.variables) if newest else [],
+        "may_edit": can(request.user, Permission.DICTIONARY_PUBLISH, found),
+    }
+    return render_page(request, "studies/dictionary.html", context)
+
+
+@page("GET", "POST")
+def dictionary_new(request: PageRequest, study_id: UUID) -> HttpResponse:
+    """Publish a version of the data dictionary."""
+    found = find_study(request, study_id)
+    check(request.user, Permission.DICTIONARY_PUBLISH, found)
+    form = DictionaryForm(request.POST or None, request.FILES or None)
+    made = _publish(request, found, form) if request.method == "POST" else None
+    if made:
+        messages.success(request, f"Version {made.number} of the data dictionary is published.")
+        return redirect("web:study-dictionary", found.pk)
+    context = {
+        "form": form,
+        "heading": "New version of the data dictionary",
+        "lead": "Published versions never change. Nodes check their datasets against the newest one.",
+        "action": "Publish",
+        "back": reverse("web:study-dictionary", args=[found.pk]),
+        "crumbs": [("Studies", reverse("web:studies")), (found.title, reverse("web:study", args=[found.pk]))],
+    }
+    return render_page(request, "studies/form.html", context, status=400 if form.errors else 200)
+
+
+def _publish(request: PageRequest, found: Study, form: DictionaryForm) -> Any:
+    return save(form, lambda data: publish_dictionary(study=found, variables=data["file"], by=request.user))
