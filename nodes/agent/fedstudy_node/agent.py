@@ -16,7 +16,7 @@ import structlog
 
 from fedstudy_core.errors import FedStudyError
 from fedstudy_node.desk import Desk
-from fedstudy_node.flower import ContentLost, Fleet, FleetError, NotRegistered, Outgoing, RunEnded
+from fedstudy_node.flower import ContentLost, Fleet, FleetError, Incoming, NotRegistered, Outgoing, RunEnded
 from fedstudy_node.home import Home
 from fedstudy_node.pace import Pace
 from fedstudy_node.runs import ActiveRun, Runs
@@ -25,6 +25,7 @@ from fedstudy_node.status import Status
 log = structlog.get_logger()
 
 RUN_CHECK = 4.0
+CONFIRM_AFTER = 3.0
 IDLE_CHILD = 1800.0
 MOST_AT_WORK = 4
 FIRST_RETRY = 0.5
@@ -54,6 +55,7 @@ class Agent:
         self._wake = wake
         self._pace = Pace()
         self._outbox: deque[Outgoing] = deque()
+        self._to_confirm: deque[tuple[float, Incoming]] = deque()
         self._connected = False
         self._retry = FIRST_RETRY
         self._retry_at = 0.0
@@ -88,7 +90,7 @@ class Agent:
         self._home.remember_flower_node(node_id)
         self._connected = True
         self._retry = FIRST_RETRY
-        self._pace.mark()
+        self._pace.mark_sent()
         self._status.set(fleet="connected", flower_node=str(node_id), fleet_error="")
         log.info("connected", flower_node=str(node_id))
 
@@ -107,6 +109,7 @@ class Agent:
         self._send_replies()
         self._fleet.heartbeat_if_due()
         self._check_runs()
+        self._confirm_old()
         if time.monotonic() >= self._poll_at and self._at_work() < MOST_AT_WORK:
             self._poll()
 
@@ -115,14 +118,15 @@ class Agent:
             with suppress(RunEnded):
                 self._fleet.send(self._outbox[0])
             self._outbox.popleft()
-            self._pace.mark()
+            self._pace.mark_sent()
+            self._poll_at = time.monotonic() + self._pace.delay(in_run=len(self._runs) > 0)
 
     def _poll(self) -> None:
         incoming = None
         try:
             incoming = self._fleet.pull()
             if incoming is not None:
-                self._pace.mark()
+                self._pace.mark_received()
                 answer = self._desk.take(incoming)
                 if answer is not None:
                     self._outbox.append(answer)
@@ -130,10 +134,21 @@ class Agent:
             log.warning("message_dropped", error=str(error))
         self._poll_at = time.monotonic() + self._pace.delay(in_run=len(self._runs) > 0)
         if incoming is not None:
+            if not incoming.inline:
+                self._to_confirm.append((time.monotonic() + CONFIRM_AFTER, incoming))
             self._send_replies()
-            with suppress(RunEnded):
-                self._fleet.confirm(incoming)
             self._status.set(runs=[str(run.info.run_id) for run in self._runs])
+
+    def _confirm_old(self) -> None:
+        """Let the SuperLink forget messages, a while after they came.
+
+        A small message is read from its one record, maybe before its sender has sent the objects around it; the
+        SuperLink would refuse those if it had been told to forget the message.
+        """
+        while self._to_confirm and self._to_confirm[0][0] < time.monotonic():
+            with suppress(RunEnded):
+                self._fleet.confirm(self._to_confirm[0][1])
+            self._to_confirm.popleft()
 
     def _check_runs(self) -> None:
         """End the scripts of runs that are over at the SuperLink, whatever they are doing."""

@@ -67,25 +67,15 @@ from flwr.supercore.primitives.asymmetric import public_key_to_bytes, sign_messa
 from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
+from fedstudy_core import flower
+
+# fmt: off
 __all__ = [
-    "ArrayRecord",
-    "ContentLost",
-    "Fleet",
-    "FleetError",
-    "Incoming",
-    "KeyRefused",
-    "MetricRecord",
-    "NotRegistered",
-    "Outgoing",
-    "RecordDict",
-    "RunEnded",
-    "RunInfo",
-    "Unreachable",
-    "context_bytes",
-    "message_bytes",
-    "refuse",
+    "ArrayRecord", "ContentLost", "Fleet", "FleetError", "Incoming", "KeyRefused", "MetricRecord", "NotRegistered",
+    "Outgoing", "RecordDict", "RunEnded", "RunInfo", "Unreachable", "context_bytes", "message_bytes", "refuse",
     "reply_to",
 ]
+# fmt: on
 
 HEARTBEAT_INTERVAL = 15.0
 REQUEST_TIMEOUT = 20.0
@@ -146,6 +136,7 @@ class Incoming:
     message_type: str
     content: RecordDict
     bytes_in: int
+    inline: bool
     message: Message = field(repr=False)
 
 
@@ -155,6 +146,7 @@ class Outgoing:
 
     run_id: int
     message: Message = field(repr=False)
+    inline: bool
     seconds: float
 
 
@@ -269,11 +261,15 @@ class Fleet:
         tree = response.message_object_trees[0]
         run_id = message.metadata.run_id
         message.metadata.__dict__["_message_id"] = tree.object_id
-        content, size = self._pull_content(run_id, tree)
-        return Incoming(run_id, tree.object_id, message.metadata.message_type, content, size, message)
+        inline = message.has_content() and len(message.content) > 0
+        if inline:
+            content, size = message.content, response.ByteSize()
+        else:
+            content, size = self._pull_content(run_id, tree)
+        return Incoming(run_id, tree.object_id, message.metadata.message_type, content, size, inline, message)
 
     def confirm(self, incoming: Incoming) -> None:
-        """Let the SuperLink forget the objects of a message."""
+        """Let the SuperLink forget the objects of a message (one that came whole has none)."""
         request = ConfirmMessageReceivedRequest(
             node=self._node, run_id=incoming.run_id, message_object_id=incoming.message_id
         )
@@ -291,16 +287,23 @@ class Fleet:
         return bytes(self._call(lambda: self._client.GetFab(request)).fab.content)
 
     def send(self, reply: Outgoing) -> int:
-        """Send a reply and its objects; return the bytes sent. May be repeated with the same reply."""
+        """Send a reply; return the bytes sent. May be repeated with the same reply.
+
+        The reply to a message that came whole goes whole, in one request. Otherwise its objects follow one by one.
+        """
         with no_object_id_recompute():
             reply.message.metadata.__dict__["_message_id"] = reply.message.object_id
+            sent = reply.message if reply.inline else remove_content_from_message(reply.message)
+            tree = get_object_tree(reply.message)
             request = PushMessagesRequest(
                 node=self._node,
-                messages_list=[message_to_proto(remove_content_from_message(reply.message))],
-                message_object_trees=[get_object_tree(reply.message)],
+                messages_list=[message_to_proto(sent)],
+                message_object_trees=[ObjectTree(object_id=tree.object_id) if reply.inline else tree],
                 clientapp_runtime_list=[reply.seconds],
             )
             response = self._call(lambda: self._client.PushMessages(request))
+            if reply.inline:
+                return request.ByteSize()
             wanted = set(response.objects_to_push)
             objects = get_all_nested_objects(reply.message)
             return sum(
@@ -334,10 +337,9 @@ class Fleet:
         if leaf is not None:
             raw = self._pull_object(run_id, leaf)
             record = inflate_object_from_contents(leaf, {leaf: raw})
-            for name in _SINGLE_RECORD_NAMES:
-                content = RecordDict({name: record}) if isinstance(record, ConfigRecord) else None
-                if content is not None and content.object_id == tree.children[0].object_id:
-                    return content, len(raw)
+            content = RecordDict({flower.ORDER: record}) if isinstance(record, ConfigRecord) else RecordDict()
+            if content.object_id == tree.children[0].object_id:
+                return content, len(raw)
         objects = {item.object_id: self._pull_object(run_id, item.object_id) for item in iterate_object_tree(tree)}
         size = sum(len(raw) for raw in objects.values())
         message = inflate_object_from_contents(tree.object_id, objects)
@@ -373,9 +375,6 @@ class Fleet:
             raise Unreachable(f"{type(error).__name__}: {error}") from error
 
 
-_SINGLE_RECORD_NAMES = ("fedstudy.order",)
-
-
 def _only_leaf(tree: ObjectTree) -> str | None:
     """Return the id of the single record of a message that has just one, else None."""
     if len(tree.children) != 1 or len(tree.children[0].children) != 1:
@@ -386,13 +385,14 @@ def _only_leaf(tree: ObjectTree) -> str | None:
 
 def reply_to(incoming: Incoming, content: RecordDict, seconds: float) -> Outgoing:
     """Make a reply with content; `seconds` is how long the script worked."""
-    return Outgoing(incoming.run_id, Message(content, reply_to=incoming.message), seconds)
+    inline = incoming.inline and flower.is_small(content)
+    return Outgoing(incoming.run_id, Message(content, reply_to=incoming.message), inline, seconds)
 
 
 def refuse(incoming: Incoming, reason: str) -> Outgoing:
     """Make a reply that carries no content but a reason (a code, never an exception's text)."""
     error = Error(code=ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason=reason)
-    return Outgoing(incoming.run_id, Message(error, reply_to=incoming.message), 0.0)
+    return Outgoing(incoming.run_id, Message(error, reply_to=incoming.message), incoming.inline, 0.0)
 
 
 def message_bytes(incoming: Incoming, content: RecordDict) -> bytes:

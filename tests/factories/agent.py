@@ -1,0 +1,214 @@
+"""An enrolled node's home, a small script in numpy, and approvals for it; no portal needed."""
+
+import json
+import uuid
+import warnings
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from fedstudy_core import bundle as bundles
+from fedstudy_core import flower
+from fedstudy_core.statement import sign_statement, statement_id
+from fedstudy_node import tables
+from fedstudy_node.approvals import Limits, build_statement
+from fedstudy_node.bands import band
+from fedstudy_node.datasets import Dataset, Datasets
+from fedstudy_node.home import Home, flower_public_pem, write_private
+
+PASSPHRASE = b"correct horse battery"
+STUDY = str(uuid.UUID(int=1))
+RUN = str(uuid.UUID(int=2))
+
+PYPROJECT = """
+[project]
+name = "numbers"
+version = "1.0.0"
+description = "A script of the tests"
+license = "Apache-2.0"
+
+[tool.flwr.app]
+publisher = "tests"
+fab-include = ["/numbers_app/*.py", "/LICENSE"]
+
+[tool.flwr.app.components]
+serverapp = "numbers_app.server_app:app"
+clientapp = "numbers_app.client_app:app"
+
+[tool.flwr.app.config]
+step = 1.0
+mode = "good"
+
+[tool.fedstudy]
+initial = "query.initial_model"
+headline = "mean"
+
+[tool.fedstudy.metrics]
+mean = "mean"
+
+[tool.fedstudy.parameters.step]
+min = 0.0
+max = 10.0
+
+[tool.fedstudy.parameters.mode]
+choices = ["good", "raise", "hang", "nan", "exit", "config", "memory", "pickle"]
+"""
+
+CLIENT = '''
+"""Adds a step to every number, and misbehaves on demand."""
+
+import os
+import time
+
+import numpy as np
+from fedstudy_node.scripting import open_dataset
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+
+app = ClientApp()
+
+
+@app.query("initial_model")
+def initial_model(message, context):
+    return Message(RecordDict({"arrays": ArrayRecord([np.zeros(14, dtype=np.float32)])}), reply_to=message)
+
+
+@app.query("environment")
+def environment(message, context):
+    secrets = sum("FEDSTUDY" in name or "TOKEN" in name for name in os.environ)
+    print("a print of the script")
+    threads = int(os.environ["OMP_NUM_THREADS"])
+    facts = {"variables": len(os.environ), "secrets": secrets, "pid": os.getpid(), "threads": threads}
+    return Message(RecordDict({"metrics": MetricRecord(facts)}), reply_to=message)
+
+
+@app.train()
+def train(message, context):
+    mode = context.run_config["mode"]
+    if mode == "raise":
+        raise ValueError("patient Jane Doe has no cholesterol")
+    if mode == "hang":
+        time.sleep(600)
+    if mode == "exit":
+        os._exit(3)
+    if mode == "memory":
+        np.ones(10**10)
+    calls = context.state.metric_records.get("calls", MetricRecord({"count": 0}))
+    context.state["calls"] = MetricRecord({"count": int(calls["count"]) + 1})
+    arrays = [array.numpy() + np.float32(context.run_config["step"]) for array in message.content["arrays"].values()]
+    if mode == "nan":
+        arrays[0][0] = np.nan
+    metrics = {"num-examples": len(open_dataset(context)), "calls": int(calls["count"]) + 1}
+    content = RecordDict({"arrays": ArrayRecord(arrays), "metrics": MetricRecord(metrics)})
+    if mode == "config":
+        content["note"] = ConfigRecord({"row": "63,1,145"})
+    return Message(content, reply_to=message)
+
+
+@app.evaluate()
+def evaluate(message, context):
+    table = open_dataset(context)
+    metrics = MetricRecord({"num-examples": len(table), "mean": float(table["age"].mean())})
+    return Message(RecordDict({"metrics": metrics}), reply_to=message)
+'''
+
+SERVER = "from flwr.serverapp import ServerApp\n\napp = ServerApp()\n"
+TABLE = "age,sex\n63,1\n45,0\n71,1\n"
+
+
+def script(**replaced: str) -> bytes:
+    """The bundle of the tests' script; keywords replace text in its ClientApp."""
+    client = CLIENT
+    for old, new in replaced.items():
+        client = client.replace(old, new)
+    files = {
+        "pyproject.toml": PYPROJECT,
+        "LICENSE": "Apache-2.0",
+        "numbers_app/__init__.py": "",
+        "numbers_app/client_app.py": client,
+        "numbers_app/server_app.py": SERVER,
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Flower's builder uses a name that pathspec retires
+        return bundles.build({path: text.encode() for path, text in files.items()})
+
+
+@dataclass
+class Node:
+    """An enrolled node with one dataset."""
+
+    home: Home
+    dataset: Dataset
+
+    @property
+    def flower_key(self) -> str:
+        return flower_public_pem(self.home.flower_key())
+
+    def approve(self, fab: bytes, *, decision: str = "approved", epoch: int = 0, **limits: int) -> bytes:
+        """Sign a script for the node's dataset; answer the envelope."""
+        statement = build_statement(
+            settings=self.home.settings(),
+            study=STUDY,
+            bundle=bundles.inspect(fab),
+            dataset=self.dataset,
+            limits=replace(Limits(), **limits),
+            decision=decision,
+            approver={"name": "Ada", "role": "site admin"},
+            sequence=1,
+            epoch=epoch,
+        )
+        return sign_statement(statement, self.home.approval_key(PASSPHRASE))
+
+    def order(self, approval: bytes, **changed: object) -> flower.Order:
+        """What the portal would say about a first round's training."""
+        order = flower.Order(
+            study=STUDY,
+            run=RUN,
+            round=1,
+            phase="train",
+            message_type="train",
+            sites=1,
+            rounds=3,
+            deadline=(datetime.now(UTC) + timedelta(minutes=10)).isoformat(),
+            model_sha256="",
+            approval=approval,
+            dataset=self.dataset.id,
+        )
+        return replace(order, **changed)
+
+
+def make_node(folder: Path, *, superlink: str = "127.0.0.1:1", ca_pem: str = "", number: int = 1) -> Node:
+    """Make a home and fill in by hand what enrolment and `dataset add` would."""
+    home = Home.create(folder / "home", name=f"node {number}", passphrase=PASSPHRASE)
+    write_private(home.path / "superlink-ca.pem", ca_pem.encode())
+    home.save(
+        replace(
+            home.settings(),
+            node=str(uuid.UUID(int=100 + number)),
+            site=str(uuid.UUID(int=200 + number)),
+            site_name=f"Site {number}",
+            portal="http://127.0.0.1:1",
+            superlink=superlink,
+        )
+    )
+    file = folder / "data.csv"
+    file.write_text(TABLE)
+    columns = tables.columns_of(tables.read_table(file, "csv"))
+    dataset = Dataset(
+        id=str(uuid.UUID(int=300 + number)),
+        study=STUDY,
+        name="heart",
+        path=str(file),
+        format="csv",
+        fingerprint=tables.fingerprint("csv", columns, tables.file_sha256(file)),
+        columns=columns,
+        rows_band=band(3),
+    )
+    Datasets(home).add(dataset)
+    return Node(home, dataset)
+
+
+def revoke_by_hand(home: Home, epoch: int, *envelopes: bytes) -> None:
+    """Write the file that `fedstudy-node revoke` writes."""
+    entries = {statement_id(envelope): {"at": "", "reason": ""} for envelope in envelopes}
+    write_private(home.path / "revoked.json", json.dumps({"epoch": epoch, "statements": entries}).encode())
