@@ -142,6 +142,18 @@ def test_no_call_runs_what_lies_in_data() -> None:
     assert found == []
 
 
+def test_arrays_from_elsewhere_are_read_by_the_core() -> None:
+    """Flower's `Array.numpy` believes the header: junk raises anything, and a long shape asks for any memory."""
+    found = [
+        f"{named(path)}:{node.lineno}"
+        for path, tree in product_code()
+        if named(path).startswith(("federation/runs/", "nodes/agent/", "platform/portal/"))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "numpy"
+    ]
+    assert found == []
+
+
 def test_no_shell_takes_a_string() -> None:
     found = [
         f"{named(path)}:{node.lineno}"
