@@ -3,8 +3,11 @@
 import tomllib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fedstudy_core import dictionary
+from fedstudy_core.dictionary import Variable
 from fedstudy_core.errors import Invalid
 from fedstudy_core.parameters import Allowed, Parameter, allowance, allowed, from_project, validate_config
 from tests.core.builders import PROJECT
@@ -94,6 +97,15 @@ def test_a_dictionary_has_one_hash_whatever_the_spelling() -> None:
         ([variable(name="1 age")], "variables.0.name"),
         ([variable(surprise=1)], "variables.0.surprise"),
         ([variable(type="blob")], "variables.0.type"),
+        ([variable(min=float("nan"))], "variables.0.min"),
+        ([variable(max=float("inf"))], "variables.0.max"),
+        ([variable(min=True)], "variables.0.min"),
+        ([variable(min="3")], "variables.0.min"),
+        ([variable(required="yes")], "variables.0.required"),
+        ([variable(label="age\u202e")], "variables.0.label"),
+        ([variable(type="categorical", codes=[{"value": 2**60}])], "variables.0.label"),
+        ([variable(type="categorical", codes=[{"value": True}])], "variables.0.codes.0.value.str"),
+        ([variable(type="categorical", codes=[{"value": position} for position in range(1001)])], "variables.0.codes"),
     ],
 )
 def test_contradictions_are_named_by_field(variables: list[dict[str, object]], field: str) -> None:
@@ -107,3 +119,26 @@ def test_contradictions_are_named_by_field(variables: list[dict[str, object]], f
 def test_a_dictionary_is_a_list_of_variables(value: object) -> None:
     with pytest.raises(Invalid, match="E_DICTIONARY"):
         dictionary.parse(value)
+
+
+def test_texts_are_composed_so_that_every_system_has_the_same_hash() -> None:
+    composed, parted = (dictionary.parse([variable(label=label)]) for label in ("\u00e9tat", "e\u0301tat"))
+    assert composed == parted
+    assert composed.sha256 == parted.sha256
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(list(Variable.model_fields)), inner),
+    max_leaves=12,
+)
+
+
+@given(json_values | st.lists(st.fixed_dictionaries({"name": st.just("a"), "type": st.just("number")}, optional={
+    field: json_values for field in Variable.model_fields if field not in ("name", "type")
+})))  # fmt: skip
+def test_any_json_is_a_dictionary_with_a_hash_or_refused_by_field(value: object) -> None:
+    try:
+        assert len(dictionary.parse(value).sha256) == 64
+    except Invalid as error:
+        assert error.code == "E_DICTIONARY"

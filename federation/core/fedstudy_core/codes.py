@@ -18,6 +18,8 @@ CODES = MappingProxyType(
         "E_MEDIA_TYPE": "This kind of content is not taken here.",
         "E_SERVER": "Something went wrong on our side. It has been noted.",
         "E_UNAVAILABLE": "A part of the portal is not available at the moment.",
+        "E_UNREACHABLE": "The portal cannot be reached.",
+        "E_ANSWER": "The portal's answer cannot be understood.",
         "E_STATE": "This cannot be done in the present state.",
         "E_EXISTS": "There is one already.",
         "E_DUTIES": "One person may not hold these two duties.",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
 from fedstudy_core import canonical
-from fedstudy_core.errors import FieldProblem, Invalid
+from fedstudy_core.errors import FieldProblem, Invalid, Refusal
 
 Kind = Literal["integer", "number", "categorical", "boolean", "date", "text"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 MAX_VARIABLES = 2000
+MAX_CODES = 1000
 
 
 class Code(BaseModel):
@@ -19,7 +22,7 @@ class Code(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    value: str | int
+    value: StrictStr | StrictInt
     label: str = ""
 
 
@@ -39,12 +42,12 @@ class Variable(BaseModel):
     label: str = ""
     type: Kind
     unit: str = ""
-    codes: tuple[Code, ...] = ()
-    min: float | None = None
-    max: float | None = None
-    required: bool = True
-    implausible: tuple[str | int | float, ...] = ()
-    identifier: bool = False
+    codes: Annotated[tuple[Code, ...], Field(max_length=MAX_CODES)] = ()
+    min: Number | None = None
+    max: Number | None = None
+    required: StrictBool = True
+    implausible: tuple[StrictStr | StrictInt | Number, ...] = ()
+    identifier: StrictBool = False
 
 
 class DataDictionary(BaseModel):
@@ -78,7 +81,7 @@ def parse(value: object) -> DataDictionary:
     if not isinstance(variables, list) or not 1 <= len(variables) <= MAX_VARIABLES:
         raise Invalid("E_DICTIONARY", f"A dictionary is a list of 1 to {MAX_VARIABLES} variables.")
     try:
-        dictionary = DataDictionary.model_validate({"variables": variables})
+        dictionary = DataDictionary.model_validate({"variables": _composed(variables)})
     except ValidationError as error:
         problems = [
             FieldProblem(".".join(map(str, item["loc"])), "E_DICTIONARY", f"{item['msg']}.") for item in error.errors()
@@ -87,6 +90,17 @@ def parse(value: object) -> DataDictionary:
     if problems := _problems(dictionary):
         raise Invalid("E_DICTIONARY", "Some variables contradict themselves or each other.", errors=problems)
     return dictionary
+
+
+def _composed(value: Any) -> Any:
+    """The value with its texts in Unicode normal form C: some systems write é as two characters."""
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value)
+    if isinstance(value, dict):
+        return {name: _composed(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_composed(item) for item in value]
+    return value
 
 
 def _problems(dictionary: DataDictionary) -> list[FieldProblem]:
@@ -104,6 +118,10 @@ def _problems(dictionary: DataDictionary) -> list[FieldProblem]:
 
 def _check(variable: Variable) -> list[tuple[str, str]]:
     problems = []
+    try:
+        canonical.dumps(_exact(variable.model_dump(mode="json")))
+    except Refusal as refusal:
+        problems.append(("label", f"“{variable.name}” cannot be written down: {refusal.detail}"))
     if variable.min is not None and variable.max is not None and variable.min > variable.max:
         problems.append(("min", f"The range of “{variable.name}” ends before it begins."))
     if (variable.min is not None or variable.max is not None) and variable.type not in ("integer", "number"):

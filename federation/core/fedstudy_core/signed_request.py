@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedstudy_core import canonical
-from fedstudy_core.errors import Forbidden
+from fedstudy_core.errors import FedStudyError, Forbidden
 from fedstudy_core.keys import public_from_text
 from fedstudy_core.times import format_time, parse_time
 
@@ -23,6 +23,7 @@ NODE, TIMESTAMP, SEQUENCE, SIGNATURE = (
 )
 PATIENCE = timedelta(minutes=5)
 _DOMAIN = b"fedstudy-request-v1\n"
+_LONGEST_SEQUENCE = 16  # digits
 
 
 def sign(
@@ -51,17 +52,23 @@ def verify(headers: Mapping[str, str], *, public_key: str, method: str, path: st
         Forbidden: E_SIGNATURE, or E_CLOCK when the node's clock is more than five minutes off.
     """
     try:
-        sequence = int(headers[SEQUENCE])
+        sequence = _whole(headers[SEQUENCE])
         stamp = headers[TIMESTAMP]
         moment = parse_time(stamp)
         signature = base64.b64decode(headers[SIGNATURE], validate=True)
         signed = _signed(headers[NODE], f"{method.upper()} {path}", body, stamp, sequence)
         public_from_text(public_key).verify(signature, signed)
-    except (KeyError, ValueError, binascii.Error, InvalidSignature) as error:
+    except (KeyError, ValueError, binascii.Error, InvalidSignature, FedStudyError) as error:
         raise Forbidden("E_SIGNATURE", status=401) from error
     if abs(now - moment) > PATIENCE:
         raise Forbidden("E_CLOCK", status=401)
     return sequence
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_SEQUENCE):
+        raise ValueError("not a sequence number")
+    return int(text)
 
 
 def _signed(node: str, target: str, body: bytes, stamp: str, sequence: int) -> bytes:
