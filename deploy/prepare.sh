@@ -52,6 +52,10 @@ CONF
 
 certificate() { # FILE NAMES
   [ -e "$folder/$1.pem" ] && return
+  if [ ! -r "$folder/fleet-ca.key" ]; then
+    echo "prepare: to make $1.pem, put fleet-ca.key back into $folder for a moment" >&2
+    exit 66
+  fi
   key "$1.key"
   extensions=$(mktemp)
   cat > "$extensions" <<CONF

@@ -82,6 +82,19 @@ def test_a_second_time_nothing_changes(folder: Path) -> None:
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_a_certificate_is_renewed_with_the_authoritys_key_only(tmp_path: Path) -> None:
+    made = tmp_path / "secrets"
+    prepare(made)
+    key = (made / "fleet-ca.key").rename(tmp_path / "fleet-ca.key")
+    (made / "fleet.pem").unlink()
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        prepare(made)
+    assert "put fleet-ca.key back" in refused.value.stderr
+    key.rename(made / "fleet-ca.key")
+    prepare(made)
+    shake_hands(made, "fleet", "fleet.test")
+
+
 def test_names_are_asked_for() -> None:
     done = subprocess.run(["/bin/sh", str(ROOT / "deploy/prepare.sh")], capture_output=True, text=True, check=False)
     assert done.returncode == 64
