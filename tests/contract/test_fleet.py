@@ -14,7 +14,8 @@ from fedstudy_core import flower
 from fedstudy_core.keys import public_text
 from fedstudy_core.receipts import verify_receipt
 from fedstudy_node.agent import Agent
-from fedstudy_node.flower import Fleet, KeyRefused, NotRegistered, Unreachable
+from fedstudy_node.errors import KeyRefused, NotRegistered, Unreachable
+from fedstudy_node.flower import Fleet
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.status import Status
 from fedstudy_node.supervisor import build_agent

@@ -16,7 +16,8 @@ import structlog
 
 from fedstudy_core.errors import FedStudyError
 from fedstudy_node.desk import Desk
-from fedstudy_node.flower import ContentLost, Fleet, FleetError, Incoming, NotRegistered, Outgoing, RunEnded
+from fedstudy_node.errors import ContentLost, FleetError, NotRegistered, RunEnded
+from fedstudy_node.flower import Fleet, Incoming, Outgoing
 from fedstudy_node.home import Home
 from fedstudy_node.pace import Pace
 from fedstudy_node.runs import ActiveRun, Runs

@@ -5,3 +5,27 @@ from fedstudy_core.errors import FedStudyError
 
 class NodeError(FedStudyError):
     """Something on this node's side is not as it should be."""
+
+
+class FleetError(Exception):
+    """A request to the SuperLink did not succeed."""
+
+
+class Unreachable(FleetError):
+    """The SuperLink does not answer, or a proxy in front of it says so."""
+
+
+class KeyRefused(FleetError):
+    """The SuperLink does not accept this node's signature: key unknown or removed, or the clock is off by seconds."""
+
+
+class NotRegistered(FleetError):
+    """The SuperLink does not activate this node: not registered yet, or still held as active by an earlier process."""
+
+
+class RunEnded(FleetError):
+    """The SuperLink takes nothing more for this run: it is finished, stopped or unknown."""
+
+
+class ContentLost(FleetError):
+    """An object of a message did not come, or came with another content than announced."""

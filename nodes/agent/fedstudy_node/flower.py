@@ -68,12 +68,12 @@ from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
 from fedstudy_core import flower
+from fedstudy_node.errors import ContentLost, FleetError, KeyRefused, NotRegistered, RunEnded, Unreachable
 
 # fmt: off
 __all__ = [
-    "ArrayRecord", "ContentLost", "Fleet", "FleetError", "Incoming", "KeyRefused", "MetricRecord", "NotRegistered",
-    "Outgoing", "RecordDict", "RunEnded", "RunInfo", "Unreachable", "context_bytes", "message_bytes", "refuse",
-    "reply_to",
+    "ArrayRecord", "Fleet", "Incoming", "MetricRecord", "Outgoing", "RecordDict", "RunInfo", "context_bytes",
+    "message_bytes", "refuse", "reply_to",
 ]
 # fmt: on
 
@@ -85,30 +85,6 @@ _FIRST_BACKOFF = 0.01
 _LONGEST_BACKOFF = 0.25
 
 T = TypeVar("T")
-
-
-class FleetError(Exception):
-    """A request to the SuperLink did not succeed."""
-
-
-class Unreachable(FleetError):
-    """The SuperLink does not answer, or a proxy in front of it says so."""
-
-
-class KeyRefused(FleetError):
-    """The SuperLink does not accept this node's signature: key unknown or removed, or the clock is off by seconds."""
-
-
-class NotRegistered(FleetError):
-    """The SuperLink does not activate this node: not registered yet, or still held as active by an earlier process."""
-
-
-class RunEnded(FleetError):
-    """The SuperLink takes nothing more for this run: it is finished, stopped or unknown."""
-
-
-class ContentLost(FleetError):
-    """An object of a message did not come, or came with another content than announced."""
 
 
 @dataclass(frozen=True)

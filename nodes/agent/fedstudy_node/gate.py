@@ -106,7 +106,9 @@ class Gate:
             raise Refusal("E_OUTPUT_SCHEMA", f"Scripts do not answer messages of the phase {order.phase!r}.")
         if order.message_type != message_type or message_type.split(".", 1)[0] != order.phase:
             raise Refusal("E_ORDER", "The message says different things about its own type.")
-        if order.round < 0 or _moment(order.deadline) < self._now():
+        if order.round < 0:
+            raise Refusal("E_ORDER", "The message is of no round.")
+        if _moment(order.deadline) < self._now():
             raise Refusal("E_DEADLINE", "The message came after its deadline; check this node's clock.")
 
     def _dataset(self, statement: Statement) -> Dataset:

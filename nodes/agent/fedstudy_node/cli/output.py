@@ -40,7 +40,11 @@ class Output:
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Print a table for people."""
+        rows = list(rows)
         if self.as_json:
+            return
+        if not rows:
+            self.console.print(f"{title}: none")
             return
         table = Table(*columns, title=title, title_justify="left", header_style="bold")
         for row in rows:

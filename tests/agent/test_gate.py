@@ -1,0 +1,185 @@
+"""The gate: what may run, and the code of everything that may not."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from fedstudy_core import bundle as bundles
+from fedstudy_core import keys
+from fedstudy_core.errors import Refusal
+from fedstudy_core.flower import Order
+from fedstudy_core.statement import sign_statement, verify_statement
+from fedstudy_node.approvals import Approvals
+from fedstudy_node.datasets import Datasets
+from fedstudy_node.gate import Gate, Permit, Script
+from fedstudy_node.ledger import Ledger
+
+from tests.factories.agent import Node, make_node, revoke_by_hand, script
+
+FAB = script()
+CONFIG = bundles.inspect(FAB).default_config
+
+
+def as_script(fab: bytes = FAB, **config: object) -> Script:
+    return Script(sha256(fab).hexdigest(), len(fab), lambda: {**CONFIG, **config})  # type: ignore[dict-item]
+
+
+class Site:
+    """A node with its gate."""
+
+    def __init__(self, folder: Path, ledger: Ledger) -> None:
+        self.node: Node = make_node(folder)
+        self.ledger = ledger
+        self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self.approval = self.node.approve(FAB, rounds=3, min_sites=1)
+
+    def check(
+        self, order: Order | None = None, fab: Script | None = None, message_type: str = "train", **options: bool
+    ) -> Permit:
+        gate = Gate(
+            self.node.home, self.ledger, Datasets(self.node.home), Approvals(self.node.home), lambda: self.now()
+        )
+        return gate.check(
+            order or self.node.order(self.approval),
+            fab or as_script(),
+            message_type=message_type,
+            for_client_app=options.get("for_client_app", True),
+        )
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
+        yield Site(tmp_path, ledger)
+
+
+def test_what_the_site_signed_may_run(site: Site) -> None:
+    permit = site.check()
+    assert permit.dataset == site.node.dataset
+    assert permit.statement.meaning == "approved"
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"study": "00000000-0000-0000-0000-0000000000ff"}, "E_STUDY"),
+        ({"rounds": 4}, "E_ROUNDS"),
+        ({"round": 4}, "E_ROUNDS"),
+        ({"sites": 0}, "E_QUORUM"),
+        ({"phase": "agent"}, "E_OUTPUT_SCHEMA"),
+        ({"phase": "evaluate"}, "E_ORDER"),
+        ({"message_type": "evaluate"}, "E_ORDER"),
+        ({"round": -1}, "E_ORDER"),
+        ({"deadline": "2020-01-01T00:00:00+00:00"}, "E_DEADLINE"),
+        ({"deadline": "tomorrow"}, "E_ORDER"),
+        ({"deadline": "2099-01-01T00:00:00"}, "E_ORDER"),
+        ({"approval": b"{}"}, "E_ENVELOPE"),
+        ({"approval": b""}, "E_ENVELOPE"),
+    ],
+)
+def test_a_message_that_asks_for_more_is_refused(site: Site, changed: dict[str, object], code: str) -> None:
+    with pytest.raises(Refusal) as refusal:
+        site.check(site.node.order(**{"approval": site.approval, **changed}))
+    assert refusal.value.code == code
+
+
+@pytest.mark.parametrize("position", range(0, len(FAB), len(FAB) // 20))
+def test_any_changed_byte_of_the_script_is_refused(site: Site, position: int) -> None:
+    changed = bytearray(FAB)
+    changed[position] ^= 1
+    with pytest.raises(Refusal) as refusal:
+        site.check(fab=as_script(bytes(changed)))
+    assert refusal.value.code == "E_BUNDLE"
+
+
+def test_any_changed_byte_of_the_approval_is_refused(site: Site) -> None:
+    for position in range(len(site.approval)):
+        changed = bytearray(site.approval)
+        changed[position] ^= 1
+        with pytest.raises(Refusal):
+            site.check(site.node.order(bytes(changed)))
+
+
+def test_the_bundle_is_not_opened_before_its_hash_is_approved(site: Site) -> None:
+    def open_it() -> dict[str, int]:
+        raise AssertionError("the bundle was opened")
+
+    with pytest.raises(Refusal, match="E_BUNDLE"):
+        site.check(fab=Script("0" * 64, len(FAB), open_it))
+
+
+@pytest.mark.parametrize("config", [{"step": 11.0}, {"mode": "hang-on"}, {"extra": 1}, {"step": "2"}])
+def test_a_configuration_outside_the_approved_range_is_refused(site: Site, config: dict[str, object]) -> None:
+    with pytest.raises(Refusal, match="E_RUN_CONFIG"):
+        site.check(fab=as_script(**config))
+
+
+def test_a_key_that_this_site_does_not_trust_approves_nothing(site: Site) -> None:
+    statement = verify_statement(site.approval, site.node.home.trusted_keys())
+    forged = sign_statement(statement, keys.generate())
+    with pytest.raises(Refusal, match="E_NO_TRUSTED_SIGNATURE"):
+        site.check(site.node.order(forged))
+
+
+def test_an_approval_of_another_node_is_refused(site: Site, tmp_path: Path) -> None:
+    settings = site.node.home.settings()
+    site.node.home.save(replace(settings, node="00000000-0000-0000-0000-0000000000aa"))
+    with pytest.raises(Refusal, match="E_AUDIENCE"):
+        site.check()
+
+
+def test_a_rejection_permits_nothing(site: Site) -> None:
+    with pytest.raises(Refusal, match="E_DECISION"):
+        site.check(site.node.order(site.node.approve(FAB, decision="rejected")))
+
+
+def test_a_changed_file_is_not_the_approved_dataset(site: Site) -> None:
+    file = Path(site.node.dataset.path)
+    file.write_text(file.read_text() + "52,1\n")
+    with pytest.raises(Refusal, match="E_DATASET"):
+        site.check()
+
+
+def test_time_ends_an_approval(site: Site) -> None:
+    order = replace(site.node.order(site.approval), deadline="2099-01-01T00:00:00+00:00")
+    site.now = lambda: datetime.now(UTC) + timedelta(days=91)
+    with pytest.raises(Refusal, match="E_EXPIRED"):
+        site.check(order)
+    site.now = lambda: datetime.now(UTC) - timedelta(days=1)
+    with pytest.raises(Refusal, match="E_NOT_YET"):
+        site.check(order)
+
+
+def test_revocations_count_from_the_next_message_on(site: Site) -> None:
+    site.check()
+    revoke_by_hand(site.node.home, 0, site.approval)
+    with pytest.raises(Refusal, match="E_REVOKED:"):
+        site.check()
+    revoke_by_hand(site.node.home, 1)
+    with pytest.raises(Refusal, match="E_REVOKED_EPOCH"):
+        site.check()
+    site.check(site.node.order(site.node.approve(FAB, epoch=1)))
+
+
+def test_the_nodes_own_count_of_rounds_ends_a_run(site: Site) -> None:
+    approval = site.check().approval
+    for number in (1, 2, 3):
+        site.ledger.count_round(approval=approval, run=site.node.order(b"").run, number=number)
+    site.check(site.node.order(site.approval, round=3))  # the same again costs nothing
+    site.check(site.node.order(site.approval, round=0, phase="query", message_type="query.x"), message_type="query.x")
+    site.ledger.count_round(approval=approval, run="another", number=1)
+    with pytest.raises(Refusal, match="E_ROUNDS"):
+        site.check(site.node.order(site.approval, round=4, rounds=3))
+
+
+def test_other_kinds_of_runs_and_messages_are_refused(site: Site) -> None:
+    with pytest.raises(Refusal, match="E_MESSAGE_TYPE"):
+        site.check(for_client_app=False)
+    order = site.node.order(site.approval, message_type="train.me", phase="train")
+    site.check(order, message_type="train.me")
+    with pytest.raises(Refusal, match="E_ORDER"):
+        site.check(order, message_type="trainer")

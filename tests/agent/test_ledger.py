@@ -1,0 +1,75 @@
+"""What the node remembers."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from fedstudy_node.ledger import Departure, Ledger
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with closing(Ledger(tmp_path / "ledger.sqlite")) as opened:
+        yield opened
+
+
+def test_a_round_counts_once_however_often_it_is_sent(ledger: Ledger) -> None:
+    for number in (0, 1, 1, 2, 2, 2):
+        ledger.count_round(approval="a", run="r", number=number)
+    assert ledger.rounds_used(approval="a", run="r") == 2
+    assert ledger.rounds_used(approval="a", run="another") == 0
+    assert ledger.was_counted(approval="a", run="r", number=2)
+    assert not ledger.was_counted(approval="a", run="r", number=3)
+
+
+def test_only_the_very_same_message_gets_the_kept_reply(ledger: Ledger) -> None:
+    ledger.keep_reply(run="r", round_=1, message_type="train", asked="x", content=b"reply", seconds=0.5)
+    kept = ledger.kept_reply(run="r", round_=1, message_type="train", asked="x")
+    assert kept is not None
+    assert (kept.content, kept.seconds) == (b"reply", 0.5)
+    assert ledger.kept_reply(run="r", round_=1, message_type="train", asked="another model") is None
+    assert ledger.kept_reply(run="r", round_=1, message_type="evaluate", asked="x") is None
+
+
+def test_old_replies_are_dropped(ledger: Ledger) -> None:
+    for number in range(1, 6):
+        ledger.keep_reply(run="r", round_=number, message_type="train", asked="x", content=b"reply", seconds=0)
+    there = [
+        number
+        for number in range(1, 6)
+        if ledger.kept_reply(run="r", round_=number, message_type="train", asked="x") is not None
+    ]
+    assert there == [4, 5]
+
+
+def test_numbers_never_repeat_over_connections(tmp_path: Path, ledger: Ledger) -> None:
+    seen: list[int] = []
+
+    def take() -> None:
+        with closing(Ledger(tmp_path / "ledger.sqlite")) as own:
+            seen.extend(own.next_moment("request") for _ in range(50))
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(seen)) == 200
+    assert [ledger.next_number("receipt") for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_fresh_ledger_goes_on_above_the_old_ones_request_numbers(tmp_path: Path, ledger: Ledger) -> None:
+    before = ledger.next_moment("request")
+    with closing(Ledger(tmp_path / "restored.sqlite")) as restored:
+        assert restored.next_moment("request") > before
+
+
+def test_what_left_is_listed_newest_first(ledger: Ledger) -> None:
+    for number in (1, 2):
+        ledger.note_departure(
+            Departure("study", "run", "7", number, "train", "approval", "done", "", 10, 20, "sha")
+        )
+    assert [departure.round for departure in ledger.departures()] == [2, 1]
+    assert ledger.departures()[0].at
