@@ -13,6 +13,9 @@ from fedstudy_core import archives, bundle
 from fedstudy_core.errors import Refusal
 from tests.core.builders import FILES, zipped
 
+# Flower 1.41 builds bundles with a pattern class that its dependency has renamed.
+pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")
+
 SOUND = zipped(FILES, compression=zipfile.ZIP_DEFLATED)
 
 

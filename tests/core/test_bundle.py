@@ -11,6 +11,9 @@ from fedstudy_core import bundle
 from fedstudy_core.errors import Refusal
 from tests.core.builders import FILES, PROJECT, zipped
 
+# Flower 1.41 builds bundles with a pattern class that its dependency has renamed.
+pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")
+
 
 def refused(fab: bytes) -> str:
     with pytest.raises(Refusal) as refusal:

@@ -1,6 +1,9 @@
 """A site signs what its people can read."""
 
 import io
+import sys
+import time
+import unicodedata
 import zipfile
 
 import numpy as np
@@ -77,3 +80,18 @@ def test_any_bytes_pass_or_are_refused(data: bytes) -> None:
         refuse_unreviewable("a.py", data)
     except Refusal as refusal:
         assert refusal.code.startswith("E_BUNDLE_")
+
+
+def test_no_character_of_unicode_that_cannot_be_seen_passes() -> None:
+    """Held against this Python's tables: a newer Unicode with new invisible characters fails here."""
+    fine = {*"\n\r\t\f", "\u200c", "\u200d"}
+    for char in map(chr, range(1, sys.maxunicode + 1)):
+        if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp") and char not in fine:
+            assert code_of("a.py", f"x{char}".encode()) == "E_BUNDLE_DECEPTIVE", f"U+{ord(char):04X}"
+
+
+def test_a_large_text_is_read_quickly() -> None:
+    text = ("x = 1  # Größe\n" * 500_000).encode()
+    began = time.perf_counter()
+    refuse_unreviewable("a.py", text)
+    assert time.perf_counter() - began < 1
