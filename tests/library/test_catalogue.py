@@ -10,6 +10,9 @@ from federation.library import catalogue
 from fedstudy_core import bundle, dictionary, parameters
 from fedstudy_node.validation import validate
 
+# Flower's builder asks for patterns by a name that pathspec retires.
+pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")
+
 
 def test_the_library_lists_its_scripts() -> None:
     scripts = catalogue.ready_scripts()

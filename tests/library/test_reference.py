@@ -30,10 +30,19 @@ def federated(splits: dict[str, Split], normalise: str, rate: float) -> list[Com
     return [reference.train_federated(sites, seed=seed, rounds=15, training=training) for seed in SEEDS]
 
 
-@pytest.mark.parametrize("rate", [0.001, 0.01])
-def test_fedavg_has_flambys_accuracy(splits: dict[str, Split], rate: float) -> None:
-    found = accuracies(federated(splits, "site", rate))
-    assert found.mean() == pytest.approx(FLAMBY[f"fedavg {rate}".replace("0.", ".")], abs=0.02)
+@pytest.fixture(scope="module")
+def by_site(splits: dict[str, Split]) -> list[Comparison]:
+    return federated(splits, "site", 0.01)
+
+
+def test_fedavg_has_flambys_accuracy(by_site: list[Comparison]) -> None:
+    assert accuracies(by_site).mean() == pytest.approx(FLAMBY["fedavg .01"], abs=0.02)
+
+
+def test_fedavg_with_small_steps_has_flambys_accuracy(splits: dict[str, Split]) -> None:
+    found = accuracies(federated(splits, "site", 0.001))
+    assert found.mean() == pytest.approx(FLAMBY["fedavg .001"], abs=0.02)
+    np.testing.assert_allclose(found, [0.731, 0.719, 0.650, 0.640], atol=0.065)
 
 
 def test_pooled_training_has_flambys_accuracy(splits: dict[str, Split]) -> None:
@@ -51,9 +60,9 @@ def test_each_site_alone_has_flambys_accuracy(splits: dict[str, Split]) -> None:
 
 
 def test_global_normalisation_lifts_the_pooled_ranking_level_with_pooled_training(
-    splits: dict[str, Split],
+    splits: dict[str, Split], by_site: list[Comparison]
 ) -> None:
-    by_site, by_all = (federated(splits, normalise, 0.01) for normalise in ("site", "global"))
+    by_all = federated(splits, "global", 0.01)
     centralised = reference.train_pooled(reference.make_sites(splits, "global"), seed=42)
     assert centralised.pooled.auc is not None
     assert pooled_auc(by_all) > pooled_auc(by_site) + 0.05
