@@ -27,11 +27,11 @@ class Transport:
         self.token = token
         self._http = httpx.Client(base_url=url.rstrip("/") + "/api/v1/", timeout=timeout, verify=verify)
 
-    def get(self, path: str, **query: Any) -> Json:
+    def get(self, path: str, /, **query: Any) -> Json:
         """One object."""
         return self._json(self._send("GET", path, params=_given(query)))
 
-    def each(self, path: str, **query: Any) -> Iterator[Json]:
+    def each(self, path: str, /, **query: Any) -> Iterator[Json]:
         """Every object of a list, page by page."""
         cursor: str | None = None
         while True:
@@ -57,7 +57,7 @@ class Transport:
         """Send a file as a form."""
         return self._json(self._send("POST", path, files={field: (name, content, "application/octet-stream")}))
 
-    def download(self, path: str, **query: Any) -> bytes:
+    def download(self, path: str, /, **query: Any) -> bytes:
         """The bytes of a file."""
         return self._send("GET", path, params=_given(query), headers={"Accept": "*/*"}).content
 

@@ -55,9 +55,7 @@ class StrictJSONParser(parsers.BaseParser):
         if len(body) > settings.FEDSTUDY_MAX_BODY:
             raise TooLarge
         try:
-            value = json.loads(
-                body.decode("utf-8"), object_pairs_hook=_unique_pairs, parse_constant=_refuse_constant
-            )
+            value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique_pairs, parse_constant=_refuse_constant)
             deep = _too_deep(value)
         except (ValueError, RecursionError) as error:
             raise exceptions.ParseError(f"The request is not JSON: {error}.") from error

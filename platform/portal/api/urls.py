@@ -1,5 +1,122 @@
-"""Routes of the API under /api/v1/."""
+"""Routes of the API under /api/v1/. A method that is not named here is refused (405)."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path, re_path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from portal.api import audit, enrolments, node, people, problems, roles, runs, scripts, sites, studies
+from portal.api.schema import Document
+
+app_name = "api"
+
+PEOPLE = [
+    path("setup", people.SetUpView.as_view(), name="setup"),
+    path("auth/token", people.TokenView.as_view(), name="token"),
+    path("me", people.MeView.as_view(), name="me"),
+    path("users", people.Accounts.as_view({"get": "list", "post": "create"}), name="users"),
+    path("users/<uuid:id>", people.Accounts.as_view({"get": "retrieve", "patch": "change"}), name="user"),
+]
+
+SITES = [
+    path("sites", sites.Sites.as_view({"get": "list", "post": "create"}), name="sites"),
+    path("sites/<uuid:id>", sites.Sites.as_view({"get": "retrieve"}), name="site"),
+    path("sites/<uuid:id>/people", roles.SitePeople.as_view({"get": "list", "post": "create"}), name="site-people"),
+    path(
+        "sites/<uuid:id>/people/<uuid:user>/<slug:role>",
+        roles.SitePeople.as_view({"delete": "remove"}),
+        name="site-person",
+    ),
+    path("sites/<uuid:id>/nodes", sites.SiteNodes.as_view({"get": "list", "post": "create"}), name="site-nodes"),
+    path("nodes/<uuid:id>", sites.Nodes.as_view({"get": "retrieve"}), name="node"),
+    path("nodes/<uuid:id>/confirm", sites.Nodes.as_view({"post": "confirm"}), name="node-confirm"),
+    path("nodes/<uuid:id>/revoke", sites.Nodes.as_view({"post": "revoke"}), name="node-revoke"),
+]
+
+STUDIES = [
+    path("studies", studies.Studies.as_view({"get": "list", "post": "create"}), name="studies"),
+    path("studies/<uuid:id>", studies.Studies.as_view({"get": "retrieve", "patch": "change"}), name="study"),
+    path("studies/<uuid:id>/transition", studies.Studies.as_view({"post": "transition"}), name="study-transition"),
+    path("studies/<uuid:id>/people", roles.StudyPeople.as_view({"get": "list", "post": "create"}), name="study-people"),
+    path(
+        "studies/<uuid:id>/people/<uuid:user>/<slug:role>",
+        roles.StudyPeople.as_view({"delete": "remove"}),
+        name="study-person",
+    ),
+    path(
+        "studies/<uuid:id>/protocol", studies.Protocols.as_view({"get": "retrieve", "post": "create"}), name="protocol"
+    ),
+    path("studies/<uuid:id>/protocol/file", studies.Protocols.as_view({"get": "file"}), name="protocol-file"),
+    path(
+        "studies/<uuid:id>/dictionary",
+        studies.Dictionaries.as_view({"get": "retrieve", "post": "create"}),
+        name="dictionary",
+    ),
+    path(
+        "studies/<uuid:id>/enrolments",
+        enrolments.StudyEnrolments.as_view({"get": "list", "post": "create"}),
+        name="study-enrolments",
+    ),
+    path(
+        "studies/<uuid:id>/invitable-sites",
+        enrolments.InvitableSites.as_view({"get": "list"}),
+        name="invitable-sites",
+    ),
+    path("studies/<uuid:id>/datasets", enrolments.StudyDatasets.as_view({"get": "list"}), name="study-datasets"),
+    path("enrolments", enrolments.Enrolments.as_view({"get": "list"}), name="enrolments"),
+    path("enrolments/<uuid:id>", enrolments.Enrolments.as_view({"get": "retrieve"}), name="enrolment"),
+    path("enrolments/<uuid:id>/accept", enrolments.Enrolments.as_view({"post": "accept"}), name="accept"),
+    path("enrolments/<uuid:id>/decline", enrolments.Enrolments.as_view({"post": "decline"}), name="decline"),
+    path("enrolments/<uuid:id>/withdraw", enrolments.Enrolments.as_view({"post": "withdraw"}), name="withdraw"),
+]
+
+SCRIPTS = [
+    path("library", scripts.Library.as_view({"get": "list"}), name="library"),
+    path(
+        "studies/<uuid:id>/scripts",
+        scripts.StudyScripts.as_view({"get": "list", "post": "create"}),
+        name="study-scripts",
+    ),
+    path(
+        "scripts/<uuid:id>/versions",
+        scripts.ScriptVersions.as_view({"get": "list", "post": "create"}),
+        name="script-versions",
+    ),
+    path("script-versions/<uuid:id>", scripts.Versions.as_view({"get": "retrieve"}), name="version"),
+    path("script-versions/<uuid:id>/withdraw", scripts.Versions.as_view({"post": "withdraw"}), name="version-withdraw"),
+    path("script-versions/<uuid:id>/files", scripts.Versions.as_view({"get": "file"}), name="version-file"),
+    path("script-versions/<uuid:id>/bundle", scripts.Versions.as_view({"get": "fab"}), name="version-bundle"),
+    path("script-versions/<uuid:id>/approvals", scripts.Versions.as_view({"get": "approvals"}), name="approvals"),
+]
+
+RUNS = [
+    path("strategies", runs.Strategies.as_view({"get": "list"}), name="strategies"),
+    path("studies/<uuid:id>/runs", runs.StudyRuns.as_view({"get": "list", "post": "create"}), name="study-runs"),
+    path("runs/<uuid:id>", runs.Runs.as_view({"get": "retrieve"}), name="run"),
+    path("runs/<uuid:id>/start", runs.Runs.as_view({"post": "start"}), name="run-start"),
+    path("runs/<uuid:id>/stop", runs.Runs.as_view({"post": "stop"}), name="run-stop"),
+    path("runs/<uuid:id>/rounds", runs.Runs.as_view({"get": "rounds"}), name="run-rounds"),
+    path("runs/<uuid:id>/results", runs.Runs.as_view({"get": "results"}), name="run-results"),
+    path("runs/<uuid:id>/events", runs.Runs.as_view({"get": "events"}), name="run-events"),
+    path("runs/<uuid:id>/model", runs.Runs.as_view({"get": "model"}), name="run-model"),
+    path("audit/events", audit.Events.as_view({"get": "list"}), name="events"),
+]
+
+NODE = [
+    path("node/enrol", node.Introduction.as_view({"post": "enrol"}), name="node-enrol"),
+    path("node/heartbeat", node.Agent.as_view({"post": "heartbeat"}), name="node-heartbeat"),
+    path("node/studies", node.Agent.as_view({"get": "studies"}), name="node-studies"),
+    path("node/datasets", node.Agent.as_view({"post": "add_dataset"}), name="node-datasets"),
+    path("node/scripts", node.Agent.as_view({"get": "scripts"}), name="node-scripts"),
+    path("node/scripts/<uuid:id>/bundle", node.Agent.as_view({"get": "bundle"}), name="node-bundle"),
+    path("node/approvals", node.Agent.as_view({"post": "add_approval"}), name="node-approvals"),
+    path("node/approvals/<uuid:id>/revoke", node.Agent.as_view({"post": "revoke_approval"}), name="node-revocation"),
+]
+
+urlpatterns = [
+    *PEOPLE,
+    *SITES,
+    *STUDIES,
+    *SCRIPTS,
+    *RUNS,
+    *NODE,
+    path("openapi.json", Document.as_view(), name="openapi"),
+    re_path(r"^(?P<path>.*)$", problems.unknown_address, name="unknown"),
+]

@@ -19,6 +19,10 @@ class Sites(Resource):
         """One site."""
         return Site.read(self._http.get(f"sites/{id_of(site)}"))
 
+    def invitable(self, study: Ref) -> builtins.list[Site]:
+        """The sites that could still be invited to a study that one leads."""
+        return [Site.read(row) for row in self._http.each(f"studies/{id_of(study)}/invitable-sites")]
+
     def create(self, *, name: str, short_name: str, city: str = "", country: str = "") -> Site:
         """Make a site (platform administrators)."""
         body = {"name": name, "short_name": short_name, "city": city, "country": country}

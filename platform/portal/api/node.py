@@ -1,0 +1,192 @@
+"""What nodes ask of the portal. Bodies are the shared types of `fedstudy_core.wire`."""
+
+import base64
+import binascii
+from typing import Any, ClassVar, TypeVar
+from uuid import UUID
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.utils import timezone
+from pydantic import BaseModel, ValidationError
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from fedstudy_core import wire
+from fedstudy_core.errors import FieldProblem, Forbidden, Invalid
+from fedstudy_core.times import format_time
+from nodes.registry.models import Node
+from nodes.registry.services import enrol_node, note_heartbeat
+from portal.api.base import describe, find
+from portal.api.node_auth import IsNode, NodeSignature
+from portal.api.scripts import bundle_response
+from portal.api.throttles import EnrolByAddress
+from studies.dictionary import selectors as dictionary
+from studies.dictionary.services import register_dataset
+from studies.enrolment import selectors as enrolment
+from studies.enrolment.models import Enrolment
+from studies.lifecycle.models import Study
+from studies.scripts import selectors as scripts
+from studies.scripts.models import Approval, ScriptVersion
+from studies.scripts.services import record_approval, revoke_approval
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+class NodeRequest(Request):
+    """A signed request of a node (for type checkers)."""
+
+    user: Node  # type: ignore[assignment]
+
+
+class Introduction(ViewSet):
+    """A new node's first words, by its one-time token."""
+
+    authentication_classes: ClassVar[list[Any]] = []
+    permission_classes: ClassVar[list[Any]] = [AllowAny]
+    throttle_classes: ClassVar[list[Any]] = [EnrolByAddress]
+
+    @describe("Enrol a node", input=wire.EnrolRequest, output=wire.EnrolAnswer)
+    def enrol(self, request: Request) -> Response:
+        body = read(wire.EnrolRequest, request.data)
+        node = enrol_node(**body.model_dump())
+        answer = wire.EnrolAnswer(
+            node=str(node.pk),
+            site=wire.SiteRef(id=str(node.site_id), name=node.site.name),
+            superlink=_superlink(),
+            words=node.words,
+        )
+        return Response(answer.model_dump())
+
+
+class Agent(ViewSet):
+    """What an enrolled node asks; all but the heartbeat wait until a person has confirmed it."""
+
+    authentication_classes: ClassVar[list[Any]] = [NodeSignature]
+    permission_classes: ClassVar[list[Any]] = [IsNode]
+
+    @describe("Say that the node is alive", input=wire.HeartbeatRequest, output=wire.HeartbeatAnswer)
+    def heartbeat(self, request: NodeRequest) -> Response:
+        body = read(wire.HeartbeatRequest, request.data)
+        node = note_heartbeat(node=request.user, **body.model_dump())
+        answer = wire.HeartbeatAnswer(
+            server_time=format_time(timezone.now()),
+            node_state=node.state,
+            flower_node_id=node.flower_node_id or None,
+        )
+        return Response(answer.model_dump())
+
+    @describe("List the studies that the site takes part in", output=wire.StudyRef)
+    def studies(self, request: NodeRequest) -> Response:
+        site = acting(request).site_id
+        return Response([_study(row).model_dump() for row in enrolment.taking_part_at(site)])
+
+    @describe("Tell of a dataset", input=wire.DatasetRequest, output=wire.Created, status=201)
+    def add_dataset(self, request: NodeRequest) -> Response:
+        node, body = acting(request), read(wire.DatasetRequest, request.data)
+        study = find(Study.objects.filter(enrolments__in=enrolment.taking_part_at(node.site_id)), _id(body.study))
+        facts = body.model_dump(exclude={"study"})
+        dataset = register_dataset(study=study, site=node.site, node_id=str(node.pk), **facts, by=node)
+        return Response(wire.Created(id=str(dataset.pk)).model_dump(), status=201)
+
+    @describe("List the scripts of these studies", output=wire.ScriptOffer)
+    def scripts(self, request: NodeRequest) -> Response:
+        node = acting(request)
+        versions = scripts.versions_at(node.site_id)
+        newest = {row.version_id: row for row in scripts.approvals_of_node(node.pk).order_by("recorded_at")}
+        return Response([_offer(row, newest.get(row.pk)).model_dump() for row in versions])
+
+    @describe("Fetch a bundle", output=bytes)
+    def bundle(self, request: NodeRequest, id: UUID) -> HttpResponse:
+        return bundle_response(find(scripts.versions_at(acting(request).site_id), id))
+
+    @describe("Hand in a signed statement", input=wire.ApprovalRequest, output=wire.ApprovalAnswer, status=201)
+    def add_approval(self, request: NodeRequest) -> Response:
+        node, body = acting(request), read(wire.ApprovalRequest, request.data)
+        approval = record_approval(
+            version=find(scripts.versions_at(node.site_id), _id(body.version)),
+            dataset=find(dictionary.datasets_of_node(node.pk), _id(body.dataset)),
+            envelope=_bytes(body.envelope),
+            approval_key=node.approval_key,
+            by=node,
+        )
+        return Response(wire.ApprovalAnswer(id=str(approval.pk), state=approval.state).model_dump(), status=201)
+
+    @describe("Hand in a signed revocation", input=wire.RevocationRequest)
+    def revoke_approval(self, request: NodeRequest, id: UUID) -> Response:
+        node, body = acting(request), read(wire.RevocationRequest, request.data)
+        approval = find(scripts.approvals_of_node(node.pk), id)
+        revoke_approval(approval=approval, envelope=_bytes(body.envelope), by=node)
+        return Response(status=204)
+
+
+def acting(request: NodeRequest) -> Node:
+    """The node, once a person has confirmed it. Raises Forbidden E_NODE before."""
+    if not request.user.may_act:
+        raise Forbidden("E_NODE", "This node waits for its site's admin to confirm its six words.")
+    return request.user
+
+
+def read(model: type[Body], data: Any) -> Body:
+    """A body as its wire type. Raises Invalid E_INVALID with a problem for each field."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        problems = [FieldProblem(".".join(map(str, item["loc"])), "E_INVALID", item["msg"]) for item in error.errors()]
+        raise Invalid("E_INVALID", errors=problems) from error
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise Invalid("E_INVALID", "An id in the request is not a UUID.") from error
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Invalid("E_INVALID", "The envelope is not base64.") from error
+
+
+def _superlink() -> wire.SuperLinkRef:
+    authority = settings.FEDSTUDY_SUPERLINK_CA
+    return wire.SuperLinkRef(
+        address=settings.FEDSTUDY_SUPERLINK_ADDRESS,
+        ca_pem="" if authority is None else authority.read_text("ascii"),
+    )
+
+
+def _study(row: Enrolment) -> wire.StudyRef:
+    newest = row.study.dictionary_versions.order_by("-number").first()
+    return wire.StudyRef(
+        id=str(row.study_id),
+        title=row.study.title,
+        enrolment=str(row.pk),
+        level=row.level,
+        state=row.study.state,
+        dictionary=None
+        if newest is None
+        else wire.DictionaryRef(
+            id=str(newest.pk), version=newest.number, sha256=newest.sha256, variables=newest.variables
+        ),
+    )
+
+
+def _offer(version: ScriptVersion, approval: Approval | None) -> wire.ScriptOffer:
+    return wire.ScriptOffer(
+        version=str(version.pk),
+        study=str(version.script.study_id),
+        study_title=version.script.study.title,
+        script=version.script.name,
+        number=version.number,
+        sha256=version.sha256,
+        size=version.size,
+        submitted_at=format_time(version.submitted_at),
+        parameters=version.parameters,
+        declaration=version.declaration,
+        approval=None if approval is None else str(approval.pk),
+    )

@@ -1,0 +1,73 @@
+"""Requests of nodes: signed by the node's identity key, each with a higher sequence than the one before."""
+
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from fedstudy_core import signed_request
+from fedstudy_core.errors import Forbidden
+from nodes.registry.models import Node
+from nodes.registry.services import take_sequence
+
+
+class NodeSignature(BaseAuthentication):
+    """Checks signature and clock, then takes the sequence: a request counts once, whatever becomes of it."""
+
+    def authenticate(self, request: Request) -> tuple[Node, int] | None:
+        if signed_request.NODE not in request.headers:
+            return None
+        node = _node(request.headers[signed_request.NODE])
+        sequence = signed_request.verify(
+            request.headers,
+            public_key=node.identity_key,
+            method=str(request.method),
+            path=request.get_full_path(),
+            body=request.body,
+            now=timezone.now(),
+        )
+        take_sequence(node=node, sequence=sequence)
+        return node, sequence
+
+    def authenticate_header(self, request: Request) -> str:
+        return "FedStudy-Signature"
+
+
+def _node(text: str) -> Node:
+    try:
+        identity = UUID(text)
+    except ValueError as error:
+        raise Forbidden("E_SIGNATURE", status=401) from error
+    node = Node.objects.select_related("site").filter(pk=identity).exclude(identity_key="").first()
+    if node is None:
+        raise Forbidden("E_SIGNATURE", status=401)
+    if node.state == "revoked":
+        raise Forbidden("E_NODE", "This node was revoked.")
+    return node
+
+
+class IsNode(BasePermission):
+    """Nodes only; a person's token opens nothing here."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return isinstance(request.user, Node)
+
+
+class NodeSignatureScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the OpenAPI document speaks of node signatures."""
+
+    target_class = NodeSignature
+    name = "nodeSignature"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": signed_request.SIGNATURE,
+            "description": "Ed25519 over method, path, node, timestamp, sequence and the body's SHA-256; "
+            "with FedStudy-Node, FedStudy-Timestamp and FedStudy-Sequence.",
+        }

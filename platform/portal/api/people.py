@@ -1,0 +1,163 @@
+"""The first administrator, tokens, oneself, and the accounts of people."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth import authenticate
+from drf_spectacular.utils import extend_schema
+from knox.models import AuthToken
+from rest_framework import serializers
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts import selectors
+from accounts.services import create_first_admin, create_user, set_active
+from fedstudy_core.errors import Forbidden
+from portal.api.base import Input, Output, PersonRequest, Resource, checked, describe
+from portal.api.throttles import SetUpByAddress, SignInByAccount, SignInByAddress
+
+
+class PersonOut(Output):
+    """A person, as others see them."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    email = serializers.EmailField()
+
+
+class AccountOut(PersonOut):
+    """A person's account."""
+
+    is_active = serializers.BooleanField()
+    is_platform_admin = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+
+
+class HeldRole(Output):
+    """A role that somebody holds in one study or at one site."""
+
+    role = serializers.CharField()
+    kind = serializers.ChoiceField(choices=["study", "site"])
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
+class MeOut(AccountOut):
+    """The person who asks, with their roles."""
+
+    roles = HeldRole(many=True)
+
+
+class SetUp(Input):
+    """The first administrator, by the one-time token of `manage.py create_setup_token`."""
+
+    token = serializers.CharField(max_length=200)
+    email = serializers.EmailField(max_length=254)
+    name = serializers.CharField(max_length=120)
+    password = serializers.CharField(max_length=128, trim_whitespace=False)
+
+
+class SignIn(Input):
+    """Who wants a token."""
+
+    email = serializers.CharField(max_length=254)
+    password = serializers.CharField(max_length=128, trim_whitespace=False)
+
+
+class TokenOut(Output):
+    """A token for `Authorization: Token ...`; it is shown this once."""
+
+    token = serializers.CharField()
+    expiry = serializers.DateTimeField()
+
+
+class NewAccount(Input):
+    """A person who is to have an account."""
+
+    email = serializers.EmailField(max_length=254)
+    name = serializers.CharField(max_length=120)
+    password = serializers.CharField(max_length=128, trim_whitespace=False)
+    is_platform_admin = serializers.BooleanField(default=False)
+
+
+class AccountChange(Input):
+    """What a platform administrator may change of an account."""
+
+    is_active = serializers.BooleanField()
+
+
+class SetUpView(APIView):
+    """Makes the first administrator of a new portal."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+    throttle_classes = [SetUpByAddress]
+
+    @extend_schema(summary="Make the first administrator", request=SetUp, responses={201: AccountOut})
+    def post(self, request: Request) -> Response:
+        admin = create_first_admin(**checked(SetUp, request.data))
+        return Response(AccountOut(admin).data, status=201)
+
+
+class TokenView(APIView):
+    """Gives tokens to people who sign in, and takes them back."""
+
+    throttle_classes = [SignInByAddress, SignInByAccount]
+
+    def get_authenticators(self) -> list[Any]:
+        return [] if self.request.method == "POST" else super().get_authenticators()
+
+    def get_permissions(self) -> list[Any]:
+        return [AllowAny()] if self.request.method == "POST" else super().get_permissions()
+
+    def get_throttles(self) -> list[Any]:
+        return super().get_throttles() if self.request.method == "POST" else []
+
+    @extend_schema(summary="Sign in", request=SignIn, responses={200: TokenOut})
+    def post(self, request: Request) -> Response:
+        given = checked(SignIn, request.data)
+        user = authenticate(request, username=given["email"], password=given["password"])
+        if user is None:
+            raise Forbidden("E_CREDENTIALS", status=401)
+        instance, token = AuthToken.objects.create(user=user)
+        return Response(TokenOut({"token": token, "expiry": instance.expiry}).data)
+
+    @extend_schema(summary="Give the token back", request=None, responses={204: None})
+    def delete(self, request: Request) -> Response:
+        if isinstance(request.auth, AuthToken):
+            request.auth.delete()
+        return Response(status=204)
+
+
+class MeView(APIView):
+    """The person who asks."""
+
+    @extend_schema(summary="Who am I", responses={200: MeOut})
+    def get(self, request: PersonRequest) -> Response:
+        return Response(MeOut(request.user).data)
+
+
+class Accounts(Resource):
+    """Accounts, for platform administrators."""
+
+    selector = staticmethod(selectors.visible_accounts)
+    output = AccountOut
+    ordering = ("name", "id")
+
+    @describe("List the accounts", output=AccountOut, many=True)
+    def list(self, request: PersonRequest) -> Response:
+        return self.page(self.rows())
+
+    @describe("Make an account", input=NewAccount, output=AccountOut, status=201)
+    def create(self, request: PersonRequest) -> Response:
+        return self.answer(create_user(**self.read(NewAccount), by=request.user), status=201)
+
+    @describe("Show an account", output=AccountOut)
+    def retrieve(self, request: PersonRequest, id: UUID) -> Response:
+        return self.answer(self.row(id))
+
+    @describe("Close or reopen an account", input=AccountChange, output=AccountOut)
+    def change(self, request: PersonRequest, id: UUID) -> Response:
+        return self.answer(set_active(user=self.row(id), **self.read(AccountChange), by=request.user))

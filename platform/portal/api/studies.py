@@ -1,0 +1,174 @@
+"""Studies: their words, their states, their protocol and data dictionary."""
+
+import base64
+import binascii
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.utils.http import content_disposition_header
+from rest_framework import serializers
+from rest_framework.response import Response
+
+from fedstudy_core.errors import NotFound
+from portal.api.base import Input, Output, PersonRequest, Resource, describe
+from portal.api.names import NameOut
+from studies.dictionary.models import DictionaryVersion
+from studies.dictionary.services import publish_dictionary
+from studies.lifecycle import selectors, states
+from studies.lifecycle.models import ProtocolVersion
+from studies.lifecycle.services import add_protocol, create_study, edit_study, move_study
+
+
+class StudyOut(Output):
+    """A study."""
+
+    id = serializers.UUIDField()
+    title = serializers.CharField()
+    slug = serializers.SlugField()
+    summary = serializers.CharField()
+    aims = serializers.CharField()
+    state = serializers.ChoiceField(choices=states.STUDY.states)
+    state_since = serializers.DateTimeField()
+    created_by = NameOut()
+    created_at = serializers.DateTimeField()
+
+
+class NewStudy(Input):
+    """A study to be; whoever makes it becomes its principal investigator."""
+
+    title = serializers.CharField(max_length=200)
+    summary = serializers.CharField(max_length=5_000, allow_blank=True, default="")
+    aims = serializers.CharField(max_length=20_000, allow_blank=True, default="")
+
+
+class StudyChange(Input):
+    """What changes; the rest stays."""
+
+    title = serializers.CharField(max_length=200, required=False)
+    summary = serializers.CharField(max_length=5_000, allow_blank=True, required=False)
+    aims = serializers.CharField(max_length=20_000, allow_blank=True, required=False)
+
+
+class Transition(Input):
+    """The state that is to follow."""
+
+    to = serializers.ChoiceField(choices=states.STUDY.states)
+
+
+class ProtocolOut(Output):
+    """One version of the protocol document."""
+
+    id = serializers.UUIDField()
+    number = serializers.IntegerField()
+    filename = serializers.CharField()
+    sha256 = serializers.CharField()
+    size = serializers.IntegerField(help_text="Bytes")
+    created_at = serializers.DateTimeField()
+
+
+class NewProtocol(Input):
+    """A new version of the protocol document; `content` is the file in base64."""
+
+    filename = serializers.CharField(max_length=200)
+    content = serializers.CharField()
+
+    def validate_content(self, value: str) -> bytes:
+        try:
+            return base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise serializers.ValidationError("This is not base64.") from error
+
+
+class DictionaryOut(Output):
+    """One version of the data dictionary."""
+
+    id = serializers.UUIDField()
+    number = serializers.IntegerField()
+    sha256 = serializers.CharField()
+    variables = serializers.ListField(child=serializers.DictField())
+    created_at = serializers.DateTimeField()
+
+
+class NewDictionary(Input):
+    """A new version of the data dictionary; every variable has at least `name` and `type`."""
+
+    variables = serializers.ListField(child=serializers.DictField(), max_length=2000)
+
+
+class Studies(Resource):
+    """Studies that the user takes part in."""
+
+    selector = staticmethod(selectors.visible_to)
+    output = StudyOut
+
+    def rows(self) -> Any:
+        return super().rows().select_related("created_by")
+
+    @describe("List the studies", output=StudyOut, many=True)
+    def list(self, request: PersonRequest) -> Response:
+        return self.page(self.rows())
+
+    @describe("Make a study", input=NewStudy, output=StudyOut, status=201)
+    def create(self, request: PersonRequest) -> Response:
+        return self.answer(create_study(**self.read(NewStudy), by=request.user), status=201)
+
+    @describe("Show a study", output=StudyOut)
+    def retrieve(self, request: PersonRequest, id: UUID) -> Response:
+        return self.answer(self.row(id))
+
+    @describe("Change a study's words", input=StudyChange, output=StudyOut)
+    def change(self, request: PersonRequest, id: UUID) -> Response:
+        return self.answer(edit_study(study=self.row(id), **self.read(StudyChange), by=request.user))
+
+    @describe("Move a study to its next state", input=Transition, output=StudyOut)
+    def transition(self, request: PersonRequest, id: UUID) -> Response:
+        return self.answer(move_study(study=self.row(id), **self.read(Transition), by=request.user))
+
+
+class Protocols(Resource):
+    """The protocol document of a study."""
+
+    selector = staticmethod(selectors.visible_to)
+    output = ProtocolOut
+
+    @describe("Show the newest protocol version", output=ProtocolOut)
+    def retrieve(self, request: PersonRequest, id: UUID) -> Response:
+        return self.answer(self._newest(id))
+
+    @describe("Fetch the newest protocol version", output=bytes)
+    def file(self, request: PersonRequest, id: UUID) -> HttpResponse:
+        protocol = self._newest(id)
+        response = HttpResponse(bytes(protocol.content), content_type="application/octet-stream")
+        response.headers["Content-Disposition"] = content_disposition_header(True, protocol.filename) or "attachment"
+        return response
+
+    def _newest(self, id: UUID) -> ProtocolVersion:
+        protocol: ProtocolVersion | None = self.row(id).protocol
+        if protocol is None:
+            raise NotFound("E_NOT_FOUND", "This study has no protocol yet.")
+        return protocol
+
+    @describe("Upload a protocol version", input=NewProtocol, output=ProtocolOut, status=201)
+    def create(self, request: PersonRequest, id: UUID) -> Response:
+        protocol = add_protocol(study=self.row(id), **self.read(NewProtocol), by=request.user)
+        return self.answer(protocol, status=201)
+
+
+class Dictionaries(Resource):
+    """The data dictionary of a study."""
+
+    selector = staticmethod(selectors.visible_to)
+    output = DictionaryOut
+
+    @describe("Show the newest data dictionary", output=DictionaryOut)
+    def retrieve(self, request: PersonRequest, id: UUID) -> Response:
+        newest = DictionaryVersion.objects.filter(study=self.row(id)).order_by("-number").first()
+        if newest is None:
+            raise NotFound("E_NOT_FOUND", "This study has no data dictionary yet.")
+        return self.answer(newest)
+
+    @describe("Publish a data dictionary", input=NewDictionary, output=DictionaryOut, status=201)
+    def create(self, request: PersonRequest, id: UUID) -> Response:
+        published = publish_dictionary(study=self.row(id), **self.read(NewDictionary), by=request.user)
+        return self.answer(published, status=201)
