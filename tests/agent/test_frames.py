@@ -5,9 +5,10 @@ import struct
 from collections.abc import Iterator
 
 import pytest
-from fedstudy_node.frames import MAX_HEADER, Frame, FrameError, FrameReader, FrameWriter, PipeClosed
 from hypothesis import given
 from hypothesis import strategies as st
+
+from fedstudy_node.frames import MAX_HEADER, Frame, FrameError, FrameReader, FrameWriter, PipeClosed
 
 
 @pytest.fixture

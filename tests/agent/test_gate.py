@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+
 from fedstudy_core import bundle as bundles
 from fedstudy_core import keys
 from fedstudy_core.errors import Refusal
@@ -17,7 +18,6 @@ from fedstudy_node.approvals import Approvals
 from fedstudy_node.datasets import Datasets
 from fedstudy_node.gate import Gate, Permit, Script
 from fedstudy_node.ledger import Ledger
-
 from tests.factories.agent import Node, make_node, revoke_by_hand, script
 
 FAB = script()
@@ -40,9 +40,7 @@ class Site:
     def check(
         self, order: Order | None = None, fab: Script | None = None, message_type: str = "train", **options: bool
     ) -> Permit:
-        gate = Gate(
-            self.node.home, self.ledger, Datasets(self.node.home), Approvals(self.node.home), lambda: self.now()
-        )
+        gate = Gate(self.node.home, self.ledger, Datasets(self.node.home), Approvals(self.node.home), self.now)
         return gate.check(
             order or self.node.order(self.approval),
             fab or as_script(),

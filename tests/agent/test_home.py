@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+
 from fedstudy_core.errors import FedStudyError
 from fedstudy_node.home import Home
-
 from tests.factories.agent import PASSPHRASE
 
 
@@ -25,7 +25,7 @@ def test_nobody_else_may_read_a_home(home: Home) -> None:
 
 def test_the_approval_key_needs_its_passphrase(home: Home) -> None:
     key = home.approval_key(PASSPHRASE)
-    assert list(home.trusted_keys().values())[0].public_bytes_raw() == key.public_key().public_bytes_raw()
+    assert next(iter(home.trusted_keys().values())).public_bytes_raw() == key.public_key().public_bytes_raw()
     for wrong in (b"something else", b""):
         with pytest.raises(FedStudyError, match="E_PASSPHRASE"):
             home.approval_key(wrong)

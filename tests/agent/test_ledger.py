@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from fedstudy_node.ledger import Departure, Ledger
 
 
@@ -68,8 +69,6 @@ def test_a_fresh_ledger_goes_on_above_the_old_ones_request_numbers(tmp_path: Pat
 
 def test_what_left_is_listed_newest_first(ledger: Ledger) -> None:
     for number in (1, 2):
-        ledger.note_departure(
-            Departure("study", "run", "7", number, "train", "approval", "done", "", 10, 20, "sha")
-        )
+        ledger.note_departure(Departure("study", "run", "7", number, "train", "approval", "done", "", 10, 20, "sha"))
     assert [departure.round for departure in ledger.departures()] == [2, 1]
     assert ledger.departures()[0].at

@@ -1,6 +1,7 @@
 """How often the agent asks."""
 
 import pytest
+
 from fedstudy_node.pace import LONGEST_IDLE, LONGEST_IN_RUN, SHORTEST, Pace
 
 

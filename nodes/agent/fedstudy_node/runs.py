@@ -89,7 +89,8 @@ class Runs:
         self._source = source
         self._torch_threads = home.settings().torch_threads
         self._runs: dict[int, ActiveRun] = {}
-        remove_folder(home.work_path)
+        remove_folder(home.work_path)  # what a crash left
+        home.work_path.mkdir(mode=0o700)
 
     def __iter__(self) -> Iterator[ActiveRun]:
         return iter(list(self._runs.values()))

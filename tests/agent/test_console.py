@@ -1,0 +1,245 @@
+"""The console, from an empty folder to a signed approval, against a small portal."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedstudy_core.statement import verify_statement
+from fedstudy_node.cli import main
+from fedstudy_node.home import Home
+from tests.agent import portal as portals
+from tests.agent.portal import APPROVAL, DATASET, TOKEN, VERSION, FakePortal
+from tests.factories.agent import PASSPHRASE, STUDY, TABLE, script
+
+
+class Console:
+    """A person at a hospital's console."""
+
+    def __init__(self, folder: Path, portal: FakePortal, address: str, capsys: pytest.CaptureFixture[str]) -> None:
+        self.home = folder / "home"
+        self.folder = folder
+        self.portal = portal
+        self.address = address
+        self.capsys = capsys
+        self.passphrase = folder / "passphrase"
+        self.passphrase.write_bytes(PASSPHRASE + b"\n")
+        self.data = folder / "heart.csv"
+        self.data.write_text(TABLE)
+
+    def type(self, *words: str) -> tuple[int, str, str]:
+        """Type a command; answer status, output, error."""
+        status = main([*words, "--home", str(self.home)])
+        output = self.capsys.readouterr()
+        return status, output.out, output.err
+
+    def facts(self, *words: str) -> Any:
+        status, out, error = self.type(*words, "--json")
+        assert status == 0, error
+        return json.loads(out)
+
+    def fails(self, *words: str) -> str:
+        status, _, error = self.type(*words, "--json")
+        assert status == 1
+        return str(json.loads(error.splitlines()[0])["code"])
+
+    def set_up(self) -> None:
+        self.facts("init", "--name", "cleveland", "--passphrase-file", str(self.passphrase))
+        self.facts("enrol", "--portal", self.address, "--token", TOKEN)
+        self.facts("dataset", "add", "--study", STUDY, "--name", "heart", str(self.data))
+
+    def approve(self, *words: str) -> Any:
+        file = str(self.passphrase)
+        return self.facts("approve", VERSION, "--dataset", "heart", "--passphrase-file", file, "--yes", *words)
+
+
+@pytest.fixture
+def console(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Console]:
+    portal = FakePortal(script())
+    with portals.serve(portal) as address:
+        yield Console(tmp_path, portal, address, capsys)
+
+
+def test_a_node_goes_from_nothing_to_a_signed_approval(console: Console) -> None:
+    """init, enrol, offer a dataset, read the script, sign, look at the state, revoke."""
+    console.set_up()
+    words = console.facts("status")["words"]
+    assert len(words.split()) == 6
+    offered = console.portal.last("datasets")
+    assert offered["columns"] == ["age", "sex"]
+    assert offered["rows_band"] == "1-9"
+    assert "63" not in json.dumps(offered["report"])
+    assert console.facts("dataset", "list")[0]["state"] == "unchanged"
+    assert console.facts("review")[0]["version"] == VERSION
+    assert [file["path"] for file in console.facts("review", VERSION)["files"]]
+
+    signed = console.approve("--approver", "Ada Lovelace", "--days", "30", "--max-rounds", "20")
+    assert (signed["approval"], signed["dataset"]) == (APPROVAL, DATASET)
+    statement = verify_statement(console.portal.envelope(), Home.open(console.home).trusted_keys())
+    assert (statement.rounds, statement.approver.name, statement.meaning) == (20, "Ada Lovelace", "approved")
+    assert statement.run_config["step"].max is not None
+
+    assert console.facts("status")["approvals"][0]["decision"] == "approved"
+    assert console.facts("revoke", APPROVAL, "--reason", "a mistake")["revoked"] == [signed["statement"]]
+    assert console.facts("status")["approvals"][0]["decision"] == "revoked"
+    assert json.loads((console.home / "revoked.json").read_text())["statements"][signed["statement"]]["reason"]
+
+
+def test_people_read_plain_words(console: Console) -> None:
+    console.set_up()
+    status, out, _ = console.type("review", VERSION)
+    assert status == 0
+    assert "Adds a step to every number" in out
+    assert "What a run may set" in out
+    status, out, _ = console.type("status")
+    assert "Six words" in out
+    assert "does not run" in out
+    status, out, _ = console.type("dataset", "list")
+    assert "unchanged" in out
+
+
+def test_a_later_version_is_shown_as_a_change(console: Console) -> None:
+    console.set_up()
+    console.approve()
+    console.portal.fab = script(**{"Adds a step": "Takes a step from"})
+    console.portal.listed_sha256 = portals.bundles.inspect(console.portal.fab).sha256
+    _, out, _ = console.type("review", VERSION)
+    assert '-"""Adds a step to every number' in out
+    assert '+"""Takes a step from to every number' in out
+    assert "def evaluate" not in out
+
+
+def test_a_rejection_is_signed_too(console: Console) -> None:
+    console.set_up()
+    facts = console.facts("reject", VERSION, "--passphrase-file", str(console.passphrase), "--yes")
+    assert facts["decision"] == "rejected"
+    statement = verify_statement(console.portal.envelope(), Home.open(console.home).trusted_keys())
+    assert statement.meaning == "rejected"
+
+
+def test_revoking_works_while_the_portal_is_away(console: Console) -> None:
+    console.set_up()
+    signed = console.approve()
+    home = Home.open(console.home)
+    home.save(type(home.settings())(**{**vars(home.settings()), "portal": "http://127.0.0.1:1"}))
+    assert console.fails("revoke", APPROVAL) == "E_PORTAL"
+    assert signed["statement"] in json.loads((console.home / "revoked.json").read_text())["statements"]
+
+
+def test_revoking_everything_raises_the_epoch(console: Console) -> None:
+    console.set_up()
+    console.approve()
+    console.facts("revoke", "--all")
+    assert json.loads((console.home / "revoked.json").read_text())["epoch"] == 1
+
+
+def test_a_bundle_other_than_the_listed_one_is_not_signed(console: Console) -> None:
+    console.set_up()
+    console.portal.fab = script(Adds="Steals")
+    file = str(console.passphrase)
+    code = console.fails("approve", VERSION, "--dataset", "heart", "--passphrase-file", file, "--yes")
+    assert code == "E_BUNDLE"
+    assert "approvals" not in [route for route, _ in console.portal.told]
+
+
+def test_a_changed_file_is_not_signed_for(console: Console) -> None:
+    console.set_up()
+    console.data.write_text(TABLE + "50,1\n")
+    file = str(console.passphrase)
+    code = console.fails("approve", VERSION, "--dataset", "heart", "--passphrase-file", file, "--yes")
+    assert code == "E_DATASET"
+
+
+def test_without_the_passphrase_nothing_is_signed(console: Console) -> None:
+    console.set_up()
+    console.passphrase.write_text("another passphrase")
+    file = str(console.passphrase)
+    code = console.fails("approve", VERSION, "--dataset", "heart", "--passphrase-file", file, "--yes")
+    assert code == "E_PASSPHRASE"
+    assert not list((console.home / "approvals").iterdir())
+
+
+def test_a_dataset_that_does_not_fit_is_reported_but_not_offered(console: Console) -> None:
+    console.facts("init", "--name", "cleveland", "--passphrase-file", str(console.passphrase))
+    console.facts("enrol", "--portal", console.address, "--token", TOKEN)
+    console.data.write_text("age,ssn\n7,123-45-6789\n")
+    status, out, error = console.type(
+        "dataset", "add", "--study", "Hearts", "--name", "heart", str(console.data), "--json"
+    )
+    assert status == 1
+    assert json.loads(error)["code"] == "E_DATASET_INVALID"
+    codes = {finding["code"] for finding in json.loads(out)["report"]["findings"]}
+    assert {"missing_variable", "out_of_range", "identifier_column"} <= codes
+    assert console.portal.last("datasets")["report"]["passed"] is False
+    assert "123-45" not in json.dumps(console.portal.last("datasets"))
+    assert console.facts("dataset", "list") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("enrol", "--portal", "http://portal.example", "--token", TOKEN), "E_PORTAL"),
+        (("enrol", "--portal", "ftp://portal.example", "--token", TOKEN), "E_PORTAL"),
+        (("enrol", "--portal", "http://127.0.0.1:1", "--token", TOKEN), "E_PORTAL"),
+        (("enrol", "--portal", "http://127.0.0.1:1", "--token", TOKEN, "--ca", "/nothing"), "E_INVALID"),
+        (("run",), "E_HOME"),
+        (("review",), "E_HOME"),
+        (("init", "--name", "again", "--passphrase-file", "/nothing"), "E_PASSPHRASE"),
+    ],
+)
+def test_errors_have_a_code_and_a_sentence(console: Console, words: tuple[str, ...], code: str) -> None:
+    console.facts("init", "--name", "cleveland", "--passphrase-file", str(console.passphrase))
+    assert console.fails(*words) == code
+
+
+def test_a_wrong_token_and_other_words_end_enrolment(console: Console) -> None:
+    console.facts("init", "--name", "cleveland", "--passphrase-file", str(console.passphrase))
+    status, _, error = console.type("enrol", "--portal", console.address, "--token", "x" * 30)
+    assert status == 1
+    assert "E_TOKEN" in error
+    console.portal.words = "other words than the node computes itself"
+    assert console.fails("enrol", "--portal", console.address, "--token", TOKEN) == "E_WORDS"
+    assert not Home.open(console.home).settings().is_enrolled
+
+
+def test_a_request_that_lost_a_race_is_sent_again(console: Console) -> None:
+    console.set_up()
+    console.portal.refuse_sequences = 2
+    assert console.facts("review")
+    console.portal.refuse_sequences = 5
+    status, _, error = console.type("review")
+    assert status == 1
+    assert "E_SEQ" in error
+
+
+def test_the_agent_runs_once_beats_and_stops(console: Console) -> None:
+    """`run` in a process of its own: a second one is refused, SIGTERM ends it, its log holds no secret."""
+    console.set_up()
+    program = [str(Path(sys.executable).parent / "fedstudy-node"), "run", "--home", str(console.home)]
+    agent = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 20
+        while not any(route == "heartbeat" for route, _ in console.portal.told):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert console.portal.last("heartbeat")["datasets"][0]["id"] == DATASET
+        assert console.fails("run") == "E_STATE"
+        while console.facts("status")["agent"].get("fleet") != "disconnected":
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert console.facts("status")["agent"]["running"]
+    finally:
+        agent.send_signal(signal.SIGTERM)
+        assert agent.wait(timeout=15) == 0
+    assert not console.facts("status")["agent"]["running"]
+    log = (console.home / "agent.log").read_text()
+    assert TOKEN not in log
+    assert PASSPHRASE.decode() not in log
+    assert (console.home / "agent.log").stat().st_mode & 0o077 == 0
+    assert list((console.home / "work").iterdir()) == []

@@ -1,0 +1,263 @@
+"""From message to reply, with a real script process and without a SuperLink."""
+
+import os
+import select
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import ArrayRecord, Message, RecordDict
+from flwr.supercore.task_identity import TaskIdentity
+
+from fedstudy_core import bundle as bundles
+from fedstudy_core import flower
+from fedstudy_core.artifacts import encode_arrays
+from fedstudy_core.canonical import digest
+from fedstudy_core.keys import public_text
+from fedstudy_core.receipts import Receipt, verify_receipt
+from fedstudy_node.approvals import Approvals
+from fedstudy_node.datasets import Datasets
+from fedstudy_node.desk import Desk
+from fedstudy_node.flower import Incoming, Outgoing, RunInfo
+from fedstudy_node.gate import Gate
+from fedstudy_node.ledger import Ledger
+from fedstudy_node.runs import Runs
+from tests.factories.agent import make_node, script
+
+FAB = script()
+
+
+class Source:
+    """A fleet connection that knows one run."""
+
+    node_id = 7
+
+    def __init__(self, fab: bytes, config: dict[str, Any]) -> None:
+        self.fab = fab
+        self.config = config
+        self.asked = 0
+
+    def get_run(self, run_id: int) -> RunInfo:
+        self.asked += 1
+        return RunInfo(run_id, 1, "", self.config, "flwr-serverapp")
+
+    def get_fab(self, run: RunInfo) -> bytes:
+        return self.fab
+
+
+class Office:
+    """A node's desk and what belongs to it."""
+
+    def __init__(self, folder: Path, ledger: Ledger) -> None:
+        self.node = make_node(folder)
+        self.ledger = ledger
+        self.open()
+
+    def open(self, fab: bytes = FAB, **config: Any) -> None:
+        self.source = Source(fab, config)
+        self.runs = Runs(self.node.home, self.source)
+        gate = Gate(self.node.home, self.ledger, Datasets(self.node.home), Approvals(self.node.home))
+        self.desk = Desk(self.node.home, self.ledger, gate, self.runs)
+
+    def incoming(self, order: flower.Order, content: RecordDict | None = None) -> Incoming:
+        TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
+        arrays = ArrayRecord({"weights": flower.array(np.zeros(14, dtype=np.float32))})
+        wrapped = flower.wrap_order(content if content is not None else RecordDict({"arrays": arrays}), order)
+        message = Message(wrapped, 7, order.message_type)
+        message.metadata.__dict__["_message_id"] = digest(os.urandom(8))
+        return Incoming(11, message.metadata.message_id, order.message_type, wrapped, 100, True, message)
+
+    def ask(self, order: flower.Order, content: RecordDict | None = None, timeout: float = 30) -> Outgoing:
+        answer = self.desk.take(self.incoming(order, content))
+        return answer if answer is not None else self.wait(timeout)
+
+    def wait(self, timeout: float = 30) -> Outgoing:
+        until = time.monotonic() + timeout
+        while time.monotonic() < until:
+            for run in self.runs:
+                if run.child is not None:
+                    run.child.flush()
+                    select.select([run.child.readable], [], [], 0.05)
+                    if answers := self.desk.hear(run):
+                        return answers[0]
+            if answers := self.desk.stop_overdue():
+                return answers[0]
+        raise AssertionError("no answer came")
+
+    def read(self, answer: Outgoing) -> tuple[Receipt, RecordDict]:
+        receipt, content, _, sha256 = flower.unwrap_reply(answer.message.content)
+        account = self.verify(receipt)
+        assert account.update_sha256 == sha256
+        return account, content
+
+    def error(self, answer: Outgoing) -> tuple[str, Receipt]:
+        error = flower.parse_error_reason(str(answer.message.error.reason))
+        account = self.verify(error.receipt)
+        assert account.code == error.code
+        return error.code, account
+
+    def verify(self, receipt: bytes) -> Receipt:
+        return verify_receipt(receipt, public_text(self.node.home.identity_key().public_key()))
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
+        made = Office(tmp_path, ledger)
+        yield made
+        made.runs.end_all()
+
+
+def test_a_round_is_answered_with_a_receipt_that_names_everything(office: Office) -> None:
+    approval = office.node.approve(FAB)
+    weights = np.zeros(14, dtype=np.float32)
+    order = office.node.order(approval, model_sha256=digest(encode_arrays({"weights": weights})))
+    account, content = office.read(office.ask(order))
+    assert content["arrays"]["0"].numpy().tolist() == [1.0] * 14  # type: ignore[index, union-attr]
+    assert (account.outcome, account.phase, account.round, account.examples) == ("done", "train", 1, 3)
+    assert account.model_sha256 == order.model_sha256
+    assert account.script_sha256 == bundles.inspect(FAB).sha256
+    assert account.dataset is not None
+    assert account.dataset.fingerprint == office.node.dataset.fingerprint
+    assert office.ledger.departures()[0].update_sha256 == account.update_sha256
+
+
+def test_one_process_serves_a_run_and_keeps_its_state(office: Office) -> None:
+    approval = office.node.approve(FAB)
+    counts = []
+    for number in (1, 2, 3):
+        _, content = office.read(office.ask(office.node.order(approval, round=number)))
+        counts.append(content["metrics"]["calls"])  # type: ignore[index]
+    assert counts == [1, 2, 3]
+    assert office.source.asked == 1
+
+
+def test_a_new_process_goes_on_with_the_kept_state(office: Office) -> None:
+    approval = office.node.approve(FAB)
+    office.ask(office.node.order(approval, round=1))
+    for run in office.runs:
+        office.runs.stop_child(run)
+    _, content = office.read(office.ask(office.node.order(approval, round=2)))
+    assert content["metrics"]["calls"] == 2  # type: ignore[index]
+
+
+def test_the_same_message_again_is_answered_without_training(office: Office) -> None:
+    order = office.node.order(office.node.approve(FAB))
+    first = office.read(office.ask(order))
+    again = office.read(office.ask(order))
+    assert again[0].update_sha256 == first[0].update_sha256
+    assert again[0].sequence > first[0].sequence
+    other = RecordDict({"arrays": ArrayRecord({"weights": flower.array(np.ones(14, dtype=np.float32))})})
+    assert office.read(office.ask(order, other))[1]["metrics"]["calls"] == 2  # type: ignore[index]
+
+
+def test_a_message_that_comes_while_the_script_works_waits_for_it(office: Office) -> None:
+    order = office.node.order(office.node.approve(FAB))
+    assert office.desk.take(office.incoming(order)) is None
+    assert office.desk.take(office.incoming(order)) is None
+    answers: list[Outgoing] = []
+    until = time.monotonic() + 20
+    while len(answers) < 2 and time.monotonic() < until:
+        for run in office.runs:
+            answers += office.desk.hear(run)
+        time.sleep(0.01)
+    calls = [office.read(answer)[1]["metrics"]["calls"] for answer in answers]  # type: ignore[index]
+    assert calls == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("mode", "code"),
+    [
+        ("raise", "E_SCRIPT"),
+        ("exit", "E_CHILD"),
+        ("nan", "E_UPDATE_NOT_FINITE"),
+        ("config", "E_OUTPUT_SCHEMA"),
+        ("memory", "E_MEMORY"),
+    ],
+)
+def test_a_script_that_goes_wrong_is_a_failure_with_a_code(office: Office, mode: str, code: str) -> None:
+    office.open(mode=mode)
+    answer = office.ask(office.node.order(office.node.approve(FAB, memory_mb=2000)))
+    found, account = office.error(answer)
+    assert (found, account.outcome) == (code, "failed")
+    assert "Jane" not in str(answer.message.error.reason)
+    assert office.ledger.departures()[0].bytes_out == 0
+
+
+def test_after_a_failure_the_next_round_runs(office: Office) -> None:
+    chosen = 'mode = "exit" if message.content["arrays"]["weights"].numpy().sum() else "good"'
+    broken = script(**{'mode = context.run_config["mode"]': chosen})
+    office.open(broken)
+    approval = office.node.approve(broken)
+    ones = RecordDict({"arrays": ArrayRecord({"weights": flower.array(np.ones(14, dtype=np.float32))})})
+    assert office.error(office.ask(office.node.order(approval), ones))[0] == "E_CHILD"
+    assert office.read(office.ask(office.node.order(approval)))[0].outcome == "done"
+
+
+def test_a_script_that_works_too_long_is_ended(office: Office) -> None:
+    office.open(mode="hang")
+    assert office.desk.take(office.incoming(office.node.order(office.node.approve(FAB, wall_s=2)))) is None
+    pid = next(run.child.pid for run in office.runs if run.child is not None)
+    code, account = office.error(office.wait())
+    assert (code, account.outcome) == ("E_WALL_CLOCK", "failed")
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_reply_larger_than_approved_does_not_leave(office: Office) -> None:
+    answer = office.ask(office.node.order(office.node.approve(FAB, max_bytes=100)))
+    assert office.error(answer)[0] == "E_OUTPUT_SIZE"
+
+
+def test_an_app_that_cannot_be_imported_is_a_failure(office: Office) -> None:
+    broken = script(**{"app = ClientApp()": "import nothing_of_that_name"})
+    office.open(broken)
+    assert office.error(office.ask(office.node.order(office.node.approve(broken))))[0] == "E_SCRIPT"
+
+
+def test_a_script_sees_no_secret_and_its_prints_stay_here(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEDSTUDY_SECRET_KEY", "s3cret")
+    monkeypatch.setenv("SOME_TOKEN", "s3cret")
+    order = office.node.order(office.node.approve(FAB), round=0, phase="query", message_type="query.environment")
+    _, content = office.read(office.ask(order, RecordDict()))
+    facts = dict(content["metrics"])
+    assert facts["secrets"] == 0
+    assert facts["threads"] == 1
+    assert facts["pid"] != os.getpid()
+    [log] = (office.node.home.path / "logs").glob("run-*.log")
+    assert "a print of the script" in log.read_text()
+    assert log.stat().st_mode & 0o077 == 0
+
+
+def test_another_model_than_the_message_names_is_refused(office: Office) -> None:
+    order = office.node.order(office.node.approve(FAB), model_sha256="0" * 64)
+    assert office.error(office.ask(order))[0] == "E_ORDER"
+
+
+def test_a_message_without_an_order_is_refused_and_starts_nothing(office: Office) -> None:
+    incoming = office.incoming(office.node.order(b""))
+    bare = Incoming(11, incoming.message_id, "train", RecordDict(), 0, True, incoming.message)
+    answer = office.desk.take(bare)
+    assert answer is not None
+    assert office.error(answer)[0] == "E_ORDER"
+    assert [run.child for run in office.runs] == [None]
+
+
+def test_the_paths_of_the_site_are_in_no_refusal(office: Office) -> None:
+    Path(office.node.dataset.path).unlink()
+    answer = office.ask(office.node.order(office.node.approve(FAB)))
+    assert office.error(answer)[0] == "E_DATASET_FILE"
+    assert "data.csv" not in str(answer.message.error.reason)
+
+
+def test_nothing_of_a_run_is_left_when_it_ends(office: Office) -> None:
+    office.ask(office.node.order(office.node.approve(FAB)))
+    [folder] = office.node.home.work_path.iterdir()
+    assert not any(path.stat().st_mode & 0o222 for path in (folder / "bundle").rglob("*.py"))
+    office.runs.end_all()
+    assert list(office.node.home.work_path.iterdir()) == []
+    assert len(office.runs) == 0
