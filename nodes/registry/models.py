@@ -66,7 +66,8 @@ class Node(models.Model):
                 name="registry_node_confirmed_by_somebody",
             ),
             models.CheckConstraint(
-                condition=~Q(state="active") | Q(confirmed_at__isnull=False), name="registry_node_active_confirmed"
+                condition=~Q(state="active") | Q(confirmed_at__isnull=False),
+                name="registry_node_active_confirmed",
             ),
             models.CheckConstraint(condition=Q(last_sequence__gte=0), name="registry_node_sequence"),
         ]

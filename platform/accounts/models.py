@@ -5,7 +5,9 @@ from __future__ import annotations
 import uuid
 from typing import Any, ClassVar
 
-from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Group, PermissionsMixin
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -13,6 +15,8 @@ from django.utils import timezone
 from guardian.models import GroupObjectPermissionBase
 
 from accounts import permissions
+from accounts.roles import HeldRole, Role
+from audit.selectors import Scope
 
 
 class UserManager(BaseUserManager["User"]):
@@ -64,6 +68,25 @@ class User(AbstractBaseUser, PermissionsMixin):
     def audit_label(self) -> str:
         return self.name
 
+    @property
+    def roles(self) -> list[HeldRole]:
+        """Every role that the person holds, with the name of the study or site."""
+        held = RoleGroup.objects.filter(group__user=self).prefetch_related("content_object").order_by("role", "pk")
+        return [item.held for item in held]
+
+    def audit_scope(self) -> Scope:
+        """What the person may read of the audit log."""
+        if not self.is_active:
+            return Scope()
+        held = RoleGroup.objects.filter(group__user=self).values_list("role", "object_id")
+        by_permission = {
+            permission: frozenset(
+                str(object_id) for role, object_id in held if permission in permissions.ROLE_PERMISSIONS[Role(role)]
+            )
+            for permission in (permissions.Permission.AUDIT_VIEW, permissions.Permission.SITE_AUDIT_VIEW)
+        }
+        return Scope(*by_permission.values(), platform=self.is_platform_admin)
+
 
 class Site(models.Model):
     """A hospital or clinic."""
@@ -95,6 +118,35 @@ class SiteGroupObjectPermission(GroupObjectPermissionBase):  # type: ignore[misc
 
     def __str__(self) -> str:
         return f"{self.group}: {self.permission.codename}"
+
+
+class RoleGroup(models.Model):
+    """Which role in which study, or at which site, a group of people stands for.
+
+    The group is named `study:<id>:pi` and holds the role's permissions on that one object (guardian).
+    """
+
+    group = models.OneToOneField(Group, on_delete=models.CASCADE, related_name="role_group")
+    role = models.CharField(max_length=20)
+    content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE, related_name="+")
+    object_id = models.UUIDField()
+    content_object = GenericForeignKey()
+
+    class Meta:
+        ordering = ["pk"]
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["content_type", "object_id", "role"], name="accounts_rolegroup_once"),
+            models.CheckConstraint(condition=Q(role__in=[role.value for role in Role]), name="accounts_rolegroup_role"),
+        ]
+
+    def __str__(self) -> str:
+        return self.group.name
+
+    @property
+    def held(self) -> HeldRole:
+        role = Role(self.role)
+        return HeldRole(role=role, kind=role.scope, id=self.object_id, name=str(self.content_object))
 
 
 class SetupToken(models.Model):

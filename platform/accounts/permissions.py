@@ -32,6 +32,7 @@ class Permission(StrEnum):
 
     STUDY_VIEW = "study.view"
     STUDY_EDIT = "study.edit"
+    STUDY_AMEND = "study.amend"
     STUDY_MOVE = "study.move"
     STUDY_INVITE = "study.invite"
     STUDY_GRANT = "study.grant_roles"
@@ -60,7 +61,7 @@ class Permission(StrEnum):
 
     @property
     def scope(self) -> str:
-        """"platform", "study" or "site"."""
+        """ "platform", "study" or "site"."""
         return self.value.partition(".")[0]
 
     @property
@@ -90,12 +91,11 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             }
         ),
         Role.AUDITOR: frozenset({P.STUDY_VIEW, P.DATASETS_VIEW, P.SCRIPT_READ, P.RESULTS_VIEW, P.AUDIT_VIEW}),
-        Role.ADMIN: frozenset(item for item in P if item.scope == "site"),
+        Role.ADMIN: frozenset(item for item in P if item.scope == "site" and item is not P.DATASET_REGISTER),
         Role.STEWARD: frozenset(
             {
                 P.SITE_VIEW,
                 P.SITE_WITHDRAW,
-                P.DATASET_REGISTER,
                 P.SITE_DATASETS_VIEW,
                 P.SCRIPT_APPROVE,
                 P.APPROVAL_REVOKE,
@@ -108,6 +108,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
 )
 SITE_PEOPLE_IN_STUDY = frozenset({P.STUDY_VIEW, P.SCRIPT_READ, P.RESULTS_VIEW})
 PLATFORM_ADMIN = frozenset({P.USERS_MANAGE, P.SITES_MANAGE, P.HEALTH_VIEW})
+PLATFORM_ADMIN_AT_SITES = frozenset({P.SITE_VIEW, P.NODE_REVOKE})
 EVERYBODY_ELSE = frozenset({P.STUDY_CREATE})
 NODE = frozenset({P.DATASET_REGISTER, P.SCRIPT_APPROVE, P.APPROVAL_REVOKE})
 VIEW = {"study": P.STUDY_VIEW, "site": P.SITE_VIEW}
@@ -117,6 +118,7 @@ VIEW = {"study": P.STUDY_VIEW, "site": P.SITE_VIEW}
 class SiteAgent(Protocol):
     """A node that acts for its site; it hands on what people decided at the hospital's console."""
 
+    pk: Any
     site_id: UUID
 
     @property
@@ -133,7 +135,7 @@ def can(user: Any, permission: Permission, obj: Model | None = None) -> bool:
         return permission in (PLATFORM_ADMIN if user.is_platform_admin else EVERYBODY_ELSE)
     if obj is None:
         raise ValueError(f"{permission} is asked of an object")
-    if permission is P.SITE_VIEW and user.is_platform_admin:
+    if user.is_platform_admin and permission in PLATFORM_ADMIN_AT_SITES:
         return True
     return bool(ObjectPermissionChecker(user).has_perm(permission.codename, obj))
 

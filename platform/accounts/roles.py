@@ -1,6 +1,10 @@
 """The roles that people hold in a study or at a site."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
 
 class Role(StrEnum):
@@ -14,7 +18,7 @@ class Role(StrEnum):
 
     @property
     def scope(self) -> str:
-        """"site" or "study"."""
+        """ "study" or "site"."""
         return "site" if self in SITE_ROLES else "study"
 
     @property
@@ -24,6 +28,7 @@ class Role(StrEnum):
 
 STUDY_ROLES = (Role.PI, Role.CO_INVESTIGATOR, Role.AUDITOR)
 SITE_ROLES = (Role.ADMIN, Role.STEWARD)
+LEADERS = {"study": Role.PI, "site": Role.ADMIN}
 LABELS = {
     Role.PI: "principal investigator",
     Role.CO_INVESTIGATOR: "co-investigator",
@@ -31,3 +36,13 @@ LABELS = {
     Role.ADMIN: "site admin",
     Role.STEWARD: "data steward",
 }
+
+
+@dataclass(frozen=True)
+class HeldRole:
+    """A role that a person holds: `kind` is "study" or "site", `id` and `name` say which."""
+
+    role: Role
+    kind: str
+    id: UUID
+    name: str

@@ -2,7 +2,7 @@
 
 from django.dispatch import Signal
 
-# study, dictionary (DictionaryVersion)
+# A version was published: dictionary (DictionaryVersion), by
 dictionary_published = Signal()
-# dataset; sent when it is registered, checked again or withdrawn
+# A dataset (dataset, by) was registered, checked again or withdrawn.
 dataset_changed = Signal()

@@ -2,5 +2,5 @@
 
 from django.dispatch import Signal
 
-# enrolment, old (state before; "" for a new invitation)
+# enrolment, old (state before; "" for a first invitation), by
 enrolment_changed = Signal()

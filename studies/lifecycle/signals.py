@@ -2,5 +2,5 @@
 
 from django.dispatch import Signal
 
-# A study is about to move: study (locked, still in its old state), new (str).
+# A study is about to move: study (locked, `state` is the new one already, not saved yet), old (str).
 study_moving = Signal()

@@ -2,6 +2,6 @@
 
 from django.dispatch import Signal
 
-# approval
+# approval, by
 approval_recorded = Signal()
 approval_revoked = Signal()

@@ -1,0 +1,231 @@
+"""Nodes from the first token to the last request: expecting, enrolling, confirming, hearing from them, revoking."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import Site, User
+from accounts.permissions import Permission, check
+from audit.services import record
+from fedstudy_core.canonical import digest
+from fedstudy_core.errors import Conflict, Forbidden, Invalid, Refusal
+from nodes.registry import states
+from nodes.registry.keys import NodeKeys
+from nodes.registry.models import EnrolmentToken, Node
+from nodes.registry.signals import node_confirmed, node_revoked
+
+TOKEN_LIFE = timedelta(hours=24)
+NAME_LENGTH, VERSION_LENGTH, SANDBOX_LENGTH, REASON_LENGTH = 80, 40, 10, 300
+
+
+@transaction.atomic
+def expect_node(*, site: Site, name: str, by: User) -> tuple[Node, str]:
+    """Announce a node that is to be installed.
+
+    Returns:
+        The node and its one-time token, good for 24 hours and never shown again.
+
+    Raises:
+        Forbidden: E_FORBIDDEN.
+        Invalid: E_INVALID.
+        Conflict: E_EXISTS for a name that another node of the site has.
+    """
+    check(by, Permission.NODE_ENROL, site)
+    name = name.strip()
+    if not 1 <= len(name) <= NAME_LENGTH or not name.isprintable():
+        raise Invalid("E_INVALID", f"A node's name has 1 to {NAME_LENGTH} characters.")
+    Site.objects.select_for_update().get(pk=site.pk)
+    if Node.objects.filter(site=site, name__iexact=name).exclude(state="revoked").exists():
+        raise Conflict("E_EXISTS", f"{site.name} has a node “{name}” already.")
+    node = Node.objects.create(site=site, name=name, created_by=by)
+    token = _new_token(node)
+    _record("expected", node, by)
+    return node, token
+
+
+@transaction.atomic
+def renew_token(*, node: Node, by: User) -> str:
+    """A new one-time token for a node that has not enrolled yet; the old one is void.
+
+    Raises:
+        Forbidden: E_FORBIDDEN.
+        Conflict: E_STATE when the node enrolled already.
+    """
+    node = _locked(node)
+    check(by, Permission.NODE_ENROL, node.site)
+    if node.state != states.NODE.initial:
+        raise Conflict("E_STATE", f"This node is {node.state}; only an expected node needs a token.")
+    node.tokens.filter(used_at=None).delete()
+    token = _new_token(node)
+    _record("expected", node, by)
+    return token
+
+
+def _new_token(node: Node) -> str:
+    token = secrets.token_urlsafe(32)
+    EnrolmentToken.objects.create(node=node, digest=digest(token.encode()), expires_at=timezone.now() + TOKEN_LIFE)
+    return token
+
+
+@transaction.atomic
+def enrol_node(*, token: str, name: str, keys: Mapping[str, str], proof: str, agent_version: str) -> Node:
+    """Take in a node that holds a one-time token; a person must still confirm its six words.
+
+    Args:
+        name: what the node calls itself; the site admin's name for it stays.
+        keys: the public keys, by `identity_key`, `flower_key` and `approval_key`.
+        proof: the identity key's signature over the token, in Base64.
+
+    Raises:
+        Forbidden: E_TOKEN for a token that is wrong, used or expired (one answer for all); E_SIGNATURE.
+        Invalid: E_KEY.
+        Conflict: E_EXISTS for keys that another node has.
+    """
+    stored = _spendable(token)
+    brought = NodeKeys(**keys)
+    brought.check()
+    brought.check_proof(proof, token)
+    known = Q(identity_key=brought.identity_key) | Q(flower_key=brought.flower_key)
+    if Node.objects.filter(known).exists():
+        raise Conflict("E_EXISTS", "Another node has these keys; every node makes its own.")
+    node = _locked(stored.node)
+    stored.used_at = node.enrolled_at = timezone.now()
+    stored.save(update_fields=["used_at"])
+    states.NODE.move(node, "pending")
+    for field, text in keys.items():
+        setattr(node, field, text)
+    node.words, node.agent_version = brought.words, agent_version[:VERSION_LENGTH]
+    node.save()
+    _record("enrolled", node, node, calls_itself=name[:NAME_LENGTH], agent_version=node.agent_version)
+    return node
+
+
+def _spendable(token: str) -> EnrolmentToken:
+    """The token's row, locked. Only its digest is looked up, and compared in constant time."""
+    wanted = digest(token.encode())
+    stored = EnrolmentToken.objects.select_for_update(of=("self",)).select_related("node").filter(digest=wanted).first()
+    matches = hmac.compare_digest(stored.digest if stored else "0" * 64, wanted)
+    if stored is None or not matches or stored.used_at is not None or stored.expires_at <= timezone.now():
+        raise Forbidden("E_TOKEN")
+    if stored.node.state != states.NODE.initial:
+        raise Forbidden("E_TOKEN")
+    return stored
+
+
+def confirm_node(*, node: Node, words: str, by: User) -> Node:
+    """Trust a node, after a person compared the six words on its console with these.
+
+    Raises:
+        Forbidden: E_FORBIDDEN.
+        Conflict: E_STATE when the node has not enrolled, or was confirmed or revoked.
+        Refusal: E_WORDS; the try is noted in the audit log.
+    """
+    check(by, Permission.NODE_ENROL, node.site)
+    try:
+        return _confirm(node, words, by)
+    except Refusal as refusal:
+        with transaction.atomic():
+            _record("mismatched", node, by, outcome="refused", code=refusal.code)
+        raise
+
+
+@transaction.atomic
+def _confirm(node: Node, words: str, by: User) -> Node:
+    node = _locked(node)
+    old = states.NODE.move(node, "active")
+    shown = NodeKeys(node.identity_key, node.flower_key, node.approval_key).words
+    if not hmac.compare_digest(" ".join(words.lower().split()).encode(), shown.encode()):
+        raise Refusal("E_WORDS")
+    node.confirmed_at, node.confirmed_by = timezone.now(), by
+    node.save(update_fields=["state", "confirmed_at", "confirmed_by"])
+    _record("confirmed", node, by, old=old)
+    node_confirmed.send(sender=Node, node_id=node.pk, site_id=node.site_id, by=by)
+    return node
+
+
+@transaction.atomic
+def revoke_node(*, node: Node, reason: str = "", by: User) -> Node:
+    """Trust a node no more, for good. Its datasets are withdrawn and its approvals end.
+
+    Raises:
+        Forbidden: E_FORBIDDEN.
+        Conflict: E_STATE when it was revoked before.
+        Invalid: E_INVALID for a reason that is too long.
+    """
+    node = _locked(node)
+    check(by, Permission.NODE_REVOKE, node.site)
+    if len(reason) > REASON_LENGTH:
+        raise Invalid("E_INVALID", f"A reason has at most {REASON_LENGTH} characters.")
+    old = states.NODE.move(node, "revoked")
+    node.revoked_at = timezone.now()
+    node.save(update_fields=["state", "revoked_at"])
+    node.tokens.filter(used_at=None).delete()
+    _record("revoked", node, by, old=old, reason=reason)
+    node_revoked.send(sender=Node, node_id=node.pk, site_id=node.site_id, by=by)
+    return node
+
+
+@transaction.atomic
+def set_flower_node_id(*, node: Node, flower_node_id: str, by: Any) -> Node:
+    """Note under which id the SuperLink knows the node."""
+    node = _locked(node)
+    if node.flower_node_id != flower_node_id:
+        node.flower_node_id = flower_node_id
+        node.save(update_fields=["flower_node_id"])
+        _record("connected", node, by, flower_node_id=flower_node_id)
+    return node
+
+
+def take_sequence(*, node: Node, sequence: int) -> None:
+    """Use up a request's sequence number: each must be higher than all before.
+
+    Raises:
+        Forbidden: E_SEQ for a request that was seen before.
+    """
+    taken = Node.objects.filter(pk=node.pk, last_sequence__lt=sequence).update(last_sequence=sequence)
+    if not taken:
+        raise Forbidden("E_SEQ")
+    node.last_sequence = sequence
+
+
+@transaction.atomic
+def note_heartbeat(*, node: Node, agent_version: str, sandbox: str, status: Mapping[str, Any]) -> Node:
+    """Note that a node was heard of. Only what is new goes into the audit log: coming online, version, sandbox.
+
+    Args:
+        status: what else the node says of itself: `datasets` (id and fingerprint of each) and its `clock`.
+
+    Raises:
+        Forbidden: E_NODE for a node that was revoked.
+    """
+    node = _locked(node)
+    if node.state not in ("pending", "active"):
+        raise Forbidden("E_NODE")
+    was_online, seen_before = node.online, node.last_seen_at
+    new = (agent_version[:VERSION_LENGTH], sandbox[:SANDBOX_LENGTH])
+    changed = (node.agent_version, node.sandbox) != new
+    node.agent_version, node.sandbox = new
+    node.status, node.last_seen_at = dict(status), timezone.now()
+    node.save(update_fields=["agent_version", "sandbox", "status", "last_seen_at"])
+    if changed:
+        _record("changed", node, node, agent_version=node.agent_version, sandbox=node.sandbox)
+    if node.state == "active" and not was_online:
+        _record("came_online", node, node, silent_since=seen_before.isoformat() if seen_before else "")
+    return node
+
+
+def _locked(node: Node) -> Node:
+    return Node.objects.select_for_update(of=("self",)).select_related("site").get(pk=node.pk)
+
+
+def _record(verb: str, node: Node, by: Any, *, outcome: str = "done", **detail: str) -> None:
+    action = f"registry:node:{verb}"
+    record(action=action, actor=by, obj=node, site=node.site_id, outcome=outcome, detail=detail)

@@ -1,0 +1,72 @@
+"""The groups behind roles, and the object permissions that they hold (by guardian)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.contrib.auth.models import Group
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Model, QuerySet
+from guardian.shortcuts import assign_perm, get_group_perms, remove_perm
+
+from accounts.models import RoleGroup, Site, User
+from accounts.permissions import ROLE_PERMISSIONS, Permission
+from accounts.roles import SITE_ROLES, Role
+
+
+def group_for(role: Role, obj: Model) -> Group:
+    """The group of a role in an object, with the permissions that the table gives the role."""
+    found = RoleGroup.objects.filter(**_key(role, obj)).select_related("group").first()
+    if found is not None:
+        return found.group
+    group = Group.objects.create(name=f"{role.scope}:{obj.pk}:{role.value}")
+    RoleGroup.objects.create(group=group, **_key(role, obj))
+    give(group, ROLE_PERMISSIONS[role], obj)
+    return group
+
+
+def groups_of_site(site: Site) -> list[Group]:
+    """The groups of all roles at a site."""
+    return [group_for(role, site) for role in SITE_ROLES]
+
+
+def role_groups(obj: Model) -> QuerySet[RoleGroup]:
+    """The role groups of one study or site."""
+    return RoleGroup.objects.filter(content_type=ContentType.objects.get_for_model(obj), object_id=obj.pk)
+
+
+def holders(role: Role, obj: Model) -> QuerySet[User]:
+    """The people who hold a role in an object and can still sign in."""
+    groups = role_groups(obj).filter(role=role.value).values("group")
+    return User.objects.filter(is_active=True, groups__in=groups)
+
+
+def give(group: Group, permissions: Iterable[Permission], obj: Model) -> None:
+    """Give a group permissions on an object."""
+    for permission in permissions:
+        assign_perm(permission.codename, group, obj)
+
+
+def take(group: Group, permissions: Iterable[Permission], obj: Model) -> None:
+    """Take permissions on an object away from a group."""
+    for permission in permissions:
+        remove_perm(permission.codename, group, obj)
+
+
+def synchronise() -> int:
+    """Bring every role's permissions in line with the table; returns how many groups had others."""
+    changed = 0
+    for held in RoleGroup.objects.select_related("group").prefetch_related("content_object"):
+        obj = held.content_object
+        wanted = {permission.codename for permission in ROLE_PERMISSIONS[Role(held.role)]}
+        present = set(get_group_perms(held.group, obj))
+        for codename in wanted - present:
+            assign_perm(codename, held.group, obj)
+        for codename in present - wanted:
+            remove_perm(codename, held.group, obj)
+        changed += wanted != present
+    return changed
+
+
+def _key(role: Role, obj: Model) -> dict[str, object]:
+    return {"role": role.value, "content_type": ContentType.objects.get_for_model(obj), "object_id": obj.pk}

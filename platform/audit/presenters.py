@@ -1,0 +1,74 @@
+"""Events as plain sentences."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from audit.models import Event
+
+# {actor}, {object} and the event's details by name; what an event does not tell is left out of the sentence.
+SENTENCES: Mapping[str, str] = MappingProxyType(
+    {
+        "accounts:setup:offered": "{actor} made a one-time token for the first administrator.",
+        "accounts:user:set_up": "{object} became the first administrator of this portal.",
+        "accounts:user:created": "{actor} opened an account for {object}.",
+        "accounts:user:closed": "{actor} closed the account of {object}.",
+        "accounts:user:reopened": "{actor} reopened the account of {object}.",
+        "accounts:site:created": "{actor} added the site {object}.",
+        "accounts:role:granted": "{actor} made {person} {role_label} of {object}.",
+        "accounts:role:revoked": "{actor} took the role {role_label} of {object} back from {person}.",
+        "lifecycle:study:created": "{actor} created the study “{object}”.",
+        "lifecycle:study:edited": "{actor} changed the description of the study “{object}”.",
+        "lifecycle:study:moved": "{actor} moved the study “{object}” from {old} to {new}.",
+        "lifecycle:protocol:added": "{actor} uploaded the protocol {object}.",
+        "dictionary:version:published": "{actor} published data dictionary version {number}.",
+        "dictionary:dataset:registered": "{actor} registered the dataset “{object}”; it is {state}.",
+        "dictionary:dataset:checked": "{actor} checked the dataset “{object}” again; it is {state}.",
+        "dictionary:dataset:withdrawn": "The dataset “{object}” was withdrawn by {actor}.",
+        "enrolment:site:invited": "{actor} invited {site_name} to take part at level {level}.",
+        "enrolment:site:accepted": "{actor} accepted the invitation for {site_name}.",
+        "enrolment:site:declined": "{actor} declined the invitation for {site_name}.",
+        "enrolment:site:ready": "{site_name} is ready.",
+        "enrolment:site:unready": "{site_name} is no longer ready.",
+        "enrolment:site:withdrawn": "{actor} withdrew {site_name} from the study.",
+        "scripts:script:created": "{actor} added the script “{object}”.",
+        "scripts:version:submitted": "{actor} submitted {object}.",
+        "scripts:version:withdrawn": "{actor} took {object} back.",
+        "scripts:approval:recorded": "{approver} {decision} {version} for {site_name}.",
+        "scripts:approval:revoked": "The approval of {version} by {site_name} was revoked by {actor}.",
+        "registry:node:expected": "{actor} announced the node {object}.",
+        "registry:node:enrolled": "The node {object} introduced itself and waits for its six words to be compared.",
+        "registry:node:confirmed": "{actor} compared the six words and confirmed the node {object}.",
+        "registry:node:mismatched": "{actor} entered other words than the node {object} shows.",
+        "registry:node:connected": "The SuperLink knows the node {object} now.",
+        "registry:node:came_online": "The node {object} came online.",
+        "registry:node:changed": "The node {object} runs version {agent_version} with sandbox {sandbox} now.",
+        "registry:node:revoked": "{actor} revoked the node {object}.",
+    }
+)
+
+
+class _Known(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return "(unknown)"
+
+
+def detail_of(event: Event) -> dict[str, Any]:
+    """The event's further facts."""
+    found: dict[str, Any] = json.loads(event.detail)
+    return found
+
+
+def sentence(event: Event) -> str:
+    """What happened, in one sentence; events without words of their own are read from their action's name."""
+    facts = {name: str(value) for name, value in detail_of(event).items()}
+    known = _Known(facts, actor=event.actor_label, object=event.object_label or event.object_type)
+    template = SENTENCES.get(event.action)
+    if template is None:
+        _, subject, verb = event.action.split(":")
+        template = "{actor}: " + f"{subject} {verb}".replace("_", " ") + " ({object})."
+    text = template.format_map(known)
+    return text[0].upper() + text[1:]

@@ -1,0 +1,46 @@
+"""The one way into the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Model
+
+from audit.models import Event
+from fedstudy_core import canonical
+
+
+def record(
+    *,
+    action: str,
+    actor: Any,
+    obj: Model,
+    study: object = None,
+    site: object = None,
+    outcome: str = "done",
+    detail: Mapping[str, Any] | None = None,
+) -> Event:
+    """Add an event. Call it inside the transaction of the change that it tells of.
+
+    Args:
+        action: "area:subject:action".
+        actor: a person or node (with `audit_name` and `audit_label`), or "system:<part>".
+        study, site: ids, so that the event is found from there.
+        detail: canonical JSON values; no names of patients, no free text about people.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("an audit event is written in the transaction of the change it tells of")
+    return Event.objects.create(
+        actor=getattr(actor, "audit_name", str(actor)),
+        actor_label=getattr(actor, "audit_label", str(actor).removeprefix("system:")),
+        action=action,
+        object_type=obj._meta.model_name or "",
+        object_id=str(obj.pk),
+        object_label=str(obj)[:200],
+        study=str(study or ""),
+        site=str(site or ""),
+        outcome=outcome,
+        detail=canonical.dumps(dict(detail or {})).decode("utf-8"),
+    )

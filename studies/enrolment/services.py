@@ -1,0 +1,199 @@
+"""Inviting sites, answering invitations, withdrawing, and noticing when a site is ready."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.groups import give, groups_of_site, take
+from accounts.models import Site, User
+from accounts.permissions import SITE_PEOPLE_IN_STUDY, Permission, can, check
+from audit.services import record
+from fedstudy_core.errors import Conflict, Invalid
+from studies.dictionary.models import Dataset
+from studies.dictionary.selectors import current_dictionary
+from studies.dictionary.services import withdraw_datasets
+from studies.enrolment import states
+from studies.enrolment.duties import check_site_may_join
+from studies.enrolment.models import Enrolment
+from studies.enrolment.signals import enrolment_changed
+from studies.lifecycle.models import Study
+from studies.lifecycle.states import INVITING
+
+REASON_LENGTH = 300
+
+
+@transaction.atomic
+def invite_site(*, study: Study, site: Site, level: str = states.DEFAULT_LEVEL, by: User) -> Enrolment:
+    """Invite a site; one that declined or withdrew may be invited again.
+
+    Raises:
+        Forbidden: E_FORBIDDEN.
+        Conflict: E_STATE when the study does not recruit; E_EXISTS when the site is invited already.
+        Refusal: E_DUTIES when somebody would lead or audit the study and speak for the site.
+        Invalid: E_INVALID for an unknown level.
+    """
+    study = Study.objects.select_for_update().get(pk=study.pk)
+    check(by, Permission.STUDY_INVITE, study)
+    if study.state not in INVITING:
+        raise Conflict("E_STATE", f"Sites are invited while a study recruits or is active; this one is {study.state}.")
+    if level not in states.LEVELS:
+        raise Invalid("E_INVALID", f"A level of participation is one of {', '.join(states.LEVELS)}.")
+    check_site_may_join(study, site)
+    enrolment, old = _invited(study, site, by)
+    enrolment.level = level
+    enrolment.save()
+    for group in groups_of_site(site):
+        give(group, SITE_PEOPLE_IN_STUDY, study)
+    _tell("invited", enrolment, old, by, level=level)
+    return enrolment
+
+
+def _invited(study: Study, site: Site, by: User) -> tuple[Enrolment, str]:
+    """A new invitation, or an old one opened again, with the state before."""
+    enrolment = Enrolment.objects.select_for_update().filter(study=study, site=site).first()
+    if enrolment is None:
+        return Enrolment(study=study, site=site, invited_by=by), ""
+    if enrolment.state in states.OPEN:
+        raise Conflict("E_EXISTS", f"{site.name} is {enrolment.state} in this study already.")
+    old = states.ENROLMENT.move(enrolment, "invited")
+    enrolment.invited_at, enrolment.invited_by = timezone.now(), by
+    enrolment.answered_at = enrolment.answered_by = enrolment.ready_at = enrolment.dataset = None
+    enrolment.withdrawn_at = enrolment.withdrawn_by = None
+    enrolment.reason = ""
+    return enrolment, old
+
+
+@transaction.atomic
+def accept_invitation(*, enrolment: Enrolment, by: User) -> Enrolment:
+    """Take part, on behalf of the site.
+
+    Raises:
+        Forbidden: E_FORBIDDEN.
+        Conflict: E_STATE when the invitation was answered, or the study takes nobody any more.
+        Refusal: E_DUTIES.
+    """
+    enrolment = _locked(enrolment)
+    check(by, Permission.INVITATION_ANSWER, enrolment.site)
+    if enrolment.study.state not in INVITING:
+        raise Conflict("E_STATE", f"This study is {enrolment.study.state} and takes no more sites.")
+    check_site_may_join(enrolment.study, enrolment.site)
+    old = states.ENROLMENT.move(enrolment, "accepted")
+    enrolment.answered_at, enrolment.answered_by = timezone.now(), by
+    enrolment.save()
+    _tell("accepted", enrolment, old, by)
+    return enrolment
+
+
+@transaction.atomic
+def decline_invitation(*, enrolment: Enrolment, reason: str = "", by: User) -> Enrolment:
+    """Do not take part, on behalf of the site; its people no longer see the study.
+
+    Raises:
+        Forbidden: E_FORBIDDEN.
+        Conflict: E_STATE when the invitation was answered.
+    """
+    enrolment = _locked(enrolment)
+    check(by, Permission.INVITATION_ANSWER, enrolment.site)
+    old = states.ENROLMENT.move(enrolment, "declined")
+    enrolment.answered_at, enrolment.answered_by = timezone.now(), by
+    enrolment.reason = _words(reason)
+    enrolment.save()
+    _hide_study(enrolment)
+    _tell("declined", enrolment, old, by, reason=enrolment.reason)
+    return enrolment
+
+
+@transaction.atomic
+def withdraw_site(*, enrolment: Enrolment, reason: str = "", by: User) -> Enrolment:
+    """Take part no more: the site's datasets are withdrawn and its approvals end. Rounds that were done stay.
+
+    The site's people withdraw it; an invitation that nobody answered may also be taken back by who invites.
+
+    Raises:
+        Forbidden: E_FORBIDDEN.
+        Conflict: E_STATE.
+    """
+    enrolment = _locked(enrolment)
+    takes_back = enrolment.state == "invited" and can(by, Permission.STUDY_INVITE, enrolment.study)
+    if not takes_back:
+        check(by, Permission.SITE_WITHDRAW, enrolment.site)
+    old = states.ENROLMENT.move(enrolment, "withdrawn")
+    enrolment.withdrawn_at, enrolment.withdrawn_by = timezone.now(), by
+    enrolment.reason = _words(reason)
+    enrolment.save()
+    withdraw_datasets(site=enrolment.site, study=enrolment.study, reason="the site withdrew from the study", by=by)
+    if enrolment.answered_at is None:
+        _hide_study(enrolment)
+    _tell("withdrawn", enrolment, old, by, reason=enrolment.reason)
+    return enrolment
+
+
+@transaction.atomic
+def note_dataset(*, dataset: Dataset, by: Any) -> None:
+    """Bind a dataset that was registered, and see whether the site is ready now.
+
+    Raises:
+        Conflict: E_NOT_READY, when the site takes no part in the study but offers data.
+    """
+    found = Enrolment.objects.select_for_update(of=("self",)).select_related("study", "site", "dataset")
+    enrolment = found.filter(study=dataset.study_id, site=dataset.site_id).first()
+    if enrolment is None or enrolment.state not in states.TAKING_PART:
+        if dataset.state == "withdrawn":
+            return
+        raise Conflict("E_NOT_READY", "The site has not accepted an invitation to this study.")
+    if dataset.state == "valid" or enrolment.dataset_id == dataset.pk:
+        enrolment.dataset = dataset
+    _settle(enrolment, by)
+
+
+@transaction.atomic
+def recheck_study(*, study: Study, by: Any) -> None:
+    """See which sites of a study are ready, after its data dictionary changed."""
+    rows = Enrolment.objects.select_for_update(of=("self",)).select_related("study", "site", "dataset")
+    for enrolment in rows.filter(study=study, state__in=states.TAKING_PART):
+        _settle(enrolment, by)
+
+
+def _settle(enrolment: Enrolment, by: Any) -> None:
+    """Ready means a valid dataset, checked against the newest dictionary; its node is active, or it were withdrawn."""
+    dataset, dictionary = enrolment.dataset, current_dictionary(enrolment.study)
+    ready = dataset is not None and dataset.state == "valid" and dataset.dictionary == dictionary
+    if ready == (enrolment.state == "ready"):
+        enrolment.save(update_fields=["dataset"])
+        return
+    old = states.ENROLMENT.move(enrolment, "ready" if ready else "accepted")
+    enrolment.ready_at = timezone.now() if ready else None
+    enrolment.save(update_fields=["state", "dataset", "ready_at"])
+    _tell("ready" if ready else "unready", enrolment, old, by)
+
+
+def _locked(enrolment: Enrolment) -> Enrolment:
+    rows = Enrolment.objects.select_for_update(of=("self",)).select_related("study", "site", "dataset")
+    return rows.get(pk=enrolment.pk)
+
+
+def _hide_study(enrolment: Enrolment) -> None:
+    for group in groups_of_site(enrolment.site):
+        take(group, SITE_PEOPLE_IN_STUDY, enrolment.study)
+
+
+def _words(reason: str) -> str:
+    reason = reason.strip()
+    if len(reason) > REASON_LENGTH:
+        raise Invalid("E_INVALID", f"A reason has at most {REASON_LENGTH} characters.")
+    return reason
+
+
+def _tell(verb: str, enrolment: Enrolment, old: str, by: Any, **detail: str) -> None:
+    record(
+        action=f"enrolment:site:{verb}",
+        actor=by,
+        obj=enrolment,
+        study=enrolment.study_id,
+        site=enrolment.site_id,
+        detail={"site_name": enrolment.site.name, "old": old, "new": enrolment.state, **detail},
+    )
+    enrolment_changed.send(sender=Enrolment, enrolment=enrolment, old=old, by=by)

@@ -1,0 +1,206 @@
+"""Keeping the sites' signed statements: recording them as received, and revoking them.
+
+The portal checks a statement to tell people early what is wrong with it. The check that counts is the node's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.groups import holders
+from accounts.models import Site, User
+from accounts.permissions import Permission, SiteAgent, check
+from accounts.roles import Role
+from audit.services import record
+from fedstudy_core.errors import Conflict, Forbidden, Refusal
+from fedstudy_core.statement import MAX_VALIDITY, Statement, statement_id, verify_statement
+from fedstudy_core.times import parse_time
+from studies.dictionary.models import Dataset
+from studies.lifecycle.states import EDITABLE
+from studies.scripts import states
+from studies.scripts.models import Approval, ScriptVersion
+from studies.scripts.signals import approval_recorded, approval_revoked
+
+Person = User | SiteAgent
+
+
+@transaction.atomic
+def record_approval(
+    *,
+    version: ScriptVersion,
+    site: Site,
+    node_id: UUID | str,
+    dataset: Dataset,
+    envelope: bytes,
+    trusted: Mapping[str, Ed25519PublicKey],
+    by: Person,
+) -> Approval:
+    """Store a site's signed statement on a version, byte for byte; the same statement again changes nothing.
+
+    A newer statement of the same node on the same version and dataset replaces the older one.
+
+    Args:
+        trusted: the approval keys of the site's node, by `fedstudy_core.keys.key_id`.
+
+    Raises:
+        Forbidden: E_FORBIDDEN when `by` does not speak for the site.
+        Refusal: the codes of `verify_statement`; E_STUDY, E_AUDIENCE, E_BUNDLE, E_DATASET when the statement is about
+            something else; E_TOO_LONG, E_EXPIRED; E_APPROVER when the study's own investigator signed.
+        Conflict: E_STATE when the version was taken back, or the study is closed; E_REVOKED for a revoked statement.
+    """
+    version = ScriptVersion.objects.select_for_update(of=("self",)).select_related("script__study").get(pk=version.pk)
+    dataset = Dataset.objects.select_for_update().get(pk=dataset.pk)
+    check(by, Permission.SCRIPT_APPROVE, site)
+    if isinstance(by, SiteAgent) and str(by.pk) != str(node_id):
+        raise Forbidden("E_FORBIDDEN", "A node hands in its own approvals only.")
+    statement = verify_statement(envelope, trusted)
+    _check_subject(statement, version, site, node_id, dataset)
+    _check_approver(statement, version, by)
+    known = Approval.objects.filter(statement_id=statement_id(envelope)).first()
+    if known is not None:
+        if known.state == "revoked":
+            raise Conflict("E_REVOKED")
+        return known
+    _check_usable(version, dataset)
+    begin, end = _period(statement)
+    _replace_earlier(version, node_id, dataset, by)
+    approval = Approval.objects.create(
+        version=version,
+        site=site,
+        node_id=str(node_id),
+        dataset=dataset,
+        envelope=envelope,
+        statement=statement.model_dump(mode="json", exclude_none=True),
+        statement_id=statement_id(envelope),
+        decision=statement.meaning,
+        signed_at=begin,
+        not_after=end,
+        approver_name=statement.approver.name,
+        approver_role=statement.approver.role[:40],
+        key_id=next(iter(trusted)),
+    )
+    _record("recorded", approval, by, {"decision": approval.decision, "not_after": statement.not_after})
+    approval_recorded.send(sender=Approval, approval=approval, by=by)
+    return approval
+
+
+def _check_subject(
+    statement: Statement, version: ScriptVersion, site: Site, node_id: UUID | str, dataset: Dataset
+) -> None:
+    if statement.study != str(version.script.study_id):
+        raise Refusal("E_STUDY")
+    if (statement.site, statement.node) != (str(site.pk), str(node_id)):
+        raise Refusal("E_AUDIENCE")
+    if (statement.script.sha256, statement.script.size) != (version.sha256, version.size):
+        raise Refusal("E_BUNDLE")
+    offered = (dataset.study_id, dataset.site_id, dataset.node_id)
+    if offered != (version.script.study_id, site.pk, str(node_id)):
+        raise Refusal("E_DATASET", "The dataset is not one that this node offers to this study.")
+    if (statement.dataset.id, statement.dataset.fingerprint) != (str(dataset.pk), dataset.fingerprint):
+        raise Refusal("E_DATASET")
+
+
+def _check_approver(statement: Statement, version: ScriptVersion, by: Person) -> None:
+    """Nobody approves their own study: neither by account nor under the name that the statement gives."""
+    signer = statement.approver.name.strip().casefold()
+    for person in holders(Role.PI, version.script.study):
+        if person.pk == by.pk or signer in (person.name.casefold(), person.email):
+            raise Refusal("E_APPROVER", f"{person.name} leads this study and cannot approve for a site.")
+
+
+def _check_usable(version: ScriptVersion, dataset: Dataset) -> None:
+    if version.state != "submitted":
+        raise Conflict("E_STATE", "This version was taken back.")
+    if version.script.study.state not in EDITABLE:
+        raise Conflict("E_STATE", f"This study is {version.script.study.state}.")
+    if dataset.state == "withdrawn":
+        raise Conflict("E_STATE", "This dataset was withdrawn.")
+
+
+def _period(statement: Statement) -> tuple[datetime, datetime]:
+    begin, end = parse_time(statement.not_before), parse_time(statement.not_after)
+    if end - begin > MAX_VALIDITY:
+        raise Refusal("E_TOO_LONG")
+    if end <= begin or end <= timezone.now():
+        raise Refusal("E_EXPIRED", f"The approval ended at {statement.not_after}.")
+    return begin, end
+
+
+def _replace_earlier(version: ScriptVersion, node_id: UUID | str, dataset: Dataset, by: Any) -> None:
+    rows = Approval.objects.select_for_update(of=("self",)).select_related("version__script", "site")
+    for earlier in rows.filter(version=version, node_id=str(node_id), dataset=dataset, state="valid"):
+        _revoke(earlier, "replaced by a newer statement", None, by)
+
+
+@transaction.atomic
+def revoke_approval(*, approval: Approval, reason: str = "", revocation: bytes | None = None, by: Person) -> Approval:
+    """End a site's approval; revoking it again changes nothing.
+
+    Args:
+        revocation: the site's signed revocation, if the node sent one; it is kept as received.
+
+    Raises:
+        Forbidden: E_FORBIDDEN when `by` does not speak for the site.
+    """
+    rows = Approval.objects.select_for_update(of=("self",)).select_related("version__script", "site")
+    approval = rows.get(pk=approval.pk)
+    check(by, Permission.APPROVAL_REVOKE, approval.site)
+    if isinstance(by, SiteAgent) and str(by.pk) != approval.node_id:
+        raise Forbidden("E_FORBIDDEN", "A node revokes its own approvals only.")
+    if approval.state != "revoked":
+        _revoke(approval, reason.strip()[:300], revocation, by)
+    return approval
+
+
+@transaction.atomic
+def revoke_approvals(
+    *,
+    site: Site | UUID,
+    study_id: UUID | None = None,
+    node_id: UUID | str | None = None,
+    reason: str,
+    by: Any,
+) -> int:
+    """Revoke what a site approved, in one study or by one node; a consequence of a decision checked elsewhere.
+
+    Returns:
+        How many approvals were revoked.
+    """
+    rows = Approval.objects.select_for_update(of=("self",)).select_related("version__script", "site")
+    rows = rows.filter(site=site, state="valid")
+    if study_id is not None:
+        rows = rows.filter(version__script__study=study_id)
+    if node_id is not None:
+        rows = rows.filter(node_id=str(node_id))
+    found = list(rows)
+    for approval in found:
+        _revoke(approval, reason, None, by)
+    return len(found)
+
+
+def _revoke(approval: Approval, reason: str, revocation: bytes | None, by: Any) -> None:
+    states.APPROVAL.move(approval, "revoked")
+    approval.revoked_at, approval.revoked_reason, approval.revocation = timezone.now(), reason, revocation
+    approval.save(update_fields=["state", "revoked_at", "revoked_reason", "revocation"])
+    _record("revoked", approval, by, {"reason": reason})
+    approval_revoked.send(sender=Approval, approval=approval, by=by)
+
+
+def _record(verb: str, approval: Approval, by: Any, detail: dict[str, Any]) -> None:
+    facts = {
+        "approver": approval.approver_name,
+        "version": str(approval.version),
+        "site_name": approval.site.name,
+        "statement": approval.statement_id,
+        "sha256": approval.version.sha256,
+    }
+    study = approval.version.script.study_id
+    action = f"scripts:approval:{verb}"
+    record(action=action, actor=by, obj=approval, study=study, site=approval.site_id, detail=facts | detail)
