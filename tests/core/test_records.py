@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+from flwr.proto.recorddict_pb2 import RecordDict as RecordDictProto
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 from hypothesis import given
@@ -235,6 +236,14 @@ def test_any_bytes_are_a_content_or_refused(data: bytes) -> None:
         flower.unpack(data)
     except Refusal as refusal:
         assert refusal.code == "E_REPLY"
+
+
+def test_a_value_of_no_known_kind_is_refused() -> None:
+    """Protobuf reads an unknown field over, and leaves a value without any kind."""
+    without_kind = RecordDictProto()
+    without_kind.items.add(key="metrics").metric_record.items.add(key="loss")
+    with pytest.raises(Refusal, match="E_REPLY"):
+        flower.unpack(without_kind.SerializeToString())
 
 
 @given(st.integers(0, 10_000), st.integers(1, 255))

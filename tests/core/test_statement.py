@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fedstudy_core import canonical, dsse
 from fedstudy_core.errors import Refusal
 from fedstudy_core.keys import generate, key_id
+from fedstudy_core.parameters import Allowed
 from fedstudy_core.statement import (
     PAYLOAD_TYPE,
     check_use,
@@ -81,6 +82,10 @@ PLAIN = statement().model_dump(mode="json", exclude_none=True)
         (signed({**PLAIN, "v": 2}), "E_VERSION"),
         (signed({**PLAIN, "v": True}), "E_VERSION"),
         (signed([PLAIN]), "E_FIELDS"),
+        (signed({**PLAIN, "not_after": "soon"}), "E_FIELDS"),
+        (signed({**PLAIN, "study": PLAIN["study"].upper() + "A"}), "E_FIELDS"),
+        (signed({**PLAIN, "privacy": {"min_sites": 0}}), "E_FIELDS"),
+        (signed({**PLAIN, "run_config": {"x": {"type": "code"}}}), "E_FIELDS"),
         (signed(canonical.dumps(PLAIN) + b" "), "E_NOT_CANONICAL"),
         (signed(b'{"v":1,"v":1}'), "E_DUPKEY"),
         (b"{}", "E_ENVELOPE"),
@@ -169,3 +174,53 @@ def test_an_envelope_has_one_spelling(respelled: bytes) -> None:
 def test_an_unknown_sandbox_is_none() -> None:
     with pytest.raises(Refusal, match="E_SANDBOX"):
         check(changed_use={"sandbox": "S9"})
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.sampled_from(["", "approved", "train", "S9", "x"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*PLAIN, "min", "type", "sha256"]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(list(PLAIN)), anything, max_size=3),
+    st.sets(st.sampled_from(list(PLAIN)), max_size=2),
+)
+def test_any_signed_content_is_a_statement_or_refused(changes: dict[str, object], left_out: set[str]) -> None:
+    """Even a key holder's own mistakes end in a code, in reading and in use."""
+    payload = {name: value for name, value in {**PLAIN, **changes}.items() if name not in left_out}
+    try:
+        read = verify_statement(signed(payload), TRUSTED)
+        check_use(read, use(), now=NOW, revocation_epoch=0, revoked=set(), identity="i")
+    except Refusal as refusal:
+        assert refusal.code.startswith("E_")
+
+
+@pytest.mark.parametrize("limit", ["", "x", "NaN", "sNaN", "1e99999999999999999999", "-", "1,5", "9" * 5000])
+def test_a_limit_that_is_no_number_allows_nothing(limit: str) -> None:
+    steps = {"type": "int", "min": limit}
+    if limit.isdigit():
+        assert not Allowed.model_validate(steps).permits(10)
+        return
+    with pytest.raises(Refusal, match="E_RUN_CONFIG"):
+        check(changed_statement={"run_config": {"local-steps": steps}})
+
+
+@pytest.mark.parametrize(
+    "time", ["2030-01-01", "2030-01-01T00:00:00+00:00", "2030-01-01T00:00:00.5Z", "", "2030-13-01T00:00:00Z"]
+)
+def test_times_have_one_form(time: str) -> None:
+    with pytest.raises(Refusal, match="E_FIELDS"):
+        check(changed_statement={"not_before": time})
+
+
+def test_an_approval_covers_180_days_and_no_second_more() -> None:
+    check(changed_statement={"not_before": "2030-01-01T00:00:00Z", "not_after": "2030-06-30T00:00:00Z"})
+    with pytest.raises(Refusal, match="E_TOO_LONG"):
+        check(changed_statement={"not_before": "2030-01-01T00:00:00Z", "not_after": "2030-06-30T00:00:01Z"})

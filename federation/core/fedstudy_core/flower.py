@@ -89,7 +89,7 @@ def unpack(data: bytes) -> RecordDict:
     """Raises Refusal E_REPLY when the bytes are no content."""
     try:
         return recorddict_from_proto(RecordDictProto.FromString(data))
-    except (DecodeError, ValueError, TypeError, KeyError) as error:
+    except (DecodeError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise Refusal("E_REPLY", "The content of a message cannot be read.") from error
 
 

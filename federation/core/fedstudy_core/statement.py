@@ -151,11 +151,14 @@ def _parse(payload: bytes) -> Statement:
     if value.get("v") != 1 or isinstance(value.get("v"), bool):
         raise Refusal("E_VERSION")
     try:
-        return Statement.model_validate(value)
+        statement = Statement.model_validate(value)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise Refusal("E_FIELDS", f"The statement's field “{where}” does not fit.") from error
+    for moment in (statement.not_before, statement.not_after):
+        parse_time(moment)
+    return statement
 
 
 def check_use(
