@@ -12,6 +12,4 @@ from django.conf import settings
 
 from portal.body_limit import BodyLimit
 
-application = BodyLimit(
-    django_application, body=settings.FEDSTUDY_MAX_BODY, upload=settings.FEDSTUDY_MAX_UPLOAD
-)
+application = BodyLimit(django_application, body=settings.FEDSTUDY_MAX_BODY, upload=settings.FEDSTUDY_MAX_UPLOAD)

@@ -1,7 +1,7 @@
 """The Celery application: `celery -A portal.celery:app worker` and `... beat`.
 
-Celery only wakes workers. The truth about runs is in PostgreSQL, and `federation.runs.tasks.reconcile`, which beat sends
-every five seconds, picks up whatever a lost message or a lost worker left behind.
+Celery only wakes workers. The truth about runs is in PostgreSQL, and `federation.runs.tasks.reconcile`, which beat
+sends every five seconds, picks up whatever a lost message or a lost worker left behind.
 """
 
 import os

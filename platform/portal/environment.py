@@ -15,9 +15,7 @@ def required(name: str) -> str:
     """The value of an environment variable without which the portal cannot start."""
     value = os.environ.get(name, "")
     if not value:
-        raise ImproperlyConfigured(
-            f"The environment variable {name} is not set; the portal cannot start without it."
-        )
+        raise ImproperlyConfigured(f"The environment variable {name} is not set; the portal cannot start without it.")
     return value
 
 

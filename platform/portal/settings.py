@@ -244,7 +244,10 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = environment.existing_path("FEDSTUDY_STATIC_ROOT") or FEDSTUDY_DATA_DIR / "static"
+# Production collects the static files; everywhere else they are served from where they are.
+STATIC_ROOT = environment.existing_path("FEDSTUDY_STATIC_ROOT")
+if PRODUCTION and STATIC_ROOT is None:
+    STATIC_ROOT = FEDSTUDY_DATA_DIR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

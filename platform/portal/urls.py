@@ -9,3 +9,6 @@ urlpatterns = [
     path("api/v1/", include("portal.api.urls")),
     path("", include("portal.web.urls")),
 ]
+
+handler400 = "portal.failures.bad_request"
+handler500 = "portal.failures.server_error"

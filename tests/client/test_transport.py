@@ -83,8 +83,15 @@ def test_the_token_of_a_sign_in_goes_with_every_request() -> None:
 
 def test_a_record_keeps_what_it_does_not_know_and_reads_times() -> None:
     event = {
-        "id": "e", "at": "2026-01-02T03:04:05Z", "actor": "user:1", "actor_label": "P", "action": "a:b:c",
-        "object_type": "study", "object_id": "a", "outcome": "done", "study": "a",
+        "id": "e",
+        "at": "2026-01-02T03:04:05Z",
+        "actor": "user:1",
+        "actor_label": "P",
+        "action": "a:b:c",
+        "object_type": "study",
+        "object_id": "a",
+        "outcome": "done",
+        "study": "a",
     }
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -97,21 +104,21 @@ def test_a_record_keeps_what_it_does_not_know_and_reads_times() -> None:
 
 
 def test_a_run_is_followed_to_its_end() -> None:
-    states = iter(["waiting", "running", "finished"])
+    states = iter(["waiting", "running", "completed"])
 
     def answer(request: httpx.Request) -> httpx.Response:
         state = next(states)
-        return httpx.Response(200, json={"id": "r", "label": "R", "state": state, "is_final": state == "finished"})
+        return httpx.Response(200, json={"id": "r", "label": "R", "state": state})
 
     seen: list[str] = []
     with portal(answer) as client:
         run = client.runs.wait("r", every=0, progress=lambda now: seen.append(now.state))
-    assert run.state == "finished"
-    assert seen == ["waiting", "running", "finished"]
+    assert run.state == "completed"
+    assert seen == ["waiting", "running", "completed"]
 
 
 def test_waiting_ends_at_its_own_deadline() -> None:
-    body = {"id": "r", "label": "R", "state": "waiting", "is_final": False}
+    body = {"id": "r", "label": "R", "state": "waiting"}
     with portal(lambda request: httpx.Response(200, json=body)) as client:
         with pytest.raises(FedStudyProblem, match="E_DEADLINE"):
             client.runs.wait("r", timeout=0, every=0)

@@ -75,6 +75,7 @@ class Node(Record):
     name: str
     state: str
     online: bool = False
+    words: str = ""
     token: str = field(default="", repr=False)
     agent_version: str = ""
     sandbox: str = ""
@@ -209,9 +210,13 @@ class Run(Record):
     state: str
     rounds: int = 0
     committed: int = 0
-    is_final: bool = False
     reason_code: str = ""
     reason: str = ""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the run has ended: completed, failed or stopped."""
+        return self.state in FINAL
 
 
 @dataclass(frozen=True)
@@ -231,4 +236,5 @@ class Event(Record):
     detail: dict[str, Any] = field(default_factory=dict)
 
 
+FINAL = ("completed", "failed", "stopped")
 NESTED: dict[str, type[Record]] = {"site": Name, "study": Name, "script": Name, "user": Person}

@@ -20,12 +20,14 @@ serializer, which refuses fields that it does not know, and written by an `Outpu
     path("sites", Sites.as_view({"get": "list", "post": "create"}), name="sites")
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from django.db.models import Model, QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -36,6 +38,10 @@ from fedstudy_core.errors import NotFound
 from portal.api.pagination import Pages
 
 M = TypeVar("M", bound=Model)
+PAGE_PARAMETERS = (
+    OpenApiParameter("cursor", str, description="`next` of the page before"),
+    OpenApiParameter("limit", int, description="Rows in a page, at most 200"),
+)
 Selector = Callable[[User], QuerySet[Any]]
 
 
@@ -138,10 +144,29 @@ def describe(
     output: Any = None,
     status: int = 200,
     many: bool = False,
-    **extra: Any,
+    parameters: Sequence[Any] = (),
 ) -> Callable[[Any], Any]:
-    """Describe an operation for the OpenAPI document: its sentence, its body, its answer."""
-    response = output(many=True) if many else output
+    """Describe an operation for the OpenAPI document.
+
+    Args:
+        output: serializer of the answer; `bytes` for a file, None for no content.
+        many: the answer is a page of them.
+        parameters: query parameters, as serializers.
+    """
+    responses: dict[Any, Any] = {204: None}
+    if output is bytes:
+        responses = {(status, "application/octet-stream"): OpenApiTypes.BINARY}
+    elif output is not None:
+        responses = {status: _page_of(output) if many else output}
     return extend_schema(
-        summary=summary, request=input, responses={204 if output is None else status: response}, **extra
+        summary=summary,
+        request=input,
+        responses=responses,
+        parameters=[*parameters, *(PAGE_PARAMETERS if many else ())],
     )
+
+
+@cache
+def _page_of(output: type[serializers.BaseSerializer[Any]]) -> Any:
+    fields = {"results": output(many=True), "next": serializers.CharField(allow_null=True)}
+    return inline_serializer(f"{output.__name__.removesuffix('Out')}Page", fields)

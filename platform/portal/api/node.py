@@ -6,6 +6,7 @@ from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.utils import timezone
 from pydantic import BaseModel, ValidationError
@@ -14,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from fedstudy_core import wire
+from fedstudy_core import keys, wire
 from fedstudy_core.errors import FieldProblem, Forbidden, Invalid
 from fedstudy_core.times import format_time
 from nodes.registry.models import Node
@@ -51,7 +52,13 @@ class Introduction(ViewSet):
     @describe("Enrol a node", input=wire.EnrolRequest, output=wire.EnrolAnswer)
     def enrol(self, request: Request) -> Response:
         body = read(wire.EnrolRequest, request.data)
-        node = enrol_node(**body.model_dump())
+        node = enrol_node(
+            token=body.token,
+            name=body.name,
+            keys=body.model_dump(include={"identity_key", "flower_key", "approval_key"}),
+            proof=body.proof,
+            agent_version=body.agent_version,
+        )
         answer = wire.EnrolAnswer(
             node=str(node.pk),
             site=wire.SiteRef(id=str(node.site_id), name=node.site.name),
@@ -70,7 +77,8 @@ class Agent(ViewSet):
     @describe("Say that the node is alive", input=wire.HeartbeatRequest, output=wire.HeartbeatAnswer)
     def heartbeat(self, request: NodeRequest) -> Response:
         body = read(wire.HeartbeatRequest, request.data)
-        node = note_heartbeat(node=request.user, **body.model_dump())
+        status = body.model_dump(include={"datasets", "clock"})
+        node = note_heartbeat(node=request.user, agent_version=body.agent_version, sandbox=body.sandbox, status=status)
         answer = wire.HeartbeatAnswer(
             server_time=format_time(timezone.now()),
             node_state=node.state,
@@ -80,36 +88,38 @@ class Agent(ViewSet):
 
     @describe("List the studies that the site takes part in", output=wire.StudyRef)
     def studies(self, request: NodeRequest) -> Response:
-        site = acting(request).site_id
-        return Response([_study(row).model_dump() for row in enrolment.taking_part_at(site)])
+        rows = enrolment.taking_part(acting(request).site_id)
+        return Response([_study(row).model_dump() for row in rows])
 
     @describe("Tell of a dataset", input=wire.DatasetRequest, output=wire.Created, status=201)
     def add_dataset(self, request: NodeRequest) -> Response:
         node, body = acting(request), read(wire.DatasetRequest, request.data)
-        study = find(Study.objects.filter(enrolments__in=enrolment.taking_part_at(node.site_id)), _id(body.study))
-        facts = body.model_dump(exclude={"study"})
-        dataset = register_dataset(study=study, site=node.site, node_id=str(node.pk), **facts, by=node)
+        mine = Study.objects.filter(enrolments__in=enrolment.taking_part(node.site_id))
+        study = find(mine, _id(body.study))
+        dataset = register_dataset(study=study, site=node.site, node_id=node.pk, facts=body, by=node)
         return Response(wire.Created(id=str(dataset.pk)).model_dump(), status=201)
 
     @describe("List the scripts of these studies", output=wire.ScriptOffer)
     def scripts(self, request: NodeRequest) -> Response:
         node = acting(request)
-        versions = scripts.versions_at(node.site_id)
-        newest = {row.version_id: row for row in scripts.approvals_of_node(node.pk).order_by("recorded_at")}
+        versions = scripts.versions_for_site(node.site_id)
+        newest = {row.version_id: row for row in _approvals(node).order_by("recorded_at")}
         return Response([_offer(row, newest.get(row.pk)).model_dump() for row in versions])
 
     @describe("Fetch a bundle", output=bytes)
     def bundle(self, request: NodeRequest, id: UUID) -> HttpResponse:
-        return bundle_response(find(scripts.versions_at(acting(request).site_id), id))
+        return bundle_response(find(scripts.versions_for_site(acting(request).site_id), id))
 
     @describe("Hand in a signed statement", input=wire.ApprovalRequest, output=wire.ApprovalAnswer, status=201)
     def add_approval(self, request: NodeRequest) -> Response:
         node, body = acting(request), read(wire.ApprovalRequest, request.data)
         approval = record_approval(
-            version=find(scripts.versions_at(node.site_id), _id(body.version)),
+            version=find(scripts.versions_for_site(node.site_id), _id(body.version)),
+            site=node.site,
+            node_id=str(node.pk),
             dataset=find(dictionary.datasets_of_node(node.pk), _id(body.dataset)),
             envelope=_bytes(body.envelope),
-            approval_key=node.approval_key,
+            trusted={keys.key_id(node.approval_key): keys.public_from_text(node.approval_key)},
             by=node,
         )
         return Response(wire.ApprovalAnswer(id=str(approval.pk), state=approval.state).model_dump(), status=201)
@@ -117,8 +127,7 @@ class Agent(ViewSet):
     @describe("Hand in a signed revocation", input=wire.RevocationRequest)
     def revoke_approval(self, request: NodeRequest, id: UUID) -> Response:
         node, body = acting(request), read(wire.RevocationRequest, request.data)
-        approval = find(scripts.approvals_of_node(node.pk), id)
-        revoke_approval(approval=approval, envelope=_bytes(body.envelope), by=node)
+        revoke_approval(approval=find(_approvals(node), id), revocation=_bytes(body.envelope), by=node)
         return Response(status=204)
 
 
@@ -136,6 +145,10 @@ def read(model: type[Body], data: Any) -> Body:
     except ValidationError as error:
         problems = [FieldProblem(".".join(map(str, item["loc"])), "E_INVALID", item["msg"]) for item in error.errors()]
         raise Invalid("E_INVALID", errors=problems) from error
+
+
+def _approvals(node: Node) -> QuerySet[Approval]:
+    return Approval.objects.filter(node_id=str(node.pk))
 
 
 def _id(text: str) -> UUID:

@@ -21,20 +21,6 @@ class Pages(CursorPagination):
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self._next_cursor()})
 
-    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "type": "object",
-            "required": ["results", "next"],
-            "properties": {
-                "results": schema,
-                "next": {
-                    "type": "string",
-                    "nullable": True,
-                    "description": "The cursor of the next page, or null",
-                },
-            },
-        }
-
     def _next_cursor(self) -> str | None:
         link = self.get_next_link()
         if link is None:

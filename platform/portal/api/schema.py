@@ -1,10 +1,9 @@
-"""The OpenAPI document of the API, at /api/v1/openapi.json."""
+"""How the OpenAPI document speaks of operations and errors."""
 
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiResponse
-from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework import serializers
 
 from portal.api.problems import MEDIA_TYPE
@@ -40,7 +39,3 @@ class Operation(AutoSchema):
         described = OpenApiResponse(Problem, description="What went wrong")
         bodies["default"] = self._get_response_for_code(described, "default", [MEDIA_TYPE], direction)
         return bodies
-
-
-class Document(SpectacularJSONAPIView):
-    """The OpenAPI document; public, as the source code is."""

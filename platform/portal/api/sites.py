@@ -36,13 +36,14 @@ class NewSite(Input):
 
 
 class NodeOut(Output):
-    """A node. Its six words are not told: they are compared with what the node itself shows."""
+    """A node. `words` are to be compared with those that the node itself shows before it is confirmed."""
 
     id = serializers.UUIDField()
     site = NameOut()
     name = serializers.CharField()
     state = serializers.ChoiceField(choices=NODE.states)
     online = serializers.BooleanField()
+    words = serializers.CharField()
     agent_version = serializers.CharField()
     sandbox = serializers.CharField()
     last_seen_at = serializers.DateTimeField(allow_null=True)

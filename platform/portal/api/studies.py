@@ -1,19 +1,18 @@
 """Studies: their words, their states, their protocol and data dictionary."""
 
-import base64
-import binascii
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.http import HttpResponse
 from django.utils.http import content_disposition_header
 from rest_framework import serializers
+from rest_framework.parsers import BaseParser, MultiPartParser
 from rest_framework.response import Response
 
 from fedstudy_core.errors import NotFound
 from portal.api.base import Input, Output, PersonRequest, Resource, describe
 from portal.api.names import NameOut
-from studies.dictionary.models import DictionaryVersion
+from studies.dictionary.selectors import current_dictionary
 from studies.dictionary.services import publish_dictionary
 from studies.lifecycle import selectors, states
 from studies.lifecycle.models import ProtocolVersion
@@ -68,16 +67,9 @@ class ProtocolOut(Output):
 
 
 class NewProtocol(Input):
-    """A new version of the protocol document; `content` is the file in base64."""
+    """A new version of the protocol document."""
 
-    filename = serializers.CharField(max_length=200)
-    content = serializers.CharField()
-
-    def validate_content(self, value: str) -> bytes:
-        try:
-            return base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise serializers.ValidationError("This is not base64.") from error
+    file = serializers.FileField(max_length=200)
 
 
 class DictionaryOut(Output):
@@ -131,6 +123,7 @@ class Protocols(Resource):
 
     selector = staticmethod(selectors.visible_to)
     output = ProtocolOut
+    parser_classes: ClassVar[list[type[BaseParser]]] = [MultiPartParser]
 
     @describe("Show the newest protocol version", output=ProtocolOut)
     def retrieve(self, request: PersonRequest, id: UUID) -> Response:
@@ -151,7 +144,8 @@ class Protocols(Resource):
 
     @describe("Upload a protocol version", input=NewProtocol, output=ProtocolOut, status=201)
     def create(self, request: PersonRequest, id: UUID) -> Response:
-        protocol = add_protocol(study=self.row(id), **self.read(NewProtocol), by=request.user)
+        study, upload = self.row(id), self.read(NewProtocol)["file"]
+        protocol = add_protocol(study=study, filename=upload.name, content=upload.read(), by=request.user)
         return self.answer(protocol, status=201)
 
 
@@ -163,7 +157,7 @@ class Dictionaries(Resource):
 
     @describe("Show the newest data dictionary", output=DictionaryOut)
     def retrieve(self, request: PersonRequest, id: UUID) -> Response:
-        newest = DictionaryVersion.objects.filter(study=self.row(id)).order_by("-number").first()
+        newest = current_dictionary(self.row(id))
         if newest is None:
             raise NotFound("E_NOT_FOUND", "This study has no data dictionary yet.")
         return self.answer(newest)

@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 
 from portal.api import audit, enrolments, node, people, problems, roles, runs, scripts, sites, studies
-from portal.api.schema import Document
+from portal.api.document import Document
 
 app_name = "api"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import builtins
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,13 +49,16 @@ class Studies(Resource):
     def add_protocol(self, study: Ref, file: Path | str) -> Protocol:
         """Upload a new version of the protocol document."""
         path = Path(file)
-        content = base64.b64encode(path.read_bytes()).decode("ascii")
-        body = {"filename": path.name, "content": content}
-        return Protocol.read(self._http.post(f"studies/{id_of(study)}/protocol", body))
+        answer = self._http.upload(f"studies/{id_of(study)}/protocol", "file", path.name, path.read_bytes())
+        return Protocol.read(answer)
 
     def protocol(self, study: Ref) -> Protocol:
         """The newest version of the protocol."""
         return Protocol.read(self._http.get(f"studies/{id_of(study)}/protocol"))
+
+    def protocol_file(self, study: Ref) -> bytes:
+        """The newest version of the protocol document itself."""
+        return self._http.download(f"studies/{id_of(study)}/protocol/file")
 
 
 class Dictionaries(Resource):
