@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, RecordDict
 
 from federation.runs import messages
 from federation.runs.flower import Roster
@@ -49,11 +49,7 @@ class Aggregator:
     @cached_property
     def _strategy(self) -> Any:
         description = STRATEGIES[self._run.strategy]
-        return description.build(self._run.strategy_parameters, self._combine_records)
-
-    def _combine_records(self, contents: list[RecordDict], weight: str) -> MetricRecord:
-        sites = [dict(content[messages.METRICS]) for content in contents if messages.METRICS in content]
-        return MetricRecord(combine(sites, self._run.version.declaration.get("metrics", {})))
+        return description.build(self._run.strategy_parameters)
 
     def _load(self, sha256: str) -> dict[str, np.ndarray]:
         if sha256 not in self._arrays:
@@ -117,14 +113,17 @@ class Aggregator:
             return self._combine_sums(contents)
         if phase.name == INITIAL:
             return Result(candidate=self._put(messages.arrays_of(contents[0][messages.ARRAYS])))
-        replies = [_as_reply(content, phase) for content in contents]
+        metrics = combine([item.metrics for item in done], self._run.version.declaration.get("metrics", {}))
         if phase.name == EVALUATE:
-            metrics = dict(self._strategy.aggregate_evaluate(round_.number, replies) or {})
             return Result(metrics=with_pooled_auc(metrics))
-        arrays, metrics = self._strategy.aggregate_train(round_.number, replies)
+        return Result(metrics=metrics, candidate=self._train_candidate(round_, contents))
+
+    def _train_candidate(self, round_: Round, contents: Sequence[RecordDict]) -> str:
+        """The parameters that the strategy makes of the sites' own."""
+        arrays, _ = self._strategy.aggregate_train(round_.number, messages.comparable_replies(contents))
         if arrays is None:
             raise FedStudyError("E_STRATEGY", f"The strategy made no model of round {round_.number}.")
-        return Result(metrics=dict(metrics or {}), candidate=self._put(messages.arrays_of(arrays)))
+        return self._put(messages.arrays_of(arrays))
 
     def _combine_sums(self, contents: Sequence[RecordDict]) -> Result:
         sites = [messages.arrays_of(content[messages.SUMS]) for content in contents]
@@ -152,7 +151,3 @@ class Aggregator:
         for sha256 in round_.participations.exclude(content_sha256="").values_list("content_sha256", flat=True):
             self._answers.pop(sha256, None)
             self._updates.delete(sha256)
-
-
-def _as_reply(content: RecordDict, phase: Phase) -> Message:
-    return Message(content=content, dst_node_id=1, message_type=phase.message_type)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
 from federation.runs.metrics import WEIGHT, Metric
 from fedstudy_core import flower as records
@@ -16,6 +16,7 @@ from fedstudy_core.updates import Schema, check_metrics, check_update, schema_of
 
 ARRAYS, CONFIG, METRICS, SHARED, SUMS = "arrays", "config", "metrics", "shared", "sums"
 MAX_EXAMPLES = 10**9
+SUPERLINK = 1  # Flower's node id of the centre
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -101,6 +102,28 @@ def _read_metrics(content: RecordDict) -> tuple[dict[str, Metric], int | None]:
     if not isinstance(examples, int | float) or examples < 0 or not float(examples).is_integer():
         raise Refusal("E_UPDATE_WEIGHT", f"The answer's “{WEIGHT}” is not a whole number of rows.")
     return metrics, int(examples)
+
+
+def comparable_replies(contents: Sequence[RecordDict]) -> list[Message]:
+    """The answers as replies to a Flower strategy, with the metrics that all of them hold.
+
+    A site leaves out a metric that it cannot compute (an area under the curve needs both classes); Flower's strategies
+    take only answers with the same names.
+    """
+    common = set.intersection(*(set(content.get(METRICS, {})) for content in contents))
+    return [
+        Message(
+            content=RecordDict(
+                {
+                    ARRAYS: content[ARRAYS],
+                    METRICS: MetricRecord({name: value for name, value in content[METRICS].items() if name in common}),
+                }
+            ),
+            dst_node_id=SUPERLINK,
+            message_type="train",
+        )
+        for content in contents
+    ]
 
 
 def check_receipt(receipt: bytes, *, public_key: str, expected: Mapping[str, object]) -> Receipt:

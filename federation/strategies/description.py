@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 from fedstudy_core.parameters import Parameter
 
 if TYPE_CHECKING:
-    from flwr.app import MetricRecord, RecordDict
     from flwr.serverapp.strategy import Strategy
 
-MetricsCombiner = Callable[["list[RecordDict]", str], "MetricRecord"]
 ConfigValue = int | float | str | bool
 
 
@@ -22,7 +20,7 @@ class Description:
 
     Attributes:
         minimum_sites: fewer sites than this and the algorithm cannot hold its promise.
-        build: makes Flower's strategy from validated parameters and the function that combines metrics.
+        build: makes Flower's strategy from validated parameters.
         needs_proximal_term: the script has to add the proximal term, and must declare that it does.
     """
 
@@ -31,5 +29,5 @@ class Description:
     summary: str
     parameters: tuple[Parameter, ...]
     minimum_sites: int
-    build: Callable[[Mapping[str, ConfigValue], MetricsCombiner], Strategy]
+    build: Callable[[Mapping[str, ConfigValue]], Strategy]
     needs_proximal_term: bool = False

@@ -8,21 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from federation.strategies.description import ConfigValue, Description, MetricsCombiner
+from federation.strategies.description import ConfigValue, Description
 
 if TYPE_CHECKING:
     from flwr.serverapp.strategy import Strategy
 
 
-def build(parameters: Mapping[str, ConfigValue], combine: MetricsCombiner) -> Strategy:
+def build(parameters: Mapping[str, ConfigValue]) -> Strategy:
     from flwr.serverapp.strategy import FedAvg  # workers only: the web process stays free of Flower
 
     return FedAvg(
         min_train_nodes=1,
         min_evaluate_nodes=1,
         min_available_nodes=1,
-        train_metrics_aggr_fn=combine,
-        evaluate_metrics_aggr_fn=combine,
     )
 
 

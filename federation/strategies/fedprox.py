@@ -9,22 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from federation.strategies.description import ConfigValue, Description, MetricsCombiner
+from federation.strategies.description import ConfigValue, Description
 from fedstudy_core.parameters import Parameter
 
 if TYPE_CHECKING:
     from flwr.serverapp.strategy import Strategy
 
 
-def build(parameters: Mapping[str, ConfigValue], combine: MetricsCombiner) -> Strategy:
+def build(parameters: Mapping[str, ConfigValue]) -> Strategy:
     from flwr.serverapp.strategy import FedProx  # workers only: the web process stays free of Flower
 
     return FedProx(
         min_train_nodes=1,
         min_evaluate_nodes=1,
         min_available_nodes=1,
-        train_metrics_aggr_fn=combine,
-        evaluate_metrics_aggr_fn=combine,
         proximal_mu=float(parameters["proximal-mu"]),
     )
 
