@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model, QuerySet
-from guardian.shortcuts import assign_perm, get_group_perms, remove_perm
+from guardian.core import ObjectPermissionChecker
+from guardian.shortcuts import assign_perm, remove_perm
 
 from accounts.models import RoleGroup, Site, User
 from accounts.permissions import ROLE_PERMISSIONS, Permission
@@ -58,8 +59,10 @@ def synchronise() -> int:
     changed = 0
     for held in RoleGroup.objects.select_related("group").prefetch_related("content_object"):
         obj = held.content_object
+        if obj is None:
+            continue
         wanted = {permission.codename for permission in ROLE_PERMISSIONS[Role(held.role)]}
-        present = set(get_group_perms(held.group, obj))
+        present = {str(codename) for codename in ObjectPermissionChecker(held.group).get_perms(obj)}
         for codename in wanted - present:
             assign_perm(codename, held.group, obj)
         for codename in present - wanted:

@@ -78,14 +78,17 @@ class User(AbstractBaseUser, PermissionsMixin):
         """What the person may read of the audit log."""
         if not self.is_active:
             return Scope()
-        held = RoleGroup.objects.filter(group__user=self).values_list("role", "object_id")
-        by_permission = {
-            permission: frozenset(
-                str(object_id) for role, object_id in held if permission in permissions.ROLE_PERMISSIONS[Role(role)]
-            )
-            for permission in (permissions.Permission.AUDIT_VIEW, permissions.Permission.SITE_AUDIT_VIEW)
-        }
-        return Scope(*by_permission.values(), platform=self.is_platform_admin)
+        held = list(RoleGroup.objects.filter(group__user=self).values_list("role", "object_id"))
+
+        def where(permission: permissions.Permission) -> frozenset[str]:
+            allowed = permissions.ROLE_PERMISSIONS
+            return frozenset(str(object_id) for role, object_id in held if permission in allowed[Role(role)])
+
+        return Scope(
+            studies=where(permissions.Permission.AUDIT_VIEW),
+            sites=where(permissions.Permission.SITE_AUDIT_VIEW),
+            platform=self.is_platform_admin,
+        )
 
 
 class Site(models.Model):
@@ -108,7 +111,7 @@ class Site(models.Model):
         return self.name
 
 
-class SiteGroupObjectPermission(GroupObjectPermissionBase):  # type: ignore[misc]
+class SiteGroupObjectPermission(GroupObjectPermissionBase):
     """What a role's group may do at one site (read by guardian in place of its generic table)."""
 
     content_object = models.ForeignKey(Site, on_delete=models.CASCADE)

@@ -70,9 +70,9 @@ class Permission(StrEnum):
         return self.value.replace(".", "_")
 
 
-def of_scope(scope: str) -> list[tuple[str, str]]:
+def of_scope(scope: str) -> tuple[tuple[str, str], ...]:
     """The permissions of a kind of object, as `Meta.permissions` wants them."""
-    return [(item.codename, item.value) for item in Permission if item.scope == scope]
+    return tuple((item.codename, item.value) for item in Permission if item.scope == scope)
 
 
 P = Permission

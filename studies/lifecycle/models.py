@@ -48,7 +48,7 @@ class Study(models.Model):
         return self.protocol_versions.order_by("-number").first()
 
 
-class StudyGroupObjectPermission(GroupObjectPermissionBase):  # type: ignore[misc]
+class StudyGroupObjectPermission(GroupObjectPermissionBase):
     """What a role's group may do in one study (read by guardian in place of its generic table)."""
 
     content_object = models.ForeignKey(Study, on_delete=models.CASCADE)
