@@ -43,8 +43,7 @@ def main() -> int:
         console.print("Stopped; everything was ended.")
         return 0 if not arguments.exit else 130
     except (SetupError, NodeCommandError, FedStudyProblem, RunFailed) as problem:
-        console.print(f"\n[bold red]The demo ended early.[/] {problem}", markup=True, highlight=False)
-        console.print(f"Logs: {STATE / 'demo' / 'logs'}")
+        print(f"\nThe demo ended early. {problem}\nLogs: {STATE / 'demo' / 'logs'}", file=sys.stderr)
         return 1
     return 0
 
