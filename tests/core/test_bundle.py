@@ -212,3 +212,31 @@ def test_building_is_deterministic_and_tells_what_is_left_out(tmp_path: Path) ->
 def test_sources_in_one_top_folder_are_taken_as_they_are() -> None:
     inner = bundle.source_from_zip(zipped({f"app-main/{path}": data for path, data in FILES.items()}))
     assert set(inner) == set(FILES)
+
+
+def test_a_folder_is_built_like_its_files_without_what_machines_left_there(tmp_path: Path) -> None:
+    for path, data in {**FILES, "tiny/__pycache__/client.pyc": b"\0"}.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(data)
+    (tmp_path / "tiny/outside.py").symlink_to("/etc/passwd")
+    built = bundle.build(tmp_path)
+    assert built == bundle.build(FILES)
+    assert [file.path for file in bundle.inspect(built).files] == [*FILES, ".info/CONTENT"]
+
+
+def test_what_a_person_asked_for_and_is_not_there_is_said() -> None:
+    with pytest.raises(Refusal) as refusal:
+        bundle.read_file(zipped(FILES), "tiny/other.py")
+    assert (refusal.value.code, refusal.value.status) == ("E_BUNDLE_PATH", 404)
+
+
+@pytest.mark.parametrize("project", [b"", b"[project]\nname='x'", b"\xff", PROJECT.replace("tiny", "a b", 1).encode()])
+def test_what_flower_cannot_build_is_said(project: bytes) -> None:
+    with pytest.raises(Refusal, match="E_BUNDLE_NOT_FLOWER"):
+        bundle.build({**FILES, "pyproject.toml": project})
+
+
+def test_a_bundle_that_is_too_large_is_not_built() -> None:
+    noise = b"".join(b"x%d = %d\n" % (number, number**9) for number in range(700_000))
+    with pytest.raises(Refusal):
+        bundle.build({**FILES, "tiny/noise.py": noise})

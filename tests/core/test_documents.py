@@ -178,3 +178,45 @@ def test_an_envelope_has_a_largest_size_and_number_of_signatures() -> None:
 def test_any_bytes_are_refused_as_an_envelope(data: bytes) -> None:
     with pytest.raises(Refusal):
         dsse.verify(data, "t", {})
+
+
+def envelope(**changes: object) -> bytes:
+    whole = {**json.loads(dsse.sign("t", b"{}", KEYS[:1])), **changes}
+    return json.dumps(whole, separators=(",", ":"), sort_keys=True).encode()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"more": 1},
+        {"payload": 3},
+        {"payload": "e30"},
+        {"payload": "e31="},
+        {"payload": "e30= "},
+        {"payloadType": None},
+        {"signatures": []},
+        {"signatures": {}},
+        {"signatures": [3]},
+        {"signatures": [{"keyid": "a", "sig": "", "more": ""}]},
+        {"signatures": [{"keyid": [], "sig": ""}]},
+        {"signatures": [{"keyid": "a", "sig": ""}] * 2},
+        {"signatures": [{"keyid": str(number), "sig": ""} for number in range(9)]},
+    ],
+)
+def test_an_envelope_of_another_form_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(Refusal, match="E_ENVELOPE"):
+        dsse.verify(envelope(**changes), "t", {})
+
+
+def test_one_bad_signature_by_a_trusted_key_spoils_the_envelope() -> None:
+    both = json.loads(dsse.sign("t", b"{}", KEYS[:2]))
+    both["signatures"][1]["sig"] = both["signatures"][0]["sig"]
+    trusted = {key_id(key.public_key()): key.public_key() for key in KEYS}
+    with pytest.raises(Refusal, match="E_SIG"):
+        dsse.verify(envelope(**both), "t", trusted)
+
+
+def test_the_signed_bytes_are_those_of_the_published_protocol() -> None:
+    """The example of the DSSE specification, protocol.md."""
+    signed = dsse.pre_authentication("http://example.com/HelloWorld", b"hello world")
+    assert signed == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"

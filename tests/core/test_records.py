@@ -1,5 +1,6 @@
 """Contents on their way: packed into Flower's messages and kept as files."""
 
+import errno
 import io
 from pathlib import Path
 
@@ -280,3 +281,16 @@ def test_flower_keeps_the_order_of_records_and_arrays_on_the_way() -> None:
 def test_an_error_reply_of_any_depth_is_refused() -> None:
     with pytest.raises(Refusal, match="E_REPLY"):
         flower.parse_error_reason("[" * 100_000)
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("fedstudy_core.artifacts.os.fsync", full)
+    store = ArtifactStore(tmp_path)
+    with pytest.raises(OSError, match="No space"):
+        store.put(b"parameters")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    name = store.put(b"parameters", durable=False)
+    assert store.exists(name)

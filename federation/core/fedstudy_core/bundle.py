@@ -24,6 +24,7 @@ MAX_BYTES = archives.MAX_BYTES
 PROJECT = "pyproject.toml"
 MANIFEST = ".info/CONTENT"
 _LEFT_BY_MACHINES = ("__MACOSX/", ".git/", ".venv/")
+_LEFT_IN_FOLDERS = {"__pycache__", ".git", ".venv"}
 
 
 class Declaration(BaseModel):
@@ -214,13 +215,13 @@ def dropped_files(source: Path | Mapping[str, bytes], fab: bytes) -> list[str]:
 
 
 def source_files(source: Path | Mapping[str, bytes]) -> dict[str, bytes]:
-    """The files of an app by POSIX path, caches left out."""
+    """The files of an app by POSIX path; caches and links are left out."""
     if isinstance(source, Mapping):
         return dict(source)
     return {
         path.relative_to(source).as_posix(): path.read_bytes()
         for path in sorted(source.rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not path.is_symlink() and not _LEFT_IN_FOLDERS & set(path.relative_to(source).parts)
     }
 
 
