@@ -1,0 +1,56 @@
+"""Nodes, enrolled and confirmed by the services."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from accounts.models import Site, User
+from fedstudy_core.keys import generate, public_text
+from nodes.registry.models import Node
+from nodes.registry.services import confirm_node, enrol_node, expect_node
+
+
+@dataclass
+class Hardware:
+    """What a node holds: its own keys."""
+
+    identity: Ed25519PrivateKey
+    flower: ec.EllipticCurvePrivateKey
+    approval: Ed25519PrivateKey
+
+    @classmethod
+    def new(cls) -> Hardware:
+        return cls(generate(), ec.generate_private_key(ec.SECP384R1()), generate())
+
+    @property
+    def keys(self) -> dict[str, str]:
+        flower = self.flower.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        return {
+            "identity_key": public_text(self.identity.public_key()),
+            "flower_key": flower.decode(),
+            "approval_key": public_text(self.approval.public_key()),
+        }
+
+    def proof(self, token: str) -> str:
+        return base64.b64encode(self.identity.sign(token.encode())).decode()
+
+    def enrol(self, token: str) -> Node:
+        return enrol_node(token=token, name="itself", keys=self.keys, proof=self.proof(token), agent_version="1.0")
+
+
+def pending_node(site: Site, admin: User, *, name: str = "node") -> tuple[Node, Hardware]:
+    """A node that enrolled and waits for its six words to be compared."""
+    _, token = expect_node(site=site, name=name, by=admin)
+    hardware = Hardware.new()
+    return hardware.enrol(token), hardware
+
+
+def active_node(site: Site, admin: User, *, name: str = "node") -> tuple[Node, Ed25519PrivateKey]:
+    """A confirmed node, with the key by which its site approves."""
+    node, hardware = pending_node(site, admin, name=name)
+    return confirm_node(node=node, words=node.words, by=admin), hardware.approval
