@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
+from django.db.models.fields.json import KT
 
 from accounts.models import User
 from accounts.permissions import Permission
@@ -49,7 +50,7 @@ def approvals_in_force(version: ScriptVersion, at: datetime) -> QuerySet[Approva
         signed_at__lte=at,
         not_after__gt=at,
         dataset__state="valid",
-        dataset__fingerprint=F("statement__dataset__fingerprint"),
+        dataset__fingerprint=KT("statement__dataset__fingerprint"),
     ).select_related("site", "dataset")
 
 
