@@ -112,7 +112,7 @@ class Aggregator:
         if phase.name == SUMS:
             return self._combine_sums(contents)
         if phase.name == INITIAL:
-            return Result(candidate=self._put(messages.arrays_of(contents[0][messages.ARRAYS])))
+            return Result(candidate=self._put(records.arrays_of(contents[0][messages.ARRAYS])))
         metrics = combine([item.metrics for item in done], self._run.version.declaration.get("metrics", {}))
         if phase.name == EVALUATE:
             return Result(metrics=with_pooled_auc(metrics))
@@ -123,10 +123,10 @@ class Aggregator:
         arrays, _ = self._strategy.aggregate_train(round_.number, messages.comparable_replies(contents))
         if arrays is None:
             raise FedStudyError("E_STRATEGY", f"The strategy made no model of round {round_.number}.")
-        return self._put(messages.arrays_of(arrays))
+        return self._put(records.arrays_of(arrays))
 
     def _combine_sums(self, contents: Sequence[RecordDict]) -> Result:
-        sites = [messages.arrays_of(content[messages.SUMS]) for content in contents]
+        sites = [records.arrays_of(content[messages.SUMS]) for content in contents]
         layouts = {tuple(sorted((name, array.shape) for name, array in site.items())) for site in sites}
         if len(layouts) > 1:
             raise FedStudyError("E_SUMS", "The sites' sums have different names or shapes.")

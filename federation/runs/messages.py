@@ -53,10 +53,6 @@ def with_shared(content: RecordDict, shared: Arrays) -> RecordDict:
     return RecordDict({**content, SHARED: array_record(shared)})
 
 
-def arrays_of(record: ArrayRecord) -> dict[str, np.ndarray]:
-    return {name: array.numpy() for name, array in record.items()}
-
-
 def read_answer(content: RecordDict, *, array_key: str | None, schema: Schema | None, max_norm: float | None) -> Answer:
     """Check a site's answer before anything uses it.
 
@@ -87,7 +83,7 @@ def _read_arrays(content: RecordDict, key: str | None) -> dict[str, np.ndarray]:
     record = content.get(key)
     if not isinstance(record, ArrayRecord):
         raise Refusal("E_REPLY", f"The answer holds no arrays named “{key}”.")
-    return arrays_of(record)
+    return records.arrays_of(record)
 
 
 def _read_metrics(content: RecordDict) -> tuple[dict[str, Metric], int | None]:

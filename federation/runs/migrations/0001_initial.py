@@ -10,223 +10,384 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('enrolment', '0002_initial'),
-        ('lifecycle', '0001_initial'),
-        ('registry', '0001_initial'),
-        ('scripts', '0001_initial'),
+        ("enrolment", "0002_initial"),
+        ("lifecycle", "0001_initial"),
+        ("registry", "0001_initial"),
+        ("scripts", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Model',
+            name="Model",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('round_number', models.PositiveIntegerField()),
-                ('sha256', models.CharField(max_length=64)),
-                ('size', models.PositiveBigIntegerField(help_text='Bytes')),
-                ('schema', models.JSONField(help_text='Name of each array: its shape and dtype')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("round_number", models.PositiveIntegerField()),
+                ("sha256", models.CharField(max_length=64)),
+                ("size", models.PositiveBigIntegerField(help_text="Bytes")),
+                ("schema", models.JSONField(help_text="Name of each array: its shape and dtype")),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
-                'ordering': ['round_number'],
-                'default_permissions': (),
+                "ordering": ["round_number"],
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='Run',
+            name="Run",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('label', models.CharField(max_length=120)),
-                ('state', models.CharField(default='draft', max_length=12)),
-                ('reason_code', models.CharField(blank=True, max_length=40)),
-                ('reason', models.TextField(blank=True)),
-                ('strategy', models.CharField(max_length=40)),
-                ('strategy_parameters', models.JSONField(default=dict)),
-                ('config', models.JSONField(default=dict)),
-                ('rounds', models.PositiveIntegerField()),
-                ('quorum', models.PositiveIntegerField()),
-                ('deadline_s', models.PositiveIntegerField(help_text='Seconds that a phase of a round waits for its sites')),
-                ('wait_s', models.PositiveIntegerField(help_text='Seconds that a start waits for missing sites')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('queued_at', models.DateTimeField(blank=True, null=True)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('lease_owner', models.CharField(blank=True, max_length=80)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('epoch', models.PositiveBigIntegerField(default=0, help_text='Rises with each claim; fences off old workers')),
-                ('created_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('study', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='lifecycle.study')),
-                ('version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='scripts.scriptversion')),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("label", models.CharField(max_length=120)),
+                ("state", models.CharField(default="draft", max_length=12)),
+                ("reason_code", models.CharField(blank=True, max_length=40)),
+                ("reason", models.TextField(blank=True)),
+                ("strategy", models.CharField(max_length=40)),
+                ("strategy_parameters", models.JSONField(default=dict)),
+                ("config", models.JSONField(default=dict)),
+                ("rounds", models.PositiveIntegerField()),
+                ("quorum", models.PositiveIntegerField()),
+                (
+                    "deadline_s",
+                    models.PositiveIntegerField(help_text="Seconds that a phase of a round waits for its sites"),
+                ),
+                ("wait_s", models.PositiveIntegerField(help_text="Seconds that a start waits for missing sites")),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("queued_at", models.DateTimeField(blank=True, null=True)),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                ("lease_owner", models.CharField(blank=True, max_length=80)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                (
+                    "epoch",
+                    models.PositiveBigIntegerField(
+                        default=0, help_text="Rises with each claim; fences off old workers"
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "study",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="runs", to="lifecycle.study"
+                    ),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="runs", to="scripts.scriptversion"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
-                'default_permissions': (),
+                "ordering": ["-created_at"],
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='Round',
+            name="Round",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('state', models.CharField(default='open', max_length=12)),
-                ('phase', models.CharField(blank=True, max_length=16)),
-                ('phase_started_at', models.DateTimeField(blank=True, null=True)),
-                ('deadline_at', models.DateTimeField(blank=True, null=True)),
-                ('candidate_sha256', models.CharField(blank=True, help_text='Aggregated, not yet committed', max_length=64)),
-                ('shared_sha256', models.CharField(blank=True, help_text="Round 0: the sites' sums", max_length=64)),
-                ('metrics', models.JSONField(default=dict, help_text='By phase: the aggregated metrics')),
-                ('bytes_sent', models.PositiveBigIntegerField(default=0)),
-                ('bytes_received', models.PositiveBigIntegerField(default=0)),
-                ('started_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('committed_at', models.DateTimeField(blank=True, null=True)),
-                ('duration_ms', models.PositiveIntegerField(blank=True, null=True)),
-                ('model_in', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='runs.model')),
-                ('model_out', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='runs.model')),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='round_set', to='runs.run')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("state", models.CharField(default="open", max_length=12)),
+                ("phase", models.CharField(blank=True, max_length=16)),
+                ("phase_started_at", models.DateTimeField(blank=True, null=True)),
+                ("deadline_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "candidate_sha256",
+                    models.CharField(blank=True, help_text="Aggregated, not yet committed", max_length=64),
+                ),
+                ("shared_sha256", models.CharField(blank=True, help_text="Round 0: the sites' sums", max_length=64)),
+                ("metrics", models.JSONField(default=dict, help_text="By phase: the aggregated metrics")),
+                ("bytes_sent", models.PositiveBigIntegerField(default=0)),
+                ("bytes_received", models.PositiveBigIntegerField(default=0)),
+                ("started_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("committed_at", models.DateTimeField(blank=True, null=True)),
+                ("duration_ms", models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "model_in",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="runs.model"
+                    ),
+                ),
+                (
+                    "model_out",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="runs.model"
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="round_set", to="runs.run"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['number'],
-                'default_permissions': (),
+                "ordering": ["number"],
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='Participant',
+            name="Participant",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveIntegerField()),
-                ('last_missed_at', models.DateTimeField(blank=True, null=True)),
-                ('approval', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='scripts.approval')),
-                ('enrolment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='enrolment.enrolment')),
-                ('node', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='registry.node')),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='participants', to='runs.run')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("position", models.PositiveIntegerField()),
+                ("last_missed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "approval",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="scripts.approval"
+                    ),
+                ),
+                (
+                    "enrolment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="enrolment.enrolment"
+                    ),
+                ),
+                (
+                    "node",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="registry.node"
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="participants", to="runs.run"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['position'],
-                'default_permissions': (),
+                "ordering": ["position"],
+                "default_permissions": (),
             },
         ),
         migrations.AddField(
-            model_name='model',
-            name='run',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='models', to='runs.run'),
+            model_name="model",
+            name="run",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="models", to="runs.run"),
         ),
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('state', models.CharField(default='announced', max_length=12)),
-                ('flower_run_id', models.CharField(max_length=24, unique=True)),
-                ('flower_task_id', models.CharField(blank=True, max_length=24)),
-                ('flower_node_id', models.CharField(blank=True, max_length=24)),
-                ('token', models.TextField(blank=True, help_text='Identifies the driver at the SuperLink; cleared at the end')),
-                ('started_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('reason', models.CharField(blank=True, max_length=200)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='attempts', to='runs.run')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("state", models.CharField(default="announced", max_length=12)),
+                ("flower_run_id", models.CharField(max_length=24, unique=True)),
+                ("flower_task_id", models.CharField(blank=True, max_length=24)),
+                ("flower_node_id", models.CharField(blank=True, max_length=24)),
+                (
+                    "token",
+                    models.TextField(
+                        blank=True, help_text="Identifies the driver at the SuperLink; cleared at the end"
+                    ),
+                ),
+                ("started_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                ("reason", models.CharField(blank=True, max_length=200)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="attempts", to="runs.run"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['number'],
-                'default_permissions': (),
+                "ordering": ["number"],
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='Participation',
+            name="Participation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('phase', models.CharField(max_length=16)),
-                ('state', models.CharField(default='awaited', max_length=12)),
-                ('code', models.CharField(blank=True, max_length=40)),
-                ('detail', models.TextField(blank=True)),
-                ('message_id', models.CharField(blank=True, db_index=True, max_length=64)),
-                ('examples', models.PositiveBigIntegerField(blank=True, null=True)),
-                ('metrics', models.JSONField(default=dict)),
-                ('content_sha256', models.CharField(blank=True, help_text="The site's packed reply", max_length=64)),
-                ('bytes_sent', models.PositiveBigIntegerField(default=0)),
-                ('bytes_received', models.PositiveBigIntegerField(default=0)),
-                ('asked_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('answered_at', models.DateTimeField(blank=True, null=True)),
-                ('receipt', models.BinaryField(blank=True, default=b'', help_text="The node's signed account (DSSE)")),
-                ('participant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='participations', to='runs.participant')),
-                ('round', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='participations', to='runs.round')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("phase", models.CharField(max_length=16)),
+                ("state", models.CharField(default="awaited", max_length=12)),
+                ("code", models.CharField(blank=True, max_length=40)),
+                ("detail", models.TextField(blank=True)),
+                ("message_id", models.CharField(blank=True, db_index=True, max_length=64)),
+                ("examples", models.PositiveBigIntegerField(blank=True, null=True)),
+                ("metrics", models.JSONField(default=dict)),
+                ("content_sha256", models.CharField(blank=True, help_text="The site's packed reply", max_length=64)),
+                ("bytes_sent", models.PositiveBigIntegerField(default=0)),
+                ("bytes_received", models.PositiveBigIntegerField(default=0)),
+                ("asked_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("answered_at", models.DateTimeField(blank=True, null=True)),
+                ("receipt", models.BinaryField(blank=True, default=b"", help_text="The node's signed account (DSSE)")),
+                (
+                    "participant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="participations",
+                        to="runs.participant",
+                    ),
+                ),
+                (
+                    "round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="participations", to="runs.round"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['round_id', 'phase', 'participant_id'],
-                'default_permissions': (),
-                'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['awaited', 'done', 'refused', 'failed', 'missing'])), name='runs_participation_state'), models.UniqueConstraint(fields=('round', 'phase', 'participant'), name='runs_participation_once'), models.CheckConstraint(condition=models.Q(('state', 'awaited'), ('answered_at__gte', models.F('asked_at')), _connector='OR'), name='runs_participation_answered')],
+                "ordering": ["round_id", "phase", "participant_id"],
+                "default_permissions": (),
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("state__in", ["awaited", "done", "refused", "failed", "missing"])),
+                        name="runs_participation_state",
+                    ),
+                    models.UniqueConstraint(fields=("round", "phase", "participant"), name="runs_participation_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("state", "awaited"), ("answered_at__gte", models.F("asked_at")), _connector="OR"
+                        ),
+                        name="runs_participation_answered",
+                    ),
+                ],
             },
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='participation',
-            trigger=pgtrigger.compiler.Trigger(name='state_moves', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{awaited:done,awaited:failed,awaited:missing,awaited:refused}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='e31da1e54a10386f15eaac30d8822011a2f7d8a7', operation='UPDATE', pgid='pgtrigger_state_moves_9ab25', table='runs_participation', when='BEFORE')),
+            model_name="participation",
+            trigger=pgtrigger.compiler.Trigger(
+                name="state_moves",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    declare="DECLARE _is_valid_transition BOOLEAN;",
+                    func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{awaited:done,awaited:failed,awaited:missing,awaited:refused}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;',
+                    hash="e31da1e54a10386f15eaac30d8822011a2f7d8a7",
+                    operation="UPDATE",
+                    pgid="pgtrigger_state_moves_9ab25",
+                    table="runs_participation",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['draft', 'waiting', 'running', 'completed', 'failed', 'stopped'])), name='runs_run_state'),
+            model_name="run",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["draft", "waiting", "running", "completed", "failed", "stopped"])),
+                name="runs_run_state",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.CheckConstraint(condition=models.Q(('quorum__gte', 1)), name='runs_run_quorum'),
+            model_name="run",
+            constraint=models.CheckConstraint(condition=models.Q(("quorum__gte", 1)), name="runs_run_quorum"),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.CheckConstraint(condition=models.Q(('rounds__gte', 1)), name='runs_run_rounds'),
+            model_name="run",
+            constraint=models.CheckConstraint(condition=models.Q(("rounds__gte", 1)), name="runs_run_rounds"),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.CheckConstraint(condition=models.Q(('ended_at__isnull', True), ('state__in', ('completed', 'failed', 'stopped')), _connector='XOR'), name='runs_run_ended_when_final'),
+            model_name="run",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("ended_at__isnull", True), ("state__in", ("completed", "failed", "stopped")), _connector="XOR"
+                ),
+                name="runs_run_ended_when_final",
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='run',
-            trigger=pgtrigger.compiler.Trigger(name='state_moves', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{draft:stopped,draft:waiting,waiting:failed,waiting:running,waiting:stopped,running:completed,running:failed,running:stopped}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='f0ca275d7cfacbc872f92d32c8432cc89a6ed676', operation='UPDATE', pgid='pgtrigger_state_moves_658c6', table='runs_run', when='BEFORE')),
+            model_name="run",
+            trigger=pgtrigger.compiler.Trigger(
+                name="state_moves",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    declare="DECLARE _is_valid_transition BOOLEAN;",
+                    func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{draft:stopped,draft:waiting,waiting:failed,waiting:running,waiting:stopped,running:completed,running:failed,running:stopped}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;',
+                    hash="f0ca275d7cfacbc872f92d32c8432cc89a6ed676",
+                    operation="UPDATE",
+                    pgid="pgtrigger_state_moves_658c6",
+                    table="runs_run",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='round',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['open', 'committed', 'failed'])), name='runs_round_state'),
+            model_name="round",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["open", "committed", "failed"])), name="runs_round_state"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='round',
-            constraint=models.UniqueConstraint(fields=('run', 'number'), name='runs_round_once'),
+            model_name="round",
+            constraint=models.UniqueConstraint(fields=("run", "number"), name="runs_round_once"),
         ),
         migrations.AddConstraint(
-            model_name='round',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('committed_at__isnull', False), ('state', 'committed')), models.Q(models.Q(('state', 'committed'), _negated=True), ('committed_at__isnull', True)), _connector='OR'), name='runs_round_committed_when'),
+            model_name="round",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("committed_at__isnull", False), ("state", "committed")),
+                    models.Q(models.Q(("state", "committed"), _negated=True), ("committed_at__isnull", True)),
+                    _connector="OR",
+                ),
+                name="runs_round_committed_when",
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='round',
-            trigger=pgtrigger.compiler.Trigger(name='state_moves', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{open:committed,open:failed}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='33ab54dc2e2e93c16677be3fe6602569ae7c032a', operation='UPDATE', pgid='pgtrigger_state_moves_3c05d', table='runs_round', when='BEFORE')),
+            model_name="round",
+            trigger=pgtrigger.compiler.Trigger(
+                name="state_moves",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    declare="DECLARE _is_valid_transition BOOLEAN;",
+                    func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{open:committed,open:failed}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;',
+                    hash="33ab54dc2e2e93c16677be3fe6602569ae7c032a",
+                    operation="UPDATE",
+                    pgid="pgtrigger_state_moves_3c05d",
+                    table="runs_round",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='participant',
-            constraint=models.UniqueConstraint(fields=('run', 'enrolment'), name='runs_participant_once'),
+            model_name="participant",
+            constraint=models.UniqueConstraint(fields=("run", "enrolment"), name="runs_participant_once"),
         ),
         migrations.AddConstraint(
-            model_name='participant',
-            constraint=models.UniqueConstraint(fields=('run', 'position'), name='runs_participant_position'),
+            model_name="participant",
+            constraint=models.UniqueConstraint(fields=("run", "position"), name="runs_participant_position"),
         ),
         migrations.AddConstraint(
-            model_name='model',
-            constraint=models.UniqueConstraint(fields=('run', 'round_number'), name='runs_model_one_a_round'),
+            model_name="model",
+            constraint=models.UniqueConstraint(fields=("run", "round_number"), name="runs_model_one_a_round"),
         ),
         migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['announced', 'driving', 'ended', 'lost'])), name='runs_attempt_state'),
+            model_name="attempt",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["announced", "driving", "ended", "lost"])), name="runs_attempt_state"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.UniqueConstraint(fields=('run', 'number'), name='runs_attempt_number'),
+            model_name="attempt",
+            constraint=models.UniqueConstraint(fields=("run", "number"), name="runs_attempt_number"),
         ),
         migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['announced', 'driving'])), fields=('run',), name='runs_attempt_one_live'),
+            model_name="attempt",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ["announced", "driving"])),
+                fields=("run",),
+                name="runs_attempt_one_live",
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='attempt',
-            trigger=pgtrigger.compiler.Trigger(name='state_moves', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE _is_valid_transition BOOLEAN;', func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{announced:driving,announced:ended,announced:lost,driving:ended,driving:lost}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;', hash='5cbdfa55e30c9bf98b561b2a8fcb8024c8cc38b6', operation='UPDATE', pgid='pgtrigger_state_moves_5f670', table='runs_attempt', when='BEFORE')),
+            model_name="attempt",
+            trigger=pgtrigger.compiler.Trigger(
+                name="state_moves",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    declare="DECLARE _is_valid_transition BOOLEAN;",
+                    func='SELECT CONCAT(OLD."state", \':\', NEW."state") = ANY(\'{announced:driving,announced:ended,announced:lost,driving:ended,driving:lost}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."state" IS DISTINCT FROM NEW."state") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "state" from "%" to "%" on table %\', OLD."state", NEW."state", TG_TABLE_NAME; ELSE RETURN NEW; END IF;',
+                    hash="5cbdfa55e30c9bf98b561b2a8fcb8024c8cc38b6",
+                    operation="UPDATE",
+                    pgid="pgtrigger_state_moves_5f670",
+                    table="runs_attempt",
+                    when="BEFORE",
+                ),
+            ),
         ),
     ]
