@@ -247,6 +247,16 @@ def test_a_message_without_an_order_is_refused_and_starts_nothing(office: Office
     assert [run.child for run in office.runs] == [None]
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [{"study": "\x00"}, {"run": "../../etc"}, {"round": -1}, {"round": 2**60}, {"phase": "\u202e"}, {"study": ""}],
+)
+def test_an_order_that_cannot_be_written_down_is_refused_all_the_same(office: Office, changed: dict[str, Any]) -> None:
+    code, account = office.error(office.ask(office.node.order(office.node.approve(FAB), **changed)))
+    assert code in ("E_ORDER", "E_OUTPUT_SCHEMA")
+    assert (account.run, account.round) == ("", 0)
+
+
 def test_the_paths_of_the_site_are_in_no_refusal(office: Office) -> None:
     Path(office.node.dataset.path).unlink()
     answer = office.ask(office.node.order(office.node.approve(FAB)))

@@ -6,6 +6,7 @@ scripts go on meanwhile and their replies wait. The portal is told about the nod
 
 import secrets
 import selectors
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -16,7 +17,7 @@ import structlog
 
 from fedstudy_core.errors import FedStudyError
 from fedstudy_node.desk import Desk
-from fedstudy_node.errors import ContentLost, FleetError, NotRegistered, RunEnded
+from fedstudy_node.errors import ContentLost, FleetError, KeyRefused, NotRegistered, RunEnded
 from fedstudy_node.flower import Fleet, Incoming, Outgoing
 from fedstudy_node.home import Home
 from fedstudy_node.pace import Pace
@@ -31,6 +32,11 @@ IDLE_CHILD = 1800.0
 MOST_AT_WORK = 4
 FIRST_RETRY = 0.5
 LONGEST_RETRY = 10.0
+
+_HINTS: dict[type[FleetError], str] = {
+    KeyRefused: ". Is this machine's clock right to 5 seconds, and is the node still confirmed in the portal?",
+    NotRegistered: ". The site's admin confirms the node in the portal; after a crash this takes up to 30 seconds.",
+}
 
 
 class Agent:
@@ -98,12 +104,12 @@ class Agent:
     def _disconnected(self, error: FleetError) -> None:
         """Note a lost connection; come back after a while that grows, with jitter."""
         state = "not registered" if isinstance(error, NotRegistered) else "disconnected"
-        if self._connected or self._status.get("fleet_error") != str(error):
+        if self._connected or not str(self._status.get("fleet_error")).startswith(str(error)):
             log.warning(state.replace(" ", "_"), error=str(error), kind=type(error).__name__)
         self._connected = False
         self._retry_at = time.monotonic() + self._retry * (0.5 + secrets.randbelow(1000) / 1000)
         self._retry = min(self._retry * 1.7, LONGEST_RETRY)
-        self._status.set(fleet=state, fleet_error=str(error))
+        self._status.set(fleet=state, fleet_error=f"{error}{_HINTS.get(type(error), '')}")
 
     def _exchange(self) -> None:
         """Talk to the SuperLink: replies first, then what it has for us."""
@@ -128,9 +134,7 @@ class Agent:
             incoming = self._fleet.pull()
             if incoming is not None:
                 self._pace.mark_received()
-                answer = self._desk.take(incoming)
-                if answer is not None:
-                    self._outbox.append(answer)
+                self._take(incoming)
         except (RunEnded, ContentLost) as error:
             log.warning("message_dropped", error=str(error))
         self._poll_at = time.monotonic() + self._pace.delay(in_run=len(self._runs) > 0)
@@ -139,6 +143,18 @@ class Agent:
                 self._to_confirm.append((time.monotonic() + CONFIRM_AFTER, incoming))
             self._send_replies()
             self._status.set(runs=[str(run.info.run_id) for run in self._runs])
+
+    def _take(self, incoming: Incoming) -> None:
+        """Have a message answered. One that nobody foresaw must not end the agent: it is dropped and logged."""
+        try:
+            answer = self._desk.take(incoming)
+        except (FleetError, sqlite3.Error):
+            raise
+        except Exception:
+            log.exception("message_dropped", flower_run=str(incoming.run_id))
+            return
+        if answer is not None:
+            self._outbox.append(answer)
 
     def _confirm_old(self) -> None:
         """Let the SuperLink forget messages, a while after they came.

@@ -21,7 +21,7 @@ from fedstudy_node import __version__
 from fedstudy_node.children import Died, Failed, Outcome, Ready, Replied, StateKept
 from fedstudy_node.flower import Incoming, Outgoing, RecordDict, message_bytes, refuse, reply_to
 from fedstudy_node.frames import Frame
-from fedstudy_node.gate import SANDBOX, Gate, Permit
+from fedstudy_node.gate import SANDBOX, Gate, Permit, check_order
 from fedstudy_node.home import Home, now_text
 from fedstudy_node.ledger import Departure, Ledger
 from fedstudy_node.replies import Reply, model_sha256, read_reply
@@ -62,6 +62,7 @@ class Desk:
         asked = _Asked(incoming, now_text(), script_sha256=run.script.sha256)
         try:
             order, content = flower.unwrap_order(incoming.content)
+            check_order(order)
             asked = _Asked(incoming, asked.started_at, order, None, run.script.sha256)
             permit = self._gate.check(
                 order, run.script, message_type=incoming.message_type, for_client_app=run.info.is_server_app

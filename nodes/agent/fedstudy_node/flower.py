@@ -43,6 +43,9 @@ from flwr.proto.message_pb2 import (
     PullObjectRequest,
     PushObjectRequest,
 )
+from flwr.proto.message_pb2 import (
+    Message as ProtoMessage,
+)
 from flwr.proto.node_pb2 import Node
 from flwr.proto.recorddict_pb2 import RecordDict as ProtoRecordDict
 from flwr.proto.run_pb2 import GetRunRequest
@@ -66,6 +69,7 @@ from flwr.supercore.interceptors.http.utils import add_headers
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes, sign_message
 from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 from flwr.supernode.fleet_http_client import FleetHttpClient
+from google.protobuf.message import DecodeError
 
 from fedstudy_core import flower
 from fedstudy_node.errors import ContentLost, FleetError, KeyRefused, NotRegistered, RunEnded, Unreachable
@@ -233,13 +237,18 @@ class Fleet:
         response = self._call(lambda: self._client.PullMessages(PullMessagesRequest(node=self._node)))
         if not response.messages_list:
             return None
-        message = message_from_proto(response.messages_list[0])
-        tree = response.message_object_trees[0]
+        try:
+            return self._read(response.messages_list[0], response.message_object_trees[0])
+        except (ValueError, KeyError, TypeError, IndexError, DecodeError) as error:
+            raise ContentLost(f"a message cannot be read: {type(error).__name__}") from error
+
+    def _read(self, proto: ProtoMessage, tree: ObjectTree) -> Incoming:
+        message = message_from_proto(proto)
         run_id = message.metadata.run_id
         message.metadata.__dict__["_message_id"] = tree.object_id
         inline = message.has_content() and len(message.content) > 0
         if inline:
-            content, size = message.content, response.ByteSize()
+            content, size = message.content, proto.ByteSize()
         else:
             content, size = self._pull_content(run_id, tree)
         return Incoming(run_id, tree.object_id, message.metadata.message_type, content, size, inline, message)

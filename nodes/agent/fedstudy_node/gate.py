@@ -5,6 +5,7 @@ own signature on the whole statement, the dataset's fingerprint as it is now, th
 portal or the SuperLink claim is only compared with that. The order of the checks is fixed and each has its code.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from fedstudy_node.ledger import Ledger
 
 SANDBOX = "S0"
 PHASES = frozenset({"query", "train", "evaluate"})
+MOST_ROUNDS = 1_000_000
+_IDENTIFIER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,15 @@ class Permit:
     statement: Statement
     approval: str
     dataset: Dataset
+
+
+def check_order(order: Order) -> None:
+    """Refuse an order whose own words cannot even be written down in a receipt (E_ORDER)."""
+    names = (order.study, order.run)
+    if not all(_IDENTIFIER.fullmatch(name) for name in names) or not 0 <= order.round <= MOST_ROUNDS:
+        raise Refusal("E_ORDER", "The message names no study, run and round.")
+    if order.phase not in PHASES:
+        raise Refusal("E_OUTPUT_SCHEMA", "Scripts do not answer messages of this phase.")
 
 
 class Gate:
@@ -102,12 +114,9 @@ class Gate:
     def _check_message(self, order: Order, message_type: str, for_client_app: bool) -> None:
         if not for_client_app:
             raise Refusal("E_MESSAGE_TYPE", "The run is of a kind that nodes do not take part in.")
-        if order.phase not in PHASES:
-            raise Refusal("E_OUTPUT_SCHEMA", f"Scripts do not answer messages of the phase {order.phase!r}.")
+        check_order(order)
         if order.message_type != message_type or message_type.split(".", 1)[0] != order.phase:
             raise Refusal("E_ORDER", "The message says different things about its own type.")
-        if order.round < 0:
-            raise Refusal("E_ORDER", "The message is of no round.")
         if _moment(order.deadline) < self._now():
             raise Refusal("E_DEADLINE", "The message came after its deadline; check this node's clock.")
 

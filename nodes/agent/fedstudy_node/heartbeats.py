@@ -19,7 +19,7 @@ INTERVAL_WHILE_PENDING = 2.0
 
 
 class Heartbeats(threading.Thread):
-    """Sends a heartbeat every 10 s; every 2 s while the site admin has not confirmed the node."""
+    """Sends a heartbeat every 10 s; every 2 s until the node is confirmed and known to the SuperLink."""
 
     def __init__(
         self,
@@ -56,9 +56,10 @@ class Heartbeats(threading.Thread):
             self._said = error.detail
             return INTERVAL
         state = str(answer.get("node_state", ""))
-        if self._status.get("node_state") != state:
-            log.info("node_state", state=state)
+        known = answer.get("flower_node_id") is not None
+        if (self._status.get("node_state"), self._status.get("at_superlink")) != (state, known):
+            log.info("node_state", state=state, at_superlink=known)
             self._wake.set()
         self._said = ""
-        self._status.set(portal="connected", node_state=state, portal_error="")
-        return INTERVAL if state == "active" else INTERVAL_WHILE_PENDING
+        self._status.set(portal="connected", node_state=state, at_superlink=known, portal_error="")
+        return INTERVAL if state == "active" and known else INTERVAL_WHILE_PENDING
