@@ -61,7 +61,7 @@ def render_page(request: PageRequest, template: str, context: Mapping[str, Any],
             shows_guide=settings.FEDSTUDY_PROFILE == "demo",
         ),
         "roles": request.access.roles,
-        "version": settings.FEDSTUDY_VERSION,
+        "portal_version": settings.FEDSTUDY_VERSION,
     }
     return render(request, template, {**frame, **context}, status=status)
 

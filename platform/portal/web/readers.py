@@ -9,7 +9,6 @@ from uuid import UUID
 from accounts.models import User
 from accounts.roles import Role
 from portal.web.presenters.waits import Reader
-from portal.web.roles import held_roles
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,8 @@ class Access:
 
     @property
     def sees_log(self) -> bool:
-        return bool(self.sites) or any(role in (Role.PI, Role.AUDITOR) for role in self.studies.values())
+        reads = any(role in (Role.PI, Role.AUDITOR) for role in self.studies.values())
+        return self.is_platform_admin or bool(self.sites) or reads
 
     @property
     def roles(self) -> list[str]:
@@ -52,9 +52,9 @@ class Access:
 
 def access_of(user: User) -> Access:
     """The roles of a person."""
-    held = held_roles(user)
+    held = user.roles
     return Access(
-        studies={UUID(obj): role for role, obj in held if role.scope == "study"},
-        sites={UUID(obj): role for role, obj in held if role.scope == "site"},
+        studies={item.id: item.role for item in held if item.kind == "study"},
+        sites={item.id: item.role for item in held if item.kind == "site"},
         is_platform_admin=user.is_platform_admin,
     )

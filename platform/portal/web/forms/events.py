@@ -18,7 +18,7 @@ class EventFilterForm(forms.Form):
         choices=[
             ("", "All areas"),
             ("accounts", "People and sites"),
-            ("studies", "Studies"),
+            ("lifecycle", "Studies"),
             ("dictionary", "Data"),
             ("enrolment", "Enrolments"),
             ("scripts", "Scripts and approvals"),

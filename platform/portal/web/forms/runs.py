@@ -13,12 +13,14 @@ from fedstudy_core.parameters import Parameter
 from studies.scripts.models import ScriptVersion
 
 SCRIPT, STRATEGY = "parameter:", "strategy:"
+# Another version has other parameters: htmx fetches the form again for it.
+RELOADS_FORM = {"hx-get": "", "hx-select": "#run-form", "hx-target": "#run-form", "hx-swap": "outerHTML"}
 
 
 class RunForm(forms.Form):
     """A run over all ready sites. The script's own fields are those of the chosen version."""
 
-    version = forms.ChoiceField(label="Script version")
+    version = forms.ChoiceField(label="Script version", widget=forms.Select(attrs=RELOADS_FORM))
     label = forms.CharField(label="Name of the run", max_length=120, required=False)
     strategy = forms.ChoiceField(label="Strategy", help_text="How the sites' models become one.")
     rounds = forms.IntegerField(label="Rounds", min_value=1, max_value=10_000, initial=20)
@@ -42,7 +44,7 @@ class RunForm(forms.Form):
         script = [Parameter.model_validate(item) for item in chosen.parameters]
         self._add(SCRIPT, (item for item in script if item.name != ROUNDS_KEY))
         for strategy in offered:
-            self._add(f"{STRATEGY}{strategy.name}:", strategy.parameters)
+            self._add(f"{STRATEGY}{strategy.name}:", strategy.parameters, f"{strategy.title}: ")
 
     def _suits(self, needs_proximal_term: bool) -> bool:
         return not needs_proximal_term or bool(self.chosen.declaration.get("uses_proximal"))
@@ -51,9 +53,9 @@ class RunForm(forms.Form):
         self.fields[name].choices = choices  # type: ignore[attr-defined]
         self.fields[name].initial = initial
 
-    def _add(self, prefix: str, parameters: Iterable[Parameter]) -> None:
+    def _add(self, prefix: str, parameters: Iterable[Parameter], title: str = "") -> None:
         for parameter in parameters:
-            self.fields[prefix + parameter.name] = parameter_field(parameter)
+            self.fields[prefix + parameter.name] = parameter_field(parameter, title)
 
     @property
     def script_fields(self) -> list[forms.BoundField]:
@@ -91,13 +93,13 @@ def _typed(value: Any) -> Any:
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
-def parameter_field(parameter: Parameter) -> forms.Field:
+def parameter_field(parameter: Parameter, title: str = "") -> forms.Field:
     """The form field for a parameter: its type, its limits, its default."""
     shared: dict[str, Any] = {
-        "label": parameter.name,
+        "label": title + parameter.name,
         "help_text": parameter.description + (f" ({parameter.unit})" if parameter.unit else ""),
         "initial": parameter.default,
-        "required": False,
+        "required": parameter.type != "str",
     }
     if parameter.choices is not None:
         kind = {"int": int, "float": float}.get(parameter.type, str)

@@ -4,13 +4,63 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from audit.models import Event
 
-SENTENCES: dict[str, str] = {}
+HASH = re.compile(r"[0-9a-f]{40,}")
+SENTENCES = {
+    "accounts:role:granted": "Role given",
+    "accounts:role:revoked": "Role taken back",
+    "accounts:setup:offered": "Token for the first administrator made",
+    "accounts:site:created": "Site created",
+    "accounts:user:closed": "Account closed",
+    "accounts:user:created": "Account created",
+    "accounts:user:reopened": "Account opened again",
+    "accounts:user:set_up": "First administrator set up",
+    "dictionary:dataset:checked": "Dataset checked again by its node",
+    "dictionary:dataset:registered": "Dataset offered",
+    "dictionary:dataset:withdrawn": "Dataset withdrawn",
+    "dictionary:version:published": "Data dictionary published",
+    "enrolment:site:accepted": "Site takes part",
+    "enrolment:site:declined": "Site declined",
+    "enrolment:site:invited": "Site invited",
+    "enrolment:site:ready": "Site ready",
+    "enrolment:site:withdrawn": "Site withdrew",
+    "lifecycle:protocol:added": "Protocol version added",
+    "lifecycle:study:created": "Study created",
+    "lifecycle:study:edited": "Study's words changed",
+    "lifecycle:study:moved": "Study moved to its next state",
+    "registry:node:came_online": "Node came online",
+    "registry:node:changed": "Node changed its version or sandbox",
+    "registry:node:confirmed": "Node confirmed by its six words",
+    "registry:node:connected": "Node known to the SuperLink",
+    "registry:node:enrolled": "Node enrolled with its own keys",
+    "registry:node:expected": "Token for a node made",
+    "registry:node:mismatched": "Six words did not match",
+    "registry:node:revoked": "Node revoked",
+    "runs:attempt:announced": "Run announced to the SuperLink",
+    "runs:attempt:lost": "Attempt lost at the SuperLink",
+    "runs:model:downloaded": "Model downloaded",
+    "runs:round:committed": "Round committed",
+    "runs:run:began": "Run began",
+    "runs:run:completed": "Run completed",
+    "runs:run:created": "Run planned",
+    "runs:run:failed": "Run failed",
+    "runs:run:queued": "Run started, waiting for its sites",
+    "runs:run:stopped": "Run stopped",
+    "runs:site:failed": "Script failed at a site",
+    "runs:site:missing": "Site did not answer in time",
+    "runs:site:refused": "Site refused",
+    "scripts:approval:recorded": "Site's signed decision received",
+    "scripts:approval:revoked": "Approval revoked",
+    "scripts:script:created": "Script created",
+    "scripts:version:submitted": "Script version submitted",
+    "scripts:version:withdrawn": "Script version withdrawn",
+}
 
 
 @dataclass(frozen=True)
@@ -59,4 +109,5 @@ def details_of(detail: dict[str, Any]) -> tuple[tuple[str, str], ...]:
 
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else f"{text[:79]}…"
+    limit = 12 if HASH.fullmatch(text) else 80
+    return text if len(text) <= limit else f"{text[:limit]}…"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from accounts.roles import Role
+from accounts.selectors import Holder
 
 
 @dataclass(frozen=True)
@@ -17,8 +16,6 @@ class Person:
     role: str
 
 
-def people_rows(holders: Iterable[Mapping[str, Any]]) -> list[Person]:
-    """Principal investigators first."""
-    order = list(Role)
-    held = sorted(((Role(item["role"]), item["user"]) for item in holders), key=lambda pair: order.index(pair[0]))
-    return [Person(user.name, role.label.capitalize()) for role, user in held]
+def people_rows(holders: Iterable[Holder]) -> list[Person]:
+    """The holders of roles, in their order."""
+    return [Person(item["user"].name, item["role"].label.capitalize()) for item in holders]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from portal.web.presenters.picture import Picture, decision_of
@@ -85,7 +86,9 @@ def value_text(value: Any) -> str:
     """A configuration value as a person writes it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{Decimal(str(value)).normalize():f}"
+    return str(value)
 
 
 def _allowed(item: dict[str, Any]) -> str:
@@ -93,10 +96,10 @@ def _allowed(item: dict[str, Any]) -> str:
         return ", ".join(value_text(choice) for choice in item["choices"])
     low, high = item.get("min"), item.get("max")
     if low is not None and high is not None:
-        return f"{low:g} to {high:g}"
+        return f"{value_text(low)} to {value_text(high)}"
     if low is not None:
-        return f"{low:g} or more"
-    return f"{high:g} or less" if high is not None else "any"
+        return f"{value_text(low)} or more"
+    return f"{value_text(high)} or less" if high is not None else "any"
 
 
 def approval_rows(picture: Picture, version: ScriptVersion, sites: set[Any]) -> list[ApprovalRow]:

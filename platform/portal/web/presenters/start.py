@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from portal.web.presenters.picture import Picture, decision_of
@@ -43,3 +44,12 @@ def _row(picture: Picture, version: ScriptVersion, enrolment: Enrolment) -> Site
     if presence_of(picture.node_of(enrolment)) != "online":
         return SiteReadiness(name, False, "Signed; its node is offline now.")
     return SiteReadiness(name, True, "Ready, signed, online.")
+
+
+def best_version(picture: Picture, versions: Sequence[ScriptVersion]) -> ScriptVersion:
+    """The version that most sites approved; of equals the newest."""
+
+    def approved(version: ScriptVersion) -> int:
+        return sum(decision_of(picture.approval_of(version, item)) == "approved" for item in picture.taking_part)
+
+    return max(versions, key=approved)

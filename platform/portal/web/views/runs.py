@@ -21,7 +21,7 @@ from portal.web.pages import PageRequest, act, page, render_page, save
 from portal.web.presenters.picture import Picture, pictures_of
 from portal.web.presenters.runs import RunPage, present_run
 from portal.web.presenters.scripts import value_text
-from portal.web.presenters.start import readiness_rows
+from portal.web.presenters.start import best_version, readiness_rows
 from portal.web.views.studies import find_study
 from studies.lifecycle.models import Study
 
@@ -111,7 +111,7 @@ def _form(request: PageRequest, picture: Picture) -> RunForm | None:
     if not versions:
         return None
     asked = request.POST.get("version") or request.GET.get("version")
-    chosen = next((item for item in versions if str(item.pk) == asked), versions[0])
+    chosen = next((item for item in versions if str(item.pk) == asked), best_version(picture, versions))
     return RunForm(request.POST or None, versions=versions, chosen=chosen)
 
 

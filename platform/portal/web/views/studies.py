@@ -27,6 +27,7 @@ from portal.web.presenters.studies import (
     version_rows,
 )
 from portal.web.presenters.waits import waits_of
+from studies.dictionary.selectors import current_dictionary
 from studies.dictionary.services import publish_dictionary
 from studies.lifecycle import selectors
 from studies.lifecycle.models import Study
@@ -127,7 +128,7 @@ def transition(request: PageRequest, study_id: UUID) -> HttpResponse:
 def dictionary(request: PageRequest, study_id: UUID) -> HttpResponse:
     """The newest data dictionary."""
     found = find_study(request, study_id)
-    newest = found.dictionary_versions.order_by("-number").first()
+    newest = current_dictionary(found)
     context = {
         **study_frame(request, found, "study-dictionary"),
         "dictionary": newest,
