@@ -1,14 +1,22 @@
 """An enrolled node's home, a small script in numpy, and approvals for it; no portal needed."""
 
+import atexit
 import json
+import shutil
 import uuid
 import warnings
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedstudy_core import bundle as bundles
-from fedstudy_core import flower
+from fedstudy_core import flower, keys
 from fedstudy_core.statement import sign_statement, statement_id
 from fedstudy_node import tables
 from fedstudy_node.approvals import Limits, build_statement
@@ -157,7 +165,7 @@ class Node:
             sequence=1,
             epoch=epoch,
         )
-        return sign_statement(statement, self.home.approval_key(PASSPHRASE))
+        return sign_statement(statement, approval_key())
 
     def order(self, approval: bytes, **changed: object) -> flower.Order:
         """What the portal would say about a first round's training."""
@@ -177,9 +185,32 @@ class Node:
         return replace(order, **changed)
 
 
+@cache
+def _template() -> Home:
+    """A home to copy: its passphrase is slow to stretch, on purpose."""
+    folder = Path(mkdtemp(prefix="fedstudy-test-"))
+    atexit.register(shutil.rmtree, folder)
+    return Home.create(folder / "home", name="node", passphrase=PASSPHRASE)
+
+
+@cache
+def approval_key() -> Ed25519PrivateKey:
+    """The approval key that all nodes of the tests share."""
+    return _template().approval_key(PASSPHRASE)
+
+
+def _flower_pem() -> bytes:
+    key = ec.generate_private_key(ec.SECP384R1())
+    form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+
+
 def make_node(folder: Path, *, superlink: str = "127.0.0.1:1", ca_pem: str = "", number: int = 1) -> Node:
     """Make a home and fill in by hand what enrolment and `dataset add` would."""
-    home = Home.create(folder / "home", name=f"node {number}", passphrase=PASSPHRASE)
+    home = Home(folder / "home")
+    shutil.copytree(_template().path, home.path)
+    write_private(home.path / "keys/identity.pem", keys.to_pem(keys.generate(), None))
+    write_private(home.path / "keys/flower.pem", _flower_pem())
     write_private(home.path / "superlink-ca.pem", ca_pem.encode())
     home.save(
         replace(
