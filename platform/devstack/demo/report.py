@@ -5,45 +5,49 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from devstack.demo.cast import STUDY, Cast
-from devstack.demo.figures import Figures
+from devstack.demo.figures import Figures, SiteFigures
 from devstack.demo.story import Outcome, Prepared
 from devstack.stack import Stack
 
 COLUMNS = {
     "federated": "Federated",
-    "federated_site_normalised": "Federated,\nown normalisation",
-    "local": "Each site\nalone",
-    "pooled": "Pooled\n(not federated)",
+    "federated_site_normalised": "Own norm.*",
+    "local": "Alone",
+    "pooled": "Pooled**",
 }
+NOTES = (
+    "  * federated, but each site normalises by its own mean and deviation (FLamby)\n"
+    " ** trained on all rows in one place: the yardstick, not a federated study"
+)
 # FLamby's published FedAvg on this split, learning rate 0.01, each site normalised by itself; mean of five seeds.
 REFERENCE_MEAN_ACCURACY = 0.725
 
 
 def show_figures(console: Console, outcome: Outcome) -> None:
     """Per site, and over all sites: AUC and accuracy of every way of training."""
-    table = Table(title="AUC / accuracy on each site's own test rows", title_justify="left")
-    table.add_column("Site")
-    table.add_column("Train rows", justify="right")
-    table.add_column("Test rows", justify="right")
+    table = Table(
+        title="AUC / accuracy on test rows", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False
+    )
+    table.add_column("Site", no_wrap=True)
+    table.add_column("Rows", justify="right", no_wrap=True)
     for title in COLUMNS.values():
-        table.add_column(title, justify="right")
-    chosen = {way: outcome.metrics[way] for way in COLUMNS}
-    federated = outcome.metrics["federated"]
-    for name, site in federated.sites.items():
-        cells = [_cell(figures.sites[name].auc, figures.sites[name].accuracy) for figures in chosen.values()]
-        table.add_row(name, str(site.train_rows), str(site.test_rows), *cells)
+        table.add_column(title, justify="right", no_wrap=True)
+    chosen = [outcome.metrics[way] for way in COLUMNS]
+    sites = outcome.metrics["federated"].sites
+    for name, site in sites.items():
+        at_home = [figures.sites[name] for figures in chosen]
+        table.add_row(name, _rows(site), *(_cell(figures.auc, figures.accuracy) for figures in at_home))
     table.add_section()
-    rows = [sum(site.train_rows for site in federated.sites.values())]
-    rows += [sum(site.test_rows for site in federated.sites.values())]
-    pooled = [_cell(figures.auc, figures.accuracy) for figures in chosen.values()]
-    table.add_row("All test rows as one", *map(str, rows), *pooled)
-    means = [_cell(figures.mean_auc, figures.mean_accuracy) for figures in chosen.values()]
-    table.add_row("Mean of sites (AUC by rows)", "", "", *means)
+    total = f"{sum(site.train_rows for site in sites.values())}+{sum(site.test_rows for site in sites.values())}"
+    table.add_row("All as one", total, *(_cell(figures.auc, figures.accuracy) for figures in chosen))
+    table.add_row("Mean of sites", "", *(_cell(figures.mean_auc, figures.mean_accuracy) for figures in chosen))
     console.print(table)
+    console.print(f"Rows: train+test. All as one: a single ranking of all test rows.\n{NOTES}", highlight=False)
     console.print(
         f"{outcome.refusals} refusals; a round took {outcome.round_median_s:.2f} s (median), "
         f"the first one {outcome.first_round_s:.1f} s from the start."
@@ -95,5 +99,10 @@ def _reference(figures: Figures) -> dict[str, Any]:
     }
 
 
+def _rows(site: SiteFigures) -> str:
+    return f"{site.train_rows}+{site.test_rows}"
+
+
 def _cell(auc: float | None, accuracy: float) -> str:
-    return f"{'  - ' if auc is None else f'{auc:.3f}'} / {accuracy:.3f}"
+    shown = "  - " if auc is None else f"{auc:.3f}".lstrip("0")
+    return f"{shown} / {accuracy:.3f}".replace(" 0.", " .")
