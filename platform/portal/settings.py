@@ -207,6 +207,14 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "StudyState": "portal.api.choices.STUDY_STATES",
+        "DatasetState": "portal.api.choices.DATASET_STATES",
+        "EnrolmentState": "portal.api.choices.ENROLMENT_STATES",
+        "VersionState": "portal.api.choices.VERSION_STATES",
+        "ApprovalState": "portal.api.choices.APPROVAL_STATES",
+        "NodeState": "portal.api.choices.NODE_STATES",
+    },
 }
 
 # --- Tasks (portal.celery reads the names that start with CELERY_) ---------------------------------------------------

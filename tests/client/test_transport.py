@@ -119,9 +119,9 @@ def test_a_run_is_followed_to_its_end() -> None:
 
 def test_waiting_ends_at_its_own_deadline() -> None:
     body = {"id": "r", "label": "R", "state": "waiting"}
-    with portal(lambda request: httpx.Response(200, json=body)) as client:
-        with pytest.raises(FedStudyProblem, match="E_DEADLINE"):
-            client.runs.wait("r", timeout=0, every=0)
+    answer = httpx.Response(200, json=body)
+    with portal(lambda request: answer) as client, pytest.raises(FedStudyProblem, match="E_DEADLINE"):
+        client.runs.wait("r", timeout=0, every=0)
 
 
 def test_a_model_is_written_where_it_is_wanted(tmp_path: Path) -> None:

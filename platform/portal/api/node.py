@@ -5,6 +5,7 @@ import binascii
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpResponse
@@ -119,7 +120,7 @@ class Agent(ViewSet):
             node_id=str(node.pk),
             dataset=find(dictionary.datasets_of_node(node.pk), _id(body.dataset)),
             envelope=_bytes(body.envelope),
-            trusted={keys.key_id(node.approval_key): keys.public_from_text(node.approval_key)},
+            trusted=_approvers(node),
             by=node,
         )
         return Response(wire.ApprovalAnswer(id=str(approval.pk), state=approval.state).model_dump(), status=201)
@@ -145,6 +146,12 @@ def read(model: type[Body], data: Any) -> Body:
     except ValidationError as error:
         problems = [FieldProblem(".".join(map(str, item["loc"])), "E_INVALID", item["msg"]) for item in error.errors()]
         raise Invalid("E_INVALID", errors=problems) from error
+
+
+def _approvers(node: Node) -> dict[str, Ed25519PublicKey]:
+    """The keys by which the node's site approves, by their ids."""
+    key = keys.public_from_text(node.approval_key)
+    return {keys.key_id(key): key}
 
 
 def _approvals(node: Node) -> QuerySet[Approval]:

@@ -10,7 +10,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from fedstudy_core import signed_request
-from fedstudy_core.errors import Forbidden
+from fedstudy_core.errors import Forbidden, Invalid, Refusal
 from nodes.registry.models import Node
 from nodes.registry.services import take_sequence
 
@@ -22,14 +22,9 @@ class NodeSignature(BaseAuthentication):
         if signed_request.NODE not in request.headers:
             return None
         node = _node(request.headers[signed_request.NODE])
-        sequence = signed_request.verify(
-            request.headers,
-            public_key=node.identity_key,
-            method=str(request.method),
-            path=request.get_full_path(),
-            body=request.body,
-            now=timezone.now(),
-        )
+        sequence = _verified(request, node)
+        if node.state == "revoked":
+            raise Forbidden("E_NODE", "This node was revoked.")
         take_sequence(node=node, sequence=sequence)
         return node, sequence
 
@@ -45,9 +40,21 @@ def _node(text: str) -> Node:
     node = Node.objects.select_related("site").filter(pk=identity).exclude(identity_key="").first()
     if node is None:
         raise Forbidden("E_SIGNATURE", status=401)
-    if node.state == "revoked":
-        raise Forbidden("E_NODE", "This node was revoked.")
     return node
+
+
+def _verified(request: Request, node: Node) -> int:
+    try:
+        return signed_request.verify(
+            request.headers,
+            public_key=node.identity_key,
+            method=str(request.method),
+            path=request.get_full_path(),
+            body=request.body,
+            now=timezone.now(),
+        )
+    except (Invalid, Refusal) as error:
+        raise Forbidden("E_SIGNATURE", status=401) from error
 
 
 class IsNode(BasePermission):
