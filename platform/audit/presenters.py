@@ -53,7 +53,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
 
 class _Known(dict[str, str]):
     def __missing__(self, key: str) -> str:
-        return "(unknown)"
+        return "something"
 
 
 def detail_of(event: Event) -> dict[str, Any]:

@@ -80,6 +80,8 @@ def accept_invitation(*, enrolment: Enrolment, by: User) -> Enrolment:
     if enrolment.study.state not in INVITING:
         raise Conflict("E_STATE", f"This study is {enrolment.study.state} and takes no more sites.")
     check_site_may_join(enrolment.study, enrolment.site)
+    if enrolment.state == "ready":  # back to accepted is a move for data that no longer fit, not for an answer
+        raise Conflict("E_STATE", "This invitation was accepted already.")
     old = states.ENROLMENT.move(enrolment, "accepted")
     enrolment.answered_at, enrolment.answered_by = timezone.now(), by
     enrolment.save()

@@ -18,8 +18,8 @@ from tests.factories.studies import new_study
 pytestmark = pytest.mark.django_db
 
 
-def event(site: Site, **changes: object) -> Event:
-    return record(**{"action": "demo:thing:done", "actor": "system:tests", "obj": site, **changes})  # type: ignore[arg-type]
+def event(about: Site, **changes: object) -> Event:
+    return record(**{"action": "demo:thing:done", "actor": "system:tests", "obj": about, **changes})  # type: ignore[arg-type]
 
 
 def test_names_are_stored_beside_ids() -> None:
@@ -34,7 +34,7 @@ def test_names_are_stored_beside_ids() -> None:
 @pytest.mark.parametrize("change", ["update", "delete", "save", "queryset delete"])
 def test_events_cannot_be_changed_or_deleted(change: str) -> None:
     found = event(SiteFactory.create())
-    with pytest.raises(DatabaseError, match="Cannot (update|delete) rows"), transaction.atomic():
+    with pytest.raises(DatabaseError, match="Cannot update or delete rows"), transaction.atomic():
         match change:
             case "update":
                 Event.objects.filter(pk=found.pk).update(outcome="failed")
@@ -90,7 +90,6 @@ def test_people_read_what_they_may_audit() -> None:
         "platform": platform_admin(),
         "stranger": UserFactory.create(),
     }
-    Event.objects.all()
     marks = {
         "study": event(site, study=study.pk, action="mark:study:only").pk,
         "both": event(site, study=study.pk, site=site.pk, action="mark:both:here").pk,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import uuid
+import warnings
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from django.utils import timezone
 
 from accounts import groups
 from accounts.models import Site, User
 from accounts.roles import Role
 from fedstudy_core import bundle
+from fedstudy_core.keys import key_id
 from fedstudy_core.statement import Statement, sign_statement
 from fedstudy_core.times import format_time
 from fedstudy_core.wire import DatasetRequest
@@ -81,6 +83,12 @@ class SiteInStudy:
     enrolment: Enrolment
     dataset: Dataset
 
+    @property
+    def trusted(self) -> dict[str, Ed25519PublicKey]:
+        """The keys whose signature counts for this site."""
+        public = self.approval_key.public_key()
+        return {key_id(public): public}
+
     def envelope(self, version: ScriptVersion, **changes: Any) -> bytes:
         """The site's signed statement on a version."""
         return sign_statement(self.statement(version, **changes), self.approval_key)
@@ -115,7 +123,10 @@ def site_in_study(study: Study, pi: User) -> SiteInStudy:
 
 def bundle_of(**files: bytes) -> bytes:
     """A bundle of the tiny script, with further files by the name of their module."""
-    return bundle.build({**FILES, **{f"tiny/{name}.py": content for name, content in files.items()}})
+    sources = {**FILES, **{f"tiny/{name}.py": content for name, content in files.items()}}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "GitWildMatchPattern", DeprecationWarning)  # of Flower's own build
+        return bundle.build(sources)
 
 
 def new_version(study: Study, pi: User) -> ScriptVersion:
