@@ -51,6 +51,10 @@ class Aggregator:
         description = STRATEGIES[self._run.strategy]
         return description.build(self._run.strategy_parameters)
 
+    @cached_property
+    def _kinds(self) -> dict[str, str]:
+        return dict(self._run.version.declaration.get("metrics", {}))
+
     def _load(self, sha256: str) -> dict[str, np.ndarray]:
         if sha256 not in self._arrays:
             self._remember(sha256, decode_arrays(self._models.get(sha256)))
@@ -88,8 +92,14 @@ class Aggregator:
 
     def read(self, round_: Round, phase: Phase, content: RecordDict) -> Answer:
         """A site's answer, checked against what the phase may bring. Raises Refusal."""
-        schema = schema_of(self._load(self.model_sha256(round_, phase))) if phase.name == TRAIN else None
-        return messages.read_answer(content, array_key=ARRAY_KEY[phase.name], schema=schema, max_norm=None)
+        return messages.read_answer(
+            content,
+            messages.Expected(
+                array_key=ARRAY_KEY[phase.name],
+                schema=schema_of(self._load(self.model_sha256(round_, phase))) if phase.name == TRAIN else None,
+                kinds=self._kinds if phase.name in (TRAIN, EVALUATE) else None,
+            ),
+        )
 
     def keep(self, item: Participation, answer: Answer) -> None:
         sha256 = self._updates.put(answer.packed)
@@ -113,7 +123,7 @@ class Aggregator:
             return self._combine_sums(contents)
         if phase.name == INITIAL:
             return Result(candidate=self._put(records.arrays_of(contents[0][messages.ARRAYS])))
-        metrics = combine([item.metrics for item in done], self._run.version.declaration.get("metrics", {}))
+        metrics = combine([item.metrics for item in done], self._kinds)
         if phase.name == EVALUATE:
             return Result(metrics=with_pooled_auc(metrics))
         return Result(metrics=metrics, candidate=self._train_candidate(round_, contents))

@@ -13,6 +13,7 @@ from federation.runs import journal, states
 from federation.runs.flower import AttemptLost, Claim, SuperLink, SuperLinkError
 from federation.runs.lease import Lease
 from federation.runs.models import Attempt, Run
+from federation.runs.storage import forget_updates
 
 log = structlog.get_logger(__name__)
 
@@ -85,6 +86,7 @@ def retire(attempt: Attempt, link: SuperLink) -> None:
     except SuperLinkError as error:
         log.warning("attempt_not_retired", flower_run=attempt.flower_run_id, code=error.code)
         return
+    forget_updates(attempt.run)
     with transaction.atomic():
         ended = Attempt.objects.select_for_update().get(pk=attempt.pk)
         if ended.state in ("announced", "driving"):

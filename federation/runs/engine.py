@@ -14,6 +14,7 @@ from datetime import timedelta
 
 import structlog
 from django.conf import settings
+from django.db import DatabaseError
 from django.utils import timezone
 
 from federation.runs import attempts, journal, participants, phases
@@ -98,6 +99,12 @@ class Engine:
             except FedStudyError as error:
                 journal.fail_run(self.lease, error.code, error.detail)
                 return None
+            except (DatabaseError, OSError, Fenced):
+                raise  # the database or the disk is away for a while: the reconciler tries again
+            except Exception:
+                log.exception("engine_failed", run=str(self.run.pk))
+                journal.fail_run(self.lease, "E_ENGINE", "")
+                return None
             if pause is None:
                 return None
             if pause > INLINE_PAUSE_S or time.monotonic() + pause > until:
@@ -179,21 +186,17 @@ class Engine:
         phase = phases.next_phase(round_)
         if phase is None:
             return False
+        call = participants.roll_call(self.run, round_, phase)
         deadline = timezone.now() + timedelta(seconds=self.run.deadline_s)
-        journal.open_phase(self.lease, round_, phase, deadline)
-        self._ask(round_, phase)
+        journal.open_phase(self.lease, round_, phase, deadline, call)
         return True
-
-    def _ask(self, round_: Round, phase: phases.Phase) -> None:
-        present, absent = participants.roll_call(self.run, round_)
-        journal.ask(self.lease, round_, present if phase.asks_all else present[:1], absent)
 
     def _close_phase(self, round_: Round, phase: phases.Phase) -> float:
         """All have answered or the time is up: combine what came, go to the next phase, or commit the round."""
         done = [item for item in participants.settled(round_) if item.state == "done"]
         needed = self.run.quorum if phase.asks_all else 1
         if len(done) < needed:
-            if not phase.asks_all and self._ask_another(round_):
+            if not phase.asks_all and self._ask_another(round_, phase):
                 return 0.0
             raise RoundFailed("E_QUORUM_LOST", participants.explain_shortfall(round_, len(done), needed))
         result = self.aggregator.combine(round_, phase, done)
@@ -205,13 +208,13 @@ class Engine:
             self.aggregator.forget_answers(round_)
         return 0.0
 
-    def _ask_another(self, round_: Round) -> bool:
-        present, _ = participants.roll_call(self.run, round_)
+    def _ask_another(self, round_: Round, phase: phases.Phase) -> bool:
+        present = participants.roll_call(self.run, round_, phase).present
         asked = {item.participant_id for item in participants.settled(round_)}
         another = next((item for item in present if item.pk not in asked), None)
         if another is None:
             return False
-        journal.ask(self.lease, round_, [another], {})
+        journal.ask_another(self.lease, round_, another)
         return True
 
     def _complete(self, attempt: Attempt) -> None:

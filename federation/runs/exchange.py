@@ -99,7 +99,7 @@ class Exchange:
             round=round_.number,
             phase=phase.wire_name,
             message_type=phase.message_type,
-            sites=self._run.participants.count(),
+            sites=self._run.quorum,
             rounds=self._run.rounds,
             deadline=_deadline(round_).isoformat(),
             model_sha256=self._aggregator.model_sha256(round_, phase),

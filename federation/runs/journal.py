@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +15,7 @@ from federation.runs import states
 from federation.runs.lease import Lease
 from federation.runs.messages import Answer
 from federation.runs.models import Attempt, Model, Participant, Participation, Round, Run
+from federation.runs.participants import RollCall
 from federation.runs.phases import Phase
 from fedstudy_core.updates import Schema
 
@@ -90,26 +91,29 @@ def open_round(lease: Lease, number: int, model_in: Model | None) -> Round:
 
 
 @transaction.atomic
-def open_phase(lease: Lease, round_: Round, phase: Phase, deadline: datetime) -> None:
-    lease.hold()
-    round_.phase, round_.phase_started_at, round_.deadline_at = phase.name, timezone.now(), deadline
-    round_.save(update_fields=["phase", "phase_started_at", "deadline_at"])
-
-
-@transaction.atomic
-def ask(lease: Lease, round_: Round, asked: Iterable[Participant], absent: Mapping[Participant, str]) -> None:
-    """Note whom the current phase asks, and who is absent (with the code that says why)."""
+def open_phase(lease: Lease, round_: Round, phase: Phase, deadline: datetime, call: RollCall) -> None:
+    """Begin a phase: ask whom it asks until the deadline, and note who is absent."""
     lease.hold()
     now = timezone.now()
+    round_.phase, round_.phase_started_at, round_.deadline_at = phase.name, now, deadline
+    round_.save(update_fields=["phase", "phase_started_at", "deadline_at"])
+    asked = call.present if phase.asks_all else call.present[:1]
     Participation.objects.bulk_create(
-        Participation(round=round_, participant=participant, phase=round_.phase, asked_at=now) for participant in asked
+        Participation(round=round_, participant=participant, phase=phase.name, asked_at=now) for participant in asked
     )
-    for participant, code in absent.items():
+    for participant, code in call.absent.items():
         participation = Participation.objects.create(
-            round=round_, participant=participant, phase=round_.phase,
+            round=round_, participant=participant, phase=phase.name,
             state="missing", code=code, asked_at=now, answered_at=now,
         )  # fmt: skip
         _site_event(participation)
+
+
+@transaction.atomic
+def ask_another(lease: Lease, round_: Round, participant: Participant) -> None:
+    """Ask one more site in the current phase, because the one before did not answer well."""
+    lease.hold()
+    Participation.objects.create(round=round_, participant=participant, phase=round_.phase, asked_at=timezone.now())
 
 
 @transaction.atomic

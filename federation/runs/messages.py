@@ -12,7 +12,7 @@ from federation.runs.metrics import WEIGHT, Metric
 from fedstudy_core import flower as records
 from fedstudy_core.errors import Refusal
 from fedstudy_core.receipts import Receipt, verify_receipt
-from fedstudy_core.updates import Schema, check_metrics, check_update, schema_of
+from fedstudy_core.updates import Schema, check_metrics, check_update, check_weight, schema_of
 
 ARRAYS, CONFIG, METRICS, SHARED, SUMS = "arrays", "config", "metrics", "shared", "sums"
 MAX_EXAMPLES = 10**9
@@ -53,51 +53,58 @@ def with_shared(content: RecordDict, shared: Arrays) -> RecordDict:
     return RecordDict({**content, SHARED: array_record(shared)})
 
 
-def read_answer(content: RecordDict, *, array_key: str | None, schema: Schema | None, max_norm: float | None) -> Answer:
-    """Check a site's answer before anything uses it.
+@dataclass(frozen=True)
+class Expected:
+    """What an answer in a phase must hold.
 
-    Args:
+    Attributes:
         array_key: the record that must hold the arrays; None where the phase wants metrics only.
         schema: names, shapes and dtypes that the arrays must have; None where they are not known yet.
+        kinds: how the script declares that its metrics combine; None where the phase wants no metrics.
+    """
+
+    array_key: str | None
+    schema: Schema | None = None
+    kinds: Mapping[str, str] | None = None
+
+
+def read_answer(content: RecordDict, expected: Expected) -> Answer:
+    """Check a site's answer before anything uses it.
 
     Raises:
         Refusal: E_UPDATE_*, E_METRICS_* or E_REPLY, with what is wrong.
     """
     receipt, inner, packed, sha256 = records.unwrap_reply(content)
-    arrays = _read_arrays(inner, array_key)
-    metrics, examples = _read_metrics(inner)
-    if array_key is not None:
-        check_update(
-            arrays,
-            schema if schema is not None else schema_of(arrays),
-            examples=examples if examples is not None else 1,
-            max_examples=MAX_EXAMPLES,
-            max_norm=max_norm,
-        )
-    return Answer(packed, sha256, receipt, arrays, metrics, examples)
+    arrays = {} if expected.array_key is None else _read_arrays(inner, expected.array_key)
+    metrics = {} if expected.kinds is None else _read_metrics(inner, expected.kinds)
+    examples = metrics.get(WEIGHT)
+    if expected.kinds is not None:
+        check_weight(examples, MAX_EXAMPLES)
+    if expected.array_key is not None:
+        check_update(arrays, expected.schema or schema_of(arrays), examples=1, max_examples=1)
+    return Answer(packed, sha256, receipt, arrays, metrics, None if examples is None else int(examples))
 
 
-def _read_arrays(content: RecordDict, key: str | None) -> dict[str, np.ndarray]:
-    if key is None:
-        return {}
+def _read_arrays(content: RecordDict, key: str) -> dict[str, np.ndarray]:
     record = content.get(key)
     if not isinstance(record, ArrayRecord):
         raise Refusal("E_REPLY", f"The answer holds no arrays named “{key}”.")
     return records.arrays_of(record)
 
 
-def _read_metrics(content: RecordDict) -> tuple[dict[str, Metric], int | None]:
+def _read_metrics(content: RecordDict, kinds: Mapping[str, str]) -> dict[str, Metric]:
     record = content.get(METRICS)
-    if record is None:
-        return {}, None
     if not isinstance(record, MetricRecord):
-        raise Refusal("E_REPLY", "The answer's metrics are not a metric record.")
+        raise Refusal("E_REPLY", "The answer holds no metrics.")
     metrics = dict(record)
     check_metrics(metrics)
-    examples = metrics.get(WEIGHT)
-    if not isinstance(examples, int | float) or examples < 0 or not float(examples).is_integer():
-        raise Refusal("E_UPDATE_WEIGHT", f"The answer's “{WEIGHT}” is not a whole number of rows.")
-    return metrics, int(examples)
+    for name, value in metrics.items():
+        counts = value if isinstance(value, list) else None
+        if (counts is not None) != (kinds.get(name) == "histogram"):
+            raise Refusal("E_METRICS_FORM", f"“{name}” is a list exactly when the script declares a histogram.")
+        if counts is not None and any(count < 0 for count in counts):
+            raise Refusal("E_METRICS_FORM", f"“{name}” holds a count below zero.")
+    return metrics
 
 
 def comparable_replies(contents: Sequence[RecordDict]) -> list[Message]:

@@ -6,6 +6,7 @@ with the sites' example counts as weights, as Flower does.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -46,7 +47,7 @@ def combine(sites: Sequence[Mapping[str, Metric]], kinds: Mapping[str, str]) -> 
 
 
 def _combine_one(name: str, sites: Sequence[Mapping[str, Metric]], kind: str) -> Metric:
-    reporting = [site for site in sites if name in site]
+    reporting = _of_one_length(name, sites)
     values = np.array([site[name] for site in reporting], dtype=float)
     if name == WEIGHT or kind in ("sum", "histogram"):
         return _plain(values.sum(axis=0))
@@ -54,6 +55,18 @@ def _combine_one(name: str, sites: Sequence[Mapping[str, Metric]], kind: str) ->
         return _plain(getattr(values, kind)(axis=0))
     weights = np.array([float(site.get(WEIGHT, 1)) for site in reporting])
     return _plain(np.average(values, axis=0, weights=weights))
+
+
+def _of_one_length(name: str, sites: Sequence[Mapping[str, Metric]]) -> list[Mapping[str, Metric]]:
+    """The sites that report the metric; of histograms those with the length that most have."""
+    reporting = [site for site in sites if name in site]
+    lengths = Counter(_length(site[name]) for site in reporting)
+    usual = lengths.most_common(1)[0][0]
+    return [site for site in reporting if _length(site[name]) == usual]
+
+
+def _length(value: Metric) -> int:
+    return len(value) if isinstance(value, list) else 0
 
 
 def _plain(value: np.ndarray | np.generic) -> Metric:
@@ -70,8 +83,10 @@ def roc(positives: Sequence[Number], negatives: Sequence[Number]) -> Curve | Non
         positives, negatives: (bins,) rows of each class with a score in the bin, lowest score first.
 
     Returns:
-        None when one of the classes has no rows.
+        None when one of the classes has no rows, or the two have different bins.
     """
+    if len(positives) != len(negatives):
+        return None
     positive = np.asarray(positives, dtype=float)[::-1]
     negative = np.asarray(negatives, dtype=float)[::-1]
     if positive.sum() == 0 or negative.sum() == 0:

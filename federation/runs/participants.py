@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils import timezone
 
 from federation.runs.models import Participant, Participation, Round, Run
+from federation.runs.phases import INITIAL, SUMS, Phase
 
 ONLINE = timedelta(seconds=30)
 
@@ -46,22 +48,30 @@ def waits_until(run: Run) -> datetime:
     return (run.queued_at or run.created_at) + timedelta(seconds=run.wait_s)
 
 
-def roll_call(run: Run, round_: Round) -> tuple[list[Participant], dict[Participant, str]]:
-    """Who can be asked in the round's current phase, and who not (with the code).
+@dataclass(frozen=True)
+class RollCall:
+    """Who is there, in the sites' order, and who is absent, with the code that says why."""
+
+    present: list[Participant]
+    absent: dict[Participant, str]
+
+
+def roll_call(run: Run, round_: Round, phase: Phase) -> RollCall:
+    """Who can be asked in a phase of the round.
 
     After the first phase of the preparation only sites that answered it are asked: a site that refused the sums will
     refuse the rest.
     """
     everyone = _of(run)
-    if round_.phase == "initial":
-        answered = set(
-            round_.participations.filter(phase="sums", state="done").values_list("participant_id", flat=True)
-        )
+    if phase.name == INITIAL:
+        answered = set(round_.participations.filter(phase=SUMS, state="done").values_list("participant_id", flat=True))
         everyone = [item for item in everyone if item.pk in answered] or everyone
     now = timezone.now()
     codes = {participant: absence(participant, now) for participant in everyone}
-    present = [participant for participant, code in codes.items() if not code]
-    return present, {participant: code for participant, code in codes.items() if code}
+    return RollCall(
+        present=[participant for participant, code in codes.items() if not code],
+        absent={participant: code for participant, code in codes.items() if code},
+    )
 
 
 def settled(round_: Round) -> list[Participation]:

@@ -159,8 +159,11 @@ def obstacles(run: Run, at: datetime | None = None) -> list[Obstacle]:
             missing.append(Obstacle(site, "E_NOT_READY", f"{site} is {participant.enrolment.state}, not ready."))
         elif participant.node.state != "active":
             missing.append(Obstacle(site, "E_NODE_UNAVAILABLE", f"{site}'s node is {participant.node.state}."))
-        elif _approval_key(participant) not in approvals:
+        elif (approval := approvals.get(_approval_key(participant))) is None:
             missing.append(Obstacle(site, "E_NOT_APPROVED", f"{site} has not signed this script version."))
+        elif (fewest := approval.statement["privacy"]["min_sites"]) > run.quorum:
+            detail = f"{site} takes part when every round has {fewest} sites; this run's quorum is {run.quorum}."
+            missing.append(Obstacle(site, "E_MIN_SITES", detail))
     return missing
 
 

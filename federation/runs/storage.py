@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from django.conf import settings
@@ -15,6 +16,15 @@ def model_store() -> ArtifactStore:
     return ArtifactStore(Path(settings.FEDSTUDY_DATA_DIR) / "models")
 
 
+def forget_updates(run: Run) -> None:
+    """Delete whatever is left of the sites' answers once the run is over."""
+    shutil.rmtree(_updates(run), ignore_errors=True)
+
+
+def _updates(run: Run) -> Path:
+    return Path(settings.FEDSTUDY_DATA_DIR) / "updates" / str(run.pk)
+
+
 def update_store(run: Run) -> ArtifactStore:
     """A run's answers until their round is committed; they are deleted then."""
-    return ArtifactStore(Path(settings.FEDSTUDY_DATA_DIR) / "updates" / str(run.pk))
+    return ArtifactStore(_updates(run))

@@ -58,9 +58,19 @@ def build(
         created_by=pi,
     )
     run = Run.objects.create(
-        study=study, version=version, label="Demo run", state="waiting", strategy="fedavg", config={"local-steps": 5},
-        rounds=rounds, quorum=quorum or sites, deadline_s=deadline_s, wait_s=wait_s, created_by=pi, queued_at=timezone.now(),
-    )  # fmt: skip
+        study=study,
+        version=version,
+        label="Demo run",
+        state="waiting",
+        strategy="fedavg",
+        config={"local-steps": 5},
+        rounds=rounds,
+        quorum=quorum or sites,
+        deadline_s=deadline_s,
+        wait_s=wait_s,
+        created_by=pi,
+        queued_at=timezone.now(),
+    )
     dictionary = DictionaryVersion.objects.create(study=study, number=1, variables=[], sha256="d" * 64, created_by=pi)
     scene = Scene(run, [], {})
     for position in range(sites):
@@ -75,14 +85,29 @@ def _add_site(
     site = Site.objects.create(name=f"Site {position}", short_name=f"site-{position}")
     key = generate()
     node = Node.objects.create(
-        site=site, name="node", state="active", identity_key=public_text(key.public_key()), flower_key=f"flower-{position}",
-        approval_key=f"approval-{position}", words="six words", flower_node_id=str(100 + position), last_seen_at=now,
-        created_by=pi, confirmed_at=now, confirmed_by=pi,
-    )  # fmt: skip
+        site=site,
+        name="node",
+        state="active",
+        identity_key=public_text(key.public_key()),
+        flower_key=f"flower-{position}",
+        approval_key=f"approval-{position}",
+        words="six words",
+        flower_node_id=str(100 + position),
+        last_seen_at=now,
+        created_by=pi,
+        confirmed_at=now,
+        confirmed_by=pi,
+    )
     dataset = Dataset.objects.create(
-        study=study, site=site, node_id=str(node.pk), dictionary=dictionary, name="rows", fingerprint="f" * 64,
-        format="csv", rows_band="100-499",
-    )  # fmt: skip
+        study=study,
+        site=site,
+        node_id=str(node.pk),
+        dictionary=dictionary,
+        name="rows",
+        fingerprint="f" * 64,
+        format="csv",
+        rows_band="100-499",
+    )
     enrolment = Enrolment.objects.create(
         study=study,
         site=site,
@@ -94,10 +119,19 @@ def _add_site(
         answered_by=pi,
     )
     approval = Approval.objects.create(
-        version=version, site=site, node_id=str(node.pk), dataset=dataset, envelope=b"signed", statement={},
-        statement_id=f"{position:064x}", decision="approved", signed_at=now, not_after=now + timedelta(days=30),
-        approver_name="Demo Admin", key_id="k" * 64,
-    )  # fmt: skip
+        version=version,
+        site=site,
+        node_id=str(node.pk),
+        dataset=dataset,
+        envelope=b"signed",
+        statement={},
+        statement_id=f"{position:064x}",
+        decision="approved",
+        signed_at=now,
+        not_after=now + timedelta(days=30),
+        approver_name="Demo Admin",
+        key_id="k" * 64,
+    )
     Participant.objects.create(run=scene.run, enrolment=enrolment, node=node, approval=approval, position=position)
     scene.nodes.append(node)
     scene.keys[node.flower_node_id] = key

@@ -54,10 +54,19 @@ class Site:
 
     def receipt(self, order: records.Order, **changes: object) -> bytes:
         values: dict[str, object] = {
-            "run": order.run, "flower_run": "1", "round": order.round, "phase": order.phase, "study": STUDY,
-            "site": SITE, "node": NODE, "started_at": "2030-01-01T00:00:00Z", "ended_at": "2030-01-01T00:00:01Z", "sandbox": "S0",
-            "agent_version": "0", "sequence": len(self.asked),
-        }  # fmt: skip
+            "run": order.run,
+            "flower_run": "1",
+            "round": order.round,
+            "phase": order.phase,
+            "study": STUDY,
+            "site": SITE,
+            "node": NODE,
+            "started_at": "2030-01-01T00:00:00Z",
+            "ended_at": "2030-01-01T00:00:01Z",
+            "sandbox": "S0",
+            "agent_version": "0",
+            "sequence": len(self.asked),
+        }
         return sign_receipt(Receipt.model_validate({**values, **changes}), self.key)
 
     @property

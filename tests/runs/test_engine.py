@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 from flwr.app import MetricRecord, RecordDict
 
@@ -18,6 +18,7 @@ from federation.runs import engine
 from federation.runs.flower import Reply
 from federation.runs.lease import Fenced, claim
 from federation.runs.models import Attempt, Model, Participation, Round, Run
+from federation.runs.selectors import abandoned_runs
 from federation.runs.storage import model_store, update_store
 from fedstudy_core.artifacts import decode_arrays
 from fedstudy_core.keys import generate
@@ -180,7 +181,15 @@ POISON = {
         "E_METRICS_NOT_FINITE",
     ),
     "nothing": (RecordDict, "E_REPLY"),
+    "no metrics": (lambda: RecordDict({"arrays": arrays(weight=[0, 0])}), "E_REPLY"),
+    "list": (lambda: poisoned_metrics(loss=[0.1, 0.2]), "E_METRICS_FORM"),
+    "count": (lambda: poisoned_metrics(bins=[-1, 5]), "E_METRICS_FORM"),
+    "no list": (lambda: poisoned_metrics(bins=3), "E_METRICS_FORM"),
 }
+
+
+def poisoned_metrics(**values: Any) -> RecordDict:
+    return RecordDict({"arrays": arrays(weight=[0, 0]), "metrics": MetricRecord({"num-examples": 1, **values})})
 
 
 def metrics(examples: int = 1) -> MetricRecord:
@@ -282,3 +291,24 @@ def test_a_finished_run_leaves_no_token(stage) -> None:
     attempt = Attempt.objects.get(run=scene.run)
     assert (attempt.state, attempt.token) == ("ended", "")
     assert link.runs[attempt.flower_run_id] == "finished:completed"
+
+
+def test_an_error_in_the_engine_itself_ends_the_run(stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, _ = stage(rounds=1)
+    monkeypatch.setattr(engine.Aggregator, "combine", lambda *_: 1 / 0)
+    run = drive(scene)
+    assert (run.state, run.reason_code) == ("failed", "E_ENGINE")
+
+
+def test_an_error_of_the_database_leaves_the_run_to_the_reconciler(stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, _ = stage(rounds=1)
+
+    def away(*_: object) -> None:
+        raise OperationalError("the server closed the connection")
+
+    monkeypatch.setattr(engine.Aggregator, "combine", away)
+    with pytest.raises(OperationalError):
+        drive(scene)
+    monkeypatch.undo()
+    assert scene.reload().state == "running"
+    assert abandoned_runs() == [scene.run.pk]

@@ -52,3 +52,9 @@ def test_one_class_has_no_curve() -> None:
 
 def test_pooled_area_stands_beside_the_histograms() -> None:
     assert with_pooled_auc({"score-positives": [0, 3], "score-negatives": [2, 0]})["pooled-auc"] == 1.0
+
+
+def test_a_histogram_of_another_length_is_left_out() -> None:
+    sites = [{"h": [1, 0]}, {"h": [1, 1, 1]}, {"h": [2, 5]}]
+    assert combine(sites, {"h": "histogram"}) == {"h": [3, 5]}
+    assert roc([1, 2], [1]) is None

@@ -89,6 +89,9 @@ CODES = MappingProxyType(
         "E_STOPPED": "The run was stopped.",
         "E_SUPERLINK": "The SuperLink did not do what was asked.",
         "E_SUPERLINK_DOWN": "The SuperLink does not answer.",
+        "E_ENGINE": "The run could not go on because of an error in the portal; its log has the details.",
+        "E_MIN_SITES": "A site asks for more sites than a round of this run would wait for.",
+        "E_METRICS_FORM": "A metric does not have the form that the script declares.",
         "E_ATTEMPT_LOST": "The SuperLink does not know this attempt any more.",
         # what a node does with a message
         "E_ORDER": "The message does not say what it is for.",

@@ -35,7 +35,7 @@ class Order:
 
     Attributes:
         phase: "query", "train" or "evaluate".
-        sites: participants of the run.
+        sites: the fewest answers that a round of the run is made of.
         rounds: rounds of the run.
         deadline: ISO 8601; an answer after it is not waited for.
         model_sha256: the parameters in the message ("" when there are none).
