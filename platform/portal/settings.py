@@ -200,6 +200,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Studies, sites, nodes, scripts, approvals and runs of a FedStudy portal. Errors are problem "
     "details (RFC 9457) with a stable `code`.",
     "VERSION": FEDSTUDY_VERSION,
+    "OAS_VERSION": "3.1.0",
     "LICENSE": {"name": "Apache-2.0"},
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],

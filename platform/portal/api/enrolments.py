@@ -10,7 +10,7 @@ from accounts.models import Site
 from accounts.permissions import Permission, check
 from portal.api.base import Input, Output, PersonRequest, Resource, describe, find
 from portal.api.names import NameOut, StudyName
-from portal.api.sites import Reason, SiteOut
+from portal.api.sites import Explanation, SiteOut
 from studies.dictionary import selectors as dictionary
 from studies.dictionary.states import DATASET
 from studies.enrolment import selectors, states
@@ -121,13 +121,13 @@ class Enrolments(Resource):
         self.read(Nothing)
         return self.answer(accept_invitation(enrolment=self.row(id), by=request.user))
 
-    @describe("Do not take part", input=Reason, output=EnrolmentOut)
+    @describe("Do not take part", input=Explanation, output=EnrolmentOut)
     def decline(self, request: PersonRequest, id: UUID) -> Response:
-        return self.answer(decline_invitation(enrolment=self.row(id), **self.read(Reason), by=request.user))
+        return self.answer(decline_invitation(enrolment=self.row(id), **self.read(Explanation), by=request.user))
 
-    @describe("Take part no more", input=Reason, output=EnrolmentOut)
+    @describe("Take part no more", input=Explanation, output=EnrolmentOut)
     def withdraw(self, request: PersonRequest, id: UUID) -> Response:
-        return self.answer(withdraw_site(enrolment=self.row(id), **self.read(Reason), by=request.user))
+        return self.answer(withdraw_site(enrolment=self.row(id), **self.read(Explanation), by=request.user))
 
 
 class StudyDatasets(Resource):

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.utils import timezone
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -35,6 +35,14 @@ from studies.scripts.models import Approval, ScriptVersion
 from studies.scripts.services import record_approval, revoke_approval
 
 Body = TypeVar("Body", bound=BaseModel)
+
+
+class StudyRefs(RootModel[list[wire.StudyRef]]):
+    """The studies of a node's site."""
+
+
+class ScriptOffers(RootModel[list[wire.ScriptOffer]]):
+    """The scripts of these studies."""
 
 
 class NodeRequest(Request):
@@ -87,7 +95,7 @@ class Agent(ViewSet):
         )
         return Response(answer.model_dump())
 
-    @describe("List the studies that the site takes part in", output=wire.StudyRef)
+    @describe("List the studies that the site takes part in", output=StudyRefs)
     def studies(self, request: NodeRequest) -> Response:
         rows = enrolment.taking_part(acting(request).site_id)
         return Response([_study(row).model_dump() for row in rows])
@@ -100,7 +108,7 @@ class Agent(ViewSet):
         dataset = register_dataset(study=study, site=node.site, node_id=node.pk, facts=body, by=node)
         return Response(wire.Created(id=str(dataset.pk)).model_dump(), status=201)
 
-    @describe("List the scripts of these studies", output=wire.ScriptOffer)
+    @describe("List the scripts of these studies", output=ScriptOffers)
     def scripts(self, request: NodeRequest) -> Response:
         node = acting(request)
         versions = scripts.versions_for_site(node.site_id)

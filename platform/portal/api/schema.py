@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers
@@ -34,8 +35,21 @@ class Operation(AutoSchema):
     def get_tags(self) -> list[str]:
         return [self.path.removeprefix("/api/v1/").split("/")[0]]
 
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        # Lists are described as pages (`portal.api.base.describe`), so no answer is an array by its action's name.
+        return False
+
     def _get_response_bodies(self, direction: str = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
         described = OpenApiResponse(Problem, description="What went wrong")
         bodies["default"] = self._get_response_for_code(described, "default", [MEDIA_TYPE], direction)
         return bodies
+
+
+class ConfigValue(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """One value of a run's configuration."""
+
+    target_class = "portal.api.runs.ConfigValueField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        return {"oneOf": [{"type": "number"}, {"type": "string"}, {"type": "boolean"}]}

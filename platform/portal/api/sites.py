@@ -71,7 +71,7 @@ class Words(Input):
     words = serializers.CharField(max_length=120)
 
 
-class Reason(Input):
+class Explanation(Input):
     """Why, in one's own words."""
 
     reason = serializers.CharField(max_length=300, allow_blank=True, default="")
@@ -132,6 +132,6 @@ class Nodes(Resource):
     def confirm(self, request: PersonRequest, id: UUID) -> Response:
         return self.answer(confirm_node(node=self.row(id), **self.read(Words), by=request.user))
 
-    @describe("Trust a node no more", input=Reason, output=NodeOut)
+    @describe("Trust a node no more", input=Explanation, output=NodeOut)
     def revoke(self, request: PersonRequest, id: UUID) -> Response:
-        return self.answer(revoke_node(node=self.row(id), **self.read(Reason), by=request.user))
+        return self.answer(revoke_node(node=self.row(id), **self.read(Explanation), by=request.user))

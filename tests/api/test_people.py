@@ -1,0 +1,163 @@
+"""The first administrator, tokens, accounts, and roles."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.cache import cache
+from knox.models import AuthToken
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from accounts.services import create_setup_token
+from audit.models import Event
+from portal.api.throttles import SignInByAccount, SignInByAddress
+from tests.api.routes import ACCOUNT
+from tests.api.world import PASSWORD, World
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_first_administrator_is_made_once() -> None:
+    client = APIClient()
+    body = {"token": create_setup_token(), **ACCOUNT}
+    answer = client.post("/api/v1/setup", body, format="json")
+    assert answer.status_code == 201
+    assert answer.json()["is_platform_admin"]
+    again = client.post("/api/v1/setup", body, format="json")
+    assert (again.status_code, again.json()["code"]) == (403, "E_TOKEN")
+    assert User.objects.count() == 1
+
+
+def test_a_setup_with_a_weak_password_uses_nothing_up() -> None:
+    body = {"token": create_setup_token(), **ACCOUNT, "password": "password"}
+    answer = APIClient().post("/api/v1/setup", body, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (400, "E_INVALID")
+    assert {error["field"] for error in answer.json()["errors"]} == {"password"}
+    assert not User.objects.exists()
+    assert APIClient().post("/api/v1/setup", {**body, "password": PASSWORD}, format="json").status_code == 201
+
+
+def test_a_token_signs_in_until_it_is_given_back(world: World) -> None:
+    client = APIClient()
+    answer = client.post("/api/v1/auth/token", {"email": "PI@demo.example", "password": PASSWORD}, format="json")
+    assert answer.status_code == 200
+    assert answer.json()["expiry"]
+    client.credentials(HTTP_AUTHORIZATION=f"Token {answer.json()['token']}")
+    me = client.get("/api/v1/me").json()
+    assert me["roles"] == [{"role": "pi", "kind": "study", "id": str(world.study.pk), "name": world.study.title}]
+    assert client.delete("/api/v1/auth/token").status_code == 204
+    assert client.get("/api/v1/me").status_code == 401
+    assert AuthToken.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("email", "password"), [("pi@demo.example", "wrong password here"), ("nobody@demo.example", PASSWORD)]
+)
+def test_a_wrong_sign_in_says_the_same_whatever_is_wrong(world: World, email: str, password: str) -> None:
+    answer = APIClient().post("/api/v1/auth/token", {"email": email, "password": password}, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (401, "E_CREDENTIALS")
+    assert answer.json()["detail"] == "The e-mail address or the password is wrong."
+
+
+def test_an_expired_token_sent_along_does_not_keep_one_from_signing_in(world: World) -> None:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION="Token " + "0" * 64)
+    body = {"email": world.pi.email, "password": PASSWORD}
+    assert client.post("/api/v1/auth/token", body, format="json").status_code == 200
+
+
+def test_a_closed_account_has_no_token_any_more(world: World) -> None:
+    theirs = world.client("pi")
+    admin = world.client("admin")
+    answer = admin.patch(f"/api/v1/users/{world.pi.pk}", {"is_active": False}, format="json")
+    assert answer.json()["is_active"] is False
+    assert theirs.get("/api/v1/me").status_code == 401
+    body = {"email": world.pi.email, "password": PASSWORD}
+    assert APIClient().post("/api/v1/auth/token", body, format="json").status_code == 401
+
+
+def test_one_s_own_account_stays_open(world: World) -> None:
+    answer = world.client("admin").patch(f"/api/v1/users/{world.admin.pk}", {"is_active": False}, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (409, "E_STATE")
+
+
+def test_an_account_with_a_known_address_is_refused(world: World) -> None:
+    body = {**ACCOUNT, "email": "PI@demo.example"}
+    answer = world.client("admin").post("/api/v1/users", body, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (409, "E_EXISTS")
+
+
+def test_fields_that_nobody_asked_for_are_refused(world: World) -> None:
+    body = {**ACCOUNT, "is_superuser": True, "id": "00000000-0000-4000-8000-000000000000"}
+    answer = world.client("admin").post("/api/v1/users", body, format="json")
+    assert answer.status_code == 400
+    assert {error["field"] for error in answer.json()["errors"]} == {"is_superuser", "id"}
+    assert not User.objects.filter(email=ACCOUNT["email"]).exists()
+
+
+def test_too_many_tries_at_one_account_are_slowed_down(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SignInByAccount, "THROTTLE_RATES", {"sign-in-account": "3/minute"})
+    codes = []
+    for number in range(5):
+        client = APIClient(REMOTE_ADDR=f"192.0.2.{number}")
+        body = {"email": " pi@Demo.example", "password": "wrong"}
+        codes.append(client.post("/api/v1/auth/token", body, format="json"))
+    assert [answer.status_code for answer in codes] == [401, 401, 401, 429, 429]
+    assert codes[-1].json()["code"] == "E_THROTTLED"
+    assert int(codes[-1].headers["Retry-After"]) > 0
+
+
+def test_too_many_tries_from_one_address_are_slowed_down(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SignInByAddress, "THROTTLE_RATES", {"sign-in": "2/minute"})
+    tries = [{"email": f"{number}@demo.example", "password": "wrong"} for number in range(3)]
+    found = [APIClient().post("/api/v1/auth/token", body, format="json").status_code for body in tries]
+    assert found == [401, 401, 429]
+    cache.clear()
+
+
+def test_sessions_of_the_pages_work_and_need_their_csrf_token(world: World) -> None:
+    client = APIClient(enforce_csrf_checks=True)
+    client.force_login(world.pi)
+    assert client.get("/api/v1/me").status_code == 200
+    answer = client.post("/api/v1/studies", {"title": "Forged"}, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (403, "E_FORBIDDEN")
+
+
+def test_a_role_is_given_by_e_mail_and_taken_back(world: World) -> None:
+    pi, theirs = world.client("pi"), world.client("stranger")
+    path = f"/api/v1/studies/{world.study.pk}/people"
+    answer = pi.post(path, {"user": "stranger@demo.example", "role": "co_investigator"}, format="json")
+    assert answer.json() == {
+        "user": {"id": str(world.stranger.pk), "name": "Sam Stranger", "email": "stranger@demo.example"},
+        "role": "co_investigator",
+    }
+    assert theirs.get(f"/api/v1/studies/{world.study.pk}").status_code == 200
+    assert pi.delete(f"{path}/{world.stranger.pk}/co_investigator").status_code == 204
+    assert theirs.get(f"/api/v1/studies/{world.study.pk}").status_code == 404
+
+
+def test_two_duties_that_exclude_each_other_are_refused(world: World) -> None:
+    path = f"/api/v1/studies/{world.study.pk}/people"
+    answer = world.client("pi").post(path, {"user": world.site_admin.email, "role": "auditor"}, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (409, "E_DUTIES")
+
+
+def test_a_role_that_is_none_and_a_person_who_is_none(world: World) -> None:
+    pi, path = world.client("pi"), f"/api/v1/studies/{world.study.pk}/people"
+    assert pi.post(path, {"user": "x@demo.example", "role": "auditor"}, format="json").status_code == 404
+    assert pi.post(path, {"user": world.stranger.email, "role": "admin"}, format="json").status_code == 400
+    answer = pi.delete(f"{path}/{world.stranger.pk}/king")
+    assert (answer.status_code, answer.json()["code"]) == (404, "E_NOT_FOUND")
+
+
+def test_who_may_give_no_roles_does_not_learn_who_has_an_account(world: World) -> None:
+    auditor, path = world.client("auditor"), f"/api/v1/studies/{world.study.pk}/people"
+    known = auditor.post(path, {"user": world.stranger.email, "role": "auditor"}, format="json")
+    unknown = auditor.post(path, {"user": "nobody@demo.example", "role": "auditor"}, format="json")
+    assert (known.status_code, known.content) == (403, unknown.content)
+
+
+def test_every_change_is_in_the_log(world: World) -> None:
+    world.client("admin").post("/api/v1/users", ACCOUNT, format="json")
+    event = Event.objects.latest("id")
+    assert (event.action, event.actor) == ("accounts:user:created", f"user:{world.admin.pk}")
