@@ -12,6 +12,7 @@ from fedstudy_core import statement as statements
 from fedstudy_core.bundle import Bundle
 from fedstudy_core.parameters import allowed
 from fedstudy_core.statement import Statement
+from fedstudy_core.times import format_time
 from fedstudy_node.datasets import Dataset
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home, Settings, now_text, write_private
@@ -30,6 +31,13 @@ class Limits:
     wall_s: int = 3600
     memory_mb: int = 8192
     max_bytes: int = 512 * 1024**2
+
+    def check(self) -> None:
+        """Raises NodeError (E_TOO_LONG, E_INVALID) when the limits make no sense."""
+        if not 1 <= self.days <= LONGEST_DAYS:
+            raise NodeError("E_TOO_LONG", f"An approval is good for 1 to {LONGEST_DAYS} days.")
+        if min(self.rounds, self.min_sites, self.wall_s, self.memory_mb, self.max_bytes) < 1:
+            raise NodeError("E_INVALID", "Each limit of an approval is 1 or more.")
 
 
 @dataclass(frozen=True)
@@ -70,11 +78,8 @@ def build_statement(
     epoch: int,
 ) -> Statement:
     """Write what a site is about to sign, from what the node itself holds."""
-    if not 1 <= limits.days <= LONGEST_DAYS:
-        raise NodeError("E_TOO_LONG", f"An approval is good for 1 to {LONGEST_DAYS} days.")
-    if limits.rounds < 1:
-        raise NodeError("E_ROUNDS", "An approval needs one round at least.")
-    begins = datetime.now(UTC).replace(microsecond=0)
+    limits.check()
+    begins = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
     return Statement.model_validate(
         {
             "v": 1,
@@ -94,14 +99,10 @@ def build_statement(
             "nonce": secrets.token_hex(16),
             "sequence": sequence,
             "revocation_epoch": epoch,
-            "not_before": _iso(begins - timedelta(minutes=5)),
-            "not_after": _iso(begins - timedelta(minutes=5) + timedelta(days=limits.days)),
+            "not_before": format_time(begins),
+            "not_after": format_time(begins + timedelta(days=limits.days)),
         }
     )
-
-
-def _iso(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass

@@ -86,7 +86,20 @@ class Gate:
         dataset = self._dataset(statement)
         approval = statement_id(order.approval)
         revoked = self._approvals.revocations()
-        use = Use(
+        check_use(
+            statement,
+            self._use(order, script, dataset),
+            now=self._now(),
+            revocation_epoch=revoked.epoch,
+            revoked=revoked.statements.keys(),
+            identity=approval,
+        )
+        self._check_rounds(order, statement, approval)
+        return Permit(statement, approval, dataset)
+
+    def _use(self, order: Order, script: Script, dataset: Dataset) -> Use:
+        """Say what the message wants, in facts that this node found itself where it can."""
+        return Use(
             site=self._settings.site,
             node=self._settings.node,
             study=order.study,
@@ -100,16 +113,6 @@ class Gate:
             sites=order.sites,
             sandbox=SANDBOX,
         )
-        check_use(
-            statement,
-            use,
-            now=self._now(),
-            revocation_epoch=revoked.epoch,
-            revoked=revoked.statements.keys(),
-            identity=approval,
-        )
-        self._check_rounds(order, statement, approval)
-        return Permit(statement, approval, dataset)
 
     def _check_message(self, order: Order, message_type: str, for_client_app: bool) -> None:
         if not for_client_app:

@@ -52,11 +52,7 @@ def read_reply(packed: bytes, *, max_bytes: int) -> Reply:
 
 
 def _check_arrays(record: ArrayRecord) -> None:
-    for name, array in record.items():
-        try:
-            values = array.numpy()
-        except (ValueError, TypeError) as error:
-            raise Refusal("E_REPLY", f"The array {name!r} cannot be read without unpickling.") from error
+    for name, values in flower.arrays_of(record).items():
         if values.dtype.kind in "fc":
             if not np.isfinite(values).all():
                 raise Refusal("E_UPDATE_NOT_FINITE", f"The array {name!r} has values that are not finite.")
@@ -70,7 +66,6 @@ def model_sha256(content: RecordDict) -> str | None:
     if not isinstance(record, ArrayRecord) or not record:
         return None
     try:
-        arrays = {name: array.numpy() for name, array in record.items()}
-        return sha256(artifacts.encode_arrays(arrays)).hexdigest()
-    except (ValueError, TypeError, KeyError, SafetensorError) as error:
+        return sha256(artifacts.encode_arrays(flower.arrays_of(record))).hexdigest()
+    except (Refusal, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise Refusal("E_ORDER", "The model that came cannot be read.") from error

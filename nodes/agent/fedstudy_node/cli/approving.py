@@ -87,9 +87,9 @@ def revoke(arguments: Namespace, output: Output) -> int:
 
 
 def _sign(arguments: Namespace, output: Output, decision: str) -> int:
+    """Write a statement from what this node holds, show it, sign it, keep it, hand it in."""
     home = Home.open(arguments.home)
     settings = home.enrolled()
-    approvals = Approvals(home)
     with closing(Ledger(home.ledger_path)) as ledger, open_portal(home, ledger) as portal:
         offer = _fetch(portal, arguments.version)
         dataset = _dataset(home, arguments.dataset, str(offer.row["study"]))
@@ -102,34 +102,17 @@ def _sign(arguments: Namespace, output: Output, decision: str) -> int:
             decision=decision,
             approver={"name": arguments.approver or settings.name, "role": ROLE},
             sequence=ledger.next_number("statement"),
-            epoch=approvals.revocations().epoch,
+            epoch=Approvals(home).revocations().epoch,
         )
         if not arguments.yes:
             _show(output, home, offer)
             _show_statement(output, statement, dataset)
             output.confirm(f"Sign this as “{decision}”?")
         key = home.approval_key(read_passphrase(arguments.passphrase_file))
-        envelope = sign_statement(statement, key)
-        signed = Signed(
-            statement_id=statement_id(envelope),
-            envelope=envelope,
-            script=offer.title,
-            version=str(offer.row["version"]),
-            decision=decision,
-            study=statement.study,
-            dataset=dataset.id,
-            script_sha256=offer.bundle.sha256,
-            not_after=statement.not_after,
-        )
-        approvals.keep(signed)
-        write_private(home.bundles_path / f"{offer.bundle.sha256}.fab", offer.fab)
-        portal_id = portal.add_approval(
-            version=signed.version, dataset=dataset.id, envelope=b64encode(envelope).decode("ascii")
-        )
-        approvals.keep(replace(signed, portal_id=portal_id))
+        signed = _hand_in(home, portal, offer, statement, sign_statement(statement, key))
     facts = {
         "statement": signed.statement_id,
-        "approval": portal_id,
+        "approval": signed.portal_id,
         "version": signed.version,
         "dataset": dataset.id,
         "decision": decision,
@@ -138,6 +121,30 @@ def _sign(arguments: Namespace, output: Output, decision: str) -> int:
     output.facts(facts)
     output.say(f"Signed as {decision}: {offer.title}, until {signed.not_after} ({signed.statement_id[:12]}).")
     return 0
+
+
+def _hand_in(home: Home, portal: Portal, offer: _Offer, statement: Statement, envelope: bytes) -> Signed:
+    """Keep a signed statement with its script, and give it to the portal."""
+    signed = Signed(
+        statement_id=statement_id(envelope),
+        envelope=envelope,
+        script=offer.title,
+        version=str(offer.row["version"]),
+        decision=statement.meaning,
+        study=statement.study,
+        dataset=statement.dataset.id,
+        script_sha256=offer.bundle.sha256,
+        not_after=statement.not_after,
+    )
+    approvals = Approvals(home)
+    approvals.keep(signed)
+    write_private(home.bundles_path / f"{offer.bundle.sha256}.fab", offer.fab)
+    portal_id = portal.add_approval(
+        version=signed.version, dataset=signed.dataset, envelope=b64encode(envelope).decode("ascii")
+    )
+    signed = replace(signed, portal_id=portal_id)
+    approvals.keep(signed)
+    return signed
 
 
 def _limits(arguments: Namespace) -> Limits:

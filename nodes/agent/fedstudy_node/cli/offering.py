@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,27 +31,17 @@ def add(arguments: Namespace, output: Output) -> int:
         table = tables.read_table(path, format_)
         columns = tables.columns_of(table)
         report = validate(table, dictionary)
-        fingerprint = tables.fingerprint(format_, columns, content)
-        body = {
-            "study": study["id"],
-            "name": arguments.name,
-            "fingerprint": fingerprint,
-            "format": format_,
-            "rows_band": band(report.rows),
-            "columns": [column["name"] for column in columns],
-            "report": _for_portal(report),
-        }
-        dataset_id = portal.add_dataset(body)
-    dataset = Dataset(
-        dataset_id,
-        str(study["id"]),
-        arguments.name,
-        str(path),
-        format_,
-        fingerprint,
-        columns,
-        band(report.rows),
-    )
+        found = Dataset(
+            id="",
+            study=str(study["id"]),
+            name=arguments.name,
+            path=str(path),
+            format=format_,
+            fingerprint=tables.fingerprint(format_, columns, content),
+            columns=columns,
+            rows_band=band(report.rows),
+        )
+        dataset = replace(found, id=portal.add_dataset(_offer(found, report)))
     if report.passed:
         Datasets(home).add(dataset)
     _show_report(output, report, dataset)
@@ -58,6 +49,19 @@ def add(arguments: Namespace, output: Output) -> int:
         blocking = sum(finding.blocks for finding in report.findings)
         raise NodeError("E_DATASET_INVALID", f"The dataset does not fit the study's dictionary: {blocking} findings.")
     return 0
+
+
+def _offer(dataset: Dataset, report: Report) -> dict[str, Any]:
+    """Return all that the portal is told of a dataset."""
+    return {
+        "study": dataset.study,
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "format": dataset.format,
+        "rows_band": dataset.rows_band,
+        "columns": [column["name"] for column in dataset.columns],
+        "report": _for_portal(report),
+    }
 
 
 def show(arguments: Namespace, output: Output) -> int:

@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
+from typing import Any
 
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.cli.output import Output
@@ -51,50 +52,59 @@ def _only_one(home: Home) -> Iterator[None]:
 def status(arguments: Namespace, output: Output) -> int:
     """Say how the node is doing: enrolment, connections, datasets, approvals, what left last."""
     home = Home.open(arguments.home)
+    facts = _facts(home)
+    output.facts(facts)
+    output.say(f"Node [bold]{facts['name']}[/], " + _enrolment(facts["site"], facts["words"]))
+    output.say(_agent_line(facts["agent"]))
+    output.table(
+        "Datasets", ("Name", "Rows", "Id"), [(row["name"], row["rows_band"], row["id"]) for row in facts["datasets"]]
+    )
+    output.table(
+        "Approvals",
+        ("Id", "Script", "Decision", "Until"),
+        [(row["statement"][:12], row["script"], row["decision"], row["not_after"]) for row in facts["approvals"]],
+    )
+    columns = ("at", "round", "message_type", "outcome", "code", "bytes_out")
+    output.table(
+        "What left last",
+        ("When", "Round", "Message", "Outcome", "Code", "Bytes"),
+        [[row[column] for column in columns] for row in facts["last_replies"]],
+    )
+    return 0
+
+
+def _facts(home: Home) -> dict[str, Any]:
     settings = home.settings()
-    now = read_status(home.status_path)
-    approvals = Approvals(home)
-    revoked = approvals.revocations()
-    signed = [
-        {
-            "statement": item.statement_id,
-            "approval": item.portal_id,
-            "script": item.script,
-            "decision": "revoked" if item.statement_id in revoked.statements else item.decision,
-            "not_after": item.not_after,
-        }
-        for item in approvals.all()
-    ]
     with closing(Ledger(home.ledger_path)) as ledger:
         left = [asdict(departure) for departure in ledger.departures(10)]
-    offered = [{"id": item.id, "name": item.name, "rows_band": item.rows_band} for item in Datasets(home).all()]
-    facts = {
+    return {
         "name": settings.name,
         "site": settings.site_name,
         "node": settings.node,
         "portal_address": settings.portal,
         "words": settings.words,
         "enrolled": settings.is_enrolled,
-        "agent": now,
-        "datasets": offered,
-        "approvals": signed,
+        "agent": read_status(home.status_path),
+        "datasets": [{"id": item.id, "name": item.name, "rows_band": item.rows_band} for item in Datasets(home).all()],
+        "approvals": _approvals(home),
         "last_replies": left,
     }
-    output.facts(facts)
-    output.say(f"Node [bold]{settings.name}[/], " + _enrolment(settings.site_name, settings.words))
-    output.say(_agent_line(now))
-    output.table("Datasets", ("Name", "Rows", "Id"), [(row["name"], row["rows_band"], row["id"]) for row in offered])
-    output.table(
-        "Approvals",
-        ("Id", "Script", "Decision", "Until"),
-        [(str(row["statement"])[:12], row["script"], row["decision"], row["not_after"]) for row in signed],
-    )
-    output.table(
-        "What left last",
-        ("When", "Round", "Message", "Outcome", "Code", "Bytes"),
-        [(row["at"], row["round"], row["message_type"], row["outcome"], row["code"], row["bytes_out"]) for row in left],
-    )
-    return 0
+
+
+def _approvals(home: Home) -> list[dict[str, str]]:
+    """Return the statements of this node; a revoked one says so."""
+    approvals = Approvals(home)
+    revoked = approvals.revocations().statements
+    return [
+        {
+            "statement": item.statement_id,
+            "approval": item.portal_id,
+            "script": item.script,
+            "decision": "revoked" if item.statement_id in revoked else item.decision,
+            "not_after": item.not_after,
+        }
+        for item in approvals.all()
+    ]
 
 
 def _enrolment(site: str, words: str) -> str:

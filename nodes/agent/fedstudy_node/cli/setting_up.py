@@ -4,12 +4,13 @@ import ssl
 from argparse import Namespace
 from base64 import b64encode
 from dataclasses import replace
+from typing import Any
 
 from fedstudy_core import keys
 from fedstudy_node import __version__, portal
 from fedstudy_node.cli.output import Output, read_passphrase
 from fedstudy_node.errors import NodeError
-from fedstudy_node.home import Home, flower_public_pem, write_private
+from fedstudy_node.home import Home, Settings, flower_public_pem, write_private
 
 
 def init(arguments: Namespace, output: Output) -> int:
@@ -49,26 +50,31 @@ def enrol(arguments: Namespace, output: Output) -> int:
         raise NodeError("E_WORDS", f"The portal got other keys than this node sent. Words here: {words}.")
     if authority is not None:
         write_private(home.path / "portal-ca.pem", authority)
-    write_private(home.path / "superlink-ca.pem", str(answer["superlink"]["ca_pem"]).encode())
-    site = answer["site"]
-    settings = replace(
-        settings,
-        node=str(answer["node"]),
-        site=str(site["id"]),
-        site_name=str(site["name"]),
-        portal=portal.check_address(arguments.portal),
-        superlink=str(answer["superlink"]["address"]),
-        words=words,
-    )
-    home.save(settings)
-    facts = {"node": settings.node, "site": site, "words": words, "superlink": settings.superlink}
-    output.facts(facts)
+    settings = _keep(home, answer, address=portal.check_address(arguments.portal), words=words)
+    site = {"id": settings.site, "name": settings.site_name}
+    output.facts({"node": settings.node, "site": site, "words": words, "superlink": settings.superlink})
     output.say(
         f"Enrolled as a node of [bold]{settings.site_name}[/].",
         f"Six words: [bold]{words}[/]",
         "The site's admin sees the same six words in the portal and confirms the node only if they agree.",
     )
     return 0
+
+
+def _keep(home: Home, answer: dict[str, Any], *, address: str, words: str) -> Settings:
+    """Keep what the portal said about node, site and SuperLink."""
+    write_private(home.path / "superlink-ca.pem", str(answer["superlink"]["ca_pem"]).encode())
+    settings = replace(
+        home.settings(),
+        node=str(answer["node"]),
+        site=str(answer["site"]["id"]),
+        site_name=str(answer["site"]["name"]),
+        portal=address,
+        superlink=str(answer["superlink"]["address"]),
+        words=words,
+    )
+    home.save(settings)
+    return settings
 
 
 def _read_authority(arguments: Namespace) -> bytes:
