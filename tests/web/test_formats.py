@@ -48,6 +48,21 @@ def test_relative_times(seconds: int, text: str) -> None:
     assert formats.ago(NOW + dt.timedelta(seconds=seconds), NOW) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.00001, "0.00001"),
+        (18.0, "18"),
+        (100, "100"),
+        (2147483647.0, "2147483647"),
+        (True, "yes"),
+        ("global", "global"),
+    ],
+)
+def test_configuration_values(value: object, text: str) -> None:
+    assert formats.value_text(value) == text
+
+
 @pytest.mark.parametrize(("name", "text"), [("Ada Lovelace", "AL"), ("pi@example.org", "PO"), ("", "?"), ("Kim", "K")])
 def test_initials(name: str, text: str) -> None:
     assert formats.initials(name) == text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from decimal import Decimal
 
 MISSING = "–"
 
@@ -46,6 +47,15 @@ def score(value: float | None) -> str:
 def share(value: float | None) -> str:
     """A fraction as a percentage."""
     return MISSING if value is None or not math.isfinite(value) else f"{100 * value:.1f} %"
+
+
+def value_text(value: object) -> str:
+    """A configuration value as a person writes it: ``0.00001``, ``100``, ``yes``."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and math.isfinite(value):
+        return f"{Decimal(str(value)).normalize():f}"
+    return str(value)
 
 
 def initials(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 
 from federation.library.catalogue import ready_scripts
-from portal.web.bundles import bundle_of_library, bundle_of_upload
+from portal.web.bundles import Built, bundle_of_library, bundle_of_upload
 
 
 class ScriptForm(forms.Form):
@@ -36,7 +36,7 @@ class ScriptForm(forms.Form):
             raise forms.ValidationError("Choose a script of the library or upload one, not both.")
         return data
 
-    def bundle_bytes(self) -> bytes:
+    def build(self) -> Built:
         """The bundle. Raises Refusal (E_BUNDLE...) where it does not fit."""
         library = self.cleaned_data["library"]
         return bundle_of_library(library) if library else bundle_of_upload(self.cleaned_data["bundle"])

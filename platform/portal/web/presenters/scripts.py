@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
+from portal.web.formats import value_text
 from portal.web.presenters.picture import Picture, decision_of
 from studies.enrolment.models import Enrolment
 from studies.scripts.models import ScriptVersion
@@ -80,15 +80,6 @@ def parameter_rows(parameters: Sequence[dict[str, Any]]) -> list[ParameterRow]:
         )
         for item in parameters
     ]
-
-
-def value_text(value: Any) -> str:
-    """A configuration value as a person writes it."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{Decimal(str(value)).normalize():f}"
-    return str(value)
 
 
 def _allowed(item: dict[str, Any]) -> str:

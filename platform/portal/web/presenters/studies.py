@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from federation.strategies.catalogue import STRATEGIES
 from nodes.registry.models import Node
+from portal.web.formats import value_text
 from portal.web.presenters.levels import Level, level_of
 from portal.web.presenters.picture import Picture, decision_of
 from portal.web.presenters.waits import Reader, Wait, waits_of
@@ -218,11 +219,11 @@ def _allowed(item: dict[str, Any]) -> str:
         )
     low, high = item.get("min"), item.get("max")
     if low is not None and high is not None:
-        return f"{low} to {high}"
+        return f"{value_text(low)} to {value_text(high)}"
     if low is not None:
-        return f"{low} or more"
-    return f"{high} or less" if high is not None else ""
+        return f"{value_text(low)} or more"
+    return f"{value_text(high)} or less" if high is not None else ""
 
 
 def _missing(values: Sequence[Any]) -> str:
-    return f"{', '.join(str(value) for value in values)} means missing" if values else ""
+    return f"{', '.join(map(value_text, values))} means missing" if values else ""

@@ -15,12 +15,12 @@ from federation.runs import selectors, services
 from federation.runs.models import Run
 from federation.strategies.catalogue import STRATEGIES
 from fedstudy_core.errors import FedStudyError
+from portal.web.formats import value_text
 from portal.web.forms.runs import RunForm
 from portal.web.marks import mark_of
 from portal.web.pages import PageRequest, act, page, render_page, save
 from portal.web.presenters.picture import Picture, pictures_of
 from portal.web.presenters.runs import RunPage, present_run
-from portal.web.presenters.scripts import value_text
 from portal.web.presenters.start import best_version, readiness_rows
 from portal.web.views.studies import find_study
 from studies.lifecycle.models import Study

@@ -99,10 +99,13 @@ def _submit(request: PageRequest, study: Study, form: ScriptForm) -> ScriptVersi
         return None
     name = form.cleaned_data["name"]
     try:
-        fab = form.bundle_bytes()
+        built = form.build()
         with transaction.atomic():
             script = study.scripts.filter(name=name).first() or create_script(study=study, name=name, by=request.user)
-            return submit_version(script=script, bundle=fab, by=request.user)
+            made = submit_version(script=script, bundle=built.content, by=request.user)
     except FedStudyError as error:
         add_problems(form, error)
         return None
+    if built.left_out:
+        messages.warning(request, f"Flower left these files out of the bundle: {', '.join(built.left_out[:10])}.")
+    return made

@@ -1,0 +1,32 @@
+"""What the tests of the pages share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from tests.api import world as worlds
+from tests.api.world import World
+
+Browser = Callable[[str], Client]
+
+
+@pytest.fixture
+def world(db: None) -> World:
+    """A portal with one study that is ready for runs."""
+    return worlds.build()
+
+
+@pytest.fixture
+def browser(world: World) -> Browser:
+    """A browser of "anonymous" or of somebody of the world, signed in."""
+
+    def open_for(who: str) -> Client:
+        client = Client()
+        if who != "anonymous":
+            client.force_login(getattr(world, who), backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    return open_for

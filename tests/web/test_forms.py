@@ -1,0 +1,265 @@
+"""What is sent by forms arrives through the services, and what does not fit is said at its field."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+
+from accounts.services import create_site
+from audit.models import Event
+from federation.runs.models import Run
+from nodes.registry.models import Node
+from studies.dictionary.models import DictionaryVersion
+from studies.enrolment.models import Enrolment
+from studies.lifecycle.models import Study
+from studies.scripts.models import Script, ScriptVersion
+from tests.api import world as worlds
+from tests.api.world import World
+from tests.web.conftest import Browser
+from tests.web.markup import Page, assert_sound
+
+# of Flower's own build
+pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")
+
+
+def sound(answer: HttpResponse, status: int) -> Page:
+    assert answer.status_code == status
+    return assert_sound(answer.content.decode())
+
+
+def upload(name: str, content: bytes) -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, content)
+
+
+def test_a_study_is_created_and_its_author_leads_it(world: World, browser: Browser) -> None:
+    answer = browser("stranger").post(reverse("web:study-new"), {"title": "Sepsis", "summary": "", "aims": ""})
+    study = Study.objects.get(title="Sepsis")
+    assert answer.headers["Location"] == reverse("web:study", args=[study.pk])
+    page = sound(browser("stranger").get(answer.headers["Location"]), 200)
+    assert "publish the data dictionary" in page.text
+    assert Event.objects.filter(action="lifecycle:study:created", study=str(study.pk)).exists()
+
+
+def test_a_study_without_a_title_is_explained(browser: Browser) -> None:
+    page = sound(browser("pi").post(reverse("web:study-new"), {"title": " "}), 400)
+    assert "Nothing was saved" in page.text
+    assert "This field is required." in page.text
+    assert "#id_title" in page.targets
+
+
+def test_a_study_moves_on_and_a_move_that_is_not_possible_is_said(world: World, browser: Browser) -> None:
+    there = reverse("web:study-transition", args=[world.study.pk])
+    page = sound(browser("pi").post(there, {"to": "draft"}, follow=True), 200)
+    assert "E_STATE" in page.text
+    page = sound(browser("pi").post(there, {"to": "closed"}, follow=True), 200)
+    assert "is now closed" in page.text
+    world.study.refresh_from_db()
+    assert world.study.state == "closed"
+
+
+def dictionary_text(*variables: dict[str, object]) -> bytes:
+    return json.dumps({"variables": list(variables)}).encode()
+
+
+AGE = {"name": "age", "label": "Age", "type": "integer", "min": 18, "max": 110}
+
+
+def test_a_dictionary_is_published(world: World, browser: Browser) -> None:
+    there = reverse("web:dictionary-new", args=[world.study.pk])
+    answer = browser("pi").post(there, {"file": upload("d.json", dictionary_text(AGE))}, follow=True)
+    page = sound(answer, 200)
+    assert "18 to 110" in page.text
+    assert DictionaryVersion.objects.filter(study=world.study).count() == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"{", "This is not JSON"),
+        (b"\xff\xfe", "This is not JSON"),
+        (b"[]", ""),
+        (b"7", ""),
+        (b'{"variables": null}', ""),
+        (dictionary_text(AGE, AGE), "age"),
+        (dictionary_text({**AGE, "min": 200}), ""),
+    ],
+)
+def test_a_dictionary_that_does_not_fit_is_not_published(
+    content: bytes, sentence: str, world: World, browser: Browser
+) -> None:
+    there = reverse("web:dictionary-new", args=[world.study.pk])
+    page = sound(browser("pi").post(there, {"file": upload("d.json", content)}), 400)
+    assert "Nothing was saved" in page.text
+    assert sentence in page.text
+    assert DictionaryVersion.objects.filter(study=world.study).count() == 1
+
+
+def test_a_site_is_invited_and_answers(world: World, browser: Browser) -> None:
+    other = create_site(name="Budapest", short_name="budapest", by=world.admin)
+    there = reverse("web:enrolment-new", args=[world.study.pk])
+    page = sound(browser("pi").post(there, {"site": str(other.pk), "level": "F1"}, follow=True), 200)
+    assert "Budapest is invited" in page.text
+    enrolment = Enrolment.objects.get(site=other)
+    assert (enrolment.state, enrolment.level) == ("invited", "F1")
+    page = sound(browser("pi").post(there, {"site": str(other.pk), "level": "F1"}), 400)
+    assert "Select a valid choice" in page.text
+
+
+def test_a_site_withdraws(world: World, browser: Browser) -> None:
+    there = reverse("web:enrolment-answer", args=[world.enrolment.pk, "withdraw"])
+    page = sound(browser("site_admin").post(there, follow=True), 200)
+    assert "does not take part any more" in page.text
+    world.enrolment.refresh_from_db()
+    assert world.enrolment.state == "withdrawn"
+
+
+def test_an_answer_that_does_not_exist_is_not_found(world: World, browser: Browser) -> None:
+    there = reverse("web:enrolment-answer", args=[world.enrolment.pk, "shrug"])
+    assert browser("site_admin").post(there).status_code == 404
+
+
+def post_script(client: Client, world: World, **data: object) -> HttpResponse:
+    return client.post(reverse("web:script-new", args=[world.study.pk]), data, follow=True)  # type: ignore[return-value]
+
+
+def test_a_script_is_submitted_as_a_bundle_as_sources_and_from_the_library(world: World, browser: Browser) -> None:
+    pi = browser("pi")
+    page = sound(post_script(pi, world, name="Tiny", bundle=upload("tiny.fab", worlds.fab("2.0.0"))), 200)
+    assert "Tiny v1 is submitted" in page.text
+    sources = worlds.zipped(worlds.sources("3.0.0"))
+    page = sound(post_script(pi, world, name="Tiny", bundle=upload("tiny.zip", sources)), 200)
+    assert "Tiny v2 is submitted" in page.text
+    page = sound(post_script(pi, world, name="Heart", library="heart_disease"), 200)
+    assert "Heart v1 is submitted" in page.text
+    assert "learning-rate" in page.text
+
+
+def test_files_that_flower_leaves_out_are_named(world: World, browser: Browser) -> None:
+    sources = worlds.zipped({**worlds.sources(), "tiny/weights.bin": b"\x00"})
+    page = sound(post_script(browser("pi"), world, name="Tiny", bundle=upload("tiny.zip", sources)), 200)
+    assert "left these files out of the bundle: tiny/weights.bin" in page.text
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"no zip", "E_BUNDLE_NOT_ZIP"),
+        (worlds.zipped({"../evil.py": b""}), "E_BUNDLE_PATH"),
+        (worlds.zipped({"readme.txt": b"nothing"}), "E_BUNDLE_NOT_FLOWER"),
+    ],
+)
+def test_a_bundle_that_is_not_sound_leaves_nothing_behind(
+    content: bytes, code: str, world: World, browser: Browser
+) -> None:
+    page = sound(post_script(browser("pi"), world, name="Bad", bundle=upload("bad.zip", content)), 400)
+    assert code in page.text
+    assert not Script.objects.filter(name="Bad").exists()
+
+
+def test_a_script_comes_from_one_place_only(world: World, browser: Browser) -> None:
+    both = post_script(
+        browser("pi"), world, name="Both", library="heart_disease", bundle=upload("tiny.fab", worlds.fab())
+    )
+    for answer in (both, post_script(browser("pi"), world, name="None")):
+        assert "not both" in sound(answer, 400).text
+    assert ScriptVersion.objects.count() == 1
+
+
+def run_fields(world: World, **changes: object) -> dict[str, object]:
+    return {
+        "version": str(world.version.pk),
+        "label": "Planned",
+        "strategy": "fedavg",
+        "rounds": 3,
+        "quorum": "",
+        "deadline_s": 60,
+        "wait_s": 5,
+        "parameter:learning-rate": "0.5",
+        **changes,
+    }
+
+
+def test_a_run_is_planned_with_the_script_s_parameters(world: World, browser: Browser) -> None:
+    answer = browser("pi").post(reverse("web:run-new", args=[world.study.pk]), run_fields(world))
+    run = Run.objects.get(label="Planned")
+    assert answer.headers["Location"] == reverse("web:run", args=[run.pk])
+    assert run.config["learning-rate"] == 0.5
+    assert (run.state, run.rounds, run.quorum) == ("draft", 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"parameter:learning-rate": "7"}, "less than or equal to 1"),
+        ({"parameter:learning-rate": "fast"}, "Enter a number"),
+        ({"parameter:learning-rate": "nan"}, "Enter a number"),
+        ({"rounds": "0"}, "greater than or equal to 1"),
+        ({"quorum": "9"}, "E_TOO_FEW_SITES"),
+        ({"strategy": "fedprox"}, "Select a valid choice"),
+        ({"deadline_s": ""}, "This field is required"),
+    ],
+)
+def test_a_run_that_does_not_fit_is_not_planned(
+    changes: dict[str, object], sentence: str, world: World, browser: Browser
+) -> None:
+    there = reverse("web:run-new", args=[world.study.pk])
+    page = sound(browser("pi").post(there, run_fields(world, **changes)), 400)
+    assert sentence in page.text
+    assert not Run.objects.filter(label="Planned").exists()
+
+
+def test_a_node_s_token_is_shown_once(world: World, browser: Browser) -> None:
+    there = reverse("web:node-new", args=[world.site.pk])
+    answer = browser("site_admin").post(there, {"name": "second"})
+    page = sound(answer, 201)
+    assert "fedstudy-node enrol --portal" in page.text
+    token = answer.context["token"].command.split()[-1]
+    again = browser("site_admin").get(reverse("web:site", args=[world.site.pk])).content.decode()
+    assert token not in again
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_node_with_the_name_of_another_is_refused(world: World, browser: Browser) -> None:
+    page = sound(browser("site_admin").post(reverse("web:node-new", args=[world.site.pk]), {"name": "node-1"}), 400)
+    assert "E_EXISTS" in page.text
+
+
+def test_a_node_is_confirmed_by_the_words_of_its_console_only(world: World, browser: Browser) -> None:
+    node = worlds.enrolled_node(world.site, "second", worlds.NodeKeys(), world.site_admin)
+    there = reverse("web:node-confirm", args=[node.pk])
+    shown = sound(browser("site_admin").get(reverse("web:site", args=[world.site.pk])), 200)
+    assert node.words not in shown.text
+    page = sound(browser("site_admin").post(there, {"words": "one two three four five six"}, follow=True), 200)
+    assert "E_WORDS" in page.text
+    page = sound(browser("site_admin").post(there, {"words": f" {node.words.upper()} "}, follow=True), 200)
+    assert "is confirmed and active" in page.text
+
+
+def test_a_node_is_revoked(world: World, browser: Browser) -> None:
+    page = sound(browser("site_admin").post(reverse("web:node-revoke", args=[world.node.pk]), follow=True), 200)
+    assert "is revoked" in page.text
+    assert Node.objects.get(pk=world.node.pk).state == "revoked"
+
+
+def test_a_site_is_created_by_a_platform_administrator(browser: Browser) -> None:
+    fields = {"name": "Zurich", "short_name": "zurich", "city": "Zurich", "country": "CH"}
+    page = sound(browser("admin").post(reverse("web:site-new"), fields, follow=True), 200)
+    assert "Zurich is created" in page.text
+    page = sound(browser("admin").post(reverse("web:site-new"), fields), 400)
+    assert "E_EXISTS" in page.text
+
+
+def test_views_stay_short() -> None:
+    import ast
+
+    folder = Path(__file__).resolve().parents[2] / "platform/portal/web/views"
+    for path in folder.glob("*.py"):
+        for item in ast.walk(ast.parse(path.read_text())):
+            if isinstance(item, ast.FunctionDef):
+                assert (item.end_lineno or 0) - item.lineno < 25, f"{path.name}: {item.name}"
