@@ -122,7 +122,7 @@ class Aggregator:
         if phase.name == SUMS:
             return self._combine_sums(contents)
         if phase.name == INITIAL:
-            return Result(candidate=self._put(records.arrays_of(contents[0][messages.ARRAYS])))
+            return Result(candidate=self._put(records.arrays_of(contents[0].array_records[messages.ARRAYS])))
         metrics = combine([item.metrics for item in done], self._kinds)
         if phase.name == EVALUATE:
             return Result(metrics=with_pooled_auc(metrics))
@@ -136,13 +136,13 @@ class Aggregator:
         return self._put(records.arrays_of(arrays))
 
     def _combine_sums(self, contents: Sequence[RecordDict]) -> Result:
-        sites = [records.arrays_of(content[messages.SUMS]) for content in contents]
+        sites = [records.arrays_of(content.array_records[messages.SUMS]) for content in contents]
         layouts = {tuple(sorted((name, array.shape) for name, array in site.items())) for site in sites}
         if len(layouts) > 1:
             raise FedStudyError("E_SUMS", "The sites' sums have different names or shapes.")
         if not sites[0]:
             return Result()
-        total = {name: np.sum([site[name] for site in sites], axis=0, dtype=np.float64) for name in sites[0]}
+        total = {name: np.asarray(sum(site[name].astype(np.float64) for site in sites)) for name in sites[0]}
         return Result(shared=self._models.put(encode_arrays(total)))
 
     def _put(self, arrays: Mapping[str, np.ndarray]) -> str:

@@ -14,6 +14,7 @@ from datetime import timedelta
 
 import structlog
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 from django.utils import timezone
 
@@ -58,11 +59,14 @@ def drive(run_id: uuid.UUID, *, budget_s: float = 20.0) -> float | None:
 
 
 def superlink() -> SuperLink:
-    """The SuperLink of the settings."""
+    """The SuperLink of the settings. Raises ImproperlyConfigured where they name none."""
+    secret_file = settings.FEDSTUDY_SUPEREXEC_SECRET_FILE
+    if secret_file is None:
+        raise ImproperlyConfigured("The worker needs FEDSTUDY_SUPEREXEC_SECRET_FILE to drive runs.")
     return SuperLink(
         address=settings.FEDSTUDY_SUPERLINK_INTERNAL,
         ca_file=settings.FEDSTUDY_SUPERLINK_CA,
-        secret_file=settings.FEDSTUDY_SUPEREXEC_SECRET_FILE,
+        secret_file=secret_file,
     )
 
 
@@ -121,7 +125,8 @@ class Engine:
         attempt = self._attempt()
         round_ = self._round()
         if round_ is None:
-            return self._complete(attempt)
+            self._complete(attempt)
+            return None
         return self._step_round(round_)
 
     def _begin(self) -> float:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import httpx
 from flwr.app import Message, RecordDict
@@ -26,7 +27,7 @@ from flwr.proto.control_pb2 import (
 )
 from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest, ObjectTree
 from flwr.proto.message_pb2 import Message as MessageProto
-from flwr.proto.node_pb2 import Node
+from flwr.proto.node_pb2 import Node, NodeInfo
 from flwr.proto.runtime_pb2 import (
     AcquireTaskRequest,
     PullAppMessagesRequest,
@@ -59,6 +60,8 @@ from flwr.supercore.interceptors import (
     RuntimeVersionHttpInterceptor,
     SuperExecAuthHttpInterceptor,
 )
+from flwr.supercore.protobuf.client import ProtobufClientInterceptor
+from flwr.supercore.run import Run
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
 
@@ -136,7 +139,7 @@ class SuperLink:
         """Claim the oldest pending ServerApp task, whichever run it belongs to; None when there is none."""
         secret = self.secret_file.read_bytes()
         path = "/flwr.proto.Runtime/AcquireTask"
-        interceptors = [
+        interceptors: list[ProtobufClientInterceptor] = [
             RuntimeVersionHttpInterceptor("SuperExec"),
             SuperExecAuthHttpInterceptor(master_secret=secret, protected_methods={path}),
         ]
@@ -156,11 +159,11 @@ class SuperLink:
     def drive(self, claim: Claim) -> Session:
         return Session(self._runtime(_driver_interceptors(claim.token)), claim)
 
-    def _runtime(self, interceptors: Sequence[object]) -> RuntimeHttpClient:
+    def _runtime(self, interceptors: Sequence[ProtobufClientInterceptor]) -> RuntimeHttpClient:
         return RuntimeHttpClient.from_server_address(self.address, self.ca_file is None, self._root(), interceptors)
 
 
-def _driver_interceptors(token: str) -> list[object]:
+def _driver_interceptors(token: str) -> list[ProtobufClientInterceptor]:
     return [RuntimeVersionHttpInterceptor("flwr-serverapp"), RuntimeTokenHttpInterceptor(token)]
 
 
@@ -295,7 +298,7 @@ class Session:
         self._client.ConfirmMessageReceived(
             ConfirmMessageReceivedRequest(node=self._node, run_id=self._run_id, message_object_id=message_id)
         )
-        message = inflate_object_from_contents(message_id, contents)
+        message = cast(Message, inflate_object_from_contents(message_id, contents))
         size = sum(map(len, contents.values()))
         if message.has_error():
             return Reply(asked, None, message.error.reason or "", from_node, size)
@@ -337,11 +340,11 @@ class Roster(Grid):
     def get_node_ids(self) -> list[int]:
         return list(self._node_ids)
 
-    def set_run(self, run: object) -> None:
+    def set_run(self, run: Run) -> None:
         raise self._closed()
 
     @property
-    def run(self) -> object:
+    def run(self) -> Run:
         raise self._closed()
 
     def create_message(self, *_: object, **__: object) -> Message:
@@ -356,7 +359,7 @@ class Roster(Grid):
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
         raise self._closed()
 
-    def get_nodes(self) -> Iterable[object]:
+    def get_nodes(self) -> Iterable[NodeInfo]:
         raise self._closed()
 
     @staticmethod

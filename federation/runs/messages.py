@@ -77,12 +77,10 @@ def read_answer(content: RecordDict, expected: Expected) -> Answer:
     receipt, inner, packed, sha256 = records.unwrap_reply(content)
     arrays = {} if expected.array_key is None else _read_arrays(inner, expected.array_key)
     metrics = {} if expected.kinds is None else _read_metrics(inner, expected.kinds)
-    examples = metrics.get(WEIGHT)
-    if expected.kinds is not None:
-        check_weight(examples, MAX_EXAMPLES)
+    examples = None if expected.kinds is None else check_weight(metrics.get(WEIGHT), MAX_EXAMPLES)
     if expected.array_key is not None:
         check_update(arrays, expected.schema or schema_of(arrays), examples=1, max_examples=1)
-    return Answer(packed, sha256, receipt, arrays, metrics, None if examples is None else int(examples))
+    return Answer(packed, sha256, receipt, arrays, metrics, examples)
 
 
 def _read_arrays(content: RecordDict, key: str) -> dict[str, np.ndarray]:
@@ -96,10 +94,10 @@ def _read_metrics(content: RecordDict, kinds: Mapping[str, str]) -> dict[str, Me
     record = content.get(METRICS)
     if not isinstance(record, MetricRecord):
         raise Refusal("E_REPLY", "The answer holds no metrics.")
-    metrics = dict(record)
+    metrics: dict[str, Metric] = dict(record)
     check_metrics(metrics)
     for name, value in metrics.items():
-        counts = value if isinstance(value, list) else None
+        counts = value if isinstance(value, Sequence) else None
         if (counts is not None) != (kinds.get(name) == "histogram"):
             raise Refusal("E_METRICS_FORM", f"“{name}” is a list exactly when the script declares a histogram.")
         if counts is not None and any(count < 0 for count in counts):
@@ -113,19 +111,20 @@ def comparable_replies(contents: Sequence[RecordDict]) -> list[Message]:
     A site leaves out a metric that it cannot compute (an area under the curve needs both classes); Flower's strategies
     take only answers with the same names.
     """
-    common = set.intersection(*(set(content.get(METRICS, {})) for content in contents))
+    reported = [content.metric_records[METRICS] for content in contents]
+    common = set.intersection(*(set(metrics) for metrics in reported))
     return [
         Message(
             content=RecordDict(
                 {
-                    ARRAYS: content[ARRAYS],
-                    METRICS: MetricRecord({name: value for name, value in content[METRICS].items() if name in common}),
+                    ARRAYS: content.array_records[ARRAYS],
+                    METRICS: MetricRecord({name: value for name, value in metrics.items() if name in common}),
                 }
             ),
             dst_node_id=SUPERLINK,
             message_type="train",
         )
-        for content in contents
+        for content, metrics in zip(contents, reported, strict=True)
     ]
 
 

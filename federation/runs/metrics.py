@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 Number = int | float
-Metric = int | float | list[int | float]
+Metric = int | float | Sequence[int | float]
 
 WEIGHT = "num-examples"
 POSITIVES = "score-positives"
@@ -53,7 +53,7 @@ def _combine_one(name: str, sites: Sequence[Mapping[str, Metric]], kind: str) ->
         return _plain(values.sum(axis=0))
     if kind in ("min", "max"):
         return _plain(getattr(values, kind)(axis=0))
-    weights = np.array([float(site.get(WEIGHT, 1)) for site in reporting])
+    weights = np.array([site.get(WEIGHT, 1) for site in reporting], dtype=float)
     return _plain(np.average(values, axis=0, weights=weights))
 
 
@@ -66,7 +66,7 @@ def _of_one_length(name: str, sites: Sequence[Mapping[str, Metric]]) -> list[Map
 
 
 def _length(value: Metric) -> int:
-    return len(value) if isinstance(value, list) else 0
+    return len(value) if isinstance(value, Sequence) else 0
 
 
 def _plain(value: np.ndarray | np.generic) -> Metric:
@@ -102,7 +102,7 @@ def with_pooled_auc(metrics: Mapping[str, Metric]) -> dict[str, Metric]:
     """The metrics with `pooled-auc`, the area under the curve of all rows in one ranking, where histograms allow it."""
     answer = dict(metrics)
     positives, negatives = metrics.get(POSITIVES), metrics.get(NEGATIVES)
-    if isinstance(positives, list) and isinstance(negatives, list):
+    if isinstance(positives, Sequence) and isinstance(negatives, Sequence):
         curve = roc(positives, negatives)
         if curve is not None:
             answer["pooled-auc"] = curve.auc

@@ -144,7 +144,7 @@ def _series(rounds: list[Round]) -> list[Series]:
 
 def _add_points(points: dict[Any, Any], phase: str, site: str, number: int, metrics: dict[str, Metric]) -> None:
     for name, value in metrics.items():
-        if name != WEIGHT and not isinstance(value, list):
+        if name != WEIGHT and isinstance(value, int | float):
             points.setdefault((name, phase, site), []).append((number, float(value)))
 
 

@@ -88,7 +88,7 @@ def create_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) ->
         created_by=by,
     )
     for position, enrolment in enumerate(enrolments):
-        node = Node.objects.get(pk=enrolment.dataset.node_id)
+        node = Node.objects.get(pk=_node_id(enrolment))
         Participant.objects.create(run=run, enrolment=enrolment, node=node, position=position)
     detail = {"version": version.sha256, "strategy": run.strategy, "rounds": run.rounds, "quorum": quorum}
     record(action="runs:run:created", actor=by, obj=run, study=study.pk, detail=detail)
@@ -107,6 +107,12 @@ def _chosen_enrolments(study: Study, plan: Plan) -> list[Enrolment]:
     if waiting:
         raise Invalid("E_NOT_READY", f"Not ready yet: {', '.join(waiting)}.")
     return list(enrolments)
+
+
+def _node_id(enrolment: Enrolment) -> str:
+    if enrolment.dataset is None:
+        raise Invalid("E_NOT_READY", f"{enrolment.site.name} offers no dataset.")
+    return enrolment.dataset.node_id
 
 
 def _check_numbers(plan: Plan, sites: int) -> int:

@@ -62,11 +62,12 @@ def check_update(
             raise Refusal("E_UPDATE_NORM", f"The update's norm is {norm:.3g}; at most {max_norm:.3g} is allowed.")
 
 
-def check_weight(examples: object, max_examples: int) -> None:
-    """Raises Refusal E_UPDATE_WEIGHT unless it is a whole number of rows from 1 to the bound."""
+def check_weight(examples: object, max_examples: int) -> int:
+    """The weight as a whole number of rows. Raises Refusal E_UPDATE_WEIGHT unless it is one from 1 to the bound."""
     number = examples if isinstance(examples, int | float) and not isinstance(examples, bool) else 0
     if not 1 <= number <= max_examples or number != int(number):
         raise Refusal("E_UPDATE_WEIGHT", f"The update's weight is {examples!r}; expected 1 to {max_examples} rows.")
+    return int(number)
 
 
 def check_metrics(metrics: Mapping[str, object]) -> None:

@@ -22,7 +22,7 @@ serializer, which refuses fields that it does not know, and written by an `Outpu
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 from uuid import UUID
 
 from django.db.models import Model, QuerySet
@@ -42,7 +42,6 @@ PAGE_PARAMETERS = (
     OpenApiParameter("cursor", str, description="`next` of the page before"),
     OpenApiParameter("limit", int, description="Rows in a page, at most 200"),
 )
-Selector = Callable[[User], QuerySet[Any]]
 
 
 class PersonRequest(Request):
@@ -75,13 +74,13 @@ class Resource(ViewSet):
         ordering: order of lists; ends in a unique column.
     """
 
-    selector: ClassVar[Selector]
+    selector: ClassVar[staticmethod[[User], QuerySet[Any]]]
     output: ClassVar[type[serializers.BaseSerializer[Any]]]
     ordering: ClassVar[tuple[str, ...]] = ("-created_at", "id")
 
     def rows(self) -> QuerySet[Any]:
         """The rows that the user may see."""
-        return type(self).selector(self.request.user)
+        return type(self).selector(cast(User, self.request.user))
 
     def row(self, id: UUID) -> Any:
         """One row; NotFound (E_NOT_FOUND) when there is none, or none that the user may see."""
@@ -112,7 +111,7 @@ class Resource(ViewSet):
     ) -> Response:
         """One page of a list."""
         pages = Pages()
-        pages.ordering = ordering or self.ordering
+        pages.ordering = ordering or self.ordering  # type: ignore[assignment]
         chosen = serializer or self.output
         found = pages.paginate_queryset(rows, self.request, view=self)
         return pages.get_paginated_response(chosen(found, many=True, context={"request": self.request}).data)

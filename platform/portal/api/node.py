@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -54,9 +54,9 @@ class NodeRequest(Request):
 class Introduction(ViewSet):
     """A new node's first words, by its one-time token."""
 
-    authentication_classes: ClassVar[list[Any]] = []
-    permission_classes: ClassVar[list[Any]] = [AllowAny]
-    throttle_classes: ClassVar[list[Any]] = [EnrolByAddress]
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    throttle_classes = (EnrolByAddress,)
 
     @describe("Enrol a node", input=wire.EnrolRequest, output=wire.EnrolAnswer)
     def enrol(self, request: Request) -> Response:
@@ -80,8 +80,8 @@ class Introduction(ViewSet):
 class Agent(ViewSet):
     """What an enrolled node asks; all but the heartbeat wait until a person has confirmed it."""
 
-    authentication_classes: ClassVar[list[Any]] = [NodeSignature]
-    permission_classes: ClassVar[list[Any]] = [IsNode]
+    authentication_classes = (NodeSignature,)
+    permission_classes = (IsNode,)
 
     @describe("Say that the node is alive", input=wire.HeartbeatRequest, output=wire.HeartbeatAnswer)
     def heartbeat(self, request: NodeRequest) -> Response:

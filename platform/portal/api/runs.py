@@ -37,7 +37,7 @@ class ConfigValueField(serializers.Field[Any, Any, Any, Any]):
 
 class NewRun(Input):
     version = serializers.UUIDField()
-    label = serializers.CharField(max_length=120, required=False, allow_blank=True)
+    label = serializers.CharField(max_length=120, required=False, allow_blank=True)  # type: ignore[assignment]
     strategy = serializers.CharField(max_length=40, required=False)
     strategy_parameters = serializers.DictField(child=ConfigValueField(), required=False)
     config = serializers.DictField(child=ConfigValueField(), required=False)
@@ -60,7 +60,7 @@ class RunOut(Output):
     id = serializers.UUIDField()
     study = serializers.UUIDField(source="study_id")
     version = serializers.UUIDField(source="version_id")
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     state = serializers.CharField()
     reason_code = serializers.CharField()
     reason = serializers.CharField()

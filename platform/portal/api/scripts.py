@@ -2,14 +2,14 @@
 
 import base64
 import json
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpResponse
 from rest_framework import serializers
-from rest_framework.parsers import BaseParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
 from federation.library.catalogue import ReadyScript, ready_script, ready_scripts
@@ -159,7 +159,7 @@ class ScriptVersions(Resource):
     selector = staticmethod(selectors.scripts_visible_to)
     output = VersionOut
     ordering = ("-number", "id")
-    parser_classes: ClassVar[list[type[BaseParser]]] = [MultiPartParser, StrictJSONParser]
+    parser_classes = (MultiPartParser, StrictJSONParser)
 
     @describe("List the script's versions", output=VersionOut, many=True)
     def list(self, request: PersonRequest, id: UUID) -> Response:

@@ -1,12 +1,12 @@
 """Studies: their words, their states, their protocol and data dictionary."""
 
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
 from django.utils.http import content_disposition_header
 from rest_framework import serializers
-from rest_framework.parsers import BaseParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
 from fedstudy_core.errors import NotFound
@@ -123,7 +123,7 @@ class Protocols(Resource):
 
     selector = staticmethod(selectors.visible_to)
     output = ProtocolOut
-    parser_classes: ClassVar[list[type[BaseParser]]] = [MultiPartParser]
+    parser_classes = (MultiPartParser,)
 
     @describe("Show the newest protocol version", output=ProtocolOut)
     def retrieve(self, request: PersonRequest, id: UUID) -> Response:
