@@ -74,7 +74,7 @@ class Resource(ViewSet):
         ordering: order of lists; ends in a unique column.
     """
 
-    selector: ClassVar[staticmethod[[User], QuerySet[Any]]]
+    selector: "ClassVar[staticmethod[[User], QuerySet[Any]]]"
     output: ClassVar[type[serializers.BaseSerializer[Any]]]
     ordering: ClassVar[tuple[str, ...]] = ("-created_at", "id")
 
