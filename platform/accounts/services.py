@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import groups
+from accounts.duplicates import refuse_duplicates
 from accounts.grants import grant_role, revoke_role
 from accounts.models import SetupToken, Site, User
 from accounts.permissions import Permission, check
@@ -98,10 +99,9 @@ def _open_account(email: str, name: str, password: str, *, is_platform_admin: bo
     problems = _account_problems(user, password)
     if problems:
         raise Invalid("E_INVALID", "Some of the account's details do not fit.", errors=problems)
-    if User.objects.filter(email=email).exists():
-        raise Conflict("E_EXISTS", "There is an account with this e-mail address already.")
     user.set_password(password)
-    user.save()
+    with refuse_duplicates("There is an account with this e-mail address already."):
+        user.save()
     return user
 
 
@@ -154,9 +154,11 @@ def create_site(*, name: str, short_name: str, city: str = "", country: str = ""
     problems = _site_problems(site)
     if problems:
         raise Invalid("E_INVALID", "Some of the site's details do not fit.", errors=problems)
-    if Site.objects.filter(name__iexact=site.name).exists() or Site.objects.filter(short_name=site.short_name).exists():
-        raise Conflict("E_EXISTS", "There is a site with this name or short name already.")
-    site.save()
+    taken = "There is a site with this name or short name already."
+    if Site.objects.filter(name__iexact=site.name).exists():
+        raise Conflict("E_EXISTS", taken)
+    with refuse_duplicates(taken):
+        site.save()
     groups.groups_of_site(site)
     record(
         action="accounts:site:created",

@@ -27,7 +27,7 @@ def record(
     Args:
         action: "area:subject:action".
         actor: a person or node (with `audit_name` and `audit_label`), or "system:<part>".
-        study, site: ids, so that the event is found from there.
+        study, site: the study and site that it concerns, or their ids, so that the event is found from there.
         detail: canonical JSON values; no names of patients, no free text about people.
     """
     if not transaction.get_connection().in_atomic_block:
@@ -39,8 +39,12 @@ def record(
         object_type=obj._meta.model_name or "",
         object_id=str(obj.pk),
         object_label=str(obj)[:200],
-        study=str(study or ""),
-        site=str(site or ""),
+        study=_id(study),
+        site=_id(site),
         outcome=outcome,
         detail=canonical.dumps(dict(detail or {})).decode("utf-8"),
     )
+
+
+def _id(thing: object) -> str:
+    return "" if thing is None else str(thing.pk if isinstance(thing, Model) else thing)

@@ -149,12 +149,13 @@ def withdraw_datasets(
     Returns:
         How many datasets were withdrawn.
     """
-    offered = Dataset.objects.select_for_update().filter(site=site).exclude(state="withdrawn")
+    offered = Dataset.objects.filter(site=site).exclude(state="withdrawn")
     if study is not None:
         offered = offered.filter(study=study)
     if node_id is not None:
         offered = offered.filter(node_id=str(node_id))
-    found = list(offered)
+    studies = Study.objects.select_for_update().filter(pk__in=offered.values("study")).order_by("pk")
+    found = list(offered.select_for_update().filter(study__in=list(studies)))
     for dataset in found:
         _withdraw(dataset, reason, by)
     return len(found)

@@ -18,7 +18,11 @@ APART_FROM_SITES = (Role.PI, Role.AUDITOR)
 
 
 def check_site_may_join(study: Study, site: Site) -> None:
-    """Raises Refusal E_DUTIES when one person leads or audits the study and speaks for the site."""
+    """Raises Refusal E_DUTIES when one person leads or audits the study and speaks for the site.
+
+    Takes the site's lock, so that nobody receives a role there meanwhile.
+    """
+    Site.objects.select_for_update().get(pk=site.pk)
     for study_role in APART_FROM_SITES:
         for site_role in SITE_ROLES:
             person = holders(study_role, study).filter(pk__in=holders(site_role, site)).first()

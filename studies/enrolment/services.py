@@ -173,6 +173,8 @@ def _settle(enrolment: Enrolment, by: Any) -> None:
 
 
 def _locked(enrolment: Enrolment) -> Enrolment:
+    """The enrolment, locked after its study, as every change in a study does: nothing waits in a circle."""
+    Study.objects.select_for_update().get(pk=enrolment.study_id)
     rows = Enrolment.objects.select_for_update(of=("self",)).select_related("study", "site", "dataset")
     return rows.get(pk=enrolment.pk)
 

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
+from accounts.duplicates import refuse_duplicates
 from accounts.models import User
 from accounts.permissions import Permission, check
 from accounts.roles import Role
@@ -33,7 +34,8 @@ def create_study(*, title: str, summary: str = "", aims: str = "", by: User) -> 
     study = Study(title=title.strip(), summary=summary.strip(), aims=aims.strip(), created_by=by)
     _check_words(study)
     study.slug = _free_slug(study.title)
-    study.save()
+    with refuse_duplicates("Somebody made a study with this title just now; please try again."):
+        study.save()
     record(action="lifecycle:study:created", actor=by, obj=study, study=study.pk)
     grant_role(user=by, role=Role.PI, obj=study, by=by)
     return study

@@ -5,6 +5,7 @@ The portal checks a statement to tell people early what is wrong with it. The ch
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -84,11 +85,16 @@ def record_approval(
         not_after=end,
         approver_name=statement.approver.name,
         approver_role=statement.approver.role[:40],
-        key_id=next(iter(trusted)),
+        key_id=_signer(envelope, trusted),
     )
     _record("recorded", approval, by, {"decision": approval.decision, "not_after": statement.not_after})
     approval_recorded.send(sender=Approval, approval=approval, by=by)
     return approval
+
+
+def _signer(envelope: bytes, trusted: Mapping[str, Ed25519PublicKey]) -> str:
+    """The trusted key that signed an envelope whose signatures were verified."""
+    return next(item["keyid"] for item in json.loads(envelope)["signatures"] if item["keyid"] in trusted)
 
 
 def _check_subject(

@@ -28,6 +28,7 @@ def test_names_are_stored_beside_ids() -> None:
     assert (found.actor, found.actor_label) == (f"user:{user.pk}", user.name)
     assert (found.object_type, found.object_id, found.object_label) == ("site", str(site.pk), site.name)
     assert (found.site, found.study) == (str(site.pk), "")
+    assert event(site, site=site, study=str(site.pk)).site == str(site.pk)
     assert found.detail == '{"a":"ü","b":1}'
 
 

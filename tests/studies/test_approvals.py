@@ -79,6 +79,12 @@ def test_an_approval_is_kept_as_it_was_signed(part: SiteInStudy, version: Script
     assert (told.actor, told.site, told.study) == (f"node:{part.node.pk}", str(part.site.pk), str(part.study.pk))
 
 
+def test_the_key_that_signed_is_named(part: SiteInStudy, version: ScriptVersion) -> None:
+    other = generate().public_key()
+    trusted = {key_id(other): other, **part.trusted}
+    assert hand_in(part, version, trusted=trusted).key_id in part.trusted
+
+
 def test_the_same_statement_again_changes_nothing(part: SiteInStudy, version: ScriptVersion) -> None:
     envelope = part.envelope(version)
     assert hand_in(part, version, envelope=envelope) == hand_in(part, version, envelope=envelope)
