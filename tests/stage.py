@@ -63,6 +63,7 @@ class Stage:
             now = self.run(run)
             if condition(now):
                 return now
+            assert now["state"] not in runs.FINAL, now
             assert time.monotonic() < deadline, now
             time.sleep(0.05)
 

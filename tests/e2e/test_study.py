@@ -1,6 +1,8 @@
 """A study from sign-up to results, as its people see it."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -79,18 +81,18 @@ def test_audit_events_tell_the_run(stage: Stage, completed: Json) -> None:
     assert actions[-1] == "runs:run:completed"
 
 
-def _browser(stage: Stage, person: Person) -> httpx.Client:
+@contextmanager
+def _browser(stage: Stage, person: Person) -> Iterator[httpx.Client]:
     """A client with the person's session, signed in through the page."""
-    browser = httpx.Client(base_url=stage.stack.portal_url, trust_env=False)
-    form = browser.get("/sign-in").text
-    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
-    assert token is not None
-    names = re.findall(r'<input[^>]*name="([^"]+)"', form)
-    login = next(name for name in names if name in ("username", "email"))
-    answer = browser.post(
-        "/sign-in",
-        data={"csrfmiddlewaretoken": token[1], login: person.email, "password": person.password},
-        headers={"Referer": f"{stage.stack.portal_url}/sign-in", "Origin": stage.stack.portal_url},
-    )
-    assert answer.status_code == 302, answer.text
-    return browser
+    with httpx.Client(base_url=stage.stack.portal_url, trust_env=False) as browser:
+        form = browser.get("/sign-in").text
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
+        assert token is not None
+        login = next(name for name in ("username", "email") if f'name="{name}"' in form)
+        answer = browser.post(
+            "/sign-in",
+            data={"csrfmiddlewaretoken": token[1], login: person.email, "password": person.password},
+            headers={"Referer": f"{stage.stack.portal_url}/sign-in", "Origin": stage.stack.portal_url},
+        )
+        assert answer.status_code == 302, answer.text
+        yield browser

@@ -4,11 +4,12 @@ import time
 
 import pytest
 
-from tests.stage import Json, Stage, centres
+from tests.stage import PATIENCE_S, Json, Stage, centres
 
 pytestmark = [pytest.mark.fault, pytest.mark.e2e, pytest.mark.slow]
 
-DEADLINE_S = 4
+# Long enough for the scripts' processes to start, which round 0 waits for.
+DEADLINE_S = 15
 LOST = "Hungary"
 
 
@@ -19,7 +20,7 @@ def test_a_killed_node_costs_one_deadline_and_rejoins(stage: Stage) -> None:
     stage.kill_agent(node)
     killed = time.monotonic()
     lost = _first_round_without(stage, run, after=1)
-    assert time.monotonic() - killed < 2 * DEADLINE_S + 5
+    assert time.monotonic() - killed < DEADLINE_S + 10
     answers = [answer for answer in lost["sites"] if answer["phase"] == "train"]
     assert {answer["site"]: answer["state"] for answer in answers}[LOST] == "missing"
     assert centres([answer for answer in answers if answer["state"] == "done"]) == _all(stage) - {LOST}
@@ -49,7 +50,7 @@ def _first_round_with_everybody(stage: Stage, run: str, after: int) -> Json:
 
 
 def _wait_for_round(stage: Stage, run: str, condition: object) -> Json:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         for item in stage.rounds(run):
             if condition(item):  # type: ignore[operator]
