@@ -45,10 +45,8 @@ def record_approval(
 ) -> Approval:
     """Store a site's signed statement on a version, byte for byte; the same statement again changes nothing.
 
-    A newer statement of the same node on the same version and dataset replaces the older one.
-
-    Args:
-        trusted: the approval keys of the site's node, by `fedstudy_core.keys.key_id`.
+    A newer statement of the same node on the same version and dataset replaces the older one. `trusted` holds the
+    approval keys of the site's node, by `fedstudy_core.keys.key_id`.
 
     Raises:
         Forbidden: E_FORBIDDEN when `by` does not speak for the site.
@@ -58,9 +56,7 @@ def record_approval(
     """
     version = ScriptVersion.objects.select_for_update(of=("self",)).select_related("script__study").get(pk=version.pk)
     dataset = Dataset.objects.select_for_update().get(pk=dataset.pk)
-    check(by, Permission.SCRIPT_APPROVE, site)
-    if isinstance(by, SiteAgent) and str(by.pk) != str(node_id):
-        raise Forbidden("E_FORBIDDEN", "A node hands in its own approvals only.")
+    _check_speaker(by, site, node_id)
     statement = verify_statement(envelope, trusted)
     _check_subject(statement, version, site, node_id, dataset)
     _check_approver(statement, version, by)
@@ -70,13 +66,19 @@ def record_approval(
             raise Conflict("E_REVOKED")
         return known
     _check_usable(version, dataset)
+    approval = _read(statement, envelope, _signer(envelope, trusted))
+    approval.version, approval.site, approval.node_id, approval.dataset = version, site, str(node_id), dataset
+    _replace_earlier(approval, by)
+    approval.save()
+    _record("recorded", approval, by, {"decision": approval.decision, "not_after": statement.not_after})
+    approval_recorded.send(sender=Approval, approval=approval, by=by)
+    return approval
+
+
+def _read(statement: Statement, envelope: bytes, key_id: str) -> Approval:
+    """The row of a statement, for people to read and search; what it is about is set by the caller."""
     begin, end = _period(statement)
-    _replace_earlier(version, node_id, dataset, by)
-    approval = Approval.objects.create(
-        version=version,
-        site=site,
-        node_id=str(node_id),
-        dataset=dataset,
+    return Approval(
         envelope=envelope,
         statement=statement.model_dump(mode="json", exclude_none=True),
         statement_id=statement_id(envelope),
@@ -85,11 +87,14 @@ def record_approval(
         not_after=end,
         approver_name=statement.approver.name,
         approver_role=statement.approver.role[:40],
-        key_id=_signer(envelope, trusted),
+        key_id=key_id,
     )
-    _record("recorded", approval, by, {"decision": approval.decision, "not_after": statement.not_after})
-    approval_recorded.send(sender=Approval, approval=approval, by=by)
-    return approval
+
+
+def _check_speaker(by: Person, site: Site, node_id: UUID | str) -> None:
+    check(by, Permission.SCRIPT_APPROVE, site)
+    if isinstance(by, SiteAgent) and str(by.pk) != str(node_id):
+        raise Forbidden("E_FORBIDDEN", "A node hands in its own approvals only.")
 
 
 def _signer(envelope: bytes, trusted: Mapping[str, Ed25519PublicKey]) -> str:
@@ -139,9 +144,10 @@ def _period(statement: Statement) -> tuple[datetime, datetime]:
     return begin, end
 
 
-def _replace_earlier(version: ScriptVersion, node_id: UUID | str, dataset: Dataset, by: Any) -> None:
+def _replace_earlier(approval: Approval, by: Any) -> None:
     rows = Approval.objects.select_for_update(of=("self",)).select_related("version__script", "site")
-    for earlier in rows.filter(version=version, node_id=str(node_id), dataset=dataset, state="valid"):
+    same = {"version": approval.version, "node_id": approval.node_id, "dataset": approval.dataset}
+    for earlier in rows.filter(**same, state="valid"):
         _revoke(earlier, "replaced by a newer statement", None, by)
 
 
