@@ -11,12 +11,12 @@ import numpy as np
 from flwr.app import ConfigRecord, RecordDict
 
 from federation.runs import messages
-from federation.runs.flower import Roster
 from federation.runs.journal import Artifact
 from federation.runs.messages import Answer, Arrays
 from federation.runs.metrics import combine, with_pooled_auc
 from federation.runs.models import Participation, Round, Run
 from federation.runs.phases import EVALUATE, INITIAL, SUMS, TRAIN, Phase
+from federation.runs.roster import Roster
 from federation.runs.storage import model_store, update_store
 from federation.strategies.catalogue import STRATEGIES
 from fedstudy_core import flower as records

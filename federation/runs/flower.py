@@ -16,7 +16,13 @@ from typing import cast
 import httpx
 from flwr.app import Message, RecordDict
 from flwr.app.message import remove_content_from_message
-from flwr.common.serde import fab_to_proto, message_to_proto, run_from_proto, user_config_to_proto
+from flwr.common.serde import (
+    fab_to_proto,
+    message_from_proto,
+    message_to_proto,
+    run_from_proto,
+    user_config_to_proto,
+)
 from flwr.proto.control_pb2 import (
     ListNodesRequest,
     ListRunsRequest,
@@ -27,7 +33,7 @@ from flwr.proto.control_pb2 import (
 )
 from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest, ObjectTree
 from flwr.proto.message_pb2 import Message as MessageProto
-from flwr.proto.node_pb2 import Node, NodeInfo
+from flwr.proto.node_pb2 import Node
 from flwr.proto.runtime_pb2 import (
     AcquireTaskRequest,
     PullAppMessagesRequest,
@@ -36,7 +42,6 @@ from flwr.proto.runtime_pb2 import (
     PushTaskOutputRequest,
     SendTaskHeartbeatRequest,
 )
-from flwr.serverapp import Grid
 from flwr.supercore.constant import TaskType
 from flwr.supercore.control.control_http_client import ControlHttpClient
 from flwr.supercore.fab import Fab
@@ -61,11 +66,11 @@ from flwr.supercore.interceptors import (
     SuperExecAuthHttpInterceptor,
 )
 from flwr.supercore.protobuf.client import ProtobufClientInterceptor
-from flwr.supercore.run import Run
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
 
 from fedstudy_core.errors import FedStudyError
+from fedstudy_core.flower import is_small
 
 OBJECT_PATIENCE_S = 10.0
 OBJECT_BACKOFF_S = 0.02
@@ -263,21 +268,20 @@ class Session:
             for out in outgoing
         ]
         with no_object_id_recompute(), _errors():
-            contents = [_deflate(message) for message in messages]
-            request = PushAppMessagesRequest(
-                messages_list=[message_to_proto(remove_content_from_message(message)) for message in messages],
-                message_object_trees=[get_object_tree(message) for message in messages],
+            parcels = [_parcel(message) for message in messages]
+            answer = self._client.PushMessages(
+                PushAppMessagesRequest(
+                    messages_list=[parcel.message for parcel in parcels],
+                    message_object_trees=[parcel.tree for parcel in parcels],
+                )
             )
-            answer = self._client.PushMessages(request)
             wanted = set(answer.objects_to_push)
             push = make_push_object_fn_protobuf(self._client.PushObject, self._node, self._run_id, answer.session_id)
-            for objects in contents:
-                for object_id, data in objects.items():
-                    if object_id in wanted:
-                        push(object_id, data)
-                        wanted.discard(object_id)
-        sizes = (sum(map(len, objects.values())) for objects in contents)
-        return list(zip(answer.message_ids, sizes, strict=True))
+            for parcel in parcels:
+                for object_id in wanted & set(parcel.objects):
+                    push(object_id, parcel.objects[object_id])
+                    wanted.discard(object_id)
+        return list(zip(answer.message_ids, (parcel.size for parcel in parcels), strict=True))
 
     def pull(self, message_ids: Iterable[str]) -> Iterator[Reply]:
         """Replies that have come to the given messages. A reply is handed out once: store it before the next."""
@@ -290,6 +294,9 @@ class Session:
     def _receive(self, proto: MessageProto, tree: ObjectTree) -> Reply:
         asked = proto.metadata.reply_to_message_id
         from_node = proto.metadata.src_node_id != self._node.node_id
+        whole = message_from_proto(proto)
+        if whole.has_error() or len(whole.content):
+            return _reply(asked, whole, from_node, proto.ByteSize())
         try:
             contents = self._pull_objects([node.object_id for node in iterate_object_tree(tree)])
         except ObjectPullError as error:
@@ -299,10 +306,7 @@ class Session:
             ConfirmMessageReceivedRequest(node=self._node, run_id=self._run_id, message_object_id=message_id)
         )
         message = cast(Message, inflate_object_from_contents(message_id, contents))
-        size = sum(map(len, contents.values()))
-        if message.has_error():
-            return Reply(asked, None, message.error.reason or "", from_node, size)
-        return Reply(asked, message.content, "", from_node, size)
+        return _reply(asked, message, from_node, sum(map(len, contents.values())))
 
     def _pull_objects(self, object_ids: list[str]) -> dict[str, bytes]:
         pull = make_pull_object_fn_protobuf(self._client.PullObject, self._node, self._run_id)
@@ -326,45 +330,32 @@ class Session:
             )
 
 
-def _deflate(message: Message) -> dict[str, bytes]:
-    message.metadata.__dict__["_message_id"] = message.object_id
-    return {object_id: item.deflate() for object_id, item in get_all_nested_objects(message).items()}
+@dataclass(frozen=True)
+class _Parcel:
+    """A message as it travels: whole, or announced here and followed by its objects."""
+
+    message: MessageProto
+    tree: ObjectTree
+    objects: dict[str, bytes]
+    size: int
 
 
-class Roster(Grid):
-    """What a Flower strategy sees of the world: the node ids of this round, and nothing else."""
+def _parcel(message: Message) -> _Parcel:
+    """A small message goes whole: each object of a tree would cost a request at every hop."""
+    message_id = message.object_id
+    message.metadata.__dict__["_message_id"] = message_id
+    if is_small(message.content):
+        proto = message_to_proto(message)
+        return _Parcel(proto, ObjectTree(object_id=message_id), {}, proto.ByteSize())
+    objects = {object_id: item.deflate() for object_id, item in get_all_nested_objects(message).items()}
+    announced = message_to_proto(remove_content_from_message(message))
+    return _Parcel(announced, get_object_tree(message), objects, sum(map(len, objects.values())))
 
-    def __init__(self, node_ids: Sequence[str]) -> None:
-        self._node_ids = [int(node_id) for node_id in node_ids]
 
-    def get_node_ids(self) -> list[int]:
-        return list(self._node_ids)
-
-    def set_run(self, run: Run) -> None:
-        raise self._closed()
-
-    @property
-    def run(self) -> Run:
-        raise self._closed()
-
-    def create_message(self, *_: object, **__: object) -> Message:
-        raise self._closed()
-
-    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        raise self._closed()
-
-    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        raise self._closed()
-
-    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        raise self._closed()
-
-    def get_nodes(self) -> Iterable[NodeInfo]:
-        raise self._closed()
-
-    @staticmethod
-    def _closed() -> SuperLinkError:
-        return SuperLinkError("E_STRATEGY", "A strategy chooses and combines; the engine sends and receives.")
+def _reply(asked: str, message: Message, from_node: bool, size: int) -> Reply:
+    if message.has_error():
+        return Reply(asked, None, message.error.reason or "", from_node, size)
+    return Reply(asked, message.content, "", from_node, size)
 
 
 class _errors:

@@ -93,12 +93,11 @@ def test_a_signed_script_trains_and_the_reply_comes_with_a_receipt(driver: Drive
         assert (account.outcome, account.update_sha256, account.examples) == ("done", sha256, 3)
 
 
-@pytest.mark.parametrize("whole", [False, True], ids=["by objects", "whole"])
-def test_rounds_are_quick(driver: Driver, site: Site, whole: bool) -> None:
+def test_rounds_are_quick(driver: Driver, site: Site) -> None:
     fab = script()
     approval = site.node.approve(fab)
     durations = []
-    with driver.run(fab, {}, whole=whole):
+    with driver.run(fab, {}):
         for round_ in range(1, 12):
             begun = time.monotonic()
             for phase in ("train", "evaluate"):
@@ -106,7 +105,7 @@ def test_rounds_are_quick(driver: Driver, site: Site, whole: bool) -> None:
                 assert driver.ask(site.flower_id, order, model()).content is not None
             durations.append(time.monotonic() - begun)
     median = sorted(durations[1:])[5]
-    log.info("one node, whole=%s: median %.3f s a round, first %.3f s", whole, median, durations[0])
+    log.info("one node: median %.3f s a round, first %.3f s", median, durations[0])
     assert median < 1.5  # seconds; 0.1 to 0.3 on a machine that does nothing else
 
 
@@ -122,10 +121,9 @@ def test_a_large_model_travels_in_its_own_records(driver: Driver, site: Site) ->
         log.info("12 MB both ways: %.2f s", time.monotonic() - begun)
 
 
-@pytest.mark.parametrize("whole", [False, True], ids=["by objects", "whole"])
-def test_an_unsigned_script_is_refused_with_a_code(driver: Driver, site: Site, whole: bool) -> None:
+def test_an_unsigned_script_is_refused_with_a_code(driver: Driver, site: Site) -> None:
     approved, other = script(), script(Adds="Adds quietly")
-    with driver.run(other, {}, whole=whole):
+    with driver.run(other, {}):
         reply = driver.ask(site.flower_id, site.node.order(site.node.approve(approved)), model())
     error = flower.parse_error_reason(reply.error)
     assert error.code == "E_BUNDLE"
@@ -159,7 +157,7 @@ def test_a_run_that_is_stopped_ends_its_script_within_ten_seconds(driver: Driver
 def test_a_message_that_came_whole_leaves_nothing_that_expires(driver: Driver, site: Site) -> None:
     fab = script()
     approval = site.node.approve(fab)
-    with driver.run(fab, {}, whole=True):
+    with driver.run(fab, {}):
         for round_ in (1, 2, 3):
             reply = driver.ask(site.flower_id, site.node.order(approval, round=round_), model(value=round_))
             assert reply.content is not None, reply.error
@@ -213,8 +211,7 @@ def test_a_superlink_with_another_certificate_is_not_spoken_to(tmp_path: Path, d
     fleet.close()
 
 
-@pytest.mark.parametrize("whole", [False, True], ids=["by objects", "whole"])
-def test_four_nodes_finish_a_round_quickly(tmp_path: Path, driver: Driver, whole: bool) -> None:
+def test_four_nodes_finish_a_round_quickly(tmp_path: Path, driver: Driver) -> None:
     sites = [Site(tmp_path / str(number), driver, number) for number in range(1, 5)]
     fab = script()
     approvals = [site.node.approve(fab) for site in sites]
@@ -222,7 +219,7 @@ def test_four_nodes_finish_a_round_quickly(tmp_path: Path, driver: Driver, whole
         site.start()
     durations = []
     try:
-        with driver.run(fab, {}, whole=whole):
+        with driver.run(fab, {}):
             for round_ in range(1, 14):
                 begun = time.monotonic()
                 for phase in ("train", "evaluate"):
@@ -241,5 +238,5 @@ def test_four_nodes_finish_a_round_quickly(tmp_path: Path, driver: Driver, whole
         for site in sites:
             site.end()
     median = sorted(durations[1:])[6]
-    log.info("four nodes, whole=%s: median %.3f s a round, first %.3f s", whole, median, durations[0])
+    log.info("four nodes: median %.3f s a round, first %.3f s", median, durations[0])
     assert median < 4  # seconds; here all nodes share one process, and the machine with other tests
