@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -64,6 +64,22 @@ def render_page(request: PageRequest, template: str, context: Mapping[str, Any],
         "portal_version": settings.FEDSTUDY_VERSION,
     }
     return render(request, template, {**frame, **context}, status=status)
+
+
+def render_form(
+    request: PageRequest,
+    form: forms.Form,
+    *,
+    heading: str,
+    lead: str,
+    action: str,
+    crumbs: Sequence[tuple[str, str]],
+    template: str = "studies/form.html",
+    **extra: Any,
+) -> HttpResponse:
+    """A form on a page of its own; cancelling leads back to the last breadcrumb."""
+    words = {"heading": heading, "lead": lead, "action": action, "crumbs": crumbs, "back": crumbs[-1][1]}
+    return render_page(request, template, {"form": form, **words, **extra}, status=400 if form.errors else 200)
 
 
 ADVICE = {

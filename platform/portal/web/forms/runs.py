@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django import forms
@@ -102,7 +102,7 @@ def parameter_field(parameter: Parameter, title: str = "") -> forms.Field:
         "required": parameter.type != "str",
     }
     if parameter.choices is not None:
-        kind = {"int": int, "float": float}.get(parameter.type, str)
+        kind: Callable[[Any], Any] = {"int": int, "float": float}.get(parameter.type, str)
         return forms.TypedChoiceField(choices=[(item, str(item)) for item in parameter.choices], coerce=kind, **shared)
     if parameter.type == "bool":
         shared["initial"] = str(parameter.default).lower()

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from django.urls import reverse
 
+from studies.lifecycle.models import Study
+
 
 @dataclass(frozen=True)
 class Link:
@@ -45,3 +47,13 @@ def study_tabs(study_id: UUID, current: str, *, sees_log: bool) -> list[Link]:
         for name, label, shown in names
         if shown
     ]
+
+
+def crumbs_to_studies() -> list[tuple[str, str]]:
+    """The way to a study's page."""
+    return [("Studies", reverse("web:studies"))]
+
+
+def crumbs_in_study(study: Study) -> list[tuple[str, str]]:
+    """The way to a page inside a study."""
+    return [*crumbs_to_studies(), (study.title, reverse("web:study", args=[study.pk]))]

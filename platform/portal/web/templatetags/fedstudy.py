@@ -159,7 +159,7 @@ def _control(bound: BoundField, short: bool) -> SafeString:
         kind = "form-check-input"
     described = [f"{bound.auto_id}-hint"] if bound.help_text else []
     described += [f"{bound.auto_id}-error"] if bound.errors else []
-    attributes = {"class": f"{kind} is-short" if short else kind}
+    attributes: dict[str, str | bool] = {"class": f"{kind} is-short" if short else kind}
     if described:
         attributes["aria-describedby"] = " ".join(described)
     return bound.as_widget(attrs=attributes)

@@ -13,8 +13,9 @@ from accounts.models import Site
 from accounts.permissions import Permission, can, check
 from fedstudy_core.errors import NotFound
 from portal.web.forms.studies import InvitationForm
-from portal.web.pages import PageRequest, act, page, render_page, save
+from portal.web.pages import PageRequest, act, page, render_form, render_page, save
 from portal.web.presenters.levels import LEVELS
+from portal.web.presenters.navigation import crumbs_in_study
 from portal.web.presenters.picture import pictures_of
 from portal.web.presenters.readiness import steps_of
 from portal.web.presenters.studies import enrolment_row
@@ -49,10 +50,7 @@ def enrolment(request: PageRequest, enrolment_id: UUID) -> HttpResponse:
         "may_answer": found.state == "invited" and can(request.user, Permission.INVITATION_ANSWER, found.site),
         "may_withdraw": found.state in ("accepted", "ready")
         and can(request.user, Permission.SITE_WITHDRAW, found.site),
-        "crumbs": [
-            ("Studies", reverse("web:studies")),
-            (found.study.title, reverse("web:study", args=[found.study_id])),
-        ],
+        "crumbs": crumbs_in_study(found.study),
     }
     return render_page(request, "enrolments/enrolment.html", context)
 
@@ -64,19 +62,22 @@ def new(request: PageRequest, study_id: UUID) -> HttpResponse:
     check(request.user, Permission.STUDY_INVITE, study)
     sites = Site.objects.exclude(enrolments__study=study, enrolments__state__in=["invited", "accepted", "ready"])
     form = InvitationForm(request.POST or None, sites=sites)
-    if request.method == "POST" and save(form, lambda data: invite_site(study=study, **data, by=request.user)):
-        messages.success(request, f"{form.cleaned_data['site']} is invited.")
+    invited = (
+        save(form, lambda data: invite_site(study=study, **data, by=request.user)) if request.method == "POST" else None
+    )
+    if invited:
+        messages.success(request, f"{invited.site} is invited.")
         return redirect("web:study", study.pk)
-    context = {
-        "form": form,
-        "levels": LEVELS,
-        "heading": "Invite a site",
-        "lead": f"to “{study.title}”",
-        "action": "Send the invitation",
-        "back": reverse("web:study", args=[study.pk]),
-        "crumbs": [("Studies", reverse("web:studies")), (study.title, reverse("web:study", args=[study.pk]))],
-    }
-    return render_page(request, "enrolments/new.html", context, status=400 if form.errors else 200)
+    return render_form(
+        request,
+        form,
+        heading="Invite a site",
+        lead=f"to “{study.title}”",
+        action="Send the invitation",
+        crumbs=crumbs_in_study(study),
+        template="enrolments/new.html",
+        levels=LEVELS,
+    )
 
 
 ANSWERS = {

@@ -19,6 +19,7 @@ from portal.web.formats import value_text
 from portal.web.forms.runs import RunForm
 from portal.web.marks import mark_of
 from portal.web.pages import PageRequest, act, page, render_page, save
+from portal.web.presenters.navigation import crumbs_in_study
 from portal.web.presenters.picture import Picture, pictures_of
 from portal.web.presenters.runs import RunPage, present_run
 from portal.web.presenters.start import best_version, readiness_rows
@@ -61,7 +62,7 @@ def _frame_context(request: PageRequest, found: Run) -> dict[str, Any]:
         "configuration": [(name, value_text(value)) for name, value in sorted(configuration.items())],
         "may_start": found.state == "draft" and can(request.user, Permission.RUN_START, study),
         "may_stop": found.state in ("waiting", "running") and can(request.user, Permission.RUN_STOP, study),
-        "crumbs": [("Studies", reverse("web:studies")), (study.title, reverse("web:study", args=[study.pk]))],
+        "crumbs": crumbs_in_study(study),
     }
 
 
@@ -100,7 +101,7 @@ def new(request: PageRequest, study_id: UUID) -> HttpResponse:
         "form": form,
         "study_is_active": study.state == "active",
         "readiness": readiness_rows(picture, form.chosen) if form else [],
-        "crumbs": [("Studies", reverse("web:studies")), (study.title, reverse("web:study", args=[study.pk]))],
+        "crumbs": crumbs_in_study(study),
     }
     return render_page(request, "runs/new.html", context, status=400 if form and form.errors else 200)
 

@@ -10,14 +10,14 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
 
 from accounts.permissions import Permission, can, check
 from fedstudy_core import bundle
 from fedstudy_core.errors import FedStudyError, NotFound
 from portal.web.forms.scripts import ScriptForm
 from portal.web.highlight import BINARY_NOTICE, as_text, highlight_source
-from portal.web.pages import PageRequest, add_problems, page, render_page
+from portal.web.pages import PageRequest, add_problems, page, render_form, render_page
+from portal.web.presenters.navigation import crumbs_in_study
 from portal.web.presenters.picture import pictures_of
 from portal.web.presenters.scripts import approval_rows, file_rows, first_file, parameter_rows
 from portal.web.views.studies import find_study
@@ -48,7 +48,7 @@ def version(request: PageRequest, version_id: UUID) -> HttpResponse:
         "review": f"fedstudy-node review {found.pk}",
         "parameters": parameter_rows(found.parameters),
         "may_run": study.state in ("recruiting", "active") and can(request.user, Permission.RUN_START, study),
-        "crumbs": [("Studies", reverse("web:studies")), (study.title, reverse("web:study", args=[study.pk]))],
+        "crumbs": crumbs_in_study(study),
         **_source(found, request.GET.get("file", "")),
     }
     return render_page(request, "scripts/version.html", context)
@@ -81,31 +81,35 @@ def new(request: PageRequest, study_id: UUID) -> HttpResponse:
     if made:
         messages.success(request, f"{made.script.name} v{made.number} is submitted. Sites can review and sign it now.")
         return redirect("web:version", made.pk)
-    context = {
-        "form": form,
-        "max_upload": settings.FEDSTUDY_MAX_UPLOAD,
-        "heading": "Submit a script",
-        "lead": f"to “{study.title}”. A submitted version never changes.",
-        "action": "Build and submit",
-        "back": reverse("web:study", args=[study.pk]),
-        "crumbs": [("Studies", reverse("web:studies")), (study.title, reverse("web:study", args=[study.pk]))],
-    }
-    return render_page(request, "scripts/new.html", context, status=400 if form.errors else 200)
+    return render_form(
+        request,
+        form,
+        heading="Submit a script",
+        lead=f"to “{study.title}”. A submitted version never changes.",
+        action="Build and submit",
+        crumbs=crumbs_in_study(study),
+        template="scripts/new.html",
+        max_upload=settings.FEDSTUDY_MAX_UPLOAD,
+    )
 
 
 def _submit(request: PageRequest, study: Study, form: ScriptForm) -> ScriptVersion | None:
-    """Make the script if it is new, then its next version; neither without the other."""
+    """Build the bundle and submit it; what does not fit is said at the form. None then."""
     if not form.is_valid():
         return None
-    name = form.cleaned_data["name"]
     try:
         built = form.build()
-        with transaction.atomic():
-            script = study.scripts.filter(name=name).first() or create_script(study=study, name=name, by=request.user)
-            made = submit_version(script=script, bundle=built.content, by=request.user)
+        made = _submit_next(request, study, form.cleaned_data["name"], built.content)
     except FedStudyError as error:
         add_problems(form, error)
         return None
     if built.left_out:
         messages.warning(request, f"Flower left these files out of the bundle: {', '.join(built.left_out[:10])}.")
     return made
+
+
+@transaction.atomic
+def _submit_next(request: PageRequest, study: Study, name: str, content: bytes) -> ScriptVersion:
+    """Make the script if it is new, then its next version; neither without the other."""
+    script = study.scripts.filter(name=name).first() or create_script(study=study, name=name, by=request.user)
+    return submit_version(script=script, bundle=content, by=request.user)

@@ -20,7 +20,7 @@ from nodes.registry import selectors as registry
 from nodes.registry.models import Node
 from nodes.registry.services import confirm_node, expect_node, revoke_node
 from portal.web.forms.studies import NodeForm, SiteForm
-from portal.web.pages import PageRequest, act, page, render_page, save
+from portal.web.pages import PageRequest, act, page, render_form, render_page, save
 from portal.web.presenters.nodes import node_rows, site_rows, site_studies, token_row
 from studies.enrolment import selectors as enrolments
 
@@ -43,15 +43,14 @@ def new(request: PageRequest) -> HttpResponse:
     if made:
         messages.success(request, f"{made.name} is created. Next: give somebody the role of its site admin.")
         return redirect("web:site", made.pk)
-    context = {
-        "form": form,
-        "heading": "New site",
-        "lead": "A hospital or clinic that can be invited to studies.",
-        "action": "Create the site",
-        "back": reverse("web:sites"),
-        "crumbs": [("Sites and nodes", reverse("web:sites"))],
-    }
-    return render_page(request, "studies/form.html", context, status=400 if form.errors else 200)
+    return render_form(
+        request,
+        form,
+        heading="New site",
+        lead="A hospital or clinic that can be invited to studies.",
+        action="Create the site",
+        crumbs=[("Sites and nodes", reverse("web:sites"))],
+    )
 
 
 def find_site(request: PageRequest, site_id: UUID) -> Site:

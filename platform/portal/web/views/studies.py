@@ -14,8 +14,8 @@ from accounts.permissions import Permission, can, check
 from accounts.selectors import role_holders
 from fedstudy_core.errors import NotFound
 from portal.web.forms.studies import DictionaryForm, StudyForm
-from portal.web.pages import PageRequest, act, page, render_page, save
-from portal.web.presenters.navigation import study_tabs
+from portal.web.pages import PageRequest, act, page, render_form, render_page, save
+from portal.web.presenters.navigation import crumbs_in_study, crumbs_to_studies, study_tabs
 from portal.web.presenters.people import people_rows
 from portal.web.presenters.picture import pictures_of
 from portal.web.presenters.studies import (
@@ -47,7 +47,7 @@ def study_frame(request: PageRequest, study: Study, current: str) -> dict[str, A
     """What every page of a study has: its tabs and its breadcrumbs."""
     sees_log = can(request.user, Permission.AUDIT_VIEW, study)
     tabs = study_tabs(study.pk, current, sees_log=sees_log)
-    return {"study": study, "tabs": tabs, "crumbs": [("Studies", reverse("web:studies"))]}
+    return {"study": study, "tabs": tabs, "crumbs": crumbs_to_studies()}
 
 
 @page()
@@ -104,15 +104,14 @@ def new(request: PageRequest) -> HttpResponse:
     if made:
         messages.success(request, f"“{made.title}” is created. You are its principal investigator.")
         return redirect("web:study", made.pk)
-    context = {
-        "form": form,
-        "heading": "New study",
-        "lead": "It starts as a draft that only you see.",
-        "action": "Create the study",
-        "back": reverse("web:studies"),
-        "crumbs": [("Studies", reverse("web:studies"))],
-    }
-    return render_page(request, "studies/form.html", context, status=400 if form.errors else 200)
+    return render_form(
+        request,
+        form,
+        heading="New study",
+        lead="It starts as a draft that only you see.",
+        action="Create the study",
+        crumbs=crumbs_to_studies(),
+    )
 
 
 @page("POST")
@@ -148,15 +147,14 @@ def dictionary_new(request: PageRequest, study_id: UUID) -> HttpResponse:
     if made:
         messages.success(request, f"Version {made.number} of the data dictionary is published.")
         return redirect("web:study-dictionary", found.pk)
-    context = {
-        "form": form,
-        "heading": "New version of the data dictionary",
-        "lead": "Published versions never change. Nodes check their datasets against the newest one.",
-        "action": "Publish",
-        "back": reverse("web:study-dictionary", args=[found.pk]),
-        "crumbs": [("Studies", reverse("web:studies")), (found.title, reverse("web:study", args=[found.pk]))],
-    }
-    return render_page(request, "studies/form.html", context, status=400 if form.errors else 200)
+    return render_form(
+        request,
+        form,
+        heading="New version of the data dictionary",
+        lead="Published versions never change. Nodes check their datasets against the newest one.",
+        action="Publish",
+        crumbs=crumbs_in_study(found),
+    )
 
 
 def _publish(request: PageRequest, found: Study, form: DictionaryForm) -> Any:

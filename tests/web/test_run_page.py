@@ -1,0 +1,181 @@
+"""The run page: live while the run works, still when it ended, and it says who is awaited and who fell out."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.http import HttpResponse
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from federation.runs.metrics import combine, with_pooled_auc
+from federation.runs.models import Model, Participant, Participation, Round, Run
+from federation.runs.services import stop_run
+from tests.api.world import World
+from tests.web.conftest import Browser
+from tests.web.markup import Page, assert_sound
+
+HISTOGRAMS = {"score-positives": "histogram", "score-negatives": "histogram"}
+EVALUATION = {
+    "auc": 0.75,
+    "accuracy": 0.7,
+    "num-examples": 40,
+    "score-positives": [0, 1, 3],
+    "score-negatives": [3, 1, 0],
+}
+
+
+@pytest.fixture
+def run(world: World) -> Run:
+    """The world's run at work; its script's headline is the AUC."""
+    version = world.version
+    type(version).objects.filter(pk=version.pk).update(declaration={**version.declaration, "headline": "auc"})
+    run = world.run
+    run.state, run.queued_at, run.started_at = "waiting", timezone.now(), timezone.now()
+    run.save()
+    run.state = "running"
+    run.save()
+    return Run.objects.get(pk=run.pk)
+
+
+def commit_round(run: Run, number: int, **changes: Any) -> Round:
+    """A committed round in which the only site answered, or did what the changes say."""
+    now = timezone.now()
+    model = Model.objects.create(run=run, round_number=number, sha256=f"{number:064x}", size=10, schema={})
+    metrics = {"evaluate": with_pooled_auc(combine([EVALUATION], HISTOGRAMS)), "train": {"train-loss": 1 / number}}
+    round_ = Round.objects.create(
+        run=run, number=number, state="committed", phase="evaluate", model_out=model, metrics=metrics,
+        bytes_sent=2048, bytes_received=1024, committed_at=now, duration_ms=900,
+    )  # fmt: skip
+    participant = Participant.objects.get(run=run)
+    for phase, values in (("train", {"train-loss": 1 / number}), ("evaluate", EVALUATION)):
+        row: dict[str, Any] = {"state": "done", "examples": 80, "metrics": values, **changes}
+        Participation.objects.create(
+            round=round_, participant=participant, phase=phase, asked_at=now, answered_at=now, **row
+        )
+    return round_
+
+
+def poll(client: Client, run: Run, mark: str = "") -> HttpResponse:
+    there = reverse("web:run", args=[run.pk]) + (f"?mark={mark}" if mark else "")
+    return client.get(there, headers={"HX-Request": "true"})  # type: ignore[return-value]
+
+
+def look(client: Client, run: Run) -> Page:
+    answer = client.get(reverse("web:run", args=[run.pk]))
+    assert answer.status_code == 200
+    return assert_sound(answer.content.decode())
+
+
+def test_results_stand_per_site_and_for_all(run: Run, browser: Browser) -> None:
+    commit_round(run, 1)
+    commit_round(run, 2)
+    answer = browser("pi").get(reverse("web:run", args=[run.pk]))
+    page = answer.context["page"]
+    assert [row.name for row in page.results.rows] == ["Cleveland Clinic"]
+    assert page.results.columns[0] == "AUC"
+    assert (page.results.rows[0].trained, page.results.rows[0].tested) == (80, 40)
+    assert page.results.pooled.values[0] == 0.75
+    assert [curve.name for curve in page.curves] == ["All sites", "Cleveland Clinic"]
+    assert page.curves[0].auc == pytest.approx(0.96875)
+    assert [chart.title for chart in page.charts][:2] == ["AUC", "Accuracy"]
+    text = assert_sound(answer.content.decode()).text
+    assert "Receiver operating characteristic" in text
+    assert "2.0 KiB" in text
+
+
+def test_a_refusal_is_told_with_its_code_and_its_sentence(run: Run, browser: Browser) -> None:
+    commit_round(run, 1, state="refused", code="E_EXPIRED")
+    text = look(browser("auditor"), run).text
+    assert "The approval has expired." in text
+    assert "E_EXPIRED" in text
+    assert "0 of 1" in text
+
+
+def test_who_is_awaited_until_when(run: Run, browser: Browser) -> None:
+    until = timezone.now() + timedelta(minutes=2)
+    round_ = Round.objects.create(run=run, number=1, phase="train", deadline_at=until)
+    Participation.objects.create(round=round_, participant=Participant.objects.get(run=run), phase="train")
+    page = look(browser("pi"), run)
+    assert "Waiting for" in page.text
+    assert "Cleveland Clinic" in page.text
+    assert until.strftime("%H:%M") in page.text
+
+
+def test_the_page_polls_while_the_run_works_and_gets_nothing_while_nothing_happens(run: Run, browser: Browser) -> None:
+    client = browser("pi")
+    commit_round(run, 1)
+    first = poll(client, run)
+    html = first.content.decode()
+    assert_sound(html, whole=False)
+    assert 'hx-trigger="every 1500ms"' in html
+    mark = first.context["page"].mark
+    assert f"mark={mark}" in html
+    assert poll(client, run, mark).status_code == 204
+    commit_round(run, 2)
+    again = poll(client, run, mark)
+    assert again.status_code == 200
+    assert again.context["page"].mark != mark
+    assert again.context["page"].committed == 2
+
+
+def test_the_polling_stops_when_the_run_ended(run: Run, world: World, browser: Browser) -> None:
+    client = browser("pi")
+    commit_round(run, 1)
+    mark = poll(client, run).context["page"].mark
+    stop_run(run=run, by=world.pi, reason="Enough")
+    answer = poll(client, run, mark)
+    assert answer.status_code == 200
+    assert "hx-get" not in answer.content.decode()
+    assert "Enough" in answer.content.decode()
+
+
+def test_the_poll_of_an_unchanged_run_costs_few_queries(run: Run, browser: Browser) -> None:
+    client = browser("pi")
+    commit_round(run, 1)
+    mark = poll(client, run).context["page"].mark
+    with CaptureQueriesContext(
+        connection,
+    ) as short:
+        poll(client, run, mark)
+    with CaptureQueriesContext(connection) as one:
+        poll(client, run)
+    for number in range(2, 12):
+        commit_round(run, number)
+    with CaptureQueriesContext(connection) as many:
+        poll(client, run)
+    assert len(short) < len(one)
+    assert len(many) == len(one)
+
+
+def test_a_long_run_shows_its_latest_rounds_and_all_on_demand(run: Run, browser: Browser) -> None:
+    for number in range(1, 31):
+        commit_round(run, number)
+    client, there = browser("pi"), reverse("web:run", args=[run.pk])
+    page = client.get(there).context["page"]
+    assert (len(page.rounds), page.hidden_rounds) == (25, 5)
+    answer = client.get(there, {"rounds": "all"})
+    assert len(answer.context["page"].rounds) == 30
+    assert "rounds=all" in answer.context["live_href"]
+
+
+def test_a_draft_says_what_is_missing_and_starting_is_refused_with_it(world: World, browser: Browser) -> None:
+    from studies.scripts.models import Approval
+
+    Approval.objects.all().update(state="revoked", revoked_at=timezone.now())
+    page = look(browser("pi"), world.run)
+    assert "E_NOT_APPROVED" in page.text
+    answer = browser("pi").post(reverse("web:run-start", args=[world.run.pk]), follow=True)
+    assert "E_NOT_APPROVED" in assert_sound(answer.content.decode()).text
+    assert Run.objects.get(pk=world.run.pk).state == "draft"
+
+
+def test_only_who_may_start_and_stop_sees_the_buttons(run: Run, browser: Browser) -> None:
+    assert "Stop this run for good?" in look(browser("pi"), run).text
+    for who in ("auditor", "site_admin"):
+        assert "Stop this run for good?" not in look(browser(who), run).text
