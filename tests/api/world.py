@@ -233,10 +233,10 @@ def enrolled_node(site: Site, name: str, keys: NodeKeys, by: User) -> Node:
     return enrol_node(token=token, name=name, keys=keys.public(), proof=keys.proof(token), agent_version="0.1.0")
 
 
-def facts(study: Study, **changes: Any) -> dict[str, Any]:
+def facts(study: str, **changes: Any) -> dict[str, Any]:
     """What a node tells of a dataset."""
     values: dict[str, Any] = {
-        "study": str(study.pk),
+        "study": study,
         "name": "rows",
         "fingerprint": "f" * 64,
         "format": "csv",
@@ -261,7 +261,7 @@ def build() -> World:
     keys = NodeKeys()
     node = enrolled_node(site, "node-1", keys, site_admin)
     node = confirm_node(node=node, words=node.words, by=site_admin)
-    told = DatasetRequest.model_validate(facts(study))
+    told = DatasetRequest.model_validate(facts(str(study.pk)))
     dataset = register_dataset(study=study, site=site, node_id=node.pk, facts=told, by=node)
     script = create_script(study=study, name="Logistic regression", by=pi)
     version = submit_version(script=script, bundle=fab(), by=pi)

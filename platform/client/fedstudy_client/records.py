@@ -167,7 +167,10 @@ class Script(Record):
 
 @dataclass(frozen=True)
 class Version(Record):
-    """One immutable version of a script, named by the SHA-256 of its bundle."""
+    """One immutable version of a script, named by the SHA-256 of its bundle.
+
+    `dropped`, right after an upload of sources: files that Flower left out of the bundle.
+    """
 
     id: str
     script: Name
@@ -181,6 +184,7 @@ class Version(Record):
     default_config: dict[str, Any]
     declaration: dict[str, Any]
     findings: list[dict[str, Any]]
+    dropped: list[str] = field(default_factory=list, compare=False)
 
 
 @dataclass(frozen=True)

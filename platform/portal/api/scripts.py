@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +13,13 @@ from rest_framework import serializers
 from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
+from accounts.permissions import Permission, check
 from federation.library.catalogue import ReadyScript, ready_script, ready_scripts
 from fedstudy_core import bundle
 from fedstudy_core.archives import read_archive
 from fedstudy_core.errors import NotFound, Refusal
 from fedstudy_core.parameters import from_project
+from fedstudy_core.reviewable import refuse_unreviewable
 from portal.api.base import Input, Output, PersonRequest, Resource, describe
 from portal.api.formats import StrictJSONParser
 from portal.api.names import NameOut, StudyName
@@ -70,6 +73,14 @@ class VersionOut(Output):
     findings = serializers.ListField(child=serializers.DictField())
     submitted_at = serializers.DateTimeField()
     created_by = NameOut()
+
+
+class SubmittedOut(VersionOut):
+    """A version right after it was submitted."""
+
+    dropped = serializers.ListField(
+        child=serializers.CharField(), help_text="Files of the sources that Flower leaves out of a bundle"
+    )
 
 
 class NewVersion(Input):
@@ -166,11 +177,13 @@ class ScriptVersions(Resource):
         rows = selectors.versions_visible_to(request.user).filter(script=self.row(id))
         return self.page(rows)
 
-    @describe("Submit a version", input=NewVersion, output=VersionOut, status=201)
+    @describe("Submit a version", input=NewVersion, output=SubmittedOut, status=201)
     def create(self, request: PersonRequest, id: UUID) -> Response:
         script, given = self.row(id), self.read(NewVersion)
-        fab = _from_library(given["library"]) if "library" in given else _from_upload(given["bundle"])
-        return self.answer(submit_version(script=script, bundle=fab, by=request.user), status=201)
+        check(request.user, Permission.SCRIPT_SUBMIT, script.study)
+        made = _from_library(given["library"]) if "library" in given else _from_upload(given["bundle"])
+        version = submit_version(script=script, bundle=made.fab, by=request.user)
+        return Response({**VersionOut(version).data, "dropped": made.dropped}, status=201)
 
 
 class Versions(Resource):
@@ -222,22 +235,34 @@ def _ready(script: ReadyScript) -> dict[str, Any]:
     }
 
 
-def _from_library(name: str) -> bytes:
+@dataclass(frozen=True)
+class _Made:
+    """A bundle, and the files that were sent and are not in it."""
+
+    fab: bytes
+    dropped: list[str]
+
+
+def _from_library(name: str) -> _Made:
     try:
         script = ready_script(name)
     except KeyError as error:
         raise NotFound("E_NOT_FOUND", f"The library has no script “{name}”.") from error
-    return bundle.build(script.source)
+    return _Made(bundle.build(script.source), [])
 
 
-def _from_upload(upload: UploadedFile) -> bytes:
+def _from_upload(upload: UploadedFile) -> _Made:
     """The bundle that was sent, or the one that Flower builds from the sources that were sent."""
     if (upload.size or 0) > min(settings.FEDSTUDY_MAX_UPLOAD, bundle.MAX_BYTES):
         raise Refusal("E_BUNDLE_TOO_LARGE", status=413)
     content = upload.read()
     if bundle.MANIFEST in read_archive(content):
-        return content
-    return bundle.build(bundle.source_from_zip(content))
+        return _Made(content, [])
+    files = bundle.source_from_zip(content)
+    for path, data in files.items():
+        refuse_unreviewable(path, data)
+    fab = bundle.build(files)
+    return _Made(fab, bundle.dropped_files(files, fab))
 
 
 def _as_text(path: str, content: bytes) -> dict[str, str]:

@@ -58,10 +58,11 @@ class Runs(Resource):
             "strategy_parameters": dict(strategy_parameters or {}),
             "config": dict(config or {}),
             "sites": [id_of(enrolment) for enrolment in enrolments],
-            "quorum": quorum,
             "deadline_s": deadline_s,
             "wait_s": wait_s,
         }
+        if quorum is not None:
+            body["quorum"] = quorum
         return Run.read(self._http.post(f"studies/{id_of(study)}/runs", body))
 
     def start(self, run: Ref) -> Run:
