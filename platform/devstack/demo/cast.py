@@ -61,14 +61,20 @@ class Cast:
 def make_cast() -> Cast:
     """The demo's people and hospitals, with fresh passwords."""
     return Cast(
-        administrator=Person("admin@demo.example", "Ada Okafor", "platform admin"),
-        investigator=Person("pi@demo.example", "Paula Iversen", "principal investigator"),
-        auditor=Person("auditor@demo.example", "Aurel Dietz", "auditor"),
+        administrator=Person("admin@demo.example", "Demo Administrator", "platform admin"),
+        investigator=Person("pi@demo.example", "Demo Investigator", "principal investigator"),
+        auditor=Person("auditor@demo.example", "Demo Auditor", "auditor"),
         hospitals=(
-            Hospital("Cleveland", "cleveland", "Cleveland", "US", _admin("cleveland", "Clara Novak")),
-            Hospital("Hungary", "hungary", "Budapest", "HU", _admin("hungary", "Hanna Varga")),
-            Hospital("Switzerland", "switzerland", "Zurich", "CH", _admin("switzerland", "Sandro Keller")),
-            Hospital("VA Long Beach", "va-long-beach", "Long Beach", "US", _admin("va-long-beach", "Victor Lang")),
+            Hospital("Cleveland", "cleveland", "Cleveland", "US", _admin("cleveland", "Demo Admin Cleveland")),
+            Hospital("Hungary", "hungary", "Budapest", "HU", _admin("hungary", "Demo Admin Hungary")),
+            Hospital("Switzerland", "switzerland", "Zurich", "CH", _admin("switzerland", "Demo Admin Switzerland")),
+            Hospital(
+                "VA Long Beach",
+                "va-long-beach",
+                "Long Beach",
+                "US",
+                _admin("va-long-beach", "Demo Admin VA Long Beach"),
+            ),
         ),
     )
 

@@ -56,7 +56,8 @@ def show_figures(console: Console, outcome: Outcome) -> None:
 
 def show_address(console: Console, stack: Stack, cast: Cast, outcome: Outcome) -> None:
     """Where to look, and as whom."""
-    console.print(f"\nThe portal: [bold]{stack.portal_url}[/]   the run: {stack.portal_url}/runs/{outcome.run}")
+    console.print(f"\nThe portal: [bold]{stack.portal_url}[/]", soft_wrap=True)
+    console.print(f"The run:    {stack.portal_url}/runs/{outcome.run}\n", soft_wrap=True)
     table = Table("Role", "E-mail", "Password", title="Demo accounts", title_justify="left")
     for person in cast.people:
         table.add_row(person.role, person.email, person.password)
