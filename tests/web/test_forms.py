@@ -171,6 +171,24 @@ def test_a_script_comes_from_one_place_only(world: World, browser: Browser) -> N
     assert ScriptVersion.objects.count() == 1
 
 
+def test_the_script_page_tells_a_site_how_to_sign(world: World, browser: Browser) -> None:
+    from studies.scripts.models import Approval
+
+    there = reverse("web:version", args=[world.version.pk])
+    assert "Sign for" not in sound(browser("site_admin").get(there), 200).text
+    Approval.objects.all().update(state="revoked", revoked_at=world.approval.recorded_at)
+    text = sound(browser("site_admin").get(there), 200).text
+    assert f"fedstudy-node approve {world.version.pk} --dataset rows" in text
+    assert "Sign for" not in sound(browser("pi").get(there), 200).text
+
+
+def test_the_script_page_shows_the_chosen_file_only_from_the_bundle(world: World, browser: Browser) -> None:
+    there = reverse("web:version", args=[world.version.pk])
+    assert "Server." in sound(browser("pi").get(there, {"file": "tiny/server.py"}), 200).text
+    for path in ("nothing.py", "../settings.py", "/etc/passwd"):
+        assert browser("pi").get(there, {"file": path}).status_code == 404
+
+
 def run_fields(world: World, **changes: object) -> dict[str, object]:
     return {
         "version": str(world.version.pk),
