@@ -271,3 +271,12 @@ def test_nothing_of_a_run_is_left_when_it_ends(office: Office) -> None:
     office.runs.end_all()
     assert list(office.node.home.work_path.iterdir()) == []
     assert len(office.runs) == 0
+
+
+def test_under_another_approval_the_script_starts_anew_and_has_forgotten_what_it_kept(office: Office) -> None:
+    counts = []
+    for number in (1, 2):
+        order = office.node.order(office.node.approve(FAB), round=number)
+        _, content = office.read(office.ask(order))
+        counts.append(content["metrics"]["calls"])  # type: ignore[index]
+    assert counts == [1, 1]

@@ -59,6 +59,7 @@ class ActiveRun:
     fab: bytes
     folder: Path
     child: Child | None = None
+    permit: Permit | None = None
     state: bytes | None = None
     job: Job | None = None
     waiting: deque[Incoming] = field(default_factory=deque)
@@ -109,9 +110,17 @@ class Runs:
         return run
 
     def start_child(self, run: ActiveRun, permit: Permit) -> Child:
-        """Return the run's process, started with the dataset of the permit if there is none."""
-        if run.child is not None:
+        """Return the run's process, started for this permit.
+
+        A process that was started for another approval or dataset is ended first, and what the script kept under it is
+        forgotten: nothing of one dataset is at hand under the approval of another.
+        """
+        if run.child is not None and run.permit == permit:
             return run.child
+        if run.permit not in (None, permit):
+            self.stop_child(run)
+            run.state = None
+        run.permit = permit
         remove_folder(run.folder)
         scratch = run.folder / "scratch"
         scratch.mkdir(parents=True, mode=0o700)

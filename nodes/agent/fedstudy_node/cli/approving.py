@@ -15,7 +15,7 @@ from fedstudy_core.bundle import Bundle
 from fedstudy_core.statement import Statement, sign_statement, statement_id
 from fedstudy_node.approvals import Approvals, Limits, Signed, build_statement
 from fedstudy_node.cli.connecting import open_portal
-from fedstudy_node.cli.output import Output, read_passphrase
+from fedstudy_node.cli.output import Output, plain, read_passphrase
 from fedstudy_node.datasets import Dataset, Datasets
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home, now_text, write_private
@@ -119,7 +119,7 @@ def _sign(arguments: Namespace, output: Output, decision: str) -> int:
         "not_after": signed.not_after,
     }
     output.facts(facts)
-    output.say(f"Signed as {decision}: {offer.title}, until {signed.not_after} ({signed.statement_id[:12]}).")
+    output.say(f"Signed as {decision}: {plain(offer.title)}, until {signed.not_after} ({signed.statement_id[:12]}).")
     return 0
 
 
@@ -243,7 +243,7 @@ def _show(output: Output, home: Home, offer: _Offer) -> None:
     """Show what a person needs to decide: parameters, then the code, or what changed in it."""
     if output.as_json:
         return
-    output.say(f"[bold]{offer.title}[/]", f"SHA-256 {offer.bundle.sha256}, {offer.bundle.size} bytes")
+    output.say(f"[bold]{plain(offer.title)}[/]", f"SHA-256 {offer.bundle.sha256}, {offer.bundle.size} bytes")
     output.table(
         "What a run may set",
         ("Parameter", "Default", "From", "To", "Choices", "Meaning"),
@@ -268,7 +268,7 @@ def _show(output: Output, home: Home, offer: _Offer) -> None:
         else:
             lexer = next((name for end, name in _LEXERS.items() if file.path.endswith(end)), "text")
         if text:
-            output.say("", f"[bold]{file.path}[/]", Syntax(text[:_LONGEST_SHOWN], lexer, theme="ansi_dark"))
+            output.say("", f"[bold]{plain(file.path)}[/]", Syntax(text[:_LONGEST_SHOWN], lexer, theme="ansi_dark"))
     if before is not None:
         output.say("", "Only what changed since the version approved before is shown.")
 

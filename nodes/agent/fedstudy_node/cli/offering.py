@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
+
 from fedstudy_core import dictionary as dictionaries
 from fedstudy_node import tables
 from fedstudy_node.bands import band
@@ -150,7 +152,7 @@ def _row(finding: Finding) -> tuple[str, str, int, str, str]:
     code = finding.code.replace("_", " ")
     return (
         finding.variable,
-        f"[red]{code}[/]" if finding.blocks else code,
+        Text(code, style="red") if finding.blocks else code,
         finding.count,
         finding.detail,
         ", ".join(finding.examples),

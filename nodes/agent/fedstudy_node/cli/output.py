@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from fedstudy_node.errors import NodeError
 
@@ -44,11 +46,11 @@ class Output:
         if self.as_json:
             return
         if not rows:
-            self.console.print(f"{title}: none")
+            self.console.print(f"{plain(title)}: none")
             return
         table = Table(*columns, title=title, title_justify="left", header_style="bold")
         for row in rows:
-            table.add_row(*("" if cell is None else str(cell) for cell in row))
+            table.add_row(*(cell if isinstance(cell, Text) else plain("" if cell is None else cell) for cell in row))
         self.console.print(table)
 
     def confirm(self, question: str) -> None:
@@ -57,6 +59,13 @@ class Output:
             raise NodeError("E_STATE", "Nobody is there to ask: add --yes to go on without asking.")
         if self.console.input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
             raise NodeError("E_STATE", "Not confirmed; nothing was done.")
+
+
+def plain(text: object) -> str:
+    """Words from elsewhere as the console may print them: they neither colour it nor steer it."""
+    return escape(
+        "".join(char if char in "\n\t" or char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(text))
+    )
 
 
 def print_error(code: str, detail: str, *, as_json: bool) -> None:

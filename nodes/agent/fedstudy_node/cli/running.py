@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fedstudy_node.approvals import Approvals
-from fedstudy_node.cli.output import Output
+from fedstudy_node.cli.output import Output, plain
 from fedstudy_node.datasets import Datasets
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home
@@ -31,7 +31,7 @@ def run(arguments: Namespace, output: Output) -> int:
         signal.signal(number, lambda *_: stop.set())
     with _only_one(home):
         logs.set_up(home.log_path)
-        output.say(f"Node [bold]{settings.name}[/] of {settings.site_name} serves; Ctrl-C stops it.")
+        output.say(f"Node [bold]{settings.name}[/] of {plain(settings.site_name)} serves; Ctrl-C stops it.")
         serve(home, stop)
     return 0
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fedstudy_core import keys
 from fedstudy_node import __version__, portal
-from fedstudy_node.cli.output import Output, read_passphrase
+from fedstudy_node.cli.output import Output, plain, read_passphrase
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home, Settings, flower_public_pem, write_private
 
@@ -54,7 +54,7 @@ def enrol(arguments: Namespace, output: Output) -> int:
     site = {"id": settings.site, "name": settings.site_name}
     output.facts({"node": settings.node, "site": site, "words": words, "superlink": settings.superlink})
     output.say(
-        f"Enrolled as a node of [bold]{settings.site_name}[/].",
+        f"Enrolled as a node of [bold]{plain(settings.site_name)}[/].",
         f"Six words: [bold]{words}[/]",
         "The site's admin sees the same six words in the portal and confirms the node only if they agree.",
     )
