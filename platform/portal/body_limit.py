@@ -1,13 +1,14 @@
 """Refuse request bodies that are too large before they are stored anywhere."""
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-Message = MutableMapping[str, Any]
+Scope = dict[str, Any]
+Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # Room for the multipart framing around a bundle of the largest size.
 FRAMING = 64 * 1024
@@ -25,7 +26,7 @@ class BodyLimit:
         self.body = body
         self.upload = upload + FRAMING
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.application(scope, receive, send)
             return
@@ -38,9 +39,7 @@ class BodyLimit:
             return
         await self._pass_on(scope, receive, send, is_upload=is_upload, limit=limit)
 
-    async def _pass_on(
-        self, scope: MutableMapping[str, Any], receive: Receive, send: Send, *, is_upload: bool, limit: int
-    ) -> None:
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, *, is_upload: bool, limit: int) -> None:
         seen = 0
 
         async def counted() -> Message:

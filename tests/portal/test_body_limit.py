@@ -1,19 +1,15 @@
 """Bodies that are too large are refused before anybody stores them."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
-from portal.body_limit import FRAMING, BodyLimit
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+from portal.body_limit import FRAMING, BodyLimit, Receive, Scope, Send
 
 
-async def count(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+async def count(scope: Scope, receive: Receive, send: Send) -> None:
     """An application that answers how many bytes it was sent."""
     seen, more = 0, True
     while more:

@@ -101,7 +101,6 @@ CODES = MappingProxyType(
         "E_MEMORY": "The script needed more memory than the site allows.",
         "E_CHILD": "The script's process ended unexpectedly.",
         "E_OUTPUT_SIZE": "The script's answer is larger than the site allows.",
-        "E_STOPPED_AT_SITE": "The site stopped the run.",
         # what comes back
         "E_REPLY": "The answer does not have the expected form.",
         "E_RECEIPT": "The node's receipt does not hold.",

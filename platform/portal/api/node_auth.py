@@ -64,7 +64,7 @@ class IsNode(BasePermission):
         return isinstance(request.user, Node)
 
 
-class NodeSignatureScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class NodeSignatureScheme(OpenApiAuthenticationExtension):
     """How the OpenAPI document speaks of node signatures."""
 
     target_class = NodeSignature

@@ -1,5 +1,6 @@
 """The first administrator, tokens, oneself, and the accounts of people."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -115,7 +116,7 @@ class TokenView(APIView):
     def get_authenticators(self) -> list[Any]:
         return [] if self._signs_in else super().get_authenticators()
 
-    def get_permissions(self) -> list[Any]:
+    def get_permissions(self) -> Sequence[Any]:
         return [AllowAny()] if self._signs_in else super().get_permissions()
 
     def get_throttles(self) -> list[Any]:

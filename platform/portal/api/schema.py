@@ -1,6 +1,6 @@
 """How the OpenAPI document speaks of operations and errors."""
 
-from typing import Any
+from typing import Any, Literal
 
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
@@ -26,7 +26,7 @@ class Problem(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     detail = serializers.CharField()
     code = serializers.CharField()
-    errors = FieldProblemOut(many=True, required=False)
+    errors = FieldProblemOut(many=True, required=False)  # type: ignore[assignment]
 
 
 class Operation(AutoSchema):
@@ -39,14 +39,14 @@ class Operation(AutoSchema):
         # Lists are described as pages (`portal.api.base.describe`), so no answer is an array by its action's name.
         return False
 
-    def _get_response_bodies(self, direction: str = "response") -> Any:
+    def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
         described = OpenApiResponse(Problem, description="What went wrong")
         bodies["default"] = self._get_response_for_code(described, "default", [MEDIA_TYPE], direction)
         return bodies
 
 
-class ConfigValue(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+class ConfigValue(OpenApiSerializerFieldExtension):
     """One value of a run's configuration."""
 
     target_class = "portal.api.runs.ConfigValueField"

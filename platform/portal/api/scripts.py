@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.parsers import MultiPartParser
@@ -174,8 +175,7 @@ class ScriptVersions(Resource):
 
     @describe("List the script's versions", output=VersionOut, many=True)
     def list(self, request: PersonRequest, id: UUID) -> Response:
-        rows = selectors.versions_visible_to(request.user).filter(script=self.row(id))
-        return self.page(rows)
+        return self.page(_light(selectors.versions_visible_to(request.user)).filter(script=self.row(id)))
 
     @describe("Submit a version", input=NewVersion, output=SubmittedOut, status=201)
     def create(self, request: PersonRequest, id: UUID) -> Response:
@@ -191,6 +191,9 @@ class Versions(Resource):
 
     selector = staticmethod(selectors.versions_visible_to)
     output = VersionOut
+
+    def rows(self) -> QuerySet[ScriptVersion]:
+        return _light(super().rows())
 
     @describe("Show a version", output=VersionOut)
     def retrieve(self, request: PersonRequest, id: UUID) -> Response:
@@ -233,6 +236,11 @@ def _ready(script: ReadyScript) -> dict[str, Any]:
         "parameters": [parameter.model_dump(mode="json") for parameter in from_project(script.project)],
         "dictionary": None if script.dictionary is None else json.loads(script.dictionary),
     }
+
+
+def _light(versions: QuerySet[ScriptVersion]) -> QuerySet[ScriptVersion]:
+    """With all that an answer shows, and without the bundles: those may have megabytes each."""
+    return versions.select_related("script__study", "created_by").defer("bundle")
 
 
 @dataclass(frozen=True)

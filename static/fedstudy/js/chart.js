@@ -20,7 +20,7 @@
   };
 
   const readTable = (figure) => {
-    const table = figure.querySelector("table");
+    const table = figure.querySelector(".fs-table table");
     const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
     const columns = names.map(() => []);
     for (const row of table.tBodies[0].rows) {
