@@ -48,6 +48,8 @@ def test_a_token_signs_in_until_it_is_given_back(world: World) -> None:
     assert client.delete("/api/v1/auth/token").status_code == 204
     assert client.get("/api/v1/me").status_code == 401
     assert AuthToken.objects.count() == 0
+    actions = Event.objects.filter(object_id=str(world.pi.pk)).order_by("id").values_list("action", flat=True)
+    assert list(actions)[-2:] == ["accounts:token:issued", "accounts:token:returned"]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from rest_framework import exceptions, serializers
 from fedstudy_core.errors import FieldProblem, Invalid
 from portal.api import problems
 from portal.api.base import Input, checked
-from portal.api.document import _document
+from portal.api.document import openapi_document
 from studies.lifecycle.services import create_study
 from tests.api.world import World
 
@@ -160,7 +160,7 @@ def test_nested_field_errors_are_told_by_their_path() -> None:
 
 
 def test_the_openapi_document_is_sound_and_complete(client: Client) -> None:
-    _document.cache_clear()
+    openapi_document.cache_clear()
     GENERATOR_STATS.reset()
     document = client.get("/api/v1/openapi.json").json()
     validate_schema(document)

@@ -131,9 +131,9 @@ def test_a_bundle_is_read_and_named_by_its_hash(world: World) -> None:
 
 
 def test_a_file_that_is_no_text_comes_in_base64(world: World) -> None:
-    from portal.api.scripts import _as_text
+    from portal.api.scripts import as_text
 
-    assert _as_text("a.bin", b"\xff\x00")["content"] == base64.b64encode(b"\xff\x00").decode()
+    assert as_text("a.bin", b"\xff\x00")["content"] == base64.b64encode(b"\xff\x00").decode()
 
 
 @builds

@@ -13,10 +13,10 @@ class Document(SpectacularJSONAPIView):
     """The OpenAPI document; public, as the source code is."""
 
     def _get_schema_response(self, request: Request) -> Response:
-        return Response(_document())
+        return Response(openapi_document())
 
 
 @cache
-def _document() -> Any:
+def openapi_document() -> Any:
     """Made once a process: it takes a second, and anybody may ask for it."""
     return SchemaGenerator().get_schema(request=None, public=True)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth import authenticate
 from drf_spectacular.utils import extend_schema
 from knox.models import AuthToken
 from rest_framework import serializers
@@ -16,9 +15,9 @@ from rest_framework.views import APIView
 from accounts import selectors
 from accounts.permissions import Permission, check
 from accounts.services import create_first_admin, create_user, set_active
-from fedstudy_core.errors import Forbidden
 from portal.api.base import Input, Output, PersonRequest, Resource, checked, describe
 from portal.api.throttles import SetUpByAddress, SignInByAccount, SignInByAddress
+from portal.api.tokens import give_back, sign_in
 
 
 class PersonOut(Output):
@@ -124,17 +123,13 @@ class TokenView(APIView):
 
     @extend_schema(summary="Sign in", request=SignIn, responses={200: TokenOut})
     def post(self, request: Request) -> Response:
-        given = checked(SignIn, request.data)
-        user = authenticate(request, username=given["email"], password=given["password"])
-        if user is None:
-            raise Forbidden("E_CREDENTIALS", status=401)
-        instance, token = AuthToken.objects.create(user=user)
-        return Response(TokenOut({"token": token, "expiry": instance.expiry}).data)
+        token, expiry = sign_in(request, **checked(SignIn, request.data))
+        return Response(TokenOut({"token": token, "expiry": expiry}).data)
 
     @extend_schema(summary="Give the token back", request=None, responses={204: None})
-    def delete(self, request: Request) -> Response:
+    def delete(self, request: PersonRequest) -> Response:
         if isinstance(request.auth, AuthToken):
-            request.auth.delete()
+            give_back(request.auth, by=request.user)
         return Response(status=204)
 
 

@@ -207,7 +207,7 @@ class Versions(Resource):
     def file(self, request: PersonRequest, id: UUID) -> Response:
         version, path = self.row(id), self.query(FilePath)["path"]
         content = bundle.read_file(bytes(version.bundle), path)
-        return self.answer(_as_text(path, content), FileOut)
+        return self.answer(as_text(path, content), FileOut)
 
     @describe("Fetch the bundle", output=bytes)
     def fab(self, request: PersonRequest, id: UUID) -> HttpResponse:
@@ -273,7 +273,8 @@ def _from_upload(upload: UploadedFile) -> _Made:
     return _Made(fab, bundle.dropped_files(files, fab))
 
 
-def _as_text(path: str, content: bytes) -> dict[str, str]:
+def as_text(path: str, content: bytes) -> dict[str, str]:
+    """A file as `FileOut` has it."""
     try:
         return {"path": path, "encoding": "utf-8", "content": content.decode("utf-8")}
     except UnicodeDecodeError:

@@ -148,7 +148,7 @@ def _show_report(output: Output, report: Report, dataset: Dataset) -> None:
     output.say(f"The dataset {verdict}. Examples are shown here only; the portal was told bands of counts.")
 
 
-def _row(finding: Finding) -> tuple[str, str, int, str, str]:
+def _row(finding: Finding) -> tuple[str, str | Text, int, str, str]:
     code = finding.code.replace("_", " ")
     return (
         finding.variable,
