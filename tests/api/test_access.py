@@ -8,10 +8,8 @@ from django.db import transaction
 from rest_framework.response import Response
 
 from audit.models import Event
-from tests.api.routes import PEOPLE, ROUTES, Route, served
+from tests.api.routes import METHODS, PEOPLE, ROUTES, Route, served
 from tests.api.world import World
-
-METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def send(world: World, who: str, item: Route, address: str, body: Any) -> Response:
