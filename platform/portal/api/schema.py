@@ -35,6 +35,12 @@ class Operation(AutoSchema):
     def get_tags(self) -> list[str]:
         return [self.path.removeprefix("/api/v1/").split("/")[0]]
 
+    def get_operation_id(self) -> str:
+        """The address without its ids, and what is done there: `studies_people_list`."""
+        parts = self.path.removeprefix("/api/v1/").split("/")
+        words = [part.replace("-", "_").replace(".", "_") for part in parts if not part.startswith("{")]
+        return "_".join([*words, getattr(self.view, "action", None) or self.method.lower()])
+
     def _is_list_view(self, serializer: Any = None) -> bool:
         # Lists are described as pages (`portal.api.base.describe`), so no answer is an array by its action's name.
         return False
