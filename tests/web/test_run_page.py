@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -13,52 +12,17 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from federation.runs.metrics import combine, with_pooled_auc
-from federation.runs.models import Model, Participant, Participation, Round, Run
+from federation.runs.models import Participant, Participation, Round, Run
 from federation.runs.services import stop_run
 from tests.api.world import World
 from tests.web.conftest import Browser
 from tests.web.markup import Page, assert_sound
-
-HISTOGRAMS = {"score-positives": "histogram", "score-negatives": "histogram"}
-EVALUATION = {
-    "auc": 0.75,
-    "accuracy": 0.7,
-    "num-examples": 40,
-    "score-positives": [0, 1, 3],
-    "score-negatives": [3, 1, 0],
-}
+from tests.web.rounds import commit_round, set_to_work
 
 
 @pytest.fixture
 def run(world: World) -> Run:
-    """The world's run at work; its script's headline is the AUC."""
-    version = world.version
-    type(version).objects.filter(pk=version.pk).update(declaration={**version.declaration, "headline": "auc"})
-    run = world.run
-    run.state, run.queued_at, run.started_at = "waiting", timezone.now(), timezone.now()
-    run.save()
-    run.state = "running"
-    run.save()
-    return Run.objects.get(pk=run.pk)
-
-
-def commit_round(run: Run, number: int, **changes: Any) -> Round:
-    """A committed round in which the only site answered, or did what the changes say."""
-    now = timezone.now()
-    model = Model.objects.create(run=run, round_number=number, sha256=f"{number:064x}", size=10, schema={})
-    metrics = {"evaluate": with_pooled_auc(combine([EVALUATION], HISTOGRAMS)), "train": {"train-loss": 1 / number}}
-    round_ = Round.objects.create(
-        run=run, number=number, state="committed", phase="evaluate", model_out=model, metrics=metrics,
-        bytes_sent=2048, bytes_received=1024, committed_at=now, duration_ms=900,
-    )  # fmt: skip
-    participant = Participant.objects.get(run=run)
-    for phase, values in (("train", {"train-loss": 1 / number}), ("evaluate", EVALUATION)):
-        row: dict[str, Any] = {"state": "done", "examples": 80, "metrics": values, **changes}
-        Participation.objects.create(
-            round=round_, participant=participant, phase=phase, asked_at=now, answered_at=now, **row
-        )
-    return round_
+    return set_to_work(world)
 
 
 def poll(client: Client, run: Run, mark: str = "") -> HttpResponse:

@@ -1,0 +1,143 @@
+"""The pages in a real browser: nothing breaks the content security policy, and the run page lives."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.urls import reverse
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from federation.runs.models import Run
+from tests.api import world as worlds
+from tests.api.world import World
+from tests.web.rounds import commit_round, set_to_work
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+]
+
+
+@pytest.fixture
+def world(transactional_db: None) -> World:
+    return worlds.build()
+
+
+@pytest.fixture
+def run(world: World) -> Run:
+    run = set_to_work(world)
+    commit_round(run, 1)
+    commit_round(run, 2)
+    return run
+
+
+@pytest.fixture
+def chromium(world: World, run: Run) -> Iterator[Browser]:
+    """Started after everything that the tests need of the database, as it runs a loop in this thread."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        yield browser
+        browser.close()
+
+
+def beside(work: Callable[[], Any]) -> None:
+    """Do something with the database in a thread of its own."""
+
+    def job() -> None:
+        try:
+            work()
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=job)
+    thread.start()
+    thread.join()
+
+
+def signed_in(browser: Browser, address: str, email: str, **options: Any) -> tuple[Page, list[str]]:
+    """A page of somebody who signed in by the form, and the complaints of the browser."""
+    page = browser.new_context(**options).new_page()
+    page.set_default_timeout(20_000)
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(address + reverse("web:sign-in"))
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill(worlds.PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Studies", level=1).wait_for()
+    return page, complaints
+
+
+def test_no_page_breaks_the_policy_or_the_width_of_a_phone(
+    live_server: Any, world: World, run: Run, chromium: Browser
+) -> None:
+    """Sign in as PI on a phone, open every kind of page: no complaint, nothing wider than the screen."""
+    places = [
+        reverse("web:studies"),
+        reverse("web:study", args=[world.study.pk]),
+        reverse("web:study-dictionary", args=[world.study.pk]),
+        reverse("web:enrolment", args=[world.enrolment.pk]),
+        reverse("web:version", args=[world.version.pk]),
+        reverse("web:run-new", args=[world.study.pk]),
+        reverse("web:run", args=[run.pk]),
+        reverse("web:events"),
+        reverse("web:styleguide"),
+    ]
+    phone = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
+    page, complaints = signed_in(chromium, live_server.url, world.pi.email, **phone)
+    for place in places:
+        page.goto(live_server.url + place)
+        page.wait_for_load_state("networkidle") if "runs" not in place else page.wait_for_timeout(500)
+        excess = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert excess <= 0, place
+        assert complaints == [], place
+
+
+def test_a_run_is_watched(live_server: Any, world: World, run: Run, chromium: Browser) -> None:
+    """Open the run, unfold a table, see a round arrive without losing the fold, then the end, and the polling stop."""
+    page, complaints = signed_in(chromium, live_server.url, world.pi.email)
+    page.goto(live_server.url + reverse("web:run", args=[run.pk]))
+    page.get_by_text("2 of 3", exact=True).wait_for()
+    chart = page.locator("figure[data-chart]").first
+    chart.locator("canvas").wait_for()
+    chart.locator("summary").click()
+    beside(lambda: commit_round(run, 3))
+    page.get_by_text("3 of 3", exact=True).wait_for()
+    assert chart.locator(".fs-table tbody tr").count() == 3
+    assert chart.locator("details").evaluate("element => element.open")
+    assert chart.locator("canvas").count() == 1
+    beside(lambda: complete(run))
+    page.get_by_role("heading", name="Ended").wait_for()
+    assert page.locator("[data-live]").count() == 0
+    assert complaints == []
+
+
+def complete(run: Run) -> None:
+    from django.utils import timezone
+
+    Run.objects.filter(pk=run.pk).update(state="completed", ended_at=timezone.now())
+
+
+def test_stopping_asks_first_and_names_the_run(live_server: Any, world: World, run: Run, chromium: Browser) -> None:
+    """Press Stop, read the question, leave by Escape; the theme button changes and remembers the theme."""
+    page, complaints = signed_in(chromium, live_server.url, world.pi.email, color_scheme="light")
+    page.goto(live_server.url + reverse("web:run", args=[run.pk]))
+    page.get_by_role("button", name="Stop", exact=True).click()
+    question = page.get_by_role("dialog")
+    assert run.label in question.inner_text()
+    page.keyboard.press("Escape")
+    question.wait_for(state="hidden")
+    page.get_by_role("button", name="Switch to the dark theme").click()
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.bsTheme") == "dark"
+    assert complaints == []
