@@ -24,7 +24,8 @@ HISTOGRAMS = (POSITIVES, NEGATIVES)
 def runs_for(user: User) -> QuerySet[Run]:
     """Runs of the studies that the user may see."""
     visible = studies.visible_to(user)
-    return Run.objects.filter(study__in=visible).select_related("study", "version__script", "created_by")
+    runs = Run.objects.filter(study__in=visible).select_related("study", "version__script", "created_by")
+    return runs.defer("version__bundle")
 
 
 def run_for(user: User, run_id: uuid.UUID) -> Run:
