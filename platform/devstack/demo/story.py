@@ -94,11 +94,11 @@ def federate(prepared: Prepared, cast: Cast, rows: Mapping[str, Path], rounds: i
     return Outcome(
         run=shared.id,
         metrics={
-            "federated": of_last_round(shared.last),
+            "federated": of_last_round(own.last),
             "local": of_last_round(*(run.last for run in alone)),
-            "pooled": together["global"],
-            "federated_site_normalised": of_last_round(own.last),
-            "pooled_site_normalised": together["site"],
+            "pooled": together["site"],
+            "federated_global": of_last_round(shared.last),
+            "pooled_global": together["global"],
         },
         refusals=sum(run.refusals for run in everything),
         round_median_s=median([*shared.round_durations_s, *own.round_durations_s]),
