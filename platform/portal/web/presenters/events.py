@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
+
+from django.urls import reverse
 
 from audit.models import Event
 
-HASH = re.compile(r"[0-9a-f]{40,}")
 SENTENCES = {
     "accounts:role:granted": "Role given",
     "accounts:role:revoked": "Role taken back",
@@ -73,6 +74,7 @@ class EventRow:
     action: str
     sentence: str
     object: str
+    href: str
     outcome: str
     detail: tuple[tuple[str, str], ...]
 
@@ -87,11 +89,21 @@ def event_rows(events: Iterable[Event]) -> list[EventRow]:
             action=event.action,
             sentence=sentence_of(event.action),
             object=event.object_label or event.object_type,
+            href=href_of(event.object_type, event.object_id),
             outcome=event.outcome,
             detail=details_of(json.loads(event.detail)),
         )
         for event in events
     ]
+
+
+PAGES = {"study": "study", "run": "run", "scriptversion": "version", "enrolment": "enrolment", "site": "site"}
+
+
+def href_of(object_type: str, object_id: str) -> str:
+    """The page of the object, where it has one; whether the reader may see it, that page decides."""
+    name = PAGES.get(object_type)
+    return reverse(f"web:{name}", args=[UUID(object_id)]) if name else ""
 
 
 def sentence_of(action: str) -> str:
@@ -101,7 +113,7 @@ def sentence_of(action: str) -> str:
 
 
 def details_of(detail: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """The further facts of an entry, shortened to what fits a line."""
+    """The further facts of an entry."""
     return tuple(
         (name.replace("_", " "), _short(value)) for name, value in detail.items() if value not in ("", None, [])
     )
@@ -109,5 +121,4 @@ def details_of(detail: dict[str, Any]) -> tuple[tuple[str, str], ...]:
 
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    limit = 12 if HASH.fullmatch(text) else 80
-    return text if len(text) <= limit else f"{text[:limit]}…"
+    return text if len(text) <= 400 else f"{text[:400]}…"

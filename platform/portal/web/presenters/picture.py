@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
-from federation.runs.models import Run
+from federation.runs.models import Round, Run
 from nodes.registry.models import Node
 from studies.dictionary.models import Dataset, DictionaryVersion
 from studies.enrolment.models import Enrolment
@@ -84,9 +84,11 @@ def pictures_of(studies: Iterable[Study]) -> list[Picture]:
 
 
 def runs_with_rounds(runs: QuerySet[Run]) -> Sequence[Run]:
-    """Runs with `committed`, the number of their committed rounds."""
-    committed = Count("round_set", filter=Q(round_set__state="committed", round_set__number__gt=0))
-    return list(runs.annotate(committed=committed).select_related("version__script").order_by("-created_at"))
+    """Runs with `committed`, the number of their committed rounds, and `latest_metrics`, those of the last one."""
+    is_committed = Q(round_set__state="committed", round_set__number__gt=0)
+    latest = Round.objects.filter(run=OuterRef("pk"), state="committed").order_by("-number").values("metrics")[:1]
+    runs = runs.annotate(committed=Count("round_set", filter=is_committed), latest_metrics=Subquery(latest))
+    return list(runs.select_related("version__script").order_by("-created_at"))
 
 
 def _add_dictionaries(pictures: dict[UUID, Picture]) -> None:

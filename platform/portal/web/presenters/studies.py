@@ -12,6 +12,7 @@ from django.urls import reverse
 from federation.strategies.catalogue import STRATEGIES
 from nodes.registry.models import Node
 from portal.web.formats import value_text
+from portal.web.presenters.charts import metric_name
 from portal.web.presenters.levels import Level, level_of
 from portal.web.presenters.picture import Picture, decision_of
 from portal.web.presenters.waits import Reader, Wait, waits_of
@@ -29,6 +30,8 @@ class RunRow:
     state: str
     committed: int
     total: int
+    metric: str
+    value: float | None
     created_at: dt.datetime
 
 
@@ -123,8 +126,10 @@ def study_row(picture: Picture, reader: Reader, role: str) -> StudyRow:
 
 
 def run_row(run: Any) -> RunRow:
-    """A line of a list of runs; the run carries `committed`."""
+    """A line of a list of runs; the run carries what `runs_with_rounds` adds."""
     strategy = STRATEGIES.get(run.strategy)
+    headline = run.version.declaration.get("headline", "")
+    value = ((run.latest_metrics or {}).get("evaluate") or {}).get(headline)
     return RunRow(
         href=reverse("web:run", args=[run.pk]),
         label=run.label,
@@ -133,6 +138,8 @@ def run_row(run: Any) -> RunRow:
         state=run.state,
         committed=run.committed,
         total=run.rounds,
+        metric=metric_name(headline) if headline else "",
+        value=value if isinstance(value, int | float) else None,
         created_at=run.created_at,
     )
 
