@@ -7,7 +7,9 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 from django.urls import get_resolver, reverse
+from rest_framework.throttling import SimpleRateThrottle
 
+from audit.models import Event
 from tests.api import world as worlds
 from tests.api.world import World
 from tests.web.conftest import Browser
@@ -161,6 +163,21 @@ def test_signing_in_and_out(world: World) -> None:
     assert client.get(reverse("web:sign-out")).status_code == 405
     assert client.post(reverse("web:sign-out")).status_code == 302
     assert client.get("/").status_code == 302
+    events = Event.objects.filter(object_id=str(world.pi.pk), action__startswith="accounts:session").order_by("pk")
+    assert [event.action for event in events] == ["accounts:session:opened", "accounts:session:closed"]
+
+
+def test_too_many_tries_are_held_off_whether_the_account_exists_or_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", {"sign-in": "50/hour", "sign-in-account": "2/hour"})
+    for email in (world.pi.email, "nobody@demo.example"):
+        guess = {"username": email, "password": "wrong"}
+        codes = [Client().post(reverse("web:sign-in"), guess).status_code for _ in range(3)]
+        assert codes == [200, 200, 429]
+    answer = Client().post(reverse("web:sign-in"), {"username": world.pi.email, "password": worlds.PASSWORD})
+    assert answer.status_code == 429
+    assert "Too many tries" in assert_sound(answer.content.decode()).text
 
 
 def test_signing_in_does_not_lead_to_other_hosts(world: World) -> None:

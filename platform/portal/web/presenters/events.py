@@ -16,8 +16,12 @@ from audit.models import Event
 SENTENCES = {
     "accounts:role:granted": "Role given",
     "accounts:role:revoked": "Role taken back",
+    "accounts:session:closed": "Signed out of the portal",
+    "accounts:session:opened": "Signed in to the portal",
     "accounts:setup:offered": "Token for the first administrator made",
     "accounts:site:created": "Site created",
+    "accounts:token:issued": "Signed in to the API, token issued",
+    "accounts:token:returned": "Token of the API given back",
     "accounts:user:closed": "Account closed",
     "accounts:user:created": "Account created",
     "accounts:user:reopened": "Account opened again",

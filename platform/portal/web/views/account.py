@@ -1,10 +1,21 @@
-"""Signing in and out."""
+"""Signing in and out; each is an event of the log."""
 
 from __future__ import annotations
 
-from django.contrib.auth.views import LoginView, LogoutView
+from typing import Any
 
+import structlog
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import LoginView, LogoutView
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+
+from audit.services import record
+from fedstudy_core.codes import CODES
 from portal.web.forms.accounts import SignInForm
+from portal.web.throttles import may_try
+
+log = structlog.get_logger("portal.web")
 
 
 class SignIn(LoginView):
@@ -14,8 +25,30 @@ class SignIn(LoginView):
     authentication_form = SignInForm
     redirect_authenticated_user = True
 
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if may_try(request):
+            return super().post(request, *args, **kwargs)
+        context = self.get_context_data(form=SignInForm(request), trouble=CODES["E_THROTTLED"])
+        return self.render_to_response(context, status=429)
+
+    @transaction.atomic
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        user = form.get_user()
+        record(action="accounts:session:opened", actor=user, obj=user)
+        return super().form_valid(form)
+
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        log.warning("sign-in refused", address=self.request.META.get("REMOTE_ADDR", ""))
+        return super().form_invalid(form)
+
 
 class SignOut(LogoutView):
     """Sign out, by POST only."""
 
     http_method_names = ["post", "options"]
+
+    @transaction.atomic
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.user.is_authenticated:
+            record(action="accounts:session:closed", actor=request.user, obj=request.user)
+        return super().post(request, *args, **kwargs)
