@@ -74,3 +74,4 @@ def test_every_action_has_a_sentence_even_one_that_is_new() -> None:
     assert sentence_of("pool:node:woke_up") == "Node woke up"
     assert all(text[0].isupper() for text in SENTENCES.values())
     assert href_of("setuptoken", "1") == ""
+    assert href_of("run", "an id of old times") == ""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from django.urls import reverse
 
@@ -101,13 +101,14 @@ def event_rows(events: Iterable[Event]) -> list[EventRow]:
     ]
 
 
+KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PAGES = {"study": "study", "run": "run", "scriptversion": "version", "enrolment": "enrolment", "site": "site"}
 
 
 def href_of(object_type: str, object_id: str) -> str:
     """The page of the object, where it has one; whether the reader may see it, that page decides."""
     name = PAGES.get(object_type)
-    return reverse(f"web:{name}", args=[UUID(object_id)]) if name else ""
+    return reverse(f"web:{name}", args=[object_id]) if name and KEY.fullmatch(object_id) else ""
 
 
 def sentence_of(action: str) -> str:
