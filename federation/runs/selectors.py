@@ -153,11 +153,11 @@ def _site_results(rounds: list[Round]) -> list[SiteResult]:
     newest: dict[str, SiteResult] = {}
     trained: dict[str, int | None] = {}
     for round_ in rounds:
-        for row in round_.participations.all():
-            site = row.participant.enrolment.site
-            if row.state == "done" and row.phase == TRAIN:
-                trained[site.name] = row.examples
-            if row.state == "done" and row.phase == EVALUATE:
+        done = [row for row in round_.participations.all() if row.state == "done"]
+        trained |= {row.participant.enrolment.site.name: row.examples for row in done if row.phase == TRAIN}
+        for row in done:
+            if row.phase == EVALUATE:
+                site = row.participant.enrolment.site
                 metrics = {name: value for name, value in row.metrics.items() if name not in HISTOGRAMS}
                 newest[site.name] = SiteResult(site.name, str(site.pk), round_.number, trained.get(site.name), metrics)
     return list(newest.values())
