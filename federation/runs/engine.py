@@ -25,6 +25,7 @@ from federation.runs.flower import AttemptLost, SuperLink, SuperLinkError
 from federation.runs.lease import Fenced, Lease, claim
 from federation.runs.models import Attempt, Round, Run
 from federation.runs.pace import Pace
+from fedstudy_core.codes import CODES
 from fedstudy_core.errors import FedStudyError
 
 log = structlog.get_logger(__name__)
@@ -107,7 +108,7 @@ class Engine:
                 raise  # the database or the disk is away for a while: the reconciler tries again
             except Exception:
                 log.exception("engine_failed", run=str(self.run.pk))
-                journal.fail_run(self.lease, "E_ENGINE", "")
+                journal.fail_run(self.lease, "E_ENGINE", CODES["E_ENGINE"])
                 return None
             if pause is None:
                 return None

@@ -18,7 +18,7 @@ from federation.runs import engine
 from federation.runs.flower import Reply
 from federation.runs.lease import Fenced, claim
 from federation.runs.models import Attempt, Model, Participation, Round, Run
-from federation.runs.selectors import abandoned_runs
+from federation.runs.selectors import abandoned_runs, run_summary
 from federation.runs.storage import model_store, update_store
 from fedstudy_core.artifacts import decode_arrays
 from fedstudy_core.keys import generate
@@ -298,6 +298,7 @@ def test_an_error_in_the_engine_itself_ends_the_run(stage, monkeypatch: pytest.M
     monkeypatch.setattr(engine.Aggregator, "combine", lambda *_: 1 / 0)
     run = drive(scene)
     assert (run.state, run.reason_code) == ("failed", "E_ENGINE")
+    assert run.reason
 
 
 def test_an_error_of_the_database_leaves_the_run_to_the_reconciler(stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,3 +313,9 @@ def test_an_error_of_the_database_leaves_the_run_to_the_reconciler(stage, monkey
     monkeypatch.undo()
     assert scene.reload().state == "running"
     assert abandoned_runs() == [scene.run.pk]
+
+
+def test_a_site_shows_the_rows_that_it_trained_on_from_the_first_round(stage) -> None:
+    scene, _ = stage(rounds=1)
+    results = run_summary(drive(scene)).sites
+    assert {result.site: result.examples for result in results} == {"Site 0": 1, "Site 1": 2, "Site 2": 3}
