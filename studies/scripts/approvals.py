@@ -21,6 +21,7 @@ from accounts.permissions import Permission, SiteAgent, check
 from accounts.roles import Role
 from audit.services import record
 from fedstudy_core.errors import Conflict, Forbidden, Refusal
+from fedstudy_core.revocation import verify_revocation
 from fedstudy_core.statement import MAX_VALIDITY, Statement, statement_id, verify_statement
 from fedstudy_core.times import parse_time
 from studies.dictionary.models import Dataset
@@ -30,6 +31,7 @@ from studies.scripts.models import Approval, ScriptVersion
 from studies.scripts.signals import approval_recorded, approval_revoked
 
 Person = User | SiteAgent
+REASON_LENGTH = 300
 
 
 @transaction.atomic
@@ -152,23 +154,49 @@ def _replace_earlier(approval: Approval, by: Any) -> None:
 
 
 @transaction.atomic
-def revoke_approval(*, approval: Approval, reason: str = "", revocation: bytes | None = None, by: Person) -> Approval:
-    """End a site's approval; revoking it again changes nothing.
-
-    Args:
-        revocation: the site's signed revocation, if the node sent one; it is kept as received.
+def revoke_approval(*, approval: Approval, reason: str = "", by: Person) -> Approval:
+    """End a site's approval, by one of its people; revoking it again changes nothing.
 
     Raises:
-        Forbidden: E_FORBIDDEN when `by` does not speak for the site.
+        Forbidden: E_FORBIDDEN when `by` does not speak for the site, or is a node: those hand in what the site signed.
     """
-    rows = Approval.objects.select_for_update(of=("self",)).select_related("version__script", "site")
-    approval = rows.get(pk=approval.pk)
+    approval = _locked(approval)
     check(by, Permission.APPROVAL_REVOKE, approval.site)
-    if isinstance(by, SiteAgent) and str(by.pk) != approval.node_id:
-        raise Forbidden("E_FORBIDDEN", "A node revokes its own approvals only.")
+    if isinstance(by, SiteAgent):
+        raise Forbidden("E_FORBIDDEN", "A node revokes by a signed revocation.")
     if approval.state != "revoked":
-        _revoke(approval, reason.strip()[:300], revocation, by)
+        _revoke(approval, reason.strip()[:REASON_LENGTH], None, by)
     return approval
+
+
+@transaction.atomic
+def record_revocation(
+    *, approval: Approval, envelope: bytes, trusted: Mapping[str, Ed25519PublicKey], by: SiteAgent
+) -> Approval:
+    """End a site's approval by the site's signed revocation, kept byte for byte; doing so again changes nothing.
+
+    `trusted` holds the keys that speak for the node's site, by `fedstudy_core.keys.key_id`.
+
+    Raises:
+        Forbidden: E_FORBIDDEN when the node did not make the approval.
+        Refusal: the codes of `verify_revocation`; E_REVOCATION when it is about another approval.
+    """
+    approval = _locked(approval)
+    check(by, Permission.APPROVAL_REVOKE, approval.site)
+    if str(by.pk) != approval.node_id:
+        raise Forbidden("E_FORBIDDEN", "A node revokes its own approvals only.")
+    revocation = verify_revocation(envelope, trusted)
+    if (revocation.statement, revocation.node) != (approval.statement_id, approval.node_id):
+        raise Refusal("E_REVOCATION")
+    if approval.state != "revoked":
+        _revoke(approval, revocation.reason.strip()[:REASON_LENGTH], envelope, by)
+    return approval
+
+
+def _locked(approval: Approval) -> Approval:
+    return (
+        Approval.objects.select_for_update(of=("self",)).select_related("version__script", "site").get(pk=approval.pk)
+    )
 
 
 @transaction.atomic

@@ -13,11 +13,18 @@ from fedstudy_core.errors import Conflict, Invalid
 from studies.lifecycle.models import Study
 from studies.lifecycle.states import EDITABLE
 from studies.scripts import states
-from studies.scripts.approvals import record_approval, revoke_approval
+from studies.scripts.approvals import record_approval, record_revocation, revoke_approval
 from studies.scripts.findings import findings_of
 from studies.scripts.models import Script, ScriptVersion
 
-__all__ = ["create_script", "record_approval", "revoke_approval", "submit_version", "withdraw_version"]
+__all__ = [
+    "create_script",
+    "record_approval",
+    "record_revocation",
+    "revoke_approval",
+    "submit_version",
+    "withdraw_version",
+]
 
 
 @transaction.atomic

@@ -14,8 +14,9 @@ from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
 from audit.models import Event
-from fedstudy_core import signed_request, wire
-from fedstudy_core.keys import generate
+from fedstudy_core import canonical, dsse, signed_request, wire
+from fedstudy_core.keys import Ed25519PrivateKey, generate
+from fedstudy_core.revocation import PAYLOAD_TYPE, Revocation, sign_revocation
 from fedstudy_core.statement import sign_statement
 from nodes.registry.models import Node
 from nodes.registry.services import expect_node
@@ -231,14 +232,48 @@ def test_a_node_speaks_for_no_other_node(world: World) -> None:
     assert other.send(node.pk, "GET", "scripts").json()[0]["approval"] is None
 
 
-def test_a_revocation_is_kept_and_told(world: World) -> None:
-    envelope = base64.b64encode(b'{"signed": "revocation"}').decode()
+def revocation(world: World, *signers: Ed25519PrivateKey, **changes: Any) -> str:
+    values = {
+        "statement": world.approval.statement_id,
+        "node": str(world.node.pk),
+        "reason": "Protocol amended",
+        "revoked_at": "2030-01-01T00:00:00Z",
+    }
+    return base64.b64encode(sign_revocation(Revocation.model_validate({**values, **changes}), signers)).decode()
+
+
+@pytest.mark.parametrize("signers", [("approval",), ("identity",), ("identity", "approval")])
+def test_a_revocation_is_kept_and_told(world: World, signers: tuple[str, ...]) -> None:
+    envelope = revocation(world, *(getattr(world.keys, name) for name in signers))
     path = f"approvals/{world.approval.pk}/revoke"
     assert world.keys.send(world.node.pk, "POST", path, {"envelope": envelope}).status_code == 204
     approval = Approval.objects.get()
-    assert (approval.state, bytes(approval.revocation or b"")) == ("revoked", b'{"signed": "revocation"}')
+    assert (approval.state, approval.revoked_reason) == ("revoked", "Protocol amended")
+    assert bytes(approval.revocation or b"") == base64.b64decode(envelope)
     assert Event.objects.latest("id").actor == f"node:{world.node.pk}"
     assert world.keys.send(world.node.pk, "POST", path, {"envelope": envelope}).status_code == 204
+    assert Event.objects.filter(action="scripts:approval:revoked").count() == 1
+
+
+def test_a_revocation_that_does_not_hold_changes_nothing(world: World) -> None:
+    def code_of(envelope: str) -> str:
+        answer = world.keys.send(world.node.pk, "POST", f"approvals/{world.approval.pk}/revoke", {"envelope": envelope})
+        assert Approval.objects.get().state == "valid"
+        return str(answer.json()["code"])
+
+    approver = world.keys.approval
+    assert code_of(base64.b64encode(b'{"signed": "revocation"}').decode()) == "E_ENVELOPE"
+    assert code_of(revocation(world, generate())) == "E_NO_TRUSTED_SIGNATURE"
+    assert code_of(world.envelope()) == "E_TYPE"
+    assert code_of(revocation(world, approver, statement="0" * 64)) == "E_REVOCATION"
+    assert code_of(revocation(world, approver, node=str(world.site.pk))) == "E_REVOCATION"
+    assert code_of(revocation(world, approver, revoked_at="yesterday")) == "E_FIELDS"
+    unknown = dsse.sign(PAYLOAD_TYPE, canonical.dumps({"v": 1, "all": True}), [approver])
+    assert code_of(base64.b64encode(unknown).decode()) == "E_FIELDS"
+    whole = json.loads(base64.b64decode(revocation(world, world.keys.identity, approver)))
+    whole["signatures"][1]["sig"] = whole["signatures"][0]["sig"]
+    spoiled = json.dumps(whole, separators=(",", ":"), sort_keys=True).encode()
+    assert code_of(base64.b64encode(spoiled).decode()) == "E_SIG"
 
 
 def test_a_person_s_token_opens_nothing_for_nodes(world: World) -> None:

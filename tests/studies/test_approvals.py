@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from accounts.models import User
 from accounts.roles import Role
 from audit.models import Event
-from fedstudy_core.errors import FedStudyError, Refusal
+from fedstudy_core.errors import FedStudyError, Forbidden, Refusal
 from fedstudy_core.keys import generate, key_id
 from fedstudy_core.statement import sign_statement
 from fedstudy_core.times import format_time
@@ -23,7 +23,13 @@ from nodes.registry.services import revoke_node
 from studies.dictionary.services import register_dataset
 from studies.scripts import selectors
 from studies.scripts.models import Approval, ScriptVersion
-from studies.scripts.services import record_approval, revoke_approval, submit_version, withdraw_version
+from studies.scripts.services import (
+    record_approval,
+    record_revocation,
+    revoke_approval,
+    submit_version,
+    withdraw_version,
+)
 from tests.factories.accounts import UserFactory, holder_of
 from tests.factories.registry import active_node
 from tests.factories.studies import SiteInStudy, bundle_of, dataset_facts, new_study, new_version, site_in_study
@@ -220,13 +226,13 @@ def test_the_newest_statement_counts(part: SiteInStudy, version: ScriptVersion) 
 def test_a_revoked_statement_does_not_come_back(part: SiteInStudy, version: ScriptVersion) -> None:
     envelope = part.envelope(version)
     approval = hand_in(part, version, envelope=envelope)
-    revoked = revoke_approval(approval=approval, reason="Too early.", revocation=b"signed", by=part.node)
-    assert (revoked.state, revoked.revoked_reason, revoked.revocation) == ("revoked", "Too early.", b"signed")
+    revoked = revoke_approval(approval=approval, reason="Too early.", by=part.admin)
+    assert (revoked.state, revoked.revoked_reason, revoked.revocation) == ("revoked", "Too early.", None)
     assert revoked.revoked_at is not None
     assert in_force(version) == []
     assert refusal_of(part, version, envelope=envelope).code == "E_REVOKED"
     events = Event.objects.count()
-    revoke_approval(approval=approval, by=part.node)
+    revoke_approval(approval=approval, by=part.admin)
     assert Event.objects.count() == events
 
 
@@ -234,10 +240,13 @@ def test_who_revokes(part: SiteInStudy, version: ScriptVersion) -> None:
     approval = hand_in(part, version)
     other = site_in_study(part.study, part.pi)
     second, _ = active_node(part.site, part.admin, name="second")
-    for person in (part.pi, other.admin, other.node, second, UserFactory.create()):
+    for person in (part.pi, other.admin, part.node, UserFactory.create()):
         with pytest.raises(FedStudyError) as refused:
             revoke_approval(approval=approval, by=person)
         assert refused.value.code in ("E_FORBIDDEN", "E_NOT_FOUND")
+    for node in (other.node, second):
+        with pytest.raises(Forbidden, match="E_FORBIDDEN"):
+            record_revocation(approval=approval, envelope=b"", trusted=part.trusted, by=node)
     assert revoke_approval(approval=approval, by=holder_of(Role.STEWARD, part.site)).state == "revoked"
 
 

@@ -73,6 +73,7 @@ CODES = MappingProxyType(
         "E_TOO_LONG": "The approval would be valid for more than 180 days.",
         "E_REVOKED": "The site revoked this approval.",
         "E_REVOKED_EPOCH": "The site revoked all approvals of that time.",
+        "E_REVOCATION": "The revocation is about another approval.",
         "E_NOT_APPROVED": "The site has no approval in force for this script.",
         "E_APPROVER": "Whoever leads the study cannot approve for a site.",
         # runs

@@ -32,7 +32,7 @@ from studies.enrolment.models import Enrolment
 from studies.lifecycle.models import Study
 from studies.scripts import selectors as scripts
 from studies.scripts.models import Approval, ScriptVersion
-from studies.scripts.services import record_approval, revoke_approval
+from studies.scripts.services import record_approval, record_revocation
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -136,7 +136,8 @@ class Agent(ViewSet):
     @describe("Hand in a signed revocation", input=wire.RevocationRequest)
     def revoke_approval(self, request: NodeRequest, id: UUID) -> Response:
         node, body = acting(request), read(wire.RevocationRequest, request.data)
-        revoke_approval(approval=find(_approvals(node), id), revocation=_bytes(body.envelope), by=node)
+        approval, envelope = find(_approvals(node), id), _bytes(body.envelope)
+        record_revocation(approval=approval, envelope=envelope, trusted=_revokers(node), by=node)
         return Response(status=204)
 
 
@@ -160,6 +161,12 @@ def _approvers(node: Node) -> dict[str, Ed25519PublicKey]:
     """The keys by which the node's site approves, by their ids."""
     key = keys.public_from_text(node.approval_key)
     return {keys.key_id(key): key}
+
+
+def _revokers(node: Node) -> dict[str, Ed25519PublicKey]:
+    """The keys by which the site revokes: the approver's, and the node's own, for stopping needs no passphrase."""
+    identity = keys.public_from_text(node.identity_key)
+    return {**_approvers(node), keys.key_id(identity): identity}
 
 
 def _approvals(node: Node) -> QuerySet[Approval]:

@@ -10,8 +10,8 @@ from typing import Any
 from rich.syntax import Syntax
 
 from fedstudy_core import bundle as bundles
-from fedstudy_core import canonical, dsse
 from fedstudy_core.bundle import Bundle
+from fedstudy_core.revocation import Revocation, sign_revocation
 from fedstudy_core.statement import Statement, sign_statement, statement_id
 from fedstudy_node.approvals import Approvals, Limits, Signed, build_statement
 from fedstudy_node.cli.connecting import open_portal
@@ -22,7 +22,6 @@ from fedstudy_node.home import Home, now_text, write_private
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.portal import Portal
 
-REVOCATION_TYPE = "application/vnd.fedstudy.revocation.v1+json"
 ROLE = "site admin"
 _LONGEST_SHOWN = 200_000
 _LEXERS = {".py": "python", ".toml": "toml", ".md": "markdown", ".json": "json"}
@@ -192,17 +191,13 @@ def _dataset(home: Home, text: str | None, study: str) -> Dataset:
 
 def _revocation(home: Home, arguments: Namespace, signed: Signed) -> bytes:
     """Sign a revocation by the node's key, and by the approval key where a passphrase is given."""
-    payload = {
-        "v": 1,
-        "statement": signed.statement_id,
-        "node": home.enrolled().node,
-        "reason": arguments.reason,
-        "revoked_at": now_text(),
-    }
+    revocation = Revocation(
+        statement=signed.statement_id, node=home.enrolled().node, reason=arguments.reason, revoked_at=now_text()
+    )
     keys = [home.identity_key()]
     if arguments.passphrase_file is not None:
         keys.append(home.approval_key(read_passphrase(arguments.passphrase_file)))
-    return dsse.sign(REVOCATION_TYPE, canonical.dumps(payload), keys)
+    return sign_revocation(revocation, keys)
 
 
 def _facts(offer: _Offer) -> dict[str, Any]:
