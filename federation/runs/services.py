@@ -1,4 +1,4 @@
-"""What people do to runs: plan, start and stop them."""
+"""What people do to runs: plan, start and stop them, and fetch their models."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from accounts.models import User
 from accounts.permissions import Permission, check
 from audit.services import record
 from federation.runs import states
-from federation.runs.models import Participant, Run
+from federation.runs.models import Model, Participant, Run
+from federation.runs.storage import model_store
 from federation.strategies.catalogue import STRATEGIES
 from federation.strategies.description import ConfigValue
-from fedstudy_core.errors import FieldProblem, Invalid, Refusal
+from fedstudy_core.errors import FieldProblem, Invalid, NotFound, Refusal
 from fedstudy_core.parameters import Parameter, validate_config
 from nodes.registry.models import Node
 from studies.enrolment.models import Enrolment
@@ -224,6 +225,26 @@ def stop_run(*, run: Run, by: User, reason: str = "") -> Run:
     record(action="runs:run:stopped", actor=by, obj=run, study=run.study_id, detail={"reason": reason[:200]})
     _retire(run)
     return run
+
+
+@transaction.atomic
+def fetch_model(*, run: Run, round_number: int | None = None, by: User) -> tuple[Model, bytes]:
+    """The parameters after a committed round, the last one by default; the log notes who fetched them.
+
+    Raises:
+        Forbidden: E_FORBIDDEN.
+        NotFound: E_NOT_FOUND when that round is not committed.
+        Refusal: E_ARTIFACT, E_ARTIFACT_MISSING.
+    """
+    check(by, Permission.MODEL_DOWNLOAD, run.study)
+    models = run.models.all() if round_number is None else run.models.filter(round_number=round_number)
+    model = models.order_by("round_number").last()
+    if model is None:
+        raise NotFound("E_NOT_FOUND", "No round of that number has been committed.")
+    content = model_store().get(model.sha256)
+    detail = {"round": model.round_number, "sha256": model.sha256}
+    record(action="runs:model:downloaded", actor=by, obj=run, study=run.study_id, detail=detail)
+    return model, content
 
 
 def _wake(run: Run) -> None:

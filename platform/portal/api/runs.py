@@ -11,12 +11,9 @@ from rest_framework.viewsets import ViewSet
 
 from accounts.permissions import Permission, check
 from audit import selectors as audit_selectors
-from audit import services as audit
 from federation.runs import selectors, services
-from federation.runs.models import Model, Participation, Run
-from federation.runs.storage import model_store
+from federation.runs.models import Participation, Run
 from federation.strategies.catalogue import STRATEGIES
-from fedstudy_core.errors import NotFound
 from portal.api.audit import EventOut
 from portal.api.base import Input, Output, PersonRequest, Resource, describe, find
 from studies.lifecycle import selectors as study_selectors
@@ -225,18 +222,14 @@ class Runs(Resource):
 
     @describe("What happened in the run", output=EventOut, many=True)
     def events(self, request: PersonRequest, id: UUID) -> Response:
-        run = self.row(id)
-        rows = audit_selectors.for_object("run", run.pk)
+        rows = audit_selectors.for_object("run", self._with_results(request, id).pk)
         return self.page(rows, EventOut, ordering=("-id",))
 
     @describe("The parameters after a round, the last one by default (safetensors)", output=bytes)
     def model(self, request: PersonRequest, id: UUID) -> HttpResponse:
-        run = self.row(id)
-        check(request.user, Permission.MODEL_DOWNLOAD, run.study)
-        model = _model(run, self.query(RoundQuery).get("round"))
-        detail = {"round": model.round_number, "sha256": model.sha256}
-        audit.record(action="runs:model:downloaded", actor=request.user, obj=run, study=run.study_id, detail=detail)
-        answer = HttpResponse(model_store().get(model.sha256), content_type="application/octet-stream")
+        wanted = self.query(RoundQuery).get("round")
+        model, content = services.fetch_model(run=self.row(id), round_number=wanted, by=request.user)
+        answer = HttpResponse(content, content_type="application/octet-stream")
         answer["Content-Disposition"] = f'attachment; filename="{model.sha256[:12]}.safetensors"'
         return answer
 
@@ -244,11 +237,3 @@ class Runs(Resource):
         run: Run = self.row(id)
         check(request.user, Permission.RESULTS_VIEW, run.study)
         return run
-
-
-def _model(run: Run, round_number: int | None) -> Model:
-    models = run.models.all() if round_number is None else run.models.filter(round_number=round_number)
-    model = models.order_by("round_number").last()
-    if model is None:
-        raise NotFound("E_NOT_FOUND", "No round of that number has been committed.")
-    return model
