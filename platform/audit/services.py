@@ -42,8 +42,17 @@ def record(
         study=_id(study),
         site=_id(site),
         outcome=outcome,
-        detail=canonical.dumps(dict(detail or {})).decode("utf-8"),
+        detail=canonical.dumps(_plain(dict(detail or {}))).decode("utf-8"),
     )
+
+
+def _plain(value: Any) -> Any:
+    """The value with its texts made plain: how somebody wrote a name or a reason must not undo what they did."""
+    if isinstance(value, str):
+        return canonical.plain_text(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _id(thing: object) -> str:

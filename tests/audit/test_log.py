@@ -32,6 +32,13 @@ def test_names_are_stored_beside_ids() -> None:
     assert found.detail == '{"a":"ü","b":1}'
 
 
+def test_how_somebody_writes_a_name_or_a_reason_does_not_undo_what_they_did() -> None:
+    detail = {"reason": "first line\r\nsecond\x07", "sites": [{"site": "Zu\u0308rich"}], "rounds": 3}
+    found = event(SiteFactory.create(), detail=detail)
+    written = {"reason": "first line\nsecond\ufffd", "sites": [{"site": "Zürich"}], "rounds": 3}
+    assert json.loads(found.detail) == written
+
+
 @pytest.mark.parametrize("change", ["update", "delete", "save", "queryset delete"])
 def test_events_cannot_be_changed_or_deleted(change: str) -> None:
     found = event(SiteFactory.create())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fedstudy_core.canonical import dumps, loads
+from fedstudy_core.canonical import dumps, is_plain_text, loads, plain_text
 from fedstudy_core.errors import Refusal
 
 text = st.text(alphabet=string.ascii_letters + string.digits + " -_éß漢", max_size=12).map(
@@ -66,3 +66,15 @@ def test_names_are_in_the_order_of_their_utf_16_units() -> None:
 def test_what_has_no_canonical_form_is_refused(value: object) -> None:
     with pytest.raises(Refusal, match="E_NOT_CANONICAL"):
         dumps(value)
+
+
+@given(st.text(st.characters() | st.sampled_from("\u202e\r\n\0e\u0301\ud800")))
+def test_any_text_can_be_made_plain_and_plain_text_stays(text: str) -> None:
+    made = plain_text(text)
+    assert is_plain_text(made)
+    assert plain_text(made) == made
+    assert not is_plain_text(text) or made == text
+
+
+def test_a_plain_text_says_what_the_other_said() -> None:
+    assert plain_text("Zu\u0308rich,\r\nline\rtwo\u202e\0") == "Zürich,\nline\ntwo\ufffd\ufffd"

@@ -62,6 +62,12 @@ def is_plain_text(text: str) -> bool:
     )
 
 
+def plain_text(text: str) -> str:
+    """The text in normal form C with simple line breaks, and a mark (U+FFFD) for each character that could deceive."""
+    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return text if is_plain_text(text) else "".join(char if is_plain_text(char) else "\ufffd" for char in text)
+
+
 def _ordered(value: Any, depth: int) -> Any:
     """The value with the names of its objects in order; refuses what has no canonical form."""
     if depth == 0:
