@@ -10,12 +10,12 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from federation.runs import attempts, journal, participants, phases
@@ -96,7 +96,7 @@ class Engine:
                 pause = self.step()
             except AttemptLost as error:
                 self._lose_attempt(error)
-                continue
+                return SUPERLINK_PAUSE_S
             except SuperLinkError as error:
                 log.warning("superlink_trouble", run=str(self.run.pk), code=error.code, detail=error.detail)
                 self.close()
@@ -104,7 +104,7 @@ class Engine:
             except FedStudyError as error:
                 journal.fail_run(self.lease, error.code, error.detail)
                 return None
-            except (DatabaseError, OSError, Fenced):
+            except (OperationalError, InterfaceError, OSError, Fenced):
                 raise  # the database or the disk is away for a while: the reconciler tries again
             except Exception:
                 log.exception("engine_failed", run=str(self.run.pk))
@@ -175,13 +175,14 @@ class Engine:
         if not round_.phase:
             self._open_next_phase(round_)
         phase = phases.current_phase(round_)
-        progress = exchange.progress(round_, phase)
-        if progress.awaited and timezone.now() < progress.deadline:
+        if exchange.goes_on(round_, phase, self._needed(phase)):
             moved = exchange.send_and_collect(round_, phase)
             return self.pace.next_pause(round_, moved=moved)
-        if progress.awaited:
-            exchange.give_up_on_awaited(round_)
+        exchange.give_up_on_awaited(round_)
         return self._close_phase(round_, phase)
+
+    def _needed(self, phase: phases.Phase) -> int:
+        return self.run.quorum if phase.asks_all else 1
 
     def _exchange(self) -> Exchange:
         if self.exchange is None:
@@ -193,14 +194,16 @@ class Engine:
         if phase is None:
             return False
         call = participants.roll_call(self.run, round_, phase)
-        deadline = timezone.now() + timedelta(seconds=self.run.deadline_s)
-        journal.open_phase(self.lease, round_, phase, deadline, call)
+        journal.open_phase(self.lease, round_, phase, self._deadline(), call, needed=self._needed(phase))
         return True
+
+    def _deadline(self) -> datetime:
+        return timezone.now() + timedelta(seconds=self.run.deadline_s)
 
     def _close_phase(self, round_: Round, phase: phases.Phase) -> float:
         """All have answered or the time is up: combine what came, go to the next phase, or commit the round."""
         done = [item for item in participants.settled(round_) if item.state == "done"]
-        needed = self.run.quorum if phase.asks_all else 1
+        needed = self._needed(phase)
         if len(done) < needed:
             if not phase.asks_all and self._ask_another(round_, phase):
                 return 0.0
@@ -220,7 +223,7 @@ class Engine:
         another = next((item for item in present if item.pk not in asked), None)
         if another is None:
             return False
-        journal.ask_another(self.lease, round_, another)
+        journal.ask_another(self.lease, round_, another, self._deadline())
         return True
 
     def _complete(self, attempt: Attempt) -> None:

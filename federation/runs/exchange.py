@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
+from django.utils import timezone
 from flwr.app import RecordDict
 
 from federation.runs import journal, participants
@@ -16,16 +16,12 @@ from federation.runs.messages import check_receipt
 from federation.runs.models import Participation, Round, Run
 from federation.runs.phases import Phase
 from fedstudy_core import flower as records
+from fedstudy_core.canonical import plain_text
+from fedstudy_core.codes import CODES
 from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.receipts import Receipt, verify_receipt
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Progress:
-    awaited: int
-    deadline: datetime
 
 
 class Exchange:
@@ -46,28 +42,52 @@ class Exchange:
     def finish(self, details: str) -> None:
         self._session.finish(completed=True, details=details)
 
-    def progress(self, round_: Round, phase: Phase) -> Progress:
-        awaited = round_.participations.filter(phase=phase.name, state="awaited").count()
-        return Progress(awaited, _deadline(round_))
+    def goes_on(self, round_: Round, phase: Phase, needed: int) -> bool:
+        """Whether to wait on: until the deadline for whoever can answer, and for absent sites while too few have."""
+        now = timezone.now()
+        rows = participants.settled(round_)
+        awaited = [item for item in rows if item.state == "awaited"]
+        if not awaited or now >= _deadline(round_):
+            return False
+        if sum(item.state == "done" for item in rows) < needed or any(item.message_id for item in awaited):
+            return True
+        return phase.asks_all and any(not participants.absence(item.participant, now) for item in awaited)
 
     def send_and_collect(self, round_: Round, phase: Phase) -> bool:
-        """Send to whom nothing was sent yet and take in the replies there are; answer whether anything moved."""
+        """Send to whom something is due and take in the replies there are; answer whether anything moved."""
         awaited = [item for item in participants.settled(round_) if item.state == "awaited"]
-        unsent = [item for item in awaited if not item.message_id]
-        if unsent:
-            self._send(round_, phase, unsent)
+        due = self._due(phase, awaited)
+        if due:
+            self._send(round_, phase, due)
         by_message = {item.message_id: item for item in awaited if item.message_id}
-        moved = bool(unsent)
+        moved = bool(due)
         for reply in self._session.pull(by_message):
             self._take_in(by_message[reply.message_id], phase, reply)
             moved = True
         return moved
 
+    def _due(self, phase: Phase, awaited: list[Participation]) -> list[Participation]:
+        """Who is to be sent something now: whoever is there and was sent nothing yet, one at a time where one does."""
+        now, due = timezone.now(), []
+        for item in awaited:
+            code = "" if item.message_id else participants.absence(item.participant, now)
+            if code not in ("", participants.AWAY):
+                journal.note_absence(self._lease, item, "missing", code, CODES[code])
+            elif not code and not item.message_id:
+                due.append(item)
+        if phase.asks_all:
+            return due
+        return [] if any(item.message_id for item in awaited) else due[:1]
+
     def give_up_on_awaited(self, round_: Round) -> None:
+        now = timezone.now()
         for item in participants.settled(round_):
-            if item.state == "awaited":
-                detail = f"No answer within {self._run.deadline_s} seconds."
-                journal.note_absence(self._lease, item, "missing", "E_DEADLINE", detail)
+            if item.state != "awaited":
+                continue
+            code, detail = "E_DEADLINE", f"No answer within {self._run.deadline_s} seconds."
+            if not item.message_id and participants.absence(item.participant, now) == participants.AWAY:
+                code, detail = participants.AWAY, "The site's node did not come back in time."
+            journal.note_absence(self._lease, item, "missing", code, detail)
 
     def _send(self, round_: Round, phase: Phase, unsent: list[Participation]) -> None:
         contents = self._aggregator.contents(round_, phase, [item.participant.node.flower_node_id for item in unsent])
@@ -151,9 +171,10 @@ class Exchange:
             )
             return
         state = "refused" if receipt.outcome == "refused" else "failed"
-        journal.note_absence(
-            self._lease, item, state, receipt.code or error.code, error.detail, size=reply.size, receipt=error.receipt
-        )
+        code, detail = receipt.code or error.code, plain_text(error.detail)
+        if code not in CODES:
+            code, detail = "E_REPLY", "The node gives a reason that is not known here."
+        journal.note_absence(self._lease, item, state, code, detail, size=reply.size, receipt=error.receipt)
 
 
 def _deadline(round_: Round) -> datetime:

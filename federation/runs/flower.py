@@ -148,8 +148,11 @@ class SuperLink:
             RuntimeVersionHttpInterceptor("SuperExec"),
             SuperExecAuthHttpInterceptor(master_secret=secret, protected_methods={path}),
         ]
-        with _errors(), self._runtime(interceptors) as client:
-            token = client.AcquireTask(AcquireTaskRequest(supported_task_types=[TaskType.SERVER_APP])).token
+        try:
+            with _errors(), self._runtime(interceptors) as client:
+                token = client.AcquireTask(AcquireTaskRequest(supported_task_types=[TaskType.SERVER_APP])).token
+        except AttemptLost as error:  # there is no attempt yet: it is this worker that is not accepted
+            raise SuperLinkError("E_SUPERLINK", "The SuperLink does not accept this worker's secret.") from error
         if not token:
             return None
         with _errors(), self._runtime(_driver_interceptors(token)) as client:

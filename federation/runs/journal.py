@@ -91,17 +91,24 @@ def open_round(lease: Lease, number: int, model_in: Model | None) -> Round:
 
 
 @transaction.atomic
-def open_phase(lease: Lease, round_: Round, phase: Phase, deadline: datetime, call: RollCall) -> None:
-    """Begin a phase: ask whom it asks until the deadline, and note who is absent."""
+def open_phase(lease: Lease, round_: Round, phase: Phase, deadline: datetime, call: RollCall, *, needed: int) -> None:
+    """Begin a phase: ask whom it asks until the deadline, and note who is absent.
+
+    Where fewer than `needed` are there, those who may come back until the deadline are awaited too.
+    """
     lease.hold()
     now = timezone.now()
     round_.phase, round_.phase_started_at, round_.deadline_at = phase.name, now, deadline
     round_.save(update_fields=["phase", "phase_started_at", "deadline_at"])
     asked = call.present if phase.asks_all else call.present[:1]
+    hoped_for = call.may_come_back if len(asked) < needed <= len(asked) + len(call.may_come_back) else []
     Participation.objects.bulk_create(
-        Participation(round=round_, participant=participant, phase=phase.name, asked_at=now) for participant in asked
+        Participation(round=round_, participant=participant, phase=phase.name, asked_at=now)
+        for participant in [*asked, *hoped_for]
     )
     for participant, code in call.absent.items():
+        if participant in hoped_for:
+            continue
         participation = Participation.objects.create(
             round=round_, participant=participant, phase=phase.name,
             state="missing", code=code, asked_at=now, answered_at=now,
@@ -110,9 +117,11 @@ def open_phase(lease: Lease, round_: Round, phase: Phase, deadline: datetime, ca
 
 
 @transaction.atomic
-def ask_another(lease: Lease, round_: Round, participant: Participant) -> None:
-    """Ask one more site in the current phase, because the one before did not answer well."""
+def ask_another(lease: Lease, round_: Round, participant: Participant, deadline: datetime) -> None:
+    """Ask one more site in the current phase until a deadline of its own; the one before did not answer well."""
     lease.hold()
+    round_.deadline_at = deadline
+    round_.save(update_fields=["deadline_at"])
     Participation.objects.create(round=round_, participant=participant, phase=round_.phase, asked_at=timezone.now())
 
 

@@ -11,6 +11,7 @@ from federation.runs.models import Participant, Participation, Round, Run
 from federation.runs.phases import INITIAL, SUMS, Phase
 
 ONLINE = timedelta(seconds=30)
+AWAY = "E_OFFLINE"  # the one absence that may end by itself
 
 
 def _of(run: Run) -> list[Participant]:
@@ -31,9 +32,9 @@ def absence(participant: Participant, now: datetime) -> str:
     if node.state != "active" or not node.flower_node_id:
         return "E_NODE_UNAVAILABLE"
     if node.last_seen_at is None or now - node.last_seen_at > ONLINE:
-        return "E_OFFLINE"
+        return AWAY
     if participant.last_missed_at is not None and node.last_seen_at <= participant.last_missed_at:
-        return "E_OFFLINE"
+        return AWAY
     return ""
 
 
@@ -54,6 +55,10 @@ class RollCall:
 
     present: list[Participant]
     absent: dict[Participant, str]
+
+    @property
+    def may_come_back(self) -> list[Participant]:
+        return [participant for participant, code in self.absent.items() if code == AWAY]
 
 
 def roll_call(run: Run, round_: Round, phase: Phase) -> RollCall:

@@ -8,7 +8,8 @@ from datetime import timedelta
 from django.utils import timezone
 
 from accounts.models import Site, User
-from federation.runs.models import Participant, Run
+from federation.runs import engine
+from federation.runs.models import Participant, Participation, Run
 from fedstudy_core.keys import Ed25519PrivateKey, generate, public_text
 from nodes.registry.models import Node
 from studies.dictionary.models import Dataset, DictionaryVersion
@@ -29,6 +30,10 @@ class Scene:
     run: Run
     nodes: list[Node]
     keys: dict[str, Ed25519PrivateKey]
+
+    def lost(self, node: Node) -> None:
+        """The node has not been heard of for an hour."""
+        Node.objects.filter(pk=node.pk).update(last_seen_at=timezone.now() - timedelta(hours=1))
 
     def heard_of(self, *nodes: Node) -> None:
         for node in nodes:
@@ -135,3 +140,16 @@ def _add_site(
     Participant.objects.create(run=scene.run, enrolment=enrolment, node=node, approval=approval, position=position)
     scene.nodes.append(node)
     scene.keys[node.flower_node_id] = key
+
+
+def drive(scene: Scene, *, seconds: float = 10.0) -> Run:
+    """Drive until the run is over."""
+    while engine.drive(scene.run.pk, budget_s=seconds) is not None:
+        scene.heard_of(*[node for node in scene.nodes if node.last_seen_at is not None])
+    return scene.reload()
+
+
+def settle(run: Run, phase: str, number: int) -> dict[str, tuple[str, str]]:
+    """How each site's part in a phase of a round ended, by site."""
+    rows = Participation.objects.filter(round__run=run, round__number=number, phase=phase)
+    return {row.participant.enrolment.site.name: (row.state, row.code) for row in rows}

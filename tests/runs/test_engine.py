@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,39 +20,10 @@ from federation.runs.selectors import abandoned_runs, run_summary
 from federation.runs.storage import model_store, update_store
 from fedstudy_core.artifacts import decode_arrays
 from fedstudy_core.keys import generate
-from tests.runs import scene as scenes
-from tests.runs.scene import Scene
-from tests.runs.simulation import Site, SuperLink, arrays, honest
+from tests.runs.scene import drive, settle
+from tests.runs.simulation import Site, arrays, honest
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def data_folder(settings: Any, tmp_path: Path) -> None:
-    settings.FEDSTUDY_DATA_DIR = tmp_path
-
-
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    def build(**wishes: Any) -> tuple[Scene, SuperLink]:
-        scene = scenes.build(**wishes)
-        link = SuperLink({node_id: Site(node_id, key) for node_id, key in scene.keys.items()})
-        monkeypatch.setattr(engine, "superlink", lambda: link)
-        return scene, link
-
-    yield build
-
-
-def drive(scene: Scene, *, seconds: float = 10.0) -> Run:
-    """Drive until the run is over."""
-    while engine.drive(scene.run.pk, budget_s=seconds) is not None:
-        scene.heard_of(*[node for node in scene.nodes if node.last_seen_at is not None])
-    return scene.reload()
-
-
-def settle(run: Run, phase: str, number: int) -> dict[str, tuple[str, str]]:
-    rows = Participation.objects.filter(round__run=run, round__number=number, phase=phase)
-    return {row.participant.enrolment.site.name: (row.state, row.code) for row in rows}
 
 
 def weights(run: Run, number: int) -> list[float]:

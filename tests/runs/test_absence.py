@@ -1,0 +1,144 @@
+"""Rounds for which too few sites are there: the engine waits until their deadline, and asks whoever comes back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from federation.runs import engine
+from federation.runs.flower import Reply
+from federation.runs.models import Participation, Round, Run
+from federation.runs.selectors import run_summary
+from tests.runs.scene import Scene, drive, settle
+from tests.runs.simulation import Site, honest
+
+pytestmark = pytest.mark.django_db
+
+
+def drive_to_round(scene: Scene, number: int) -> None:
+    """Drive step by step until the round before is committed."""
+    while not scene.reload().round_set.filter(number=number - 1, state="committed").exists():
+        engine.drive(scene.run.pk, budget_s=0.0)
+
+
+def step(scene: Scene, times: int = 6) -> Run:
+    """A few short turns of a worker; nobody is heard of meanwhile."""
+    for _ in range(times):
+        engine.drive(scene.run.pk, budget_s=0.0)
+    return scene.reload()
+
+
+def deadline_passes(scene: Scene) -> None:
+    Round.objects.filter(run=scene.run, state="open").update(deadline_at=timezone.now() - timedelta(seconds=1))
+
+
+def honest_reply(site: Site, order: Any, content: Any) -> Reply:
+    return Reply("", site.done(order, honest(site, order, content)), "", True, 100)
+
+
+def test_a_round_below_its_quorum_waits_for_a_site_to_come_back(stage) -> None:
+    scene, link = stage(rounds=1, quorum=3)
+    drive_to_round(scene, 1)
+    scene.lost(scene.nodes[1])
+    run = step(scene)
+    assert run.state == "running"
+    assert settle(run, "train", 1) == {"Site 0": ("done", ""), "Site 1": ("awaited", ""), "Site 2": ("done", "")}
+    assert [item.site for item in run_summary(run).awaited] == ["Site 1"], "the page says for whom the round waits"
+    assert (1, "train") not in link.sites["101"].asked, "nothing is sent to a site that is away"
+    scene.heard_of(scene.nodes[1])
+    run = drive(scene)
+    assert run.state == "completed"
+    assert settle(run, "train", 1)["Site 1"] == ("done", "")
+
+
+def test_a_round_below_its_quorum_fails_at_its_deadline(stage) -> None:
+    scene, _ = stage(rounds=1, quorum=3)
+    drive_to_round(scene, 1)
+    scene.lost(scene.nodes[1])
+    step(scene)
+    deadline_passes(scene)
+    run = step(scene, 1)
+    assert (run.state, run.reason_code) == ("failed", "E_QUORUM_LOST")
+    assert "Site 1 missing (E_OFFLINE)" in run.reason
+    assert settle(run, "train", 1)["Site 1"] == ("missing", "E_OFFLINE")
+
+
+def test_a_round_closes_with_its_quorum_though_another_site_stays_away(stage) -> None:
+    scene, _ = stage(rounds=1, quorum=2)
+    drive_to_round(scene, 1)
+    scene.lost(scene.nodes[0])
+    scene.lost(scene.nodes[1])
+    assert settle(step(scene), "train", 1)["Site 0"] == ("awaited", "")
+    scene.heard_of(scene.nodes[1])
+    run = step(scene, 20)
+    assert run.state == "completed"
+    assert settle(run, "train", 1)["Site 0"] == ("missing", "E_OFFLINE")
+    assert settle(run, "train", 1)["Site 1"] == ("done", "")
+
+
+def test_nobody_is_waited_for_whose_approval_is_gone(stage) -> None:
+    scene, _ = stage(rounds=1, quorum=3)
+    drive_to_round(scene, 1)
+    approval = scene.run.participants.get(position=1).approval
+    approval.state, approval.revoked_at = "revoked", timezone.now()
+    approval.save()
+    run = step(scene)
+    assert (run.state, run.reason_code) == ("failed", "E_QUORUM_LOST")
+    assert settle(run, "train", 1)["Site 1"] == ("missing", "E_NOT_APPROVED")
+
+
+def test_the_first_model_comes_from_whoever_is_back_first(stage) -> None:
+    scene, link = stage(rounds=1, quorum=3)
+
+    def vanish(site: Site, order: Any, content: Any) -> Reply:
+        scene.lost(scene.nodes[site.number])
+        return honest_reply(site, order, content)
+
+    for site in link.sites.values():
+        site.behave = vanish
+    run = step(scene)
+    assert {state for state, _ in settle(run, "initial", 0).values()} == {"awaited"}
+    for site in link.sites.values():
+        site.behave = None
+    scene.heard_of(scene.nodes[2], scene.nodes[1])
+    drive(scene)
+    asked = [site.number for site in link.sites.values() if (0, "query.initial") in site.asked]
+    assert asked == [1], "one site is asked, the first that is there"
+
+
+def test_a_second_site_asked_for_the_first_model_has_a_deadline_of_its_own(stage) -> None:
+    scene, link = stage(rounds=1, quorum=2)
+
+    def silent(site: Site, order: Any, content: Any) -> Reply | None:
+        if order.message_type == "query.initial":
+            deadline_passes(scene)
+            return None
+        return honest_reply(site, order, content)
+
+    link.sites["100"].behave = silent
+    run = drive(scene)
+    assert run.state == "completed", run.reason
+    assert settle(run, "initial", 0) == {"Site 0": ("missing", "E_DEADLINE"), "Site 1": ("done", "")}
+
+
+def test_after_a_lost_attempt_everybody_is_asked_again_though_the_quorum_has_answered(stage) -> None:
+    scene, link = stage(rounds=1, quorum=2)
+    drive_to_round(scene, 1)
+    link.sites["102"].behave = lambda *_: None
+    step(scene)
+    assert settle(scene.run, "train", 1)["Site 2"] == ("awaited", "")
+    link.sites["102"].behave = None
+    link.tokens.clear()
+    assert settle(drive(scene), "train", 1)["Site 2"] == ("done", "")
+
+
+def test_an_attempt_that_nobody_can_claim_is_not_repeated_without_a_pause(stage, monkeypatch) -> None:
+    scene, link = stage()
+    monkeypatch.setattr(type(link), "claim_next", lambda _: None)
+    for turn in (1, 2):
+        assert engine.drive(scene.run.pk, budget_s=5.0) == engine.SUPERLINK_PAUSE_S
+        assert len(link.runs) == turn
+    assert not Participation.objects.filter(round__run=scene.run).exists()
