@@ -133,7 +133,10 @@ class Aggregator:
         arrays, _ = self._strategy.aggregate_train(round_.number, messages.comparable_replies(contents))
         if arrays is None:
             raise FedStudyError("E_STRATEGY", f"The strategy made no model of round {round_.number}.")
-        return self._put(records.arrays_of(arrays))
+        model = records.arrays_of(arrays)
+        if not _is_finite(model):
+            raise FedStudyError("E_STRATEGY", f"The model of round {round_.number} holds values that are not finite.")
+        return self._put(model)
 
     def _combine_sums(self, contents: Sequence[RecordDict]) -> Result:
         sites = [records.arrays_of(content.array_records[messages.SUMS]) for content in contents]
@@ -142,7 +145,10 @@ class Aggregator:
             raise FedStudyError("E_SUMS", "The sites' sums have different names or shapes.")
         if not sites[0]:
             return Result()
-        total = {name: np.asarray(sum(site[name].astype(np.float64) for site in sites)) for name in sites[0]}
+        with np.errstate(over="ignore"):
+            total = {name: np.asarray(sum(site[name].astype(np.float64) for site in sites)) for name in sites[0]}
+        if not _is_finite(total):
+            raise FedStudyError("E_SUMS", "The sites' sums are beyond all numbers.")
         return Result(shared=self._models.put(encode_arrays(total)))
 
     def _put(self, arrays: Mapping[str, np.ndarray]) -> str:
@@ -161,3 +167,7 @@ class Aggregator:
         for sha256 in round_.participations.exclude(content_sha256="").values_list("content_sha256", flat=True):
             self._answers.pop(sha256, None)
             self._updates.delete(sha256)
+
+
+def _is_finite(arrays: Mapping[str, np.ndarray]) -> bool:
+    return all(bool(np.isfinite(array).all()) for array in arrays.values())

@@ -36,14 +36,16 @@ class Curve:
 
 
 def combine(sites: Sequence[Mapping[str, Metric]], kinds: Mapping[str, str]) -> dict[str, Metric]:
-    """One set of metrics for all sites.
+    """One set of metrics for all sites; what is beyond all numbers together is left out.
 
     Args:
         sites: each site's metrics; a metric that a site does not report is left out for it.
         kinds: metric name to "mean" (weighted by `num-examples`), "sum", "min", "max" or "histogram" (summed up).
     """
     names = dict.fromkeys(name for site in sites for name in site)
-    return {name: _combine_one(name, sites, kinds.get(name, "mean")) for name in names}
+    with np.errstate(over="ignore", invalid="ignore"):
+        combined = {name: _combine_one(name, sites, kinds.get(name, "mean")) for name in names}
+    return {name: value for name, value in combined.items() if np.isfinite(value).all()}
 
 
 def _combine_one(name: str, sites: Sequence[Mapping[str, Metric]], kind: str) -> Metric:
