@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from accounts.models import User
+from accounts.models import Site, User
 from accounts.permissions import Permission
 from accounts.selectors import sites_with
 from studies.enrolment import states
@@ -31,3 +31,8 @@ def taking_part(site_id: UUID) -> QuerySet[Enrolment]:
 def ready_sites(study: Study) -> QuerySet[Enrolment]:
     """The study's ready enrolments, by site."""
     return Enrolment.objects.filter(study=study, state="ready").select_related("site", "dataset")
+
+
+def invitable_sites(study: Study) -> QuerySet[Site]:
+    """The sites without an open part in the study; those that declined or withdrew may be asked again."""
+    return Site.objects.exclude(enrolments__in=Enrolment.objects.filter(study=study, state__in=states.OPEN))

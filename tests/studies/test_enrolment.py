@@ -101,12 +101,23 @@ def test_answers_are_for_site_admins(part: SiteInStudy) -> None:
     enrolment = invite_site(study=part.study, site=site, by=part.pi)
     steward = holder_of(Role.STEWARD, site)
     for answer in (accept_invitation, decline_invitation):
-        with pytest.raises(Forbidden):
-            answer(enrolment=enrolment, by=steward)
-        for person in (part.pi, part.admin):
+        for person in (steward, part.pi, part.admin, holder_of(Role.AUDITOR, part.study)):
+            with pytest.raises(Forbidden):
+                answer(enrolment=enrolment, by=person)
+        for person in (new_site()[1], new_study()[1]):
             with pytest.raises(NotFound):
                 answer(enrolment=enrolment, by=person)
     assert accept_invitation(enrolment=enrolment, by=admin).state == "accepted"
+
+
+def test_a_site_that_declined_may_be_asked_again_whatever_else_it_takes_part_in(part: SiteInStudy) -> None:
+    study, pi = new_study(state="recruiting", title="Another study")
+    assert part.site in selectors.invitable_sites(study)
+    enrolment = invite_site(study=study, site=part.site, by=pi)
+    assert part.site not in selectors.invitable_sites(study)
+    decline_invitation(enrolment=enrolment, by=part.admin)
+    assert part.site in selectors.invitable_sites(study)
+    assert part.site not in selectors.invitable_sites(part.study)
 
 
 def test_an_invitation_is_not_accepted_after_the_study_closed() -> None:

@@ -16,8 +16,11 @@ from audit.models import Event
 from federation.runs.models import Run
 from nodes.registry.models import Node
 from studies.dictionary.models import DictionaryVersion
+from studies.dictionary.services import publish_dictionary
 from studies.enrolment.models import Enrolment
+from studies.enrolment.services import decline_invitation, invite_site
 from studies.lifecycle.models import Study
+from studies.lifecycle.services import create_study, move_study
 from studies.scripts.models import Script, ScriptVersion
 from tests.api import world as worlds
 from tests.api.world import World
@@ -109,6 +112,21 @@ def test_a_site_is_invited_and_answers(world: World, browser: Browser) -> None:
     assert (enrolment.state, enrolment.level) == ("invited", "F1")
     page = sound(browser("pi").post(there, {"site": str(other.pk), "level": "F1"}), 400)
     assert "Select a valid choice" in page.text
+
+
+def test_a_site_that_declined_can_be_chosen_again_though_another_study_has_it(world: World, browser: Browser) -> None:
+    study = create_study(title="Second study", by=world.pi)
+    publish_dictionary(study=study, variables=worlds.VARIABLES, by=world.pi)
+    move_study(study=study, to="recruiting", by=world.pi)
+    decline_invitation(enrolment=invite_site(study=study, site=world.site, by=world.pi), by=world.site_admin)
+    there = reverse("web:enrolment-new", args=[study.pk])
+    assert world.site.name in sound(browser("pi").get(there), 200).text
+
+
+def test_who_sees_an_invitation_and_may_not_answer_it_is_told_so(world: World, browser: Browser) -> None:
+    there = reverse("web:enrolment-answer", args=[world.enrolment.pk, "withdraw"])
+    for who, status in (("pi", 403), ("auditor", 403), ("stranger", 404), ("admin", 404)):
+        sound(browser(who).post(there), status)
 
 
 def test_a_site_withdraws(world: World, browser: Browser) -> None:

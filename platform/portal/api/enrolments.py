@@ -94,8 +94,7 @@ class InvitableSites(Resource):
     def list(self, request: PersonRequest, id: UUID) -> Response:
         study = self.row(id)
         check(request.user, Permission.STUDY_INVITE, study)
-        taken = study.enrolments.filter(state__in=states.OPEN)
-        return self.page(Site.objects.exclude(enrolments__in=taken))
+        return self.page(selectors.invitable_sites(study))
 
 
 class Enrolments(Resource):

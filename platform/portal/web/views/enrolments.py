@@ -9,7 +9,6 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from accounts.models import Site
 from accounts.permissions import Permission, can, check
 from fedstudy_core.errors import NotFound
 from portal.web.forms.studies import InvitationForm
@@ -60,8 +59,7 @@ def new(request: PageRequest, study_id: UUID) -> HttpResponse:
     """Invite a site."""
     study = find_study(request, study_id)
     check(request.user, Permission.STUDY_INVITE, study)
-    sites = Site.objects.exclude(enrolments__study=study, enrolments__state__in=["invited", "accepted", "ready"])
-    form = InvitationForm(request.POST or None, sites=sites)
+    form = InvitationForm(request.POST or None, sites=selectors.invitable_sites(study))
     invited = (
         save(form, lambda data: invite_site(study=study, **data, by=request.user)) if request.method == "POST" else None
     )
