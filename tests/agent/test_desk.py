@@ -22,6 +22,7 @@ from fedstudy_core.receipts import Receipt, verify_receipt
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.datasets import Datasets
 from fedstudy_node.desk import Desk
+from fedstudy_node.errors import Unreachable
 from fedstudy_node.flower import Incoming, Outgoing, RunInfo
 from fedstudy_node.gate import Gate
 from fedstudy_node.ledger import Ledger
@@ -82,9 +83,9 @@ class Office:
                 if run.child is not None:
                     run.child.flush()
                     select.select([run.child.readable], [], [], 0.05)
-                    if answers := self.desk.hear(run):
+                    if answers := list(self.desk.hear(run)):
                         return answers[0]
-            if answers := self.desk.stop_overdue():
+            if answers := list(self.desk.stop_overdue()):
                 return answers[0]
         raise AssertionError("no answer came")
 
@@ -236,6 +237,50 @@ def test_a_script_sees_no_secret_and_its_prints_stay_here(office: Office, monkey
 def test_another_model_than_the_message_names_is_refused(office: Office) -> None:
     order = office.node.order(office.node.approve(FAB), model_sha256="0" * 64)
     assert office.error(office.ask(order))[0] == "E_ORDER"
+
+
+def test_an_error_that_nobody_foresaw_is_answered(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("patient Jane Doe")
+
+    monkeypatch.setattr(office.runs, "start_child", fail)
+    answer = office.ask(office.node.order(office.node.approve(FAB)))
+    code, account = office.error(answer)
+    assert (code, account.outcome) == ("E_AGENT", "failed")
+    assert "Jane" not in str(answer.message.error.reason)
+
+
+def test_an_error_that_nobody_foresaw_in_an_answer_is_a_failure(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fedstudy_node.desk.read_reply", lambda *_, **__: 1 // 0)
+    order = office.node.order(office.node.approve(FAB))
+    assert office.desk.take(office.incoming(order)) is None
+    assert office.desk.take(office.incoming(office.node.order(order.approval, round=2))) is None
+    assert [office.error(office.wait())[0] for _ in range(2)] == ["E_AGENT", "E_AGENT"]
+
+
+def test_an_answer_is_not_lost_with_the_connection(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next message cannot be taken because the SuperLink is away: the answer before it stays, and so does it."""
+    approval = office.node.approve(FAB)
+    assert office.desk.take(office.incoming(office.node.order(approval))) is None
+    assert office.desk.take(office.incoming(office.node.order(approval, round=2))) is None
+    get, answers = office.runs.get, []
+
+    def away(run_id: int) -> Any:
+        raise Unreachable("away")
+
+    monkeypatch.setattr(office.runs, "get", away)
+    [run] = office.runs
+    until = time.monotonic() + 30
+    with pytest.raises(Unreachable):
+        while time.monotonic() < until:
+            for answer in office.desk.hear(run):
+                answers.append(answer)
+    assert [office.read(answer)[0].round for answer in answers] == [1]
+    monkeypatch.setattr(office.runs, "get", get)
+    answers += [office.wait()] if not list(office.desk.hear(run)) else []
+    assert [office.read(answer)[0].round for answer in answers] == [1, 2]
 
 
 def test_a_message_without_an_order_is_refused_and_starts_nothing(office: Office) -> None:

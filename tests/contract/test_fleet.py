@@ -143,7 +143,7 @@ def test_a_run_that_is_stopped_ends_its_script_within_ten_seconds(driver: Driver
     with driver.run(fab, {"mode": "hang"}):
         driver.send(site.flower_id, site.node.order(site.node.approve(fab)), model())
         assert site.agent is not None
-        runs = site.agent._runs
+        runs = site.agent.runs
         wait_for(lambda: [run for run in runs if run.child is not None])
         pid = next(run.child.pid for run in runs if run.child is not None)
         driver.stop_run()

@@ -35,6 +35,7 @@ CODES = MappingProxyType(
         "E_PASSPHRASE": "The passphrase does not open the key.",
         "E_HOME": "The node's folder is not as expected.",
         "E_PORTAL": "The portal does not answer as expected.",
+        "E_JOURNAL": "The node's journal was altered.",
         # dictionaries and datasets
         "E_DICTIONARY": "The data dictionary does not fit together.",
         "E_DATASET": "The dataset is not the one that was approved.",
@@ -101,6 +102,9 @@ CODES = MappingProxyType(
         "E_WALL_CLOCK": "The script took longer than the site allows.",
         "E_MEMORY": "The script needed more memory than the site allows.",
         "E_CHILD": "The script's process ended unexpectedly.",
+        "E_AGENT": "Something went wrong in the node's agent; its log has the details, which stay at the site.",
+        "E_PAUSED": "The site has paused its node.",
+        "E_VETO": "The site has ended its part in this run.",
         "E_OUTPUT_SIZE": "The script's answer is larger than the site allows.",
         # what comes back
         "E_REPLY": "The answer does not have the expected form.",

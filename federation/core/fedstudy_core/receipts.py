@@ -16,6 +16,15 @@ PAYLOAD_TYPE = "application/vnd.fedstudy.receipt.v1+json"
 Count = Annotated[int, Field(ge=0)]
 
 
+class JournalHead(BaseModel):
+    """How far the node's own journal had come: the number of its last row, and the head of the chain there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    sequence: Count
+    head: Sha256
+
+
 class Receipt(BaseModel):
     """One exchange as the node saw it.
 
@@ -25,6 +34,7 @@ class Receipt(BaseModel):
         update_sha256: SHA-256 of the packed answer that went out.
         examples: rows that the script says it used.
         sequence: rises with every receipt of the node.
+        journal: the node's journal, this exchange's row included; receipts of older agents have none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -52,6 +62,7 @@ class Receipt(BaseModel):
     sandbox: Level
     agent_version: str
     sequence: Count
+    journal: JournalHead | None = None
 
 
 def sign_receipt(receipt: Receipt, key: Ed25519PrivateKey) -> bytes:

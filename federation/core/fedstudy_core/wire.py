@@ -49,11 +49,29 @@ class DatasetFact(_Body):
     fingerprint: str
 
 
+class Pause(_Body):
+    """The site's people paused their node."""
+
+    since: str
+    reason: str = Field(max_length=300)
+
+
 class HeartbeatRequest(_Body):
+    """How the node is doing.
+
+    Attributes:
+        clock: the node's own time.
+        boot: names this very process of the agent; another one comes with each start.
+        vetoes: ids of the runs in which the site ended its part.
+    """
+
     agent_version: str
     sandbox: Level
     datasets: list[DatasetFact]
     clock: str
+    boot: str = Field(default="", pattern=r"^([0-9a-f]{32})?$")
+    paused: Pause | None = None
+    vetoes: list[str] = Field(default=[], max_length=1000)
 
 
 class HeartbeatAnswer(_Body):

@@ -6,7 +6,6 @@ scripts go on meanwhile and their replies wait. The portal is told about the nod
 
 import secrets
 import selectors
-import sqlite3
 import threading
 import time
 from collections import deque
@@ -15,7 +14,6 @@ from contextlib import suppress
 
 import structlog
 
-from fedstudy_core.errors import FedStudyError
 from fedstudy_node.desk import Desk
 from fedstudy_node.errors import ContentLost, FleetError, KeyRefused, NotRegistered, RunEnded
 from fedstudy_node.flower import Fleet, Incoming, Outgoing
@@ -55,12 +53,13 @@ class Agent:
     ) -> None:
         self._home = home
         self._fleet = fleet
-        self._runs = runs
+        self.runs = runs
         self._desk = desk
         self._status = status
         self._stop = stop
         self._wake = wake
         self._pace = Pace()
+        self._inbox: deque[Incoming] = deque()
         self._outbox: deque[Outgoing] = deque()
         self._to_confirm: deque[tuple[float, Incoming]] = deque()
         self._connected = False
@@ -74,13 +73,14 @@ class Agent:
             while not self._stop.is_set():
                 self.step()
         finally:
-            self._runs.end_all()
+            self.runs.end_all()
             self._fleet.close()
 
     def step(self) -> None:
         """Do what is due, then wait until something else is."""
         self._guarded(self._exchange if self._connected else self._connect)
         self._outbox.extend(self._desk.stop_overdue())
+        self._outbox.extend(self._desk.stop_halted())
         self._wait_for_scripts(self._until_due())
 
     def _guarded(self, work: Callable[[], None]) -> None:
@@ -114,6 +114,7 @@ class Agent:
     def _exchange(self) -> None:
         """Talk to the SuperLink: replies first, then what it has for us."""
         self._send_replies()
+        self._take_in()
         self._fleet.heartbeat_if_due()
         self._check_runs()
         self._confirm_old()
@@ -126,35 +127,36 @@ class Agent:
                 self._fleet.send(self._outbox[0])
             self._outbox.popleft()
             self._pace.mark_sent()
-            self._poll_at = time.monotonic() + self._pace.delay(in_run=len(self._runs) > 0)
+            self._poll_at = time.monotonic() + self._pace.delay(in_run=len(self.runs) > 0)
 
     def _poll(self) -> None:
-        incoming = None
         try:
             incoming = self._fleet.pull()
-            if incoming is not None:
-                self._pace.mark_received()
-                self._take(incoming)
         except (RunEnded, ContentLost) as error:
             log.warning("message_dropped", error=str(error))
-        self._poll_at = time.monotonic() + self._pace.delay(in_run=len(self._runs) > 0)
+            incoming = None
         if incoming is not None:
+            self._pace.mark_received()
+            self._inbox.append(incoming)
+        self._poll_at = time.monotonic() + self._pace.delay(in_run=len(self.runs) > 0)
+        self._take_in()
+
+    def _take_in(self) -> None:
+        """Have what was pulled answered. The SuperLink hands a message out once: it stays here until it is taken."""
+        while self._inbox:
+            incoming = self._inbox[0]
+            try:
+                answer = self._desk.take(incoming)
+            except (RunEnded, ContentLost) as error:
+                log.warning("message_dropped", error=str(error))
+                answer = None
+            self._inbox.popleft()
+            if answer is not None:
+                self._outbox.append(answer)
             if not incoming.inline:
                 self._to_confirm.append((time.monotonic() + CONFIRM_AFTER, incoming))
             self._send_replies()
-            self._status.set(runs=[str(run.info.run_id) for run in self._runs])
-
-    def _take(self, incoming: Incoming) -> None:
-        """Have a message answered. One that nobody foresaw must not end the agent: it is dropped and logged."""
-        try:
-            answer = self._desk.take(incoming)
-        except (FleetError, sqlite3.Error):
-            raise
-        except Exception:
-            log.exception("message_dropped", flower_run=str(incoming.run_id))
-            return
-        if answer is not None:
-            self._outbox.append(answer)
+            self._status.set(runs=[str(run.info.run_id) for run in self.runs])
 
     def _confirm_old(self) -> None:
         """Let the SuperLink forget messages, a while after they came.
@@ -169,7 +171,7 @@ class Agent:
 
     def _check_runs(self) -> None:
         """End the scripts of runs that are over at the SuperLink, whatever they are doing."""
-        for run in self._runs:
+        for run in self.runs:
             if time.monotonic() - run.checked_at < RUN_CHECK:
                 continue
             run.checked_at = time.monotonic()
@@ -179,15 +181,15 @@ class Agent:
                 self._end(run)
                 continue
             if run.job is None and time.monotonic() - run.used_at > IDLE_CHILD:
-                self._runs.stop_child(run)
+                self.runs.stop_child(run)
 
     def _end(self, run: ActiveRun) -> None:
         log.info("run_ended", flower_run=str(run.info.run_id))
-        self._runs.end(run)
-        self._status.set(runs=[str(left.info.run_id) for left in self._runs])
+        self.runs.end(run)
+        self._status.set(runs=[str(left.info.run_id) for left in self.runs])
 
     def _at_work(self) -> int:
-        return sum(run.job is not None for run in self._runs)
+        return sum(run.job is not None for run in self.runs)
 
     def _until_due(self) -> float:
         """Seconds until the next thing is due."""
@@ -200,7 +202,7 @@ class Agent:
     def _wait_for_scripts(self, seconds: float) -> None:
         """Wait for what scripts say, and feed them what did not fit into their pipes yet."""
         with selectors.DefaultSelector() as waiting:
-            for run in self._runs:
+            for run in self.runs:
                 if run.child is not None:
                     waiting.register(run.child.readable, selectors.EVENT_READ, run)
                     if not run.child.flush():
@@ -214,7 +216,8 @@ class Agent:
                 self._hear(key.data)
 
     def _hear(self, run: ActiveRun) -> None:
+        """Queue the answers of a script, each as soon as it is there; a message that waits for the SuperLink stays."""
         try:
             self._outbox.extend(self._desk.hear(run))
-        except (FleetError, FedStudyError) as error:
-            log.error("message_lost", error=str(error))
+        except FleetError as error:
+            self._disconnected(error)

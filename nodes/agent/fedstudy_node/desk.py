@@ -1,13 +1,16 @@
 """From a message to its reply: gate, script, check, receipt.
 
 Every message is answered, and every answer carries a receipt signed by this node: the script's checked reply, a refusal
-with its code, or a failure with its code. No text that a script wrote (an exception's, a print's) is in any answer.
+with its code, or a failure with its code. No text that a script wrote (an exception's, a print's, a name) is in any
+answer.
 """
 
 import hashlib
 import hmac
 import secrets
+import sqlite3
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import structlog
@@ -16,9 +19,11 @@ from fedstudy_core import flower
 from fedstudy_core.codes import CODES
 from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.flower import Order
-from fedstudy_core.receipts import Receipt, sign_receipt
+from fedstudy_core.receipts import JournalHead, Receipt, sign_receipt
 from fedstudy_node import __version__
 from fedstudy_node.children import Died, Failed, Outcome, Ready, Replied, StateKept
+from fedstudy_node.control import Control
+from fedstudy_node.errors import FleetError
 from fedstudy_node.flower import Incoming, Outgoing, RecordDict, message_bytes, refuse, reply_to
 from fedstudy_node.frames import Frame
 from fedstudy_node.gate import SANDBOX, Gate, Permit, check_order
@@ -45,7 +50,8 @@ class _Asked:
 class Desk:
     """Answers messages. One for the agent; not thread-safe."""
 
-    def __init__(self, home: Home, ledger: Ledger, gate: Gate, runs: Runs) -> None:
+    def __init__(self, home: Home, ledger: Ledger, gate: Gate, runs: Runs, control: Control | None = None) -> None:
+        self._control = control or Control(home)
         self._settings = home.enrolled()
         self._identity = home.identity_key()
         self._ledger = ledger
@@ -54,7 +60,20 @@ class Desk:
         self._digest_key = secrets.token_bytes(32)
 
     def take(self, incoming: Incoming) -> Outgoing | None:
-        """Take a message: return its answer, or None when the script now works on it. Raises FleetError."""
+        """Take a message: return its answer, or None when the script now works on it.
+
+        One that nobody foresaw is answered as well (E_AGENT): it must neither end the agent nor keep the run waiting.
+        Raises FleetError, and sqlite3.Error when the ledger cannot be written: then nothing may be answered.
+        """
+        try:
+            return self._take(incoming)
+        except (FleetError, sqlite3.Error):
+            raise
+        except Exception:
+            log.exception("message_not_understood", flower_run=str(incoming.run_id))
+            return self._decline(_Asked(incoming, now_text()), "failed", Refusal("E_AGENT"))
+
+    def _take(self, incoming: Incoming) -> Outgoing | None:
         run = self._runs.get(incoming.run_id)
         if run.job is not None:
             run.waiting.append(incoming)
@@ -64,6 +83,10 @@ class Desk:
             order, content = flower.unwrap_order(incoming.content)
             check_order(order)
             asked = _Asked(incoming, asked.started_at, order, None, run.script.sha256)
+            obstacle = self._control.obstacle(order.run)
+            if obstacle is not None:
+                raise obstacle
+            run.named = order.run
             permit = self._gate.check(
                 order, run.script, message_type=incoming.message_type, for_client_app=run.info.is_server_app
             )
@@ -73,24 +96,48 @@ class Desk:
         except FedStudyError as error:
             return self._decline(asked, "refused", error)
 
-    def hear(self, run: ActiveRun) -> list[Outgoing]:
-        """Take in what a run's process said."""
+    def hear(self, run: ActiveRun) -> Iterator[Outgoing]:
+        """Take in what a run's process said. Each answer is handed on before the next thing is looked at."""
         if run.child is None:
-            return []
-        answers = [self._hear(run, outcome) for outcome in run.child.receive()]
-        return [answer for answer in answers if answer is not None] + self._next_waiting(run)
+            return
+        for outcome in run.child.receive():
+            job = run.job
+            try:
+                answer = self._hear(run, outcome)
+            except (FleetError, sqlite3.Error):
+                raise
+            except Exception:
+                log.exception("script_not_understood", flower_run=str(run.info.run_id))
+                answer = self._abandon(run, job, "failed", Refusal("E_AGENT"))
+            if answer is not None:
+                yield answer
+        yield from self._next_waiting(run)
 
-    def stop_overdue(self) -> list[Outgoing]:
+    def stop_overdue(self) -> Iterator[Outgoing]:
         """End the processes that work longer than their approval allows."""
-        answers: list[Outgoing] = []
         for run in self._runs:
             if run.job is not None and time.monotonic() > run.job.deadline:
-                job = run.job
-                self._runs.stop_child(run)
-                limit = job.permit.statement.limits.wall_s
+                limit = run.job.permit.statement.limits.wall_s
                 error = Refusal("E_WALL_CLOCK", f"The script worked longer than the approved {limit} s.")
-                answers += [self._decline(_of(run, job), "failed", error), *self._next_waiting(run)]
-        return answers
+                yield from self._stop(run, "failed", error)
+
+    def stop_halted(self) -> Iterator[Outgoing]:
+        """End the processes of runs that the site's people, or the portal, do not let go on."""
+        for run in self._runs:
+            obstacle = self._control.obstacle(run.named)
+            if obstacle is not None and (run.child is not None or run.waiting):
+                yield from self._stop(run, "refused", obstacle)
+
+    def _stop(self, run: ActiveRun, outcome: str, error: Refusal) -> Iterator[Outgoing]:
+        answer = self._abandon(run, run.job, outcome, error)
+        if answer is not None:
+            yield answer
+        yield from self._next_waiting(run)
+
+    def _abandon(self, run: ActiveRun, job: Job | None, outcome: str, error: Refusal) -> Outgoing | None:
+        """End a run's process; return the answer to what it was working on."""
+        self._runs.stop_child(run)
+        return None if job is None else self._decline(_of(run, job), outcome, error)
 
     def _ask(self, run: ActiveRun, asked: _Asked, order: Order, permit: Permit, content: RecordDict) -> Outgoing | None:
         """Answer from memory, or hand the message to the script."""
@@ -114,13 +161,12 @@ class Desk:
         child.send(Frame({"kind": "call", "id": run.calls}, message_bytes(asked.incoming, content)))
         return None
 
-    def _next_waiting(self, run: ActiveRun) -> list[Outgoing]:
-        answers: list[Outgoing] = []
+    def _next_waiting(self, run: ActiveRun) -> Iterator[Outgoing]:
         while run.waiting and run.job is None:
-            answer = self.take(run.waiting.popleft())
+            answer = self.take(run.waiting[0])
+            run.waiting.popleft()
             if answer is not None:
-                answers.append(answer)
-        return answers
+                yield answer
 
     def _hear(self, run: ActiveRun, outcome: Outcome) -> Outgoing | None:
         job = run.job
@@ -136,7 +182,7 @@ class Desk:
             case Failed():
                 return self._fail(run, job, outcome)
             case Died():
-                return self._bury(run, job, outcome)
+                return self._bury(run, outcome)
             case _:
                 return None
 
@@ -172,34 +218,34 @@ class Desk:
             error = Refusal("E_SCRIPT", f"The script failed; the site's log has the text under {digest}.")
         return self._decline(_of(run, job), "failed", error)
 
-    def _bury(self, run: ActiveRun, job: Job | None, died: Died) -> Outgoing | None:
+    def _bury(self, run: ActiveRun, died: Died) -> Outgoing | None:
         log.error("script_process_ended", flower_run=str(run.info.run_id), detail=died.detail)
-        self._runs.stop_child(run)
-        if job is None:
-            return None
-        error = Refusal("E_CHILD")
-        return self._decline(_of(run, job), "failed", error)
+        obstacle = self._control.obstacle(run.named)
+        if obstacle is not None:
+            return self._abandon(run, run.job, "refused", obstacle)
+        return self._abandon(run, run.job, "failed", Refusal("E_CHILD"))
 
     def _answer(self, asked: _Asked, reply: Reply, seconds: float) -> Outgoing:
         """Write the answer with content."""
         size = len(reply.packed)
+        head = self._note(asked, "done", "", size, reply.update_sha256)
         receipt = self._receipt(
-            asked, outcome="done", update=reply.update_sha256, examples=reply.examples, bytes_out=size
+            asked, head, outcome="done", update=reply.update_sha256, examples=reply.examples, bytes_out=size
         )
-        self._note(asked, "done", "", size, reply.update_sha256)
         return reply_to(asked.incoming, flower.wrap_reply(reply.content, reply.packed, receipt), seconds)
 
     def _decline(self, asked: _Asked, outcome: str, error: FedStudyError) -> Outgoing:
         """Write the answer without content: a code and a sentence that says nothing about the site."""
         detail = error.detail if isinstance(error, Refusal) else CODES[error.code]
-        receipt = self._receipt(asked, outcome=outcome, code=error.code)
-        self._note(asked, outcome, error.code, 0, "")
+        head = self._note(asked, outcome, error.code, 0, "")
+        receipt = self._receipt(asked, head, outcome=outcome, code=error.code)
         log.warning(outcome, code=error.code, detail=error.detail, flower_run=str(asked.incoming.run_id))
         return refuse(asked.incoming, flower.error_reason(error.code, detail, receipt))
 
     def _receipt(
         self,
         asked: _Asked,
+        head: JournalHead,
         *,
         outcome: str,
         code: str | None = None,
@@ -233,13 +279,14 @@ class Desk:
                 "sandbox": SANDBOX,
                 "agent_version": __version__,
                 "sequence": self._ledger.next_number("receipt"),
+                "journal": head.model_dump(),
             }
         )
         return sign_receipt(receipt, self._identity)
 
-    def _note(self, asked: _Asked, outcome: str, code: str, bytes_out: int, update: str) -> None:
+    def _note(self, asked: _Asked, outcome: str, code: str, bytes_out: int, update: str) -> JournalHead:
         order, permit = asked.order, asked.permit
-        self._ledger.note_departure(
+        return self._ledger.note_departure(
             Departure(
                 study=order.study if order else "",
                 run=order.run if order else "",

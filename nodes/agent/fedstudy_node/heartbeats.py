@@ -3,13 +3,15 @@
 import secrets
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 
 from fedstudy_core.errors import FedStudyError
+from fedstudy_node.control import Control
 from fedstudy_node.datasets import Datasets
 from fedstudy_node.gate import SANDBOX
-from fedstudy_node.portal import Portal
+from fedstudy_node.portal import Portal, PortalRefusal
 from fedstudy_node.status import Status
 
 log = structlog.get_logger()
@@ -19,13 +21,17 @@ INTERVAL_WHILE_PENDING = 2.0
 
 
 class Heartbeats(threading.Thread):
-    """Sends a heartbeat every 10 s; every 2 s until the node is confirmed and known to the SuperLink."""
+    """Sends a heartbeat every 10 s; every 2 s until the node is confirmed and known to the SuperLink.
+
+    A portal that knows the node and no longer lets it work says so here (E_NODE): the work ends within seconds.
+    """
 
     def __init__(
         self,
         open_portal: Callable[[], Portal],
         datasets: Datasets,
         status: Status,
+        control: Control,
         *,
         stop: threading.Event,
         wake: threading.Event,
@@ -34,6 +40,9 @@ class Heartbeats(threading.Thread):
         self._open_portal = open_portal
         self._datasets = datasets
         self._status = status
+        self._control = control
+        self._boot = secrets.token_hex(16)
+        self._due = threading.Event()
         self._stop_asked = stop
         self._wake = wake
         self._said = ""
@@ -43,17 +52,18 @@ class Heartbeats(threading.Thread):
         portal = self._open_portal()
         while not self._stop_asked.is_set():
             interval = self._beat(portal)
-            self._stop_asked.wait(interval * (0.9 + secrets.randbelow(200) / 1000))
+            self._due.wait(interval * (0.9 + secrets.randbelow(200) / 1000))
+            self._due.clear()
+
+    def hurry(self) -> None:
+        """Send the next heartbeat now, or stop now if that was asked; from any thread."""
+        self._due.set()
 
     def _beat(self, portal: Portal) -> float:
-        offered = [{"id": item.id, "fingerprint": item.fingerprint} for item in self._datasets.all()]
         try:
-            answer = portal.heartbeat(sandbox=SANDBOX, datasets=offered)
+            answer = portal.heartbeat(self._words())
         except FedStudyError as error:
-            self._status.set(portal="disconnected", portal_error=error.detail)
-            if self._said != error.detail:
-                log.warning("portal_disconnected", code=error.code, detail=error.detail)
-            self._said = error.detail
+            self._refused(error)
             return INTERVAL
         state = str(answer.get("node_state", ""))
         known = answer.get("flower_node_id") is not None
@@ -61,5 +71,30 @@ class Heartbeats(threading.Thread):
             log.info("node_state", state=state, at_superlink=known)
             self._wake.set()
         self._said = ""
-        self._status.set(portal="connected", node_state=state, at_superlink=known, portal_error="")
+        self._control.admit()
+        self._status.set(portal="connected", node_state=state, at_superlink=known, portal_error="", excluded="")
         return INTERVAL if state == "active" and known else INTERVAL_WHILE_PENDING
+
+    def _words(self) -> dict[str, Any]:
+        """Return what this heartbeat says of the node."""
+        state = self._control.state()
+        paused = {"since": state.paused.at, "reason": state.paused.reason} if state.paused else None
+        return {
+            "sandbox": SANDBOX,
+            "datasets": [{"id": item.id, "fingerprint": item.fingerprint} for item in self._datasets.all()],
+            "boot": self._boot,
+            "paused": paused,
+            "vetoes": sorted(state.vetoes),
+        }
+
+    def _refused(self, error: FedStudyError) -> None:
+        """Note that the portal did not take the heartbeat; end the work when it no longer lets this node do any."""
+        if isinstance(error, PortalRefusal) and error.portal_code == "E_NODE":
+            if not self._status.get("excluded"):
+                log.error("node_excluded", detail=error.detail)
+            self._control.exclude(error.detail)
+            self._status.set(excluded=error.detail)
+        self._status.set(portal="disconnected", portal_error=error.detail)
+        if self._said != error.detail:
+            log.warning("portal_disconnected", code=error.code, detail=error.detail)
+        self._said = error.detail

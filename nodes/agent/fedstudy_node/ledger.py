@@ -1,16 +1,19 @@
 """The node's memory of what ran here and what left: one SQLite file.
 
 It counts the rounds that each approval was used for (before they run), keeps each run's last replies so that a message
-sent twice is answered without training twice, numbers the node's signed words, and lists everything that left.
+sent twice is answered without training twice, numbers the node's signed words, and lists everything that left. The
+same file holds the site's own audit log (`journal`).
 """
 
 import sqlite3
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from fedstudy_core.receipts import JournalHead
 from fedstudy_node.home import now_text
+from fedstudy_node.journal import Journal
 
 LARGEST_KEPT_REPLY = 64 * 1024**2
 _ROUNDS_KEPT = 2
@@ -60,6 +63,9 @@ class Departure:
     at: str = ""
 
 
+_KINDS = {"done": "answered", "refused": "refused", "failed": "failed"}
+
+
 class Ledger:
     """One connection to the ledger. A thread or process opens its own."""
 
@@ -69,6 +75,7 @@ class Ledger:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(_SCHEMA)
+        self.journal = Journal(self._db)
 
     def close(self) -> None:
         """Close the connection."""
@@ -133,8 +140,8 @@ class Ledger:
                 (keep_runs,),
             )
 
-    def note_departure(self, departure: Departure) -> None:
-        """Write down what leaves, before it leaves."""
+    def note_departure(self, departure: Departure) -> JournalHead:
+        """Write down what leaves, before it leaves; returns the journal's head with this in it."""
         self._db.execute(
             "INSERT INTO egress (at, study, run, flower_run, round, message_type, approval, outcome, code,"
             " bytes_in, bytes_out, update_sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -153,6 +160,12 @@ class Ledger:
                 departure.update_sha256,
             ),
         )
+        told = {name: value for name, value in asdict(departure).items() if name not in ("outcome", "run", "at")}
+        return self.journal.append(_KINDS[departure.outcome], departure.run, told)
+
+    def runs(self) -> list[str]:
+        """Return the ids of all runs that this node ever answered."""
+        return [str(row[0]) for row in self._db.execute("SELECT DISTINCT run FROM egress WHERE run <> ''")]
 
     def departures(self, limit: int = 20) -> list[Departure]:
         """Return what left last, newest first."""

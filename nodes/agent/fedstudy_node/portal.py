@@ -107,14 +107,9 @@ class Portal:
         self._identity = identity
         self._ledger = ledger
 
-    def heartbeat(self, *, sandbox: str, datasets: list[dict[str, str]]) -> dict[str, Any]:
-        """Say that the node is alive and what it offers; return the portal's view of the node."""
-        body = {
-            "agent_version": __version__,
-            "sandbox": sandbox,
-            "datasets": datasets,
-            "clock": datetime.now(UTC).isoformat(),
-        }
+    def heartbeat(self, words: Mapping[str, Any]) -> dict[str, Any]:
+        """Say that the node is alive and how it is doing; return the portal's view of the node."""
+        body = {"agent_version": __version__, "clock": datetime.now(UTC).isoformat(), **words}
         return dict(_object(self._request("POST", "heartbeat", body)))
 
     def studies(self) -> list[dict[str, Any]]:

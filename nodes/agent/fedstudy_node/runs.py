@@ -58,6 +58,7 @@ class ActiveRun:
     info: RunInfo
     fab: bytes
     folder: Path
+    named: str = ""  # the study's run, as the last good order named it
     child: Child | None = None
     permit: Permit | None = None
     state: bytes | None = None

@@ -8,6 +8,7 @@ import structlog
 from fedstudy_node import __version__
 from fedstudy_node.agent import Agent
 from fedstudy_node.approvals import Approvals
+from fedstudy_node.control import Control
 from fedstudy_node.datasets import Datasets
 from fedstudy_node.desk import Desk
 from fedstudy_node.flower import Fleet
@@ -18,6 +19,7 @@ from fedstudy_node.ledger import Ledger
 from fedstudy_node.portal import Portal, open_client
 from fedstudy_node.runs import Runs
 from fedstudy_node.status import Status
+from fedstudy_node.warden import Warden
 
 log = structlog.get_logger()
 
@@ -33,22 +35,33 @@ def serve(home: Home, stop: threading.Event) -> None:
         client = open_client(settings.portal, home.portal_ca())
         return Portal(client, node=settings.node, identity=home.identity_key(), ledger=Ledger(home.ledger_path))
 
-    heartbeats = Heartbeats(open_portal, Datasets(home), status, stop=stop, wake=wake)
-    heartbeats.start()
+    control = Control(home)
+    heartbeats = Heartbeats(open_portal, Datasets(home), status, control, stop=stop, wake=wake)
     with closing(Ledger(home.ledger_path)) as ledger:
         ledger.forget_old_replies()
-        agent = build_agent(home, ledger, status=status, stop=stop, wake=wake)
+        agent = build_agent(home, ledger, status=status, stop=stop, wake=wake, control=control)
+        warden = Warden(control, agent.runs, stop=stop, changed=heartbeats.hurry)
+        heartbeats.start()
+        warden.start()
         agent.run()
     heartbeats.join(timeout=2)
     status.set(fleet="stopped", portal="stopped", runs=[])
     log.info("stopped", node=settings.node)
 
 
-def build_agent(home: Home, ledger: Ledger, *, status: Status, stop: threading.Event, wake: threading.Event) -> Agent:
+def build_agent(
+    home: Home,
+    ledger: Ledger,
+    *,
+    status: Status,
+    stop: threading.Event,
+    wake: threading.Event,
+    control: Control | None = None,
+) -> Agent:
     """Return the agent of an enrolled home, not started."""
     settings = home.enrolled()
     fleet = Fleet(settings.superlink, home.superlink_ca(), home.flower_key())
     runs = Runs(home, fleet)
     gate = Gate(home, ledger, Datasets(home), Approvals(home))
-    desk = Desk(home, ledger, gate, runs)
+    desk = Desk(home, ledger, gate, runs, control)
     return Agent(home, fleet=fleet, runs=runs, desk=desk, status=status, stop=stop, wake=wake)

@@ -89,6 +89,24 @@ def _add_approvals(
     revoke.set_defaults(command=_command("approving", "revoke"))
 
 
+def _add_control(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", shared: argparse.ArgumentParser
+) -> None:
+    pause = commands.add_parser("pause", parents=[shared], help="refuse all work until `resume`, and end what runs now")
+    pause.add_argument("--reason", default="", help="why, for the portal to show")
+    pause.set_defaults(command=_command("controlling", "pause"))
+    resume = commands.add_parser("resume", parents=[shared], help="work again after a pause")
+    resume.set_defaults(command=_command("controlling", "resume"))
+    veto = commands.add_parser("veto", parents=[shared], help="end this node's part in one run, for good")
+    veto.add_argument("run", help="the run's id (of one that came here before: its first 8 characters or more)")
+    veto.add_argument("--reason", default="", help="why, for the portal to show")
+    veto.set_defaults(command=_command("controlling", "veto"))
+    log = commands.add_parser("log", parents=[shared], help="the node's own record of all that happened here")
+    log.add_argument("--limit", type=int, default=20, help="how many of the newest rows")
+    log.add_argument("--verify", action="store_true", help="check that no row was altered or left out")
+    log.set_defaults(command=_command("controlling", "log"))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole console."""
     parser = argparse.ArgumentParser(prog="fedstudy-node", description="A hospital's node in FedStudy.")
@@ -98,6 +116,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_setup(commands, shared)
     _add_datasets(commands, shared)
     _add_approvals(commands, shared)
+    _add_control(commands, shared)
     run = commands.add_parser("run", parents=[shared], help="take part: connect and serve until stopped")
     run.set_defaults(command=_command("running", "run"))
     status = commands.add_parser("status", parents=[shared], help="how this node is doing")

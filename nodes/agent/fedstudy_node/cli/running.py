@@ -12,11 +12,14 @@ from typing import Any
 
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.cli.output import Output, plain
+from fedstudy_node.control import Control
 from fedstudy_node.datasets import Datasets
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.status import read_status
+
+NOT_RUNNING, DISCONNECTED = 3, 4
 
 
 def run(arguments: Namespace, output: Output) -> int:
@@ -50,12 +53,16 @@ def _only_one(home: Home) -> Iterator[None]:
 
 
 def status(arguments: Namespace, output: Output) -> int:
-    """Say how the node is doing: enrolment, connections, datasets, approvals, what left last."""
+    """Say how the node is doing: enrolment, connections, datasets, approvals, what left last.
+
+    Returns 0 when the agent runs and is connected, 3 when it does not run, 4 when it has no connection.
+    """
     home = Home.open(arguments.home)
     facts = _facts(home)
     output.facts(facts)
     output.say(f"Node [bold]{facts['name']}[/], " + _enrolment(facts["site"], facts["words"]))
     output.say(_agent_line(facts["agent"]))
+    _say_control(facts, output)
     output.table(
         "Datasets", ("Name", "Rows", "Id"), [(row["name"], row["rows_band"], row["id"]) for row in facts["datasets"]]
     )
@@ -70,11 +77,30 @@ def status(arguments: Namespace, output: Output) -> int:
         ("When", "Round", "Message", "Outcome", "Code", "Bytes"),
         [[row[column] for column in columns] for row in facts["last_replies"]],
     )
-    return 0
+    return _exit_status(facts["agent"])
+
+
+def _exit_status(agent: dict[str, object]) -> int:
+    if not agent["running"]:
+        return NOT_RUNNING
+    return 0 if agent.get("fleet") == agent.get("portal") == "connected" else DISCONNECTED
+
+
+def _say_control(facts: dict[str, Any], output: Output) -> None:
+    """Say what the site's people decided, if anything."""
+    paused = facts["paused"]
+    if paused:
+        output.say(f"[bold]Paused[/] since {paused['at']}{plain(': ' + paused['reason'] if paused['reason'] else '')}.")
+    output.table(
+        "Vetoed runs",
+        ("Run", "When", "Why"),
+        [(run, word["at"], word["reason"]) for run, word in facts["vetoes"].items()],
+    )
 
 
 def _facts(home: Home) -> dict[str, Any]:
     settings = home.settings()
+    control = Control(home).state()
     with closing(Ledger(home.ledger_path)) as ledger:
         left = [asdict(departure) for departure in ledger.departures(10)]
     return {
@@ -85,6 +111,8 @@ def _facts(home: Home) -> dict[str, Any]:
         "words": settings.words,
         "enrolled": settings.is_enrolled,
         "agent": read_status(home.status_path),
+        "paused": asdict(control.paused) if control.paused else None,
+        "vetoes": {run: asdict(word) for run, word in control.vetoes.items()},
         "datasets": [{"id": item.id, "name": item.name, "rows_band": item.rows_band} for item in Datasets(home).all()],
         "approvals": _approvals(home),
         "last_replies": left,
@@ -115,6 +143,8 @@ def _agent_line(now: dict[str, object]) -> str:
     """Say in one line what the agent does."""
     if not now["running"]:
         return "The agent does not run: start it with `fedstudy-node run`."
+    if now.get("excluded"):
+        return f"The agent runs, and the portal does not let it work: {plain(now['excluded'])}"
     trouble = now.get("fleet_error") or now.get("portal_error") or ""
     line = f"The agent runs. SuperLink: {now.get('fleet')}. Portal: {now.get('portal')}."
     if now.get("node_state") == "pending":

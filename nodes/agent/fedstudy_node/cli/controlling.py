@@ -1,0 +1,90 @@
+"""`pause`, `resume`, `veto` and `log`: the site's hand on its node, and its own record of what happened."""
+
+import re
+from argparse import Namespace
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import asdict
+
+from fedstudy_node.cli.output import Output
+from fedstudy_node.control import Control
+from fedstudy_node.errors import NodeError
+from fedstudy_node.home import Home
+from fedstudy_node.ledger import Ledger
+
+_RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SHORTEST_RUN = 8
+
+
+def pause(arguments: Namespace, output: Output) -> int:
+    """Refuse every message until `resume`; scripts that work now are ended."""
+    home = Home.open(arguments.home)
+    Control(home).pause(arguments.reason)
+    _note(home, "paused", home.settings().node, {"reason": arguments.reason})
+    output.facts({"paused": True, "reason": arguments.reason})
+    output.say(
+        "The node is [bold]paused[/]: scripts that work now are ended, and every message is refused (E_PAUSED).",
+        "It stays connected. `fedstudy-node resume` lets it work again.",
+    )
+    return 0
+
+
+def resume(arguments: Namespace, output: Output) -> int:
+    """Take messages again."""
+    home = Home.open(arguments.home)
+    Control(home).resume()
+    _note(home, "resumed", home.settings().node, {})
+    output.facts({"paused": False})
+    output.say("The node takes messages again.")
+    return 0
+
+
+def veto(arguments: Namespace, output: Output) -> int:
+    """End this node's part in a run, for good."""
+    home = Home.open(arguments.home)
+    run = _find_run(home, arguments.run)
+    Control(home).veto(run, arguments.reason)
+    _note(home, "vetoed", run, {"reason": arguments.reason})
+    output.facts({"run": run, "reason": arguments.reason})
+    output.say(f"This node has no more part in run [bold]{run}[/], for good (E_VETO). Its script is ended.")
+    return 0
+
+
+def log(arguments: Namespace, output: Output) -> int:
+    """Show the node's journal, newest first; with `--verify` compute its chain anew first."""
+    home = Home.open(arguments.home)
+    with closing(Ledger(home.ledger_path)) as ledger:
+        head = ledger.journal.verify() if arguments.verify else ledger.journal.head()
+        entries = ledger.journal.entries(arguments.limit)
+    facts = {"verified": bool(arguments.verify), **head.model_dump(), "entries": [asdict(item) for item in entries]}
+    output.facts(facts)
+    output.table(
+        "What happened at this node",
+        ("No.", "When", "What", "About", "Particulars"),
+        [(item.sequence, item.at, item.kind.replace("_", " "), item.subject, _said(item.detail)) for item in entries],
+    )
+    verdict = f"All {head.sequence} rows hold. " if arguments.verify else ""
+    output.say(f"{verdict}Head {head.head} after {head.sequence} rows.")
+    return 0
+
+
+def _said(detail: Mapping[str, str | int | None]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in detail.items() if value not in ("", None))
+
+
+def _note(home: Home, kind: str, subject: str, detail: Mapping[str, str]) -> None:
+    with closing(Ledger(home.ledger_path)) as ledger:
+        ledger.journal.append(kind, subject, detail)
+
+
+def _find_run(home: Home, text: str) -> str:
+    """Return a run's whole id from the beginning of it, as this node has met it. Raises NodeError (E_NOT_FOUND)."""
+    if _RUN.fullmatch(text):
+        return text
+    with closing(Ledger(home.ledger_path)) as ledger:
+        found = [run for run in ledger.runs() if len(text) >= _SHORTEST_RUN and run.startswith(text)]
+    if len(found) != 1:
+        raise NodeError(
+            "E_NOT_FOUND", f"This node has met no run {text!r}: give the whole id that the run's page shows."
+        )
+    return found[0]
