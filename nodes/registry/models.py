@@ -25,6 +25,9 @@ class Node(models.Model):
     identity_key = models.CharField(max_length=64, blank=True, help_text="Ed25519, Base64 of the raw public key")
     flower_key = models.TextField(blank=True, help_text="P-384 public key, PEM")
     approval_key = models.CharField(max_length=64, blank=True, help_text="Ed25519, Base64 of the raw public key")
+    approvers = models.JSONField(
+        default=list, blank=True, help_text="Who may sign at this node, as it says: fedstudy_core.approvers.ApproverKey"
+    )
     flower_node_id = models.CharField(max_length=24, blank=True)
     words = models.CharField(max_length=120, blank=True)
     agent_version = models.CharField(max_length=40, blank=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -18,12 +18,13 @@ from audit.services import record
 from fedstudy_core.canonical import digest
 from fedstudy_core.errors import Conflict, Forbidden, Invalid, Refusal
 from nodes.registry import states
-from nodes.registry.keys import NodeKeys
+from nodes.registry.keys import NodeKeys, checked_approvers, console_approver
 from nodes.registry.models import EnrolmentToken, Node
 from nodes.registry.signals import node_confirmed, node_revoked
 
 TOKEN_LIFE = timedelta(hours=24)
 NAME_LENGTH, VERSION_LENGTH, SANDBOX_LENGTH, REASON_LENGTH = 80, 40, 10, 300
+MOST_APPROVERS = 50
 
 
 @transaction.atomic
@@ -76,12 +77,15 @@ def _new_token(node: Node) -> str:
 
 
 @transaction.atomic
-def enrol_node(*, token: str, name: str, keys: Mapping[str, str], proof: str, agent_version: str) -> Node:
+def enrol_node(
+    *, token: str, name: str, keys: Mapping[str, str], approver: str, proof: str, agent_version: str
+) -> Node:
     """Take in a node that holds a one-time token; a person must still confirm its six words.
 
     Args:
         name: what the node calls itself; the site admin's name for it stays.
         keys: the public keys, by `identity_key`, `flower_key` and `approval_key`.
+        approver: who holds the approval key.
         proof: the identity key's signature over the token, in Base64.
 
     Raises:
@@ -96,15 +100,35 @@ def enrol_node(*, token: str, name: str, keys: Mapping[str, str], proof: str, ag
     known = Q(identity_key=brought.identity_key) | Q(flower_key=brought.flower_key)
     if Node.objects.filter(known).exists():
         raise Conflict("E_EXISTS", "Another node has these keys; every node makes its own.")
+    person = console_approver(approver.strip() or name, brought.approval_key)
     node = _locked(stored.node)
     stored.used_at = node.enrolled_at = timezone.now()
     stored.save(update_fields=["used_at"])
     states.NODE.move(node, "pending")
     for field, text in keys.items():
         setattr(node, field, text)
+    node.approvers = [person]
     node.words, node.agent_version = brought.words, agent_version[:VERSION_LENGTH]
     node.save()
     _record("enrolled", node, node, calls_itself=name[:NAME_LENGTH], agent_version=node.agent_version)
+    return node
+
+
+@transaction.atomic
+def set_approvers(*, node: Node, approvers: Sequence[Mapping[str, Any]]) -> Node:
+    """Note who may sign at a node, as the node itself says; saying the same again changes nothing.
+
+    Raises:
+        Invalid: E_INVALID, E_KEY.
+    """
+    told = checked_approvers(approvers)
+    if not 1 <= len(told) <= MOST_APPROVERS:
+        raise Invalid("E_INVALID", f"A node has 1 to {MOST_APPROVERS} approvers.")
+    node = _locked(node)
+    if node.approvers != told:
+        node.approvers = told
+        node.save(update_fields=["approvers"])
+        _record("approvers", node, node, people=", ".join(f"{entry['name']} ({entry['role']})" for entry in told))
     return node
 
 

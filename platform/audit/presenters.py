@@ -45,6 +45,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "registry:node:mismatched": "{actor} entered other words than the node {object} shows.",
         "registry:node:connected": "The SuperLink knows the node {object} now.",
         "registry:node:came_online": "The node {object} came online.",
+        "registry:node:approvers": "At the node {object} these people may sign: {people}.",
         "registry:node:changed": "The node {object} runs version {agent_version} with sandbox {sandbox} now.",
         "registry:node:revoked": "{actor} revoked the node {object}.",
     }

@@ -5,13 +5,11 @@ The portal checks a statement to tell people early what is wrong with it. The ch
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import transaction
 from django.utils import timezone
 
@@ -20,6 +18,8 @@ from accounts.models import Site, User
 from accounts.permissions import Permission, SiteAgent, check
 from accounts.roles import Role
 from audit.services import record
+from fedstudy_core.approvers import Approver
+from fedstudy_core.dsse import VerifyingKey
 from fedstudy_core.errors import Conflict, Forbidden, Refusal
 from fedstudy_core.revocation import verify_revocation
 from fedstudy_core.statement import MAX_VALIDITY, Statement, statement_id, verify_statement
@@ -32,6 +32,7 @@ from studies.scripts.signals import approval_recorded, approval_revoked
 
 Person = User | SiteAgent
 REASON_LENGTH = 300
+NAMES_LENGTH = 200
 
 
 @transaction.atomic
@@ -42,13 +43,13 @@ def record_approval(
     node_id: UUID | str,
     dataset: Dataset,
     envelope: bytes,
-    trusted: Mapping[str, Ed25519PublicKey],
+    trusted: Mapping[str, Approver],
     by: Person,
 ) -> Approval:
     """Store a site's signed statement on a version, byte for byte; the same statement again changes nothing.
 
-    A newer statement of the same node on the same version and dataset replaces the older one. `trusted` holds the
-    approval keys of the site's node, by `fedstudy_core.keys.key_id`.
+    A newer statement of the same node on the same version and dataset replaces the older one. `trusted` holds those who
+    may sign at the site's node, by the ids of their keys.
 
     Raises:
         Forbidden: E_FORBIDDEN when `by` does not speak for the site.
@@ -68,7 +69,7 @@ def record_approval(
             raise Conflict("E_REVOKED")
         return known
     _check_usable(version, dataset)
-    approval = _read(statement, envelope, _signer(envelope, trusted))
+    approval = _read(statement, envelope)
     approval.version, approval.site, approval.node_id, approval.dataset = version, site, str(node_id), dataset
     _replace_earlier(approval, by)
     approval.save()
@@ -77,7 +78,7 @@ def record_approval(
     return approval
 
 
-def _read(statement: Statement, envelope: bytes, key_id: str) -> Approval:
+def _read(statement: Statement, envelope: bytes) -> Approval:
     """The row of a statement, for people to read and search; what it is about is set by the caller."""
     begin, end = _period(statement)
     return Approval(
@@ -87,9 +88,9 @@ def _read(statement: Statement, envelope: bytes, key_id: str) -> Approval:
         decision=statement.meaning,
         signed_at=begin,
         not_after=end,
-        approver_name=statement.approver.name,
-        approver_role=statement.approver.role[:40],
-        key_id=key_id,
+        approver_name=" and ".join(signer.name for signer in statement.approvers)[:NAMES_LENGTH],
+        approver_role=" and ".join(signer.role for signer in statement.approvers),
+        key_id=statement.approvers[0].key,
     )
 
 
@@ -97,11 +98,6 @@ def _check_speaker(by: Person, site: Site, node_id: UUID | str) -> None:
     check(by, Permission.SCRIPT_APPROVE, site)
     if isinstance(by, SiteAgent) and str(by.pk) != str(node_id):
         raise Forbidden("E_FORBIDDEN", "A node hands in its own approvals only.")
-
-
-def _signer(envelope: bytes, trusted: Mapping[str, Ed25519PublicKey]) -> str:
-    """The trusted key that signed an envelope whose signatures were verified."""
-    return next(item["keyid"] for item in json.loads(envelope)["signatures"] if item["keyid"] in trusted)
 
 
 def _check_subject(
@@ -121,10 +117,10 @@ def _check_subject(
 
 
 def _check_approver(statement: Statement, version: ScriptVersion, by: Person) -> None:
-    """Nobody approves their own study: neither by account nor under the name that the statement gives."""
-    signer = statement.approver.name.strip().casefold()
+    """Nobody approves their own study: neither by account nor under a name that the statement gives."""
+    signers = {signer.name.casefold() for signer in statement.approvers}
     for person in holders(Role.PI, version.script.study):
-        if person.pk == by.pk or signer in (person.name.casefold(), person.email):
+        if person.pk == by.pk or signers & {person.name.casefold(), person.email}:
             raise Refusal("E_APPROVER", f"{person.name} leads this study and cannot approve for a site.")
 
 
@@ -171,7 +167,7 @@ def revoke_approval(*, approval: Approval, reason: str = "", by: Person) -> Appr
 
 @transaction.atomic
 def record_revocation(
-    *, approval: Approval, envelope: bytes, trusted: Mapping[str, Ed25519PublicKey], by: SiteAgent
+    *, approval: Approval, envelope: bytes, trusted: Mapping[str, VerifyingKey], by: SiteAgent
 ) -> Approval:
     """End a site's approval by the site's signed revocation, kept byte for byte; doing so again changes nothing.
 

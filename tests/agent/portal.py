@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from pydantic import BaseModel
+
 from fedstudy_core import bundle as bundles
 from fedstudy_core import signed_request, wire
 from fedstudy_core.errors import FedStudyError
@@ -23,6 +25,14 @@ VARIABLES = [
     {"name": "age", "type": "integer", "min": 18, "max": 110},
     {"name": "sex", "type": "categorical", "codes": [{"value": 0}, {"value": 1}]},
 ]
+
+
+TAKES: dict[tuple[str, str], tuple[type[BaseModel], int, Any]] = {
+    ("POST", "datasets"): (wire.DatasetRequest, 201, {"id": DATASET}),
+    ("PUT", "approvers"): (wire.ApproversRequest, 204, None),
+    ("POST", "approvals"): (wire.ApprovalRequest, 201, {"id": APPROVAL, "state": "valid"}),
+    ("POST", f"approvals/{APPROVAL}/revoke"): (wire.RevocationRequest, 204, None),
+}
 
 
 class FakePortal:
@@ -73,25 +83,20 @@ class FakePortal:
 
     def _signed(self, method: str, route: str, body: Any) -> tuple[int, Any]:
         self.told.append((route, body))
+        if (method, route) in TAKES:
+            model, status, answer = TAKES[method, route]
+            model.model_validate(body)
+            return status, answer
         match method, route:
             case "POST", "heartbeat":
                 wire.HeartbeatRequest.model_validate(body)
                 return 200, {"server_time": "", "node_state": self.state, "flower_node_id": None}
             case "GET", "studies":
                 return 200, [study()]
-            case "POST", "datasets":
-                wire.DatasetRequest.model_validate(body)
-                return 201, {"id": DATASET}
             case "GET", "scripts":
                 return 200, [self._offer()]
             case "GET", _ if route == f"scripts/{VERSION}/bundle":
                 return 200, self.fab
-            case "POST", "approvals":
-                wire.ApprovalRequest.model_validate(body)
-                return 201, {"id": APPROVAL, "state": "valid"}
-            case "POST", _ if route == f"approvals/{APPROVAL}/revoke":
-                wire.RevocationRequest.model_validate(body)
-                return 204, None
         return problem(404, "E_NOT_FOUND", "There is no such thing.")
 
     def _offer(self) -> dict[str, Any]:
@@ -152,7 +157,7 @@ def serve(portal: FakePortal) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = _do
+        do_GET = do_POST = do_PUT = _do
 
         def log_message(self, format: str, *args: object) -> None:
             return

@@ -7,16 +7,18 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fedstudy_core.approvers import Approver
 from fedstudy_core.statement import verify_statement
 from fedstudy_node.cli import main
 from fedstudy_node.home import Home
+from fedstudy_node.trust import Trust
 from tests.agent import portal as portals
 from tests.agent.portal import APPROVAL, DATASET, TOKEN, VERSION, FakePortal
 from tests.factories.agent import PASSPHRASE, STUDY, TABLE, script
@@ -53,9 +55,13 @@ class Console:
         return str(json.loads(error.splitlines()[0])["code"])
 
     def set_up(self) -> None:
-        self.facts("init", "--name", "cleveland", "--passphrase-file", str(self.passphrase))
+        person = ("--approver", "Ada Lovelace", "--passphrase-file", str(self.passphrase))
+        self.facts("init", "--name", "cleveland", *person)
         self.facts("enrol", "--portal", self.address, "--token", TOKEN)
         self.facts("dataset", "add", "--study", STUDY, "--name", "heart", str(self.data))
+
+    def trusted(self) -> Mapping[str, Approver]:
+        return Trust(Home.open(self.home)).approvers()
 
     def approve(self, *words: str) -> Any:
         file = str(self.passphrase)
@@ -84,8 +90,8 @@ def test_a_node_goes_from_nothing_to_a_signed_approval(console: Console) -> None
 
     signed = console.approve("--approver", "Ada Lovelace", "--days", "30", "--max-rounds", "20")
     assert (signed["approval"], signed["dataset"]) == (APPROVAL, DATASET)
-    statement = verify_statement(console.portal.envelope(), Home.open(console.home).trusted_keys())
-    assert (statement.rounds, statement.approver.name, statement.meaning) == (20, "Ada Lovelace", "approved")
+    statement = verify_statement(console.portal.envelope(), console.trusted())
+    assert (statement.rounds, statement.approvers[0].name, statement.meaning) == (20, "Ada Lovelace", "approved")
     assert statement.run_config["step"].max is not None
 
     assert console.facts("status")["approvals"][0]["decision"] == "approved"
@@ -161,7 +167,7 @@ def test_a_rejection_is_signed_too(console: Console) -> None:
     console.set_up()
     facts = console.facts("reject", VERSION, "--passphrase-file", str(console.passphrase), "--yes")
     assert facts["decision"] == "rejected"
-    statement = verify_statement(console.portal.envelope(), Home.open(console.home).trusted_keys())
+    statement = verify_statement(console.portal.envelope(), console.trusted())
     assert statement.meaning == "rejected"
 
 

@@ -18,6 +18,7 @@ from fedstudy_node.approvals import Approvals
 from fedstudy_node.datasets import Datasets
 from fedstudy_node.gate import Gate, Permit, Script
 from fedstudy_node.ledger import Ledger
+from fedstudy_node.trust import Trust
 from tests.factories.agent import Node, make_node, revoke_by_hand, script
 
 FAB = script()
@@ -117,7 +118,7 @@ def test_a_configuration_outside_the_approved_range_is_refused(site: Site, confi
 
 
 def test_a_key_that_this_site_does_not_trust_approves_nothing(site: Site) -> None:
-    statement = verify_statement(site.approval, site.node.home.trusted_keys())
+    statement = verify_statement(site.approval, Trust(site.node.home).approvers())
     forged = sign_statement(statement, keys.generate())
     with pytest.raises(Refusal, match="E_NO_TRUSTED_SIGNATURE"):
         site.check(site.node.order(forged))

@@ -241,6 +241,7 @@ NODE_ROUTES = [
             ("node-datasets", "post", "node/datasets"),
             ("node-scripts", "get", "node/scripts"),
             ("node-bundle", "get", lambda world: f"node/scripts/{world.version.pk}/bundle"),
+            ("node-approvers", "put", "node/approvers"),
             ("node-approvals", "post", "node/approvals"),
             ("node-revocation", "post", lambda world: f"node/approvals/{world.approval.pk}/revoke"),
         )

@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 
 from audit.models import Event
 from fedstudy_core import canonical, dsse, signed_request, wire
-from fedstudy_core.keys import Ed25519PrivateKey, generate
+from fedstudy_core.keys import Ed25519PrivateKey, generate, public_text
 from fedstudy_core.revocation import PAYLOAD_TYPE, Revocation, sign_revocation
 from fedstudy_core.statement import sign_statement
 from nodes.registry.models import Node
@@ -215,8 +215,12 @@ def test_statements_that_do_not_hold(world: World) -> None:
     assert hand_in(altered).json()["code"] in ("E_SIG", "E_ENVELOPE", "E_NOT_CANONICAL")
     assert hand_in(world.envelope(script={"sha256": "0" * 64, "size": 5})).json()["code"] == "E_BUNDLE"
     assert hand_in("not base64!").json()["code"] == "E_INVALID"
-    approver = {"name": "Pat Investigator", "role": "site admin"}
-    assert hand_in(world.envelope(approver=approver)).json()["code"] == "E_APPROVER"
+    assert hand_in(world.envelope(approvers=[{**world.signer, "name": "Somebody Else"}])).json()["code"] == "E_SIGNERS"
+    investigator = {"kind": "console", "name": "Pat Investigator", "role": "site admin"}
+    investigator["key"] = public_text(world.keys.approval.public_key())
+    world.keys.send(world.node.pk, "PUT", "approvers", {"approvers": [investigator]})
+    signer = {**world.signer, "name": investigator["name"]}
+    assert hand_in(world.envelope(approvers=[signer])).json()["code"] == "E_APPROVER"
     assert Approval.objects.count() == 1
 
 

@@ -32,6 +32,7 @@ from fedstudy_core.keys import generate, key_id, public_text
 from fedstudy_core.statement import Statement, sign_statement
 from fedstudy_core.times import format_time
 from fedstudy_core.wire import DatasetRequest
+from nodes.registry.keys import signers
 from nodes.registry.models import Node
 from nodes.registry.services import confirm_node, enrol_node, expect_node
 from studies.dictionary.models import Dataset
@@ -208,7 +209,7 @@ class World:
             "limits": {"wall_s": 60, "memory_mb": 1024},
             "sandbox_min": "S0",
             "meaning": "approved",
-            "approver": {"name": "Ada Admin", "role": "site admin"},
+            "approvers": [self.signer],
             "nonce": "n" * 20,
             "sequence": 1,
             "revocation_epoch": 0,
@@ -216,6 +217,11 @@ class World:
             "not_after": format_time(now + timedelta(days=30)),
         }
         return Statement.model_validate({**values, **changes})
+
+    @property
+    def signer(self) -> dict[str, str]:
+        """The site's approver, as a statement names them."""
+        return {"key": key_id(self.keys.approval.public_key()), "name": "Ada Admin", "role": "site admin"}
 
     def envelope(self, **changes: Any) -> str:
         """The signed statement in base64."""
@@ -230,7 +236,14 @@ def person(email: str, name: str, **fields: Any) -> User:
 def enrolled_node(site: Site, name: str, keys: NodeKeys, by: User) -> Node:
     """A node that introduced itself and waits to be confirmed."""
     _, token = expect_node(site=site, name=name, by=by)
-    return enrol_node(token=token, name=name, keys=keys.public(), proof=keys.proof(token), agent_version="0.1.0")
+    return enrol_node(
+        token=token,
+        name=name,
+        keys=keys.public(),
+        approver="Ada Admin",
+        proof=keys.proof(token),
+        agent_version="0.1.0",
+    )
 
 
 def facts(study: str, **changes: Any) -> dict[str, Any]:
@@ -278,14 +291,13 @@ def build() -> World:
 
 def approve(world: World) -> Approval:
     """The site's approval of the version."""
-    public = world.keys.approval.public_key()
     return record_approval(
         version=world.version,
         site=world.site,
         node_id=str(world.node.pk),
         dataset=world.dataset,
         envelope=base64.b64decode(world.envelope()),
-        trusted={key_id(public): public},
+        trusted=signers(world.node.identity_key, world.node.approvers),
         by=world.node,
     )
 

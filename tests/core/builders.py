@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from fedstudy_core.approvers import Approver
 from fedstudy_core.keys import generate, key_id
 from fedstudy_core.parameters import Allowed
 from fedstudy_core.statement import Statement, Use
@@ -15,7 +16,9 @@ from fedstudy_core.statement import Statement, Use
 STUDY, SITE, NODE, DATASET = (f"{digit * 8}-{digit * 4}-{digit * 4}-{digit * 4}-{digit * 12}" for digit in "1234")
 NOW = datetime(2030, 1, 15, 12, tzinfo=UTC)
 KEY = generate()
-TRUSTED = {key_id(KEY.public_key()): KEY.public_key()}
+ADMIN = Approver(key_id(KEY.public_key()), "Demo Admin", "site admin", KEY.public_key())
+TRUSTED = {ADMIN.id: ADMIN}
+SIGNER = {"key": ADMIN.id, "name": ADMIN.name, "role": ADMIN.role}
 
 PROJECT = """
 [project]
@@ -69,7 +72,7 @@ def statement(**changes: Any) -> Statement:
         "limits": {"wall_s": 60, "memory_mb": 1024},
         "sandbox_min": "S0",
         "meaning": "approved",
-        "approver": {"name": "Demo Admin", "role": "site admin"},
+        "approvers": [SIGNER],
         "nonce": "n" * 20,
         "sequence": 1,
         "revocation_epoch": 0,
@@ -93,5 +96,7 @@ def use(**changes: Any) -> Use:
         "phase": "train",
         "sites": 2,
         "sandbox": "S0",
+        "rows": 100,
+        "people": ["site admin"],
     }
     return Use(**{**values, **changes})

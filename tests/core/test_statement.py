@@ -13,6 +13,7 @@ from fedstudy_core.keys import generate, key_id
 from fedstudy_core.parameters import Allowed
 from fedstudy_core.statement import (
     PAYLOAD_TYPE,
+    Floor,
     check_use,
     read_unverified,
     sign_statement,
@@ -122,6 +123,12 @@ def test_the_approved_use_is_let_through() -> None:
         ({"outputs": {"phases": ["query"], "max_bytes": 1}}, {}, "E_OUTPUT_SCHEMA"),
         ({}, {"sites": 1}, "E_QUORUM"),
         ({"sandbox_min": "S3"}, {"sandbox": "S2"}, "E_SANDBOX"),
+        ({"privacy": {"min_sites": 2, "min_rows": 101}}, {}, "E_MIN_ROWS"),
+        ({}, {"floor": Floor(min_sites=3)}, "E_POLICY_FLOOR"),
+        ({}, {"floor": Floor(min_rows=2)}, "E_POLICY_FLOOR"),
+        ({}, {"floor": Floor(sandbox_min="S1"), "sandbox": "S4"}, "E_POLICY_FLOOR"),
+        ({}, {"floor": Floor(people=2)}, "E_SECOND_PERSON"),
+        ({}, {"floor": Floor(people=2), "people": ["site admin", "site admin"]}, "E_SECOND_PERSON"),
         ({"not_before": "2030-02-01T00:00:00Z"}, {}, "E_NOT_YET"),
         ({"not_after": "2030-01-15T12:00:00Z"}, {}, "E_EXPIRED"),
         ({"not_after": "2030-06-30T00:00:01Z"}, {}, "E_TOO_LONG"),

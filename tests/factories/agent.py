@@ -23,6 +23,7 @@ from fedstudy_node.approvals import Limits, build_statement
 from fedstudy_node.bands import band
 from fedstudy_node.datasets import Dataset, Datasets
 from fedstudy_node.home import Home, flower_public_pem, write_private
+from fedstudy_node.trust import Trust
 
 PASSPHRASE = b"correct horse battery"
 STUDY = str(uuid.UUID(int=1))
@@ -161,7 +162,7 @@ class Node:
             dataset=self.dataset,
             limits=replace(Limits(), **limits),
             decision=decision,
-            approver={"name": "Ada", "role": "site admin"},
+            approvers=[signer()],
             sequence=1,
             epoch=epoch,
         )
@@ -190,13 +191,22 @@ def _template() -> Home:
     """A home to copy: its passphrase is slow to stretch, on purpose."""
     folder = Path(mkdtemp(prefix="fedstudy-test-"))
     atexit.register(shutil.rmtree, folder)
-    return Home.create(folder / "home", name="node", passphrase=PASSPHRASE)
+    home = Home.create(folder / "home", name="node")
+    Trust(home).add_console_key(name="Demo Admin", role="site admin", passphrase=PASSPHRASE)
+    return home
 
 
 @cache
 def approval_key() -> Ed25519PrivateKey:
     """The approval key that all nodes of the tests share."""
-    return _template().approval_key(PASSPHRASE)
+    trust = Trust(_template())
+    return trust.console_key(trust.on_console(), PASSPHRASE)
+
+
+def signer() -> dict[str, str]:
+    """The person who holds it, as a statement names them."""
+    entry = Trust(_template()).on_console()
+    return {"key": entry.id, "name": entry.name, "role": entry.role}
 
 
 def _flower_pem() -> bytes:
@@ -234,6 +244,7 @@ def make_node(folder: Path, *, superlink: str = "127.0.0.1:1", ca_pem: str = "",
         fingerprint=tables.fingerprint("csv", columns, tables.file_sha256(file)),
         columns=columns,
         rows_band=band(3),
+        rows=3,
     )
     Datasets(home).add(dataset)
     return Node(home, dataset)

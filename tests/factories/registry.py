@@ -40,7 +40,14 @@ class Hardware:
         return base64.b64encode(self.identity.sign(token.encode())).decode()
 
     def enrol(self, token: str) -> Node:
-        return enrol_node(token=token, name="itself", keys=self.keys, proof=self.proof(token), agent_version="1.0")
+        return enrol_node(
+            token=token,
+            name="itself",
+            keys=self.keys,
+            approver="Demo Admin",
+            proof=self.proof(token),
+            agent_version="1.0",
+        )
 
 
 def pending_node(site: Site, admin: User, *, name: str = "node") -> tuple[Node, Hardware]:

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.utils import timezone
 
 from accounts import groups
 from accounts.models import Site, User
 from accounts.roles import Role
 from fedstudy_core import bundle
+from fedstudy_core.approvers import Approver
 from fedstudy_core.keys import key_id
 from fedstudy_core.statement import Statement, sign_statement
 from fedstudy_core.times import format_time
 from fedstudy_core.wire import DatasetRequest
+from nodes.registry.keys import signers
 from nodes.registry.models import Node
 from studies.dictionary.models import Dataset
 from studies.dictionary.services import publish_dictionary, register_dataset
@@ -84,10 +86,16 @@ class SiteInStudy:
     dataset: Dataset
 
     @property
-    def trusted(self) -> dict[str, Ed25519PublicKey]:
-        """The keys whose signature counts for this site."""
-        public = self.approval_key.public_key()
-        return {key_id(public): public}
+    def trusted(self) -> dict[str, Approver]:
+        """Those whose signature counts for this site."""
+        return signers(self.node.identity_key, self.node.approvers)
+
+    @property
+    def signer(self) -> dict[str, str]:
+        """The site's approver, as a statement names them."""
+        key = key_id(self.approval_key.public_key())
+        approver = self.trusted[key]
+        return {"key": key, "name": approver.name, "role": approver.role}
 
     def envelope(self, version: ScriptVersion, **changes: Any) -> bytes:
         """The site's signed statement on a version."""
@@ -101,6 +109,7 @@ class SiteInStudy:
             "node": str(self.node.pk),
             "script": {"sha256": version.sha256, "size": version.size},
             "dataset": {"id": str(self.dataset.pk), "fingerprint": self.dataset.fingerprint},
+            "approvers": [self.signer],
             "nonce": uuid.uuid4().hex,
             "not_before": format_time(now - timedelta(minutes=1)),
             "not_after": format_time(now + timedelta(days=90)),

@@ -134,7 +134,7 @@ def test_a_bad_introduction_leaves_the_token_good(home: tuple[Site, User], code:
     proof = hardware.proof("another") if proof == "of another token" else proof
     keys = hardware.keys | {name: value for name, value in change.items() if name != "proof"}
     with pytest.raises((Invalid, Forbidden)) as refused:
-        enrol_node(token=token, name="itself", keys=keys, proof=proof, agent_version="1.0")
+        enrol_node(token=token, name="itself", keys=keys, approver="", proof=proof, agent_version="1.0")
     assert refused.value.code == code
     assert Node.objects.get(pk=node.pk).state == "expected"
     assert hardware.enrol(token).state == "pending"

@@ -1,4 +1,4 @@
-"""Signed envelopes (Dead Simple Signing Envelope 1.0, Ed25519): the signature is checked before anything is parsed."""
+"""Signed envelopes (Dead Simple Signing Envelope 1.0): the signatures are checked before anything is parsed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedstudy_core.errors import Refusal
 from fedstudy_core.keys import key_id
@@ -24,45 +24,66 @@ def pre_authentication(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
 
+class VerifyingKey(Protocol):
+    """The public part of a key. `verify` raises Refusal or `cryptography`'s InvalidSignature."""
+
+    def verify(self, signature: bytes, data: bytes, /) -> None: ...
+
+
 def sign(payload_type: str, payload: bytes, keys: Sequence[Ed25519PrivateKey]) -> bytes:
     """An envelope around the payload, signed by each key."""
     signed = pre_authentication(payload_type, payload)
+    return assemble(payload_type, payload, {key_id(key.public_key()): key.sign(signed) for key in keys})
+
+
+def assemble(payload_type: str, payload: bytes, signatures: Mapping[str, bytes]) -> bytes:
+    """An envelope around the payload with signatures made elsewhere, by the ids of their keys.
+
+    Raises:
+        Refusal: E_SIZE.
+    """
     envelope = {
         "payload": base64.b64encode(payload).decode("ascii"),
         "payloadType": payload_type,
         "signatures": [
-            {"keyid": key_id(key.public_key()), "sig": base64.b64encode(key.sign(signed)).decode("ascii")}
-            for key in keys
+            {"keyid": key, "sig": base64.b64encode(signature).decode("ascii")} for key, signature in signatures.items()
         ],
     }
     data = _written(envelope)
-    if len(data) > MAX_BYTES or len(keys) > MAX_SIGNATURES:
+    if len(data) > MAX_BYTES or len(signatures) > MAX_SIGNATURES:
         raise Refusal("E_SIZE")
     return data
 
 
-def verify(envelope: bytes, payload_type: str, trusted: Mapping[str, Ed25519PublicKey]) -> bytes:
+def verify(envelope: bytes, payload_type: str, trusted: Mapping[str, VerifyingKey]) -> bytes:
     """The payload, if a trusted key signed it; every signature by a trusted key must hold.
 
     Args:
-        trusted: keys by `key_id`.
+        trusted: keys by their ids.
 
     Raises:
-        Refusal: E_SIZE, E_ENVELOPE, E_TYPE, E_NO_TRUSTED_SIGNATURE, E_SIG, in this order.
+        Refusal: E_SIZE, E_ENVELOPE, E_TYPE, E_NO_TRUSTED_SIGNATURE, E_SIG (E_WA_* of a passkey), in this order.
     """
+    return verify_signers(envelope, payload_type, trusted)[0]
+
+
+def verify_signers(
+    envelope: bytes, payload_type: str, trusted: Mapping[str, VerifyingKey]
+) -> tuple[bytes, frozenset[str]]:
+    """As `verify`; the payload and the ids of the trusted keys that signed it."""
     kind, payload, signatures = _open(envelope)
     if kind != payload_type:
         raise Refusal("E_TYPE", f"The envelope holds “{kind}”, not “{payload_type}”.")
     signed = pre_authentication(kind, payload)
-    ours = [(trusted[name], signature) for name, signature in signatures if name in trusted]
+    ours = {name: signature for name, signature in signatures if name in trusted}
     if not ours:
         raise Refusal("E_NO_TRUSTED_SIGNATURE")
-    for key, signature in ours:
+    for name, signature in ours.items():
         try:
-            key.verify(signature, signed)
+            trusted[name].verify(signature, signed)
         except InvalidSignature as error:
             raise Refusal("E_SIG") from error
-    return payload
+    return payload, frozenset(ours)
 
 
 def unverified_payload(envelope: bytes) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fedstudy_core import canonical, dsse
@@ -37,7 +37,7 @@ def sign_revocation(revocation: Revocation, keys: Sequence[Ed25519PrivateKey]) -
     return dsse.sign(PAYLOAD_TYPE, canonical.dumps(revocation.model_dump(mode="json")), keys)
 
 
-def verify_revocation(envelope: bytes, trusted: Mapping[str, Ed25519PublicKey]) -> Revocation:
+def verify_revocation(envelope: bytes, trusted: Mapping[str, dsse.VerifyingKey]) -> Revocation:
     """The revocation that a trusted key signed.
 
     Raises:

@@ -1,7 +1,8 @@
 """The approval statement: what a site signs, and whether it covers one exact use.
 
-A statement names study, site, node, script, dataset, configuration, rounds, outputs, limits and validity. It is
-canonical JSON in a DSSE envelope; the signature is verified before the content is parsed, unknown fields are refused.
+A statement names study, site, node, script, dataset, configuration, rounds, outputs, limits, validity and the people
+who sign. It is canonical JSON in a DSSE envelope; every signature is verified before the content is parsed, unknown
+fields are refused. A node that acts under a standing policy signs by its own key and names the policy (`policy`).
 """
 
 from __future__ import annotations
@@ -9,18 +10,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fedstudy_core import canonical, dsse
+from fedstudy_core.approvers import ROLES, Approver, Name
 from fedstudy_core.errors import Refusal
 from fedstudy_core.parameters import Allowed
 from fedstudy_core.times import parse_time
 
 PAYLOAD_TYPE = "application/vnd.fedstudy.approval.v1+json"
 MAX_VALIDITY = timedelta(days=180)
+STANDING_POLICY = "standing policy"
+MOST_PEOPLE = 2
 SANDBOX_LEVELS = ("S0", "S1", "S2", "S3", "S4")
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -44,12 +48,24 @@ class DatasetRef(_Strict):
 
 
 class Privacy(_Strict):
+    """`min_sites` answers make a round; `min_rows` rows stand behind an answer."""
+
     min_sites: Count
+    min_rows: Count = 1
 
 
 class Outputs(_Strict):
+    """What may leave.
+
+    Attributes:
+        metrics: the names of metrics; None where the script declares none, then any plain name.
+        max_norm: bound of the update's L2 distance from the model that came; None for no bound.
+    """
+
     phases: list[Literal["query", "train", "evaluate"]]
     max_bytes: Count
+    metrics: list[Annotated[str, Field(min_length=1, max_length=80)]] | None = None
+    max_norm: Count | None = None
 
 
 class Limits(_Strict):
@@ -57,9 +73,12 @@ class Limits(_Strict):
     memory_mb: Count
 
 
-class Approver(_Strict):
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    role: Annotated[str, Field(min_length=1, max_length=80)]
+class Signer(_Strict):
+    """A person who signs, by the id of their key; name and role are those that the node pinned with it."""
+
+    key: Sha256
+    name: Name
+    role: Literal["site admin", "data steward", "standing policy"]
 
 
 class Statement(_Strict):
@@ -78,12 +97,39 @@ class Statement(_Strict):
     limits: Limits
     sandbox_min: Level
     meaning: Literal["approved", "rejected"]
-    approver: Approver
+    approvers: Annotated[list[Signer], Field(min_length=1, max_length=MOST_PEOPLE)]
+    policy: Sha256 | None = None
     nonce: Annotated[str, Field(min_length=16, max_length=64)]
     sequence: Annotated[int, Field(ge=0)]
     revocation_epoch: Annotated[int, Field(ge=0)]
     not_before: str
     not_after: str
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len({signer.key for signer in self.approvers}) != len(self.approvers):
+            raise ValueError("a person signs once")
+        by_policy = [signer.role for signer in self.approvers] == [STANDING_POLICY]
+        if by_policy != (self.policy is not None) or (not by_policy and self._names_policy()):
+            raise ValueError("a standing policy signs alone, and is named")
+        return self
+
+    def _names_policy(self) -> bool:
+        return any(signer.role == STANDING_POLICY for signer in self.approvers)
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What the dataset's steward asks of every approval: at least so much.
+
+    Attributes:
+        people: 2 for a site admin and a data steward.
+    """
+
+    people: int = 1
+    min_sites: int = 1
+    min_rows: int = 1
+    sandbox_min: Level = "S0"
 
 
 @dataclass(frozen=True)
@@ -96,6 +142,9 @@ class Use:
         phase: "query", "train" or "evaluate".
         sites: how many sites take part in the run.
         sandbox: the level that the node offers.
+        rows: rows of the dataset at the node.
+        people: the roles of the people behind the signature: the statement's own, or the standing policy's.
+        floor: the dataset's own conditions.
     """
 
     site: str
@@ -110,21 +159,37 @@ class Use:
     phase: str
     sites: int
     sandbox: str
+    rows: int
+    people: Collection[str]
+    floor: Floor = Floor()
 
 
-def sign_statement(statement: Statement, key: Ed25519PrivateKey) -> bytes:
-    """The envelope (DSSE, JSON) around the statement."""
-    payload = canonical.dumps(statement.model_dump(mode="json", exclude_none=True))
-    return dsse.sign(PAYLOAD_TYPE, payload, [key])
+def payload_of(statement: Statement) -> bytes:
+    """The bytes that are signed (inside the envelope's PAE)."""
+    return canonical.dumps(statement.model_dump(mode="json", exclude_none=True))
 
 
-def verify_statement(envelope: bytes, trusted: Mapping[str, Ed25519PublicKey]) -> Statement:
-    """The statement that a trusted key signed.
+def sign_statement(statement: Statement, *keys: Ed25519PrivateKey) -> bytes:
+    """The envelope (DSSE, JSON) around the statement, signed by console keys."""
+    return dsse.sign(PAYLOAD_TYPE, payload_of(statement), keys)
+
+
+def verify_statement(envelope: bytes, trusted: Mapping[str, Approver]) -> Statement:
+    """The statement, when the people whom it names signed it, all of them and nobody else whom the site trusts.
+
+    Args:
+        trusted: approvers by the ids of their keys.
 
     Raises:
-        Refusal: the codes of `dsse.verify`, then E_NOT_CANONICAL, E_DUPKEY, E_VERSION, E_FIELDS.
+        Refusal: the codes of `dsse.verify`, then E_NOT_CANONICAL, E_DUPKEY, E_VERSION, E_FIELDS, E_SIGNERS.
     """
-    return _parse(dsse.verify(envelope, PAYLOAD_TYPE, trusted))
+    keys = {name: approver.key for name, approver in trusted.items()}
+    payload, signed = dsse.verify_signers(envelope, PAYLOAD_TYPE, keys)
+    statement = _parse(payload)
+    named = {(signer.key, signer.name, signer.role) for signer in statement.approvers}
+    if named != {(name, trusted[name].name, trusted[name].role) for name in signed}:
+        raise Refusal("E_SIGNERS")
+    return statement
 
 
 def read_unverified(envelope: bytes) -> Statement:
@@ -192,6 +257,7 @@ def check_use(
     if (statement.dataset.id, statement.dataset.fingerprint) != (use.dataset_id, use.dataset_fingerprint):
         raise Refusal("E_DATASET")
     _check_configuration(statement, use)
+    _check_floor(statement, use)
     _check_validity(statement, now)
     if identity in revoked:
         raise Refusal("E_REVOKED")
@@ -211,8 +277,24 @@ def _check_configuration(statement: Statement, use: Use) -> None:
         raise Refusal("E_OUTPUT_SCHEMA", f"The site did not approve “{use.phase}” messages.")
     if use.sites < statement.privacy.min_sites:
         raise Refusal("E_QUORUM", f"The site asks for {statement.privacy.min_sites} sites; the run has {use.sites}.")
-    if use.sandbox not in SANDBOX_LEVELS[SANDBOX_LEVELS.index(statement.sandbox_min) :]:
+    if level_of(use.sandbox) < level_of(statement.sandbox_min):
         raise Refusal("E_SANDBOX", f"The site asks for sandbox {statement.sandbox_min}; the node has {use.sandbox}.")
+
+
+def _check_floor(statement: Statement, use: Use) -> None:
+    floor, privacy = use.floor, statement.privacy
+    if use.rows < privacy.min_rows:
+        raise Refusal("E_MIN_ROWS", f"The site asks for {privacy.min_rows} rows or more; the dataset has fewer.")
+    enough = privacy.min_sites >= floor.min_sites and privacy.min_rows >= floor.min_rows
+    if not enough or level_of(statement.sandbox_min) < level_of(floor.sandbox_min):
+        raise Refusal("E_POLICY_FLOOR")
+    if floor.people > 1 and not set(ROLES) <= set(use.people):
+        raise Refusal("E_SECOND_PERSON")
+
+
+def level_of(sandbox: str) -> int:
+    """A sandbox level as a number, for comparing; one that is not known is below all."""
+    return SANDBOX_LEVELS.index(sandbox) if sandbox in SANDBOX_LEVELS else -1
 
 
 def _check_validity(statement: Statement, now: datetime) -> None:

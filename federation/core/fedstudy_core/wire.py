@@ -14,13 +14,17 @@ class _Body(BaseModel):
 
 
 class EnrolRequest(_Body):
-    """First words of a new node. `proof` is the identity key's signature over the token (base64)."""
+    """First words of a new node. `proof` is the identity key's signature over the token (base64).
+
+    `approver` is the name of the person who holds the approval key.
+    """
 
     token: str = Field(min_length=20, max_length=200)
     name: str = Field(min_length=1, max_length=80)
     identity_key: str
     flower_key: str
     approval_key: str
+    approver: str = Field(default="", max_length=200)
     proof: str
     agent_version: str
 
@@ -144,6 +148,12 @@ class ScriptOffer(_Body):
     parameters: list[dict[str, Any]]
     declaration: dict[str, Any]
     approval: str | None
+
+
+class ApproversRequest(_Body):
+    """Who may sign at the node, all of them (`fedstudy_core.approvers.ApproverKey`)."""
+
+    approvers: list[dict[str, Any]] = Field(max_length=100)
 
 
 class ApprovalRequest(_Body):

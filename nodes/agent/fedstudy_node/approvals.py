@@ -3,15 +3,14 @@
 import json
 import secrets
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fedstudy_core import statement as statements
 from fedstudy_core.bundle import Bundle
 from fedstudy_core.parameters import allowed
-from fedstudy_core.statement import Statement
+from fedstudy_core.statement import Floor, Level, Statement, level_of
 from fedstudy_core.times import format_time
 from fedstudy_node.datasets import Dataset
 from fedstudy_node.errors import NodeError
@@ -19,6 +18,8 @@ from fedstudy_node.home import Home, Settings, now_text, write_private
 
 LONGEST_DAYS = 180
 PHASES = ("query", "train", "evaluate")
+# A statement begins a little in the past: the portal's clock may be behind this node's.
+BEGINS_BEFORE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -28,16 +29,29 @@ class Limits:
     days: int = 90
     rounds: int = 500
     min_sites: int = 1
+    min_rows: int = 1
     wall_s: int = 3600
     memory_mb: int = 8192
     max_bytes: int = 512 * 1024**2
+    max_norm: int | None = None
+    sandbox_min: Level = "S0"
 
     def check(self) -> None:
         """Raises NodeError (E_TOO_LONG, E_INVALID) when the limits make no sense."""
         if not 1 <= self.days <= LONGEST_DAYS:
             raise NodeError("E_TOO_LONG", f"An approval is good for 1 to {LONGEST_DAYS} days.")
-        if min(self.rounds, self.min_sites, self.wall_s, self.memory_mb, self.max_bytes) < 1:
+        counts = (self.rounds, self.min_sites, self.min_rows, self.wall_s, self.memory_mb, self.max_bytes)
+        if min(*counts, self.max_norm or 1) < 1:
             raise NodeError("E_INVALID", "Each limit of an approval is 1 or more.")
+
+    def at_least(self, floor: Floor) -> "Limits":
+        """Return these limits, tightened to what the dataset's steward demands."""
+        return replace(
+            self,
+            min_sites=max(self.min_sites, floor.min_sites),
+            min_rows=max(self.min_rows, floor.min_rows),
+            sandbox_min=max(self.sandbox_min, floor.sandbox_min, key=level_of),
+        )
 
 
 @dataclass(frozen=True)
@@ -73,13 +87,20 @@ def build_statement(
     dataset: Dataset,
     limits: Limits,
     decision: str,
-    approver: Mapping[str, str],
+    approvers: Sequence[Mapping[str, str]],
     sequence: int,
     epoch: int,
+    policy: str | None = None,
 ) -> Statement:
-    """Write what a site is about to sign, from what the node itself holds."""
+    """Write what a site is about to sign, from what the node itself holds.
+
+    Args:
+        approvers: the people who sign: the id of each one's `key`, `name` and `role`.
+        policy: the standing policy under which the node itself signs.
+    """
     limits.check()
-    begins = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
+    begins = datetime.now(UTC).replace(microsecond=0) - BEGINS_BEFORE
+    metrics = sorted(bundle.declaration.metrics) or None
     return Statement.model_validate(
         {
             "v": 1,
@@ -90,12 +111,11 @@ def build_statement(
             "dataset": {"id": dataset.id, "fingerprint": dataset.fingerprint},
             "run_config": allowed(bundle.parameters),
             "rounds": limits.rounds,
-            "privacy": {"min_sites": limits.min_sites},
-            "outputs": {"phases": list(PHASES), "max_bytes": limits.max_bytes},
-            "limits": {"wall_s": limits.wall_s, "memory_mb": limits.memory_mb},
-            "sandbox_min": "S0",
+            **terms(limits, metrics),
+            "sandbox_min": limits.sandbox_min,
             "meaning": decision,
-            "approver": dict(approver),
+            "approvers": [dict(approver) for approver in approvers],
+            "policy": policy,
             "nonce": secrets.token_hex(16),
             "sequence": sequence,
             "revocation_epoch": epoch,
@@ -103,6 +123,20 @@ def build_statement(
             "not_after": format_time(begins + timedelta(days=limits.days)),
         }
     )
+
+
+def terms(limits: Limits, metrics: Sequence[str] | None) -> dict[str, Any]:
+    """Return the terms that statements and standing policies have in common, as they write them."""
+    return {
+        "privacy": {"min_sites": limits.min_sites, "min_rows": limits.min_rows},
+        "outputs": {
+            "phases": list(PHASES),
+            "max_bytes": limits.max_bytes,
+            "metrics": None if metrics is None else list(metrics),
+            "max_norm": limits.max_norm,
+        },
+        "limits": {"wall_s": limits.wall_s, "memory_mb": limits.memory_mb},
+    }
 
 
 @dataclass
@@ -146,7 +180,7 @@ class Approvals:
         return self._revoked[1]
 
     def revoke(self, statement_id: str, reason: str) -> None:
-        """Stop a statement from counting here, at once and without anybody else."""
+        """Stop a statement, or a standing policy, from counting here, at once and without anybody else."""
         now = self.revocations()
         entries = {**now.statements, statement_id: {"at": now_text(), "reason": reason}}
         self._save_revocations(now.epoch, entries)
@@ -156,10 +190,6 @@ class Approvals:
         now = self.revocations()
         self._save_revocations(now.epoch + 1, now.statements)
         return now.epoch + 1
-
-    def statement_of(self, signed: Signed) -> Statement:
-        """Verify and parse a kept statement."""
-        return statements.verify_statement(signed.envelope, self.home.trusted_keys())
 
     def _save_revocations(self, epoch: int, entries: Mapping[str, Mapping[str, str]]) -> None:
         content = json.dumps({"epoch": epoch, "statements": entries}, indent=1)

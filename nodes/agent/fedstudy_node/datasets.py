@@ -7,6 +7,7 @@ from typing import Any
 
 import tomli_w
 
+from fedstudy_core.statement import Floor, Level
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home, now_text, write_private
 from fedstudy_node.tables import Columns, file_sha256, fingerprint
@@ -14,7 +15,12 @@ from fedstudy_node.tables import Columns, file_sha256, fingerprint
 
 @dataclass(frozen=True)
 class Dataset:
-    """A file bound to a study. `id` is the portal's; the path never leaves the node."""
+    """A file bound to a study. `id` is the portal's; the path and the exact number of rows never leave the node.
+
+    Attributes:
+        people: how many people sign a script for it: 2 for a site admin and a data steward.
+        min_sites, min_rows, sandbox_min: what every approval asks for at least.
+    """
 
     id: str
     study: str
@@ -24,7 +30,17 @@ class Dataset:
     fingerprint: str
     columns: Columns
     rows_band: str
+    rows: int
+    people: int = 1
+    min_sites: int = 1
+    min_rows: int = 1
+    sandbox_min: Level = "S0"
     added_at: str = field(default_factory=now_text)
+
+    @property
+    def floor(self) -> Floor:
+        """What its steward asks of every approval."""
+        return Floor(self.people, self.min_sites, self.min_rows, self.sandbox_min)
 
 
 @dataclass

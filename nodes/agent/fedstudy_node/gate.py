@@ -12,11 +12,14 @@ from datetime import UTC, datetime
 
 from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.flower import Order
+from fedstudy_core.policy import check_policy, verify_policy
 from fedstudy_core.statement import Statement, Use, check_use, statement_id, verify_statement
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.datasets import Dataset, Datasets
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
+from fedstudy_node.policies import Policies
+from fedstudy_node.trust import Trust
 
 SANDBOX = "S0"
 PHASES = frozenset({"query", "train", "evaluate"})
@@ -67,6 +70,8 @@ class Gate:
         self._ledger = ledger
         self._datasets = datasets
         self._approvals = approvals
+        self._trust = Trust(home)
+        self._policies = Policies(home)
         self._now = now
 
     def check(self, order: Order, script: Script, *, message_type: str, for_client_app: bool) -> Permit:
@@ -74,13 +79,14 @@ class Gate:
 
         1. the message is for a ClientApp and of a type that scripts answer (E_MESSAGE_TYPE, E_OUTPUT_SCHEMA);
         2. it says the same about itself inside and outside (E_ORDER), and its deadline is not past (E_DEADLINE);
-        3. the statement is signed by a key that this node trusts (E_ENVELOPE ... E_SIG), before it is parsed;
+        3. the statement is signed by the people whom it names and this node trusts (E_ENVELOPE ... E_SIGNERS);
         4. the script's bytes are those that were approved (E_BUNDLE), before they are opened;
-        5. everything else that the statement binds (`check_use`: E_AUDIENCE ... E_REVOKED_EPOCH);
-        6. this node's own count of rounds (E_ROUNDS).
+        5. a standing policy under which the node itself signed still covers it (E_POLICY);
+        6. everything else that the statement binds (`check_use`: E_AUDIENCE ... E_REVOKED_EPOCH);
+        7. this node's own count of rounds (E_ROUNDS).
         """
         self._check_message(order, message_type, for_client_app)
-        statement = verify_statement(order.approval, self._home.trusted_keys())
+        statement = verify_statement(order.approval, self._trust.signers())
         if (script.sha256, script.size) != (statement.script.sha256, statement.script.size):
             raise Refusal("E_BUNDLE", "The script that came is not the one that the site approved.")
         dataset = self._dataset(statement)
@@ -88,7 +94,7 @@ class Gate:
         revoked = self._approvals.revocations()
         check_use(
             statement,
-            self._use(order, script, dataset),
+            self._use(order, script, dataset, people=self._people(statement)),
             now=self._now(),
             revocation_epoch=revoked.epoch,
             revoked=revoked.statements.keys(),
@@ -97,7 +103,23 @@ class Gate:
         self._check_rounds(order, statement, approval)
         return Permit(statement, approval, dataset)
 
-    def _use(self, order: Order, script: Script, dataset: Dataset) -> Use:
+    def _people(self, statement: Statement) -> list[str]:
+        """Return the roles of those who stand behind a statement: its signers, or those of its standing policy."""
+        if statement.policy is None:
+            return [signer.role for signer in statement.approvers]
+        policy = verify_policy(self._policies.envelope(statement.policy), self._trust.approvers())
+        revoked = self._approvals.revocations()
+        check_policy(
+            policy,
+            statement,
+            now=self._now(),
+            revocation_epoch=revoked.epoch,
+            revoked=revoked.statements.keys(),
+            identity=statement.policy,
+        )
+        return [signer.role for signer in policy.approvers]
+
+    def _use(self, order: Order, script: Script, dataset: Dataset, people: list[str]) -> Use:
         """Say what the message wants, in facts that this node found itself where it can."""
         return Use(
             site=self._settings.site,
@@ -112,6 +134,9 @@ class Gate:
             phase=order.phase,
             sites=order.sites,
             sandbox=SANDBOX,
+            rows=dataset.rows,
+            people=people,
+            floor=dataset.floor,
         )
 
     def _check_message(self, order: Order, message_type: str, for_client_app: bool) -> None:

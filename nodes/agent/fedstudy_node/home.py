@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 import tomllib
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -13,12 +12,10 @@ from pathlib import Path
 import tomli_w
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedstudy_core import keys
 from fedstudy_node.errors import NodeError
-
-SHORTEST_PASSPHRASE = 8
 
 
 def now_text() -> str:
@@ -44,7 +41,7 @@ def write_private(path: Path, content: bytes) -> None:
 
 @dataclass(frozen=True)
 class Settings:
-    """What node.toml holds. Empty texts are things that enrolment fills in."""
+    """What node.toml holds. Empty texts are things that enrolment fills in; `sandbox` is the strongest level to use."""
 
     name: str
     created_at: str
@@ -55,6 +52,7 @@ class Settings:
     superlink: str = ""
     words: str = ""
     torch_threads: int = 1
+    sandbox: str = ""
 
     @property
     def is_enrolled(self) -> bool:
@@ -104,12 +102,10 @@ class Home:
         return self.path / "status.json"
 
     @classmethod
-    def create(cls, path: Path, *, name: str, passphrase: bytes) -> "Home":
-        """Make a home with fresh keys; the approval key is encrypted with the passphrase."""
+    def create(cls, path: Path, *, name: str) -> "Home":
+        """Make a home with fresh keys of the node's own; who may approve is pinned by `Trust`."""
         if (path / "node.toml").exists():
             raise NodeError("E_HOME", f"{path} is the home of a node already.")
-        if len(passphrase) < SHORTEST_PASSPHRASE:
-            raise NodeError("E_PASSPHRASE", f"The passphrase needs {SHORTEST_PASSPHRASE} characters or more.")
         home = cls(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -118,11 +114,8 @@ class Home:
                 (path / folder).mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise NodeError("E_HOME", f"{path} cannot be made: {error.strerror}.") from error
-        approval = keys.generate()
         write_private(path / "keys/identity.pem", keys.to_pem(keys.generate(), None))
         write_private(path / "keys/flower.pem", _flower_pem(ec.generate_private_key(ec.SECP384R1())))
-        write_private(path / "keys/approval.pem", keys.to_pem(approval, passphrase))
-        home.trust(name, approval.public_key())
         write_private(path / "revoked.json", json.dumps({"epoch": 0, "statements": {}}).encode())
         home.save(Settings(name=name, created_at=now_text()))
         return home
@@ -167,27 +160,6 @@ class Home:
             raise NodeError("E_HOME", "keys/flower.pem is not an elliptic-curve key.")
         return key
 
-    def approval_key(self, passphrase: bytes) -> Ed25519PrivateKey:
-        """The site's signing key. Raises Refusal (E_PASSPHRASE) when the passphrase does not open it."""
-        return keys.from_pem(self._read("keys/approval.pem"), passphrase)
-
-    def approval_public(self) -> str:
-        """The public part of the site's own approval key, as text."""
-        return str(self._trusted()[0]["key"])
-
-    def trusted_keys(self) -> Mapping[str, Ed25519PublicKey]:
-        """The keys whose signature approves at this node, by key id. Nothing but this file adds to them."""
-        return {
-            keys.key_id(public): public for public in (keys.public_from_text(entry["key"]) for entry in self._trusted())
-        }
-
-    def trust(self, name: str, public: Ed25519PublicKey) -> None:
-        """Accept an approver's key."""
-        file = self.path / "trust.json"
-        entries = self._trusted() if file.exists() else []
-        entries.append({"name": name, "key": keys.public_text(public), "added_at": now_text()})
-        write_private(file, json.dumps({"approvers": entries}, indent=1).encode())
-
     def portal_ca(self) -> Path | None:
         """The portal's own certificate authority, where it has one."""
         file = self.path / "portal-ca.pem"
@@ -205,10 +177,6 @@ class Home:
     def remember_flower_node(self, node_id: int) -> None:
         """Keep the node's number, to deactivate it after a crash."""
         write_private(self.path / "flower-node", str(node_id).encode())
-
-    def _trusted(self) -> list[dict[str, str]]:
-        raw = json.loads(self._read("trust.json"))
-        return list(raw["approvers"])
 
     def _read(self, name: str) -> bytes:
         try:

@@ -128,6 +128,10 @@ class Portal:
         """Tell the portal of a dataset (never its rows); return the portal's id for it."""
         return str(_object(self._request("POST", "datasets", dict(body)))["id"])
 
+    def tell_approvers(self, approvers: list[dict[str, Any]]) -> None:
+        """Say who may sign for the site at this node (public keys, names and roles)."""
+        self._request("PUT", "approvers", {"approvers": approvers})
+
     def add_approval(self, *, version: str, dataset: str, envelope: str) -> str:
         """Hand in a signed statement (base64); return the portal's id for it."""
         body = {"version": version, "dataset": dataset, "envelope": envelope}

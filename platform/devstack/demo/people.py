@@ -90,7 +90,8 @@ def enrol_node(stack: Stack, session: Transport, hospital: Hospital, site: str) 
     """The site admin registers a node, introduces it on its console, and confirms it by six words."""
     node = stack.node(hospital.node)
     ticket = session.post(f"sites/{site}/nodes", {"name": hospital.node})
-    node.command("init", "--name", hospital.node, "--passphrase-file", str(node.make_passphrase()))
+    person = ("--approver", hospital.admin.name, "--passphrase-file", str(node.make_passphrase()))
+    node.command("init", "--name", hospital.node, *person)
     here = node.command("enrol", "--portal", stack.portal_url, "--token", ticket["token"])
     there = session.get(f"nodes/{ticket['id']}")
     if here["words"] != there["words"]:

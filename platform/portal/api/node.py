@@ -5,7 +5,6 @@ import binascii
 from typing import Any, TypeVar
 from uuid import UUID
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpResponse
@@ -16,11 +15,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from fedstudy_core import keys, wire
+from fedstudy_core import wire
+from fedstudy_core.approvers import Approver
+from fedstudy_core.dsse import VerifyingKey
 from fedstudy_core.errors import FieldProblem, Forbidden, Invalid
 from fedstudy_core.times import format_time
+from nodes.registry.keys import signers
 from nodes.registry.models import Node
-from nodes.registry.services import enrol_node, note_heartbeat
+from nodes.registry.services import enrol_node, note_heartbeat, set_approvers
 from portal.api.base import describe, find
 from portal.api.node_auth import IsNode, NodeSignature
 from portal.api.scripts import bundle_response
@@ -65,6 +67,7 @@ class Introduction(ViewSet):
             token=body.token,
             name=body.name,
             keys=body.model_dump(include={"identity_key", "flower_key", "approval_key"}),
+            approver=body.approver,
             proof=body.proof,
             agent_version=body.agent_version,
         )
@@ -119,6 +122,12 @@ class Agent(ViewSet):
     def bundle(self, request: NodeRequest, id: UUID) -> HttpResponse:
         return bundle_response(find(scripts.versions_for_site(acting(request).site_id), id))
 
+    @describe("Say who may sign at the node", input=wire.ApproversRequest)
+    def approvers(self, request: NodeRequest) -> Response:
+        node, body = acting(request), read(wire.ApproversRequest, request.data)
+        set_approvers(node=node, approvers=body.approvers)
+        return Response(status=204)
+
     @describe("Hand in a signed statement", input=wire.ApprovalRequest, output=wire.ApprovalAnswer, status=201)
     def add_approval(self, request: NodeRequest) -> Response:
         node, body = acting(request), read(wire.ApprovalRequest, request.data)
@@ -128,7 +137,7 @@ class Agent(ViewSet):
             node_id=str(node.pk),
             dataset=find(dictionary.datasets_of_node(node.pk), _id(body.dataset)),
             envelope=_bytes(body.envelope),
-            trusted=_approvers(node),
+            trusted=_signers(node),
             by=node,
         )
         return Response(wire.ApprovalAnswer(id=str(approval.pk), state=approval.state).model_dump(), status=201)
@@ -157,16 +166,14 @@ def read(model: type[Body], data: Any) -> Body:
         raise Invalid("E_INVALID", errors=problems) from error
 
 
-def _approvers(node: Node) -> dict[str, Ed25519PublicKey]:
-    """The keys by which the node's site approves, by their ids."""
-    key = keys.public_from_text(node.approval_key)
-    return {keys.key_id(key): key}
+def _signers(node: Node) -> dict[str, Approver]:
+    """Who may sign an approval at the node: its approvers, and the node itself under a standing policy."""
+    return signers(node.identity_key, node.approvers)
 
 
-def _revokers(node: Node) -> dict[str, Ed25519PublicKey]:
-    """The keys by which the site revokes: the approver's, and the node's own, for stopping needs no passphrase."""
-    identity = keys.public_from_text(node.identity_key)
-    return {**_approvers(node), keys.key_id(identity): identity}
+def _revokers(node: Node) -> dict[str, VerifyingKey]:
+    """The keys by which the site revokes: the approvers', and the node's own, for stopping needs no passphrase."""
+    return {name: approver.key for name, approver in _signers(node).items()}
 
 
 def _approvals(node: Node) -> QuerySet[Approval]:

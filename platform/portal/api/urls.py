@@ -106,6 +106,7 @@ NODE = [
     path("node/datasets", node.Agent.as_view({"post": "add_dataset"}), name="node-datasets"),
     path("node/scripts", node.Agent.as_view({"get": "scripts"}), name="node-scripts"),
     path("node/scripts/<uuid:id>/bundle", node.Agent.as_view({"get": "bundle"}), name="node-bundle"),
+    path("node/approvers", node.Agent.as_view({"put": "approvers"}), name="node-approvers"),
     path("node/approvals", node.Agent.as_view({"post": "add_approval"}), name="node-approvals"),
     path("node/approvals/<uuid:id>/revoke", node.Agent.as_view({"post": "revoke_approval"}), name="node-revocation"),
 ]

@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from fedstudy_core.approvers import ROLES
 from fedstudy_core.errors import FedStudyError
+from fedstudy_core.statement import SANDBOX_LEVELS
 from fedstudy_node import __version__
 from fedstudy_node.cli.output import Output, print_error
 
@@ -39,7 +41,8 @@ def _add_setup(
 ) -> None:
     init = commands.add_parser("init", parents=[shared], help="make this node's home and keys")
     init.add_argument("--name", required=True, help="the node's name, as the site's admin registered it")
-    init.add_argument("--passphrase-file", type=Path, help="file with the approval key's passphrase")
+    init.add_argument("--approver", default="", help="who approves scripts for this site (the node's name)")
+    init.add_argument("--passphrase-file", type=Path, help="file with the passphrase of the approver's key")
     init.set_defaults(command=_command("setting_up", "init"))
     enrol = commands.add_parser("enrol", parents=[shared], help="introduce this node to a portal")
     enrol.add_argument("--portal", required=True, help="the portal's address, https://...")
@@ -56,6 +59,10 @@ def _add_datasets(
     add = actions.add_parser("add", parents=[shared], help="check a file against a study's dictionary and offer it")
     add.add_argument("--study", required=True, help="the study's id, or its title")
     add.add_argument("--name", required=True, help="a name for the dataset")
+    add.add_argument("--two-people", action="store_true", help="scripts need a site admin's and a data steward's word")
+    add.add_argument("--min-sites", type=int, default=1, help="fewest sites in a run, for every script")
+    add.add_argument("--min-rows", type=int, default=1, help="fewest rows behind an answer, for every script")
+    add.add_argument("--sandbox-min", choices=SANDBOX_LEVELS, default="S0", help="weakest sandbox for every script")
     add.add_argument("file", type=Path, help="a CSV or Parquet file")
     add.set_defaults(command=_command("offering", "add"))
     listing = actions.add_parser("list", parents=[shared], help="what this node offers")
@@ -67,26 +74,57 @@ def _add_approvals(
 ) -> None:
     review = commands.add_parser("review", parents=[shared], help="what scripts ask for, their code and what changed")
     review.add_argument("version", nargs="?", help="a script version's id")
-    review.set_defaults(command=_command("approving", "review"))
+    review.set_defaults(command=_command("reviewing", "review"))
     for name, text in (("approve", "sign that a script may run here"), ("reject", "sign that it may not")):
         sign = commands.add_parser(name, parents=[shared], help=text)
         sign.add_argument("version", help="a script version's id")
         sign.add_argument("--dataset", required=name == "approve", help="the dataset's id or name")
-        sign.add_argument("--approver", default="", help="who signs")
+        sign.add_argument("--approver", default="", help="who signs (see `trust list`)")
+        sign.add_argument("--second", default="", help="the second person who signs, where the dataset asks for two")
         sign.add_argument("--days", type=int, default=90, help="how long it is good for (at most 180)")
         sign.add_argument("--max-rounds", type=int, default=500, help="most rounds of a run")
         sign.add_argument("--min-sites", type=int, default=1, help="fewest sites in a run")
+        sign.add_argument("--min-rows", type=int, default=1, help="fewest rows behind an answer")
+        sign.add_argument("--max-norm", type=int, help="largest L2 norm of an update (no bound)")
         sign.add_argument("--max-seconds", type=int, default=3600, help="longest work on one message")
         sign.add_argument("--max-memory", type=int, default=8192, help="most memory of the script (MiB)")
         sign.add_argument("--passphrase-file", type=Path, help="file with the approval key's passphrase")
         sign.add_argument("--yes", action="store_true", help="do not ask")
         sign.set_defaults(command=_command("approving", name))
+    cosign = commands.add_parser("cosign", parents=[shared], help="sign what another person of this site signed before")
+    cosign.add_argument("statement", nargs="?", help="the statement's id; without it, what waits is listed")
+    cosign.add_argument("--approver", default="", help="who signs (whom the statement waits for)")
+    cosign.add_argument("--passphrase-file", type=Path, help="file with the passphrase of the approver's key")
+    cosign.add_argument("--yes", action="store_true", help="do not ask")
+    cosign.set_defaults(command=_command("approving", "cosign"))
     revoke = commands.add_parser("revoke", parents=[shared], help="stop an approval from counting, at once")
     revoke.add_argument("approval", nargs="?", help="the approval's id (see `status`)")
     revoke.add_argument("--all", action="store_true", help="void every approval signed so far")
     revoke.add_argument("--reason", default="", help="why")
-    revoke.add_argument("--passphrase-file", type=Path, help="file with the approval key's passphrase")
     revoke.set_defaults(command=_command("approving", "revoke"))
+
+
+def _add_trust(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", shared: argparse.ArgumentParser
+) -> None:
+    trust = commands.add_parser("trust", help="the people whose signature counts at this node")
+    actions = trust.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", parents=[shared], help="who may sign")
+    listing.set_defaults(command=_command("trusting", "show"))
+    for name, text in (
+        ("add", "make a console key for another person"),
+        ("invite", "print a one-time code to register a passkey on the node's page"),
+    ):
+        action = actions.add_parser(name, parents=[shared], help=text)
+        action.add_argument("name", help="the person's name, as signatures shall bear it")
+        action.add_argument("--role", choices=ROLES, default=ROLES[0], help="what they are at this site")
+        action.set_defaults(command=_command("trusting", name))
+        if name == "add":
+            action.add_argument("--passphrase-file", type=Path, help="file with the passphrase of their key")
+    remove = actions.add_parser("remove", parents=[shared], help="trust a key no more")
+    remove.add_argument("approver", help="the person's name, or their key's id")
+    remove.add_argument("--yes", action="store_true", help="do not ask")
+    remove.set_defaults(command=_command("trusting", "remove"))
 
 
 def _add_control(
@@ -116,6 +154,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_setup(commands, shared)
     _add_datasets(commands, shared)
     _add_approvals(commands, shared)
+    _add_trust(commands, shared)
     _add_control(commands, shared)
     run = commands.add_parser("run", parents=[shared], help="take part: connect and serve until stopped")
     run.set_defaults(command=_command("running", "run"))

@@ -42,6 +42,11 @@ def add(arguments: Namespace, output: Output) -> int:
             fingerprint=tables.fingerprint(format_, columns, content),
             columns=columns,
             rows_band=band(report.rows),
+            rows=report.rows,
+            people=2 if arguments.two_people else 1,
+            min_sites=arguments.min_sites,
+            min_rows=arguments.min_rows,
+            sandbox_min=arguments.sandbox_min,
         )
         dataset = replace(found, id=portal.add_dataset(_offer(found, report)))
     if report.passed:

@@ -11,16 +11,22 @@ from fedstudy_node import __version__, portal
 from fedstudy_node.cli.output import Output, plain, read_passphrase
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home, Settings, flower_public_pem, write_private
+from fedstudy_node.trust import SHORTEST_PASSPHRASE, Trust
 
 
 def init(arguments: Namespace, output: Output) -> int:
     """Make the home and the keys."""
     passphrase = read_passphrase(arguments.passphrase_file, twice=True)
-    home = Home.create(arguments.home, name=arguments.name, passphrase=passphrase)
-    output.facts({"home": str(home.path), "name": arguments.name, "approval_key": home.approval_public()})
+    if len(passphrase) < SHORTEST_PASSPHRASE:
+        raise NodeError("E_PASSPHRASE", f"The passphrase needs {SHORTEST_PASSPHRASE} characters or more.")
+    home = Home.create(arguments.home, name=arguments.name)
+    approver = Trust(home).add_console_key(
+        name=arguments.approver or arguments.name, role="site admin", passphrase=passphrase
+    )
+    output.facts({"home": str(home.path), "name": arguments.name, "approval_key": approver.key})
     output.say(
         f"Made the home of node [bold]{arguments.name}[/] in {home.path}.",
-        "Its keys never leave it. Without the passphrase nobody can approve a script for this site.",
+        f"Its keys never leave it. {plain(approver.name)} approves scripts for this site with the passphrase.",
         "Next: [bold]fedstudy-node enrol --portal https://... --token ...[/]",
     )
     return 0
@@ -33,13 +39,14 @@ def enrol(arguments: Namespace, output: Output) -> int:
     if settings.is_enrolled:
         raise NodeError("E_STATE", f"This node is enrolled at {settings.portal} already.")
     authority = _read_authority(arguments) if arguments.ca else None
-    identity = home.identity_key()
+    identity, approver = home.identity_key(), Trust(home).on_console()
     body = {
         "token": arguments.token,
         "name": settings.name,
         "identity_key": keys.public_text(identity.public_key()),
         "flower_key": flower_public_pem(home.flower_key()),
-        "approval_key": home.approval_public(),
+        "approval_key": approver.key,
+        "approver": approver.name,
         "proof": b64encode(identity.sign(arguments.token.encode())).decode("ascii"),
         "agent_version": __version__,
     }

@@ -40,6 +40,7 @@ SENTENCES = {
     "lifecycle:study:edited": "Study's words changed",
     "lifecycle:study:moved": "Study moved to its next state",
     "registry:node:came_online": "Node came online",
+    "registry:node:approvers": "Approvers of the node",
     "registry:node:changed": "Node changed its version or sandbox",
     "registry:node:confirmed": "Node confirmed by its six words",
     "registry:node:connected": "Node known to the SuperLink",

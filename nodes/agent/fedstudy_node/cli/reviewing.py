@@ -1,0 +1,155 @@
+"""`review`: what a script asks for, its code, and what changed in it since this site approved it last."""
+
+import difflib
+from argparse import Namespace
+from contextlib import closing
+from typing import Any
+
+from rich.syntax import Syntax
+
+from fedstudy_core import bundle as bundles
+from fedstudy_core.statement import Statement
+from fedstudy_node.approvals import Approvals
+from fedstudy_node.cli.connecting import open_portal
+from fedstudy_node.cli.output import Output, plain
+from fedstudy_node.datasets import Dataset
+from fedstudy_node.home import Home
+from fedstudy_node.ledger import Ledger
+from fedstudy_node.offers import Offer, Offers
+
+_LONGEST_SHOWN = 200_000
+_LEXERS = {".py": "python", ".toml": "toml", ".md": "markdown", ".json": "json"}
+
+
+def review(arguments: Namespace, output: Output) -> int:
+    """List the scripts that were offered, or show one: what it asks for, its code, what changed."""
+    home = Home.open(arguments.home)
+    with closing(Ledger(home.ledger_path)) as ledger, open_portal(home, ledger) as portal:
+        if arguments.version is None:
+            _show_rows(output, Offers(home).refresh(portal))
+            return 0
+        offer = Offers(home).fetch(arguments.version, portal)
+    output.facts(_facts(offer))
+    show_offer(output, home, offer)
+    return 0
+
+
+def _facts(offer: Offer) -> dict[str, Any]:
+    return {
+        "version": offer.row["version"],
+        "study": offer.row["study"],
+        "script": offer.row["script"],
+        "number": offer.row["number"],
+        "sha256": offer.bundle.sha256,
+        "size": offer.bundle.size,
+        "files": [{"path": file.path, "sha256": file.sha256, "size": file.size} for file in offer.bundle.files],
+        "parameters": [parameter.model_dump(exclude_none=True) for parameter in offer.bundle.parameters],
+        "approval": offer.row.get("approval"),
+    }
+
+
+def _show_rows(output: Output, rows: list[dict[str, Any]]) -> None:
+    output.facts(rows)
+    output.table(
+        "Scripts offered to this site",
+        ("Version", "Study", "Script", "Number", "SHA-256", "Submitted", "Approval here"),
+        [
+            (
+                row["version"],
+                row["study_title"],
+                row["script"],
+                row["number"],
+                str(row["sha256"])[:12],
+                row["submitted_at"],
+                "signed" if row.get("approval") else "-",
+            )
+            for row in rows
+        ],
+    )
+
+
+def show_offer(output: Output, home: Home, offer: Offer) -> None:
+    """Show what a person needs to decide: parameters, then the code, or what changed in it."""
+    if output.as_json:
+        return
+    output.say(f"[bold]{plain(offer.title)}[/]", f"SHA-256 {offer.bundle.sha256}, {offer.bundle.size} bytes")
+    output.table(
+        "What a run may set",
+        ("Parameter", "Default", "From", "To", "Choices", "Meaning"),
+        [
+            (
+                item.name,
+                item.default,
+                item.min,
+                item.max,
+                item.choices and ", ".join(map(str, item.choices)),
+                item.description,
+            )
+            for item in offer.bundle.parameters
+        ],
+    )
+    before = _last_approved(home, offer)
+    for file in offer.bundle.files:
+        text = _text(offer.fab, file.path)
+        if before is not None:
+            text = _changes(_text_if_there(before, file.path), text, file.path)
+            lexer = "diff"
+        else:
+            lexer = next((name for end, name in _LEXERS.items() if file.path.endswith(end)), "text")
+        if text:
+            output.say("", f"[bold]{plain(file.path)}[/]", Syntax(text[:_LONGEST_SHOWN], lexer, theme="ansi_dark"))
+    if before is not None:
+        output.say("", "Only what changed since the version approved before is shown.")
+
+
+def show_statement(output: Output, statement: Statement, dataset: Dataset) -> None:
+    output.table(
+        "What you sign",
+        ("", ""),
+        [
+            ("Dataset", f"{dataset.name} ({dataset.rows_band} rows, {dataset.fingerprint[:12]})"),
+            ("Rounds of a run", f"at most {statement.rounds}"),
+            ("Sites in a run", f"at least {statement.privacy.min_sites}"),
+            ("Rows behind an answer", f"at least {statement.privacy.min_rows}"),
+            ("Work on one message", f"at most {statement.limits.wall_s} s, {statement.limits.memory_mb} MiB"),
+            ("Leaves the site", _leaves(statement)),
+            ("Sandbox", f"{statement.sandbox_min} or stronger"),
+            ("Good until", statement.not_after),
+            ("Signed by", "; ".join(f"{signer.name}, {signer.role}" for signer in statement.approvers)),
+        ],
+    )
+
+
+def _leaves(statement: Statement) -> str:
+    """Say what may leave the site under a statement."""
+    outputs = statement.outputs
+    metrics = "any metrics" if outputs.metrics is None else f"the metrics {', '.join(outputs.metrics)}"
+    bound = "" if outputs.max_norm is None else f", updates of norm {outputs.max_norm} at most"
+    return f"arrays and {metrics}; at most {outputs.max_bytes} bytes a reply{bound}"
+
+
+def _last_approved(home: Home, offer: Offer) -> bytes | None:
+    """Return the bundle of the same script that was approved here last, if it was another one."""
+    for signed in Approvals(home).all():
+        file = home.bundles_path / f"{signed.script_sha256}.fab"
+        same_script = signed.study == offer.row["study"] and signed.decision == "approved"
+        if same_script and signed.script_sha256 != offer.bundle.sha256 and file.exists():
+            content = file.read_bytes()
+            return content if bundles.inspect(content).name == offer.bundle.name else None
+    return None
+
+
+def _text(fab: bytes, path: str) -> str:
+    return bundles.read_file(fab, path).decode("utf-8", errors="replace")
+
+
+def _text_if_there(fab: bytes, path: str) -> str:
+    there = {file.path for file in bundles.inspect(fab).files}
+    return _text(fab, path) if path in there else ""
+
+
+def _changes(before: str, after: str, path: str) -> str:
+    lines = difflib.unified_diff(
+        before.splitlines(), after.splitlines(), f"{path} (approved)", f"{path} (this version)", lineterm=""
+    )
+    return "\n".join(lines)

@@ -1,0 +1,98 @@
+"""The scripts that the portal offers to this site: fetched, hashed and read here, and kept on a shelf."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedstudy_core import bundle as bundles
+from fedstudy_core.bundle import Bundle
+from fedstudy_node.errors import NodeError
+from fedstudy_node.home import Home, write_private
+from fedstudy_node.portal import Portal
+
+_SHORTEST = 8
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A script version as it came: the portal's row, the bytes, and what this node read in them."""
+
+    row: dict[str, Any]
+    fab: bytes
+    bundle: Bundle
+
+    @property
+    def version(self) -> str:
+        """The portal's id of the version."""
+        return str(self.row["version"])
+
+    @property
+    def study(self) -> str:
+        """The study's id."""
+        return str(self.row["study"])
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return f"{self.row['script']} {self.row['number']} for “{self.row['study_title']}”"
+
+
+@dataclass
+class Offers:
+    """What was offered, newest first: from the portal, or from this node's own shelf when the portal is away."""
+
+    home: Home
+
+    def refresh(self, portal: Portal) -> list[dict[str, Any]]:
+        """Ask the portal, and keep what it says. Raises NodeError."""
+        rows = portal.scripts()
+        write_private(self._shelf, json.dumps(rows).encode())
+        return rows
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return what the portal said last."""
+        if not self._shelf.exists():
+            return []
+        rows: list[dict[str, Any]] = json.loads(self._shelf.read_bytes())
+        return rows
+
+    def fetch(self, text: str, portal: Portal | None) -> Offer:
+        """Return one version, and believe of it only what its bytes say.
+
+        Args:
+            text: the beginning of its id or of its hash, 8 characters or more.
+            portal: None to take it from the shelf.
+
+        Raises:
+            NodeError: E_NOT_FOUND, E_BUNDLE.
+            Refusal: the codes of `bundle.inspect`.
+        """
+        rows = [row for row in (self.rows() if portal is None else self.refresh(portal)) if _is_version(row, text)]
+        if len(rows) != 1:
+            raise NodeError("E_NOT_FOUND", f"The portal offers this site no script version {text!r}.")
+        fab = self.bundle(str(rows[0]["sha256"])) or self._download(rows[0], portal)
+        return Offer(rows[0], fab, bundles.inspect(fab))
+
+    def bundle(self, sha256: str) -> bytes | None:
+        """Return the bytes of a script that this node has, None where it has not."""
+        file = self.home.bundles_path / f"{sha256}.fab"
+        return file.read_bytes() if file.exists() else None
+
+    def _download(self, row: dict[str, Any], portal: Portal | None) -> bytes:
+        if portal is None:
+            raise NodeError("E_NOT_FOUND", "This node has not fetched the script yet, and the portal is away.")
+        fab = portal.bundle(str(row["version"]))
+        found = bundles.inspect(fab).sha256
+        if found != row["sha256"]:
+            raise NodeError("E_BUNDLE", "The bundle that came is not the one that the portal lists.")
+        write_private(self.home.bundles_path / f"{found}.fab", fab)
+        return fab
+
+    @property
+    def _shelf(self) -> Path:
+        return self.home.path / "offers.json"
+
+
+def _is_version(row: dict[str, Any], text: str) -> bool:
+    return len(text) >= _SHORTEST and (str(row["version"]).startswith(text) or str(row["sha256"]).startswith(text))
