@@ -11,18 +11,21 @@ from pathlib import Path
 import pytest
 
 from fedstudy_core import bundle as bundles
-from fedstudy_node.children import Child, Died, Failed, environment
+from fedstudy_node.children import Child, Died, Failed
 from fedstudy_node.frames import Frame
+from fedstudy_node.sandbox.launching import environment
 from tests.factories.agent import script
+from tests.factories.sandbox import sandbox
 
 STARTER = """
 import sys, time
 from pathlib import Path
 from fedstudy_node.children import Child
+from fedstudy_node.sandbox.choosing import choose
 
 folder = Path(sys.argv[1])
-with open(folder / "log", "ab") as log:
-    child = Child.start(bundle=folder, scratch=folder, log=log, threads=1, max_reply=1000)
+walls = choose(folder, at_most=sys.argv[2]).walls
+child = Child.start(walls, slot=folder / "slot", dataset=None, log=folder / "log", threads=1, max_reply=1000)
 print(child.pid, flush=True)
 time.sleep(600)
 """
@@ -30,9 +33,9 @@ time.sleep(600)
 
 @pytest.fixture
 def child(tmp_path: Path) -> Iterator[Child]:
-    bundles.unpack(script(), tmp_path / "bundle")
-    with (tmp_path / "log").open("ab") as log:
-        started = Child.start(bundle=tmp_path / "bundle", scratch=tmp_path, log=log, threads=1, max_reply=100_000)
+    slot, log = tmp_path / "slot", tmp_path / "log"
+    started = Child.start(sandbox().walls, slot=slot, dataset=None, log=log, threads=1, max_reply=100_000)
+    bundles.unpack(script(), slot / "app" / "script")
     yield started
     started.kill()
 
@@ -56,9 +59,10 @@ def test_a_process_gets_only_what_it_needs(tmp_path: Path, monkeypatch: pytest.M
     assert names["HOME"] == str(tmp_path)
 
 
-def test_a_process_dies_with_its_agent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("level", ["S0", ""])
+def test_a_process_dies_with_its_agent(tmp_path: Path, level: str) -> None:
     starter = subprocess.Popen(
-        [sys.executable, "-c", STARTER, str(tmp_path)], stdout=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-c", STARTER, str(tmp_path), level], stdout=subprocess.PIPE, start_new_session=True
     )
     assert starter.stdout is not None
     pid = int(starter.stdout.readline())

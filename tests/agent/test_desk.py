@@ -28,6 +28,7 @@ from fedstudy_node.gate import Gate
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.runs import Runs
 from tests.factories.agent import make_node, script
+from tests.factories.sandbox import sandbox
 
 FAB = script()
 
@@ -55,12 +56,13 @@ class Office:
 
     def __init__(self, folder: Path, ledger: Ledger) -> None:
         self.node = make_node(folder)
+        self.sandbox = sandbox()
         self.ledger = ledger
         self.open()
 
     def open(self, fab: bytes = FAB, **config: Any) -> None:
         self.source = Source(fab, config)
-        self.runs = Runs(self.node.home, self.source)
+        self.runs = Runs(self.node.home, self.source, self.sandbox)
         gate = Gate(self.node.home, self.ledger, Datasets(self.node.home), Approvals(self.node.home))
         self.desk = Desk(self.node.home, self.ledger, gate, self.runs)
 
@@ -230,7 +232,10 @@ def test_a_script_sees_no_secret_and_its_prints_stay_here(office: Office, monkey
     assert facts["threads"] == 1
     assert facts["pid"] != os.getpid()
     [log] = (office.node.home.path / "logs").glob("run-*.log")
-    assert "a print of the script" in log.read_text()
+    until = time.monotonic() + 10
+    while "a print of the script" not in log.read_text():
+        assert time.monotonic() < until, "the print did not come"
+        time.sleep(0.01)
     assert log.stat().st_mode & 0o077 == 0
 
 
@@ -312,7 +317,7 @@ def test_the_paths_of_the_site_are_in_no_refusal(office: Office) -> None:
 def test_nothing_of_a_run_is_left_when_it_ends(office: Office) -> None:
     office.ask(office.node.order(office.node.approve(FAB)))
     [folder] = office.node.home.work_path.iterdir()
-    assert not any(path.stat().st_mode & 0o222 for path in (folder / "bundle").rglob("*.py"))
+    assert not any(path.stat().st_mode & 0o222 for path in (folder / "app").rglob("*.py"))
     office.runs.end_all()
     assert list(office.node.home.work_path.iterdir()) == []
     assert len(office.runs) == 0

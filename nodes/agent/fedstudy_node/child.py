@@ -1,9 +1,10 @@
-"""The process in which a study script runs: `python -P -m fedstudy_node.child`.
+"""The process in which a study script runs: `python -P -m fedstudy_node.child PLAN`.
 
-Started by the agent for one run, with a cleared environment and no keys; stays warm for the run's messages. Standard
-input and output are the framed pipe (`frames`); the script's own printing goes to its log file. Frames to this process:
+Started by the agent for one run, behind the walls of `sandbox`, with a cleared environment and no keys; stays warm for
+the run's messages. Standard input and output are the framed pipe (`frames`); what the script prints goes to standard
+error, which the agent keeps. Frames to this process:
 
-    {"kind": "load", "bundle", "memory_mb", "torch_threads"}  body: Flower context
+    {"kind": "load", "bundle", "memory_mb", "cpu_s", "torch_threads"}  body: Flower context
     {"kind": "call", "id"}                                      body: Flower message
 
 and from it `ready`, `state` (body: what the script keeps between messages, when that changed), `reply` (body: the
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from fedstudy_node.frames import Frame, FrameReader, FrameWriter, PipeClosed
+from fedstudy_node.sandbox.confining import confine, read_plan
 
 _PR_SET_PDEATHSIG = 1
 _LONGEST_TEXT = 20_000
@@ -71,8 +73,9 @@ class ScriptProcess:
         from flwr.supercore.object_ref import load_app
         from flwr.supercore.task_identity import TaskIdentity
 
-        limit_memory(int(frame.header["memory_mb"]))
+        limit_work(int(frame.header["memory_mb"]), int(frame.header["cpu_s"]))
         bundle = Path(frame.header["bundle"])
+        os.chdir(bundle)
         project = tomllib.loads((bundle / "pyproject.toml").read_text("utf-8"))
         reference = project["tool"]["flwr"]["app"]["components"]["clientapp"]
         self._context = context_from_proto(ProtoContext.FromString(bytes(frame.body)))
@@ -134,12 +137,13 @@ def _failure(frame: Frame, error: BaseException, seconds: float) -> Frame:
     return Frame(header)
 
 
-def limit_memory(megabytes: int) -> None:
-    """Bound the memory that this process may write to, and forbid core dumps (they would hold patient data)."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+def limit_work(megabytes: int, seconds: int) -> None:
+    """Bound the memory that this process may write to, and the processor time of its whole life. 0 is no bound."""
     if megabytes > 0:
         limit = megabytes * 1024**2
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    if seconds > 0:
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
 
 
 def _limit_torch(threads: int) -> None:
@@ -169,8 +173,11 @@ def take_pipe() -> tuple[int, int]:
 
 def main() -> None:
     """Serve the agent that started this process."""
+    plan = read_plan(sys.argv[1])
     incoming, outgoing = take_pipe()
-    die_with_parent(int(sys.argv[1]))
+    if plan.parent:
+        die_with_parent(plan.parent)
+    confine(plan)
     try:
         ScriptProcess(FrameReader(incoming), FrameWriter(outgoing)).serve()
     except PipeClosed:

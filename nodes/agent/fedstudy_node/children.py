@@ -1,20 +1,20 @@
 """The agent's end of the pipe to a script's process: start it, talk to it, end it.
 
-The process gets no environment of the agent's, no key and no token; only the pipe, its log file and a folder of its
-own. It is a process group of its own, so that whatever it started ends with it.
+The process gets no environment of the agent's, no key, no token and no open file; only the pipe, a pipe for what it
+prints, and a folder of its own, behind the walls of `sandbox`. Whatever it started ends with it.
 """
 
 import fcntl
 import os
-import signal
 import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-from fedstudy_node.frames import Frame, FrameError, FrameReader, FrameWriter, PipeClosed
+from fedstudy_node.frames import Frame, FrameError, FrameReader, FrameTooLarge, FrameWriter, PipeClosed
+from fedstudy_node.prints import keep_prints
+from fedstudy_node.sandbox.cgroups import Ceiling
+from fedstudy_node.sandbox.launching import Walled, Walls
 
 _PIPE_BYTES = 1024 * 1024
 _SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ, which Python 3.11 names on Linux only
@@ -53,63 +53,53 @@ class Failed:
 
 @dataclass(frozen=True)
 class Died:
-    """The process ended, or sent what is not a frame."""
+    """The process ended, or sent what is not a frame. `code` is what the portal is told."""
 
     detail: str
+    code: str = "E_CHILD"
 
 
 Outcome = Ready | StateKept | Replied | Failed | Died
 
 
-def environment(folder: Path, threads: int) -> dict[str, str]:
-    """Return the whole environment of a script's process."""
-    count = str(max(threads, 1))
-    return {
-        "PATH": os.defpath,
-        "LANG": "C.UTF-8",
-        "HOME": str(folder),
-        "TMPDIR": str(folder),
-        "FLWR_HOME": str(folder),
-        "FLWR_TELEMETRY_ENABLED": "0",
-        "FLWR_DISABLE_UPDATE_CHECK": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUNBUFFERED": "1",
-        "OMP_NUM_THREADS": count,
-        "OPENBLAS_NUM_THREADS": count,
-        "MKL_NUM_THREADS": count,
-        "NUMEXPR_NUM_THREADS": count,
-    }
-
-
 class Child:
     """A running script. Owned by the agent's main thread: it ends when that thread ends."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", reader: FrameReader, writer: FrameWriter) -> None:
-        self._process = process
+    def __init__(self, walled: Walled, reader: FrameReader, writer: FrameWriter) -> None:
+        self._walled = walled
+        self._process = walled.process
         self._reader = reader
         self._writer = writer
 
     @classmethod
-    def start(cls, *, bundle: Path, scratch: Path, log: BinaryIO, threads: int, max_reply: int) -> "Child":
-        """Start a process in the unpacked bundle. `max_reply` bounds what it may send at once (bytes)."""
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "fedstudy_node.child", str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            cwd=bundle,
-            env=environment(scratch, threads),
-            close_fds=True,
-            start_new_session=True,
-        )
-        if process.stdin is None or process.stdout is None:
+    def start(
+        cls, walls: Walls, *, slot: Path, dataset: Path | None, log: Path, threads: int, max_reply: int
+    ) -> "Child":
+        """Start a process in `slot`, a folder for it alone; the script may be unpacked into slot/app afterwards.
+
+        Args:
+            dataset: the file that it may read.
+            log: file that what it prints is added to, up to a size.
+            max_reply: most bytes that it may send at once.
+
+        Raises:
+            LaunchError: the walls cannot be put up.
+        """
+        walled = walls.start("fedstudy_node.child", slot=slot, dataset=dataset, threads=threads)
+        process = walled.process
+        if process.stdin is None or process.stdout is None or process.stderr is None:
             raise RuntimeError("a process was started without its pipes")
+        keep_prints(process.stderr, log)
         into, out_of = process.stdin.fileno(), process.stdout.fileno()
         for descriptor in (into, out_of):
             os.set_blocking(descriptor, False)
             with suppress(OSError):  # only a larger buffer; the system may not allow it
                 fcntl.fcntl(descriptor, _SET_PIPE_SIZE, _PIPE_BYTES)
-        return cls(process, FrameReader(out_of, max_body=max_reply), FrameWriter(into))
+        return cls(walled, FrameReader(out_of, max_body=max_reply), FrameWriter(into))
+
+    def limit(self, ceiling: Ceiling) -> None:
+        """Set the limits of everything that it starts together, where the sandbox has such. Raises CgroupError."""
+        self._walled.limit(ceiling)
 
     @property
     def pid(self) -> int:
@@ -143,33 +133,28 @@ class Child:
         try:
             return [_outcome(frame) for frame in self._reader.read_ready()]
         except PipeClosed:
-            return [Died(self._end())]
+            return [self._end()]
+        except FrameTooLarge as error:
+            return [Died(str(error), "E_OUTPUT_SIZE")]
         except (FrameError, KeyError, TypeError, ValueError) as error:
             return [Died(f"the process sent something unreadable: {error}")]
 
     def end_group(self) -> None:
         """End the process and everything it started; may be called from any thread, before `kill` takes in the rest."""
-        if self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        self._walled.end_group()
 
     def kill(self) -> None:
         """End the process and everything it started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(BrokenPipeError):
-                    pipe.close()
+        self._walled.kill()
 
-    def _end(self) -> str:
+    def _end(self) -> Died:
         """Say how the process ended."""
+        code = "E_MEMORY" if self._walled.ran_out_of_memory() else "E_CHILD"
         try:
             status = self._process.wait(timeout=2)
         except subprocess.TimeoutExpired:
-            return "the process closed its pipe"
-        return f"the process ended with signal {-status}" if status < 0 else f"the process ended with status {status}"
+            return Died("the process closed its pipe", code)
+        return Died(f"the process ended with {f'signal {-status}' if status < 0 else f'status {status}'}", code)
 
 
 def _outcome(frame: Frame) -> Outcome:

@@ -26,7 +26,7 @@ from fedstudy_node.control import Control
 from fedstudy_node.errors import FleetError
 from fedstudy_node.flower import Incoming, Outgoing, RecordDict, message_bytes, refuse, reply_to
 from fedstudy_node.frames import Frame
-from fedstudy_node.gate import SANDBOX, Gate, Permit, check_order
+from fedstudy_node.gate import Gate, Permit, check_order
 from fedstudy_node.home import Home, now_text
 from fedstudy_node.ledger import Departure, Ledger
 from fedstudy_node.replies import Reply, model_sha256, read_reply
@@ -204,12 +204,17 @@ class Desk:
         return self._answer(asked, reply, replied.seconds)
 
     def _fail(self, run: ActiveRun, job: Job | None, failed: Failed) -> Outgoing | None:
-        """The script raised an exception: its text goes to this node's log, its digest and a code leave."""
+        """The script raised an exception: its text goes to this node's log, its digest and a code leave.
+
+        One that belongs to no work under way was made up by the script, which could fill the log so.
+        """
+        if failed.call is not None and (job is None or failed.call != job.call):
+            return self._bury(run, Died("the process spoke of a message that it did not have"))
         digest = hmac.new(self._digest_key, failed.text.encode(), "sha256").hexdigest()[:16]
         log.error("script_failed", flower_run=str(run.info.run_id), digest=digest, text=failed.text)
         if failed.call is None:  # it could not be imported
             self._runs.stop_child(run)
-        if job is None or failed.call not in (None, job.call):
+        if job is None:
             return None
         run.job = None
         if failed.out_of_memory:
@@ -223,7 +228,7 @@ class Desk:
         obstacle = self._control.obstacle(run.named)
         if obstacle is not None:
             return self._abandon(run, run.job, "refused", obstacle)
-        return self._abandon(run, run.job, "failed", Refusal("E_CHILD"))
+        return self._abandon(run, run.job, "failed", Refusal(died.code))
 
     def _answer(self, asked: _Asked, reply: Reply, seconds: float) -> Outgoing:
         """Write the answer with content."""
@@ -276,7 +281,7 @@ class Desk:
                 "bytes_out": bytes_out,
                 "started_at": asked.started_at,
                 "ended_at": now_text(),
-                "sandbox": SANDBOX,
+                "sandbox": self._runs.sandbox.level,
                 "agent_version": __version__,
                 "sequence": self._ledger.next_number("receipt"),
                 "journal": head.model_dump(),

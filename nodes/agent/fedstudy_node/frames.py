@@ -15,11 +15,16 @@ from typing import Any
 PREFIX = struct.Struct(">IQ")
 MAX_HEADER = 256 * 1024
 MAX_BODY = 4 * 1024**3
+MOST_AT_ONCE = 16
 _CHUNK = 1024 * 1024
 
 
 class FrameError(Exception):
     """The other end sent something that is not a frame, or one that is too large."""
+
+
+class FrameTooLarge(FrameError):
+    """The other end announced more than it may send at once."""
 
 
 class PipeClosed(Exception):
@@ -54,7 +59,7 @@ def encode(frame: Frame) -> list[memoryview]:
 def _parse_header(raw: bytes | bytearray) -> dict[str, Any]:
     try:
         header = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FrameError("a frame header is not JSON") from error
     if not isinstance(header, dict):
         raise FrameError("a frame header is not an object")
@@ -80,10 +85,13 @@ class FrameReader:
                 return frame
 
     def read_ready(self) -> list[Frame]:
-        """Return the frames complete by now, without waiting. Raises PipeClosed and FrameError."""
+        """Return the frames complete by now, without waiting. Raises PipeClosed and FrameError.
+
+        At most `MOST_AT_ONCE`: who sends faster than the agent reads must not keep it from its other work.
+        """
         frames: list[Frame] = []
         try:
-            while True:
+            while len(frames) < MOST_AT_ONCE:
                 frame = self._advance()
                 if frame is not None:
                     frames.append(frame)
@@ -93,6 +101,7 @@ class FrameReader:
             if frames:
                 return frames
             raise
+        return frames
 
     def _advance(self) -> Frame | None:
         """Read once; return a frame when that completed one."""
@@ -111,7 +120,7 @@ class FrameReader:
         if self._lengths is None:
             header_length, body_length = PREFIX.unpack(part)
             if header_length > MAX_HEADER or body_length > self.max_body:
-                raise FrameError(f"a frame of {header_length} + {body_length} bytes is too large")
+                raise FrameTooLarge(f"a frame of {header_length} + {body_length} bytes is too large")
             self._lengths = (header_length, body_length)
             self._expect(header_length)
             return None

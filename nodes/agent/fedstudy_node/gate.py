@@ -19,9 +19,9 @@ from fedstudy_node.datasets import Dataset, Datasets
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.policies import Policies
+from fedstudy_node.sandbox.levels import NOT_PROBED, Report
 from fedstudy_node.trust import Trust
 
-SANDBOX = "S0"
 PHASES = frozenset({"query", "train", "evaluate"})
 MOST_ROUNDS = 1_000_000
 _IDENTIFIER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -64,6 +64,8 @@ class Gate:
         datasets: Datasets,
         approvals: Approvals,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        sandbox: Report = NOT_PROBED,
     ) -> None:
         self._home = home
         self._settings = home.enrolled()
@@ -73,6 +75,7 @@ class Gate:
         self._trust = Trust(home)
         self._policies = Policies(home)
         self._now = now
+        self._sandbox = sandbox
 
     def check(self, order: Order, script: Script, *, message_type: str, for_client_app: bool) -> Permit:
         """Grant a message or raise Refusal.
@@ -92,14 +95,19 @@ class Gate:
         dataset = self._dataset(statement)
         approval = statement_id(order.approval)
         revoked = self._approvals.revocations()
-        check_use(
-            statement,
-            self._use(order, script, dataset, people=self._people(statement)),
-            now=self._now(),
-            revocation_epoch=revoked.epoch,
-            revoked=revoked.statements.keys(),
-            identity=approval,
-        )
+        try:
+            check_use(
+                statement,
+                self._use(order, script, dataset, people=self._people(statement)),
+                now=self._now(),
+                revocation_epoch=revoked.epoch,
+                revoked=revoked.statements.keys(),
+                identity=approval,
+            )
+        except Refusal as refusal:
+            if refusal.code == "E_SANDBOX":
+                raise Refusal("E_SANDBOX", self._sandbox.refusal(statement.sandbox_min)) from refusal
+            raise
         self._check_rounds(order, statement, approval)
         return Permit(statement, approval, dataset)
 
@@ -133,7 +141,7 @@ class Gate:
             rounds=order.rounds,
             phase=order.phase,
             sites=order.sites,
-            sandbox=SANDBOX,
+            sandbox=self._sandbox.level,
             rows=dataset.rows,
             people=people,
             floor=dataset.floor,

@@ -10,7 +10,6 @@ import structlog
 from fedstudy_core.errors import FedStudyError
 from fedstudy_node.control import Control
 from fedstudy_node.datasets import Datasets
-from fedstudy_node.gate import SANDBOX
 from fedstudy_node.portal import Portal, PortalRefusal
 from fedstudy_node.status import Status
 
@@ -33,6 +32,7 @@ class Heartbeats(threading.Thread):
         status: Status,
         control: Control,
         *,
+        sandbox: str,
         stop: threading.Event,
         wake: threading.Event,
     ) -> None:
@@ -41,6 +41,7 @@ class Heartbeats(threading.Thread):
         self._datasets = datasets
         self._status = status
         self._control = control
+        self._sandbox = sandbox
         self._boot = secrets.token_hex(16)
         self._due = threading.Event()
         self._stop_asked = stop
@@ -80,7 +81,7 @@ class Heartbeats(threading.Thread):
         state = self._control.state()
         paused = {"since": state.paused.at, "reason": state.paused.reason} if state.paused else None
         return {
-            "sandbox": SANDBOX,
+            "sandbox": self._sandbox,
             "datasets": [{"id": item.id, "fingerprint": item.fingerprint} for item in self._datasets.all()],
             "boot": self._boot,
             "paused": paused,

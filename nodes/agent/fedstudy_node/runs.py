@@ -9,18 +9,23 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from fedstudy_core import bundle as bundles
 from fedstudy_core.flower import Order
 from fedstudy_node.children import Child
+from fedstudy_node.errors import NodeError
 from fedstudy_node.flower import Incoming, RunInfo, context_bytes
 from fedstudy_node.frames import Frame
 from fedstudy_node.gate import Permit, Script
 from fedstudy_node.home import Home
+from fedstudy_node.sandbox.cgroups import Ceiling, CgroupError
+from fedstudy_node.sandbox.choosing import Sandbox
+from fedstudy_node.sandbox.launching import PROCESSES, LaunchError
 from fedstudy_node.scripting import DATASET_FORMAT, DATASET_PATH
 
 _FRAME_SLACK = 1024 * 1024
+_MESSAGES_A_ROUND = 3
 
 
 class RunSource(Protocol):
@@ -86,9 +91,10 @@ class ActiveRun:
 class Runs:
     """All runs under way, and the starting and ending of their processes."""
 
-    def __init__(self, home: Home, source: RunSource) -> None:
+    def __init__(self, home: Home, source: RunSource, sandbox: Sandbox) -> None:
         self._home = home
         self._source = source
+        self.sandbox = sandbox
         self._torch_threads = home.settings().torch_threads
         self._runs: dict[int, ActiveRun] = {}
         remove_folder(home.work_path)  # what a crash left
@@ -123,29 +129,39 @@ class Runs:
             run.state = None
         run.permit = permit
         remove_folder(run.folder)
-        scratch = run.folder / "scratch"
-        scratch.mkdir(parents=True, mode=0o700)
-        bundle = run.folder / "bundle"
-        bundles.unpack(run.fab, bundle)
-        node_config = {DATASET_PATH: permit.dataset.path, DATASET_FORMAT: permit.dataset.format}
-        context = context_bytes(run.info, self._source.node_id, node_config, run.config(), run.state)
-        with self._open_log(run) as log:
-            child = Child.start(
-                bundle=bundle,
-                scratch=scratch,
-                log=log,
+        dataset = Path(permit.dataset.path)
+        child = self._launch(run, permit, dataset)
+        bundles.unpack(run.fab, run.folder / "app" / "script")
+        view = self.sandbox.walls.view(run.folder, dataset)
+        node_config = {DATASET_PATH: str(view.dataset), DATASET_FORMAT: permit.dataset.format}
+        limits, rounds = permit.statement.limits, permit.statement.rounds
+        header = {
+            "kind": "load",
+            "bundle": str(view.app / "script"),
+            "memory_mb": limits.memory_mb,
+            "cpu_s": limits.wall_s * max(self._torch_threads, 1) * _MESSAGES_A_ROUND * (rounds + 1),
+            "torch_threads": self._torch_threads,
+        }
+        child.send(Frame(header, context_bytes(run.info, self._source.node_id, node_config, run.config(), run.state)))
+        return child
+
+    def _launch(self, run: ActiveRun, permit: Permit, dataset: Path) -> Child:
+        """Start a run's process behind the sandbox's walls. Raises NodeError (E_SANDBOX)."""
+        walls = self.sandbox.walls
+        try:
+            run.child = Child.start(
+                walls,
+                slot=run.folder,
+                dataset=dataset,
+                log=self._log_file(run),
                 threads=self._torch_threads,
                 max_reply=permit.statement.outputs.max_bytes + _FRAME_SLACK,
             )
-        header = {
-            "kind": "load",
-            "bundle": str(bundle),
-            "memory_mb": permit.statement.limits.memory_mb,
-            "torch_threads": self._torch_threads,
-        }
-        child.send(Frame(header, context))
-        run.child = child
-        return child
+            run.child.limit(Ceiling(permit.statement.limits.memory_mb, PROCESSES, walls.processors))
+        except (LaunchError, CgroupError) as error:
+            self.stop_child(run)
+            raise NodeError("E_SANDBOX", f"The sandbox {self.sandbox.level} could not be put up: {error}.") from error
+        return run.child
 
     def stop_child(self, run: ActiveRun) -> None:
         """End a run's process; what the script kept so far is handed to the next one."""
@@ -165,11 +181,10 @@ class Runs:
         for run in list(self._runs.values()):
             self.end(run)
 
-    def _open_log(self, run: ActiveRun) -> BinaryIO:
+    def _log_file(self, run: ActiveRun) -> Path:
         folder = self._home.path / "logs"
         folder.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(folder / f"run-{run.info.run_id}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        return os.fdopen(descriptor, "ab")
+        return folder / f"run-{run.info.run_id}.log"
 
 
 def remove_folder(folder: Path) -> None:

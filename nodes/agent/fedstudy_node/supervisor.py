@@ -18,6 +18,7 @@ from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.portal import Portal, open_client
 from fedstudy_node.runs import Runs
+from fedstudy_node.sandbox.choosing import Sandbox, choose
 from fedstudy_node.status import Status
 from fedstudy_node.warden import Warden
 
@@ -31,15 +32,19 @@ def serve(home: Home, stop: threading.Event) -> None:
     status = Status(home.status_path)
     log.info("starting", node=settings.node, name=settings.name, version=__version__)
 
+    sandbox = choose_sandbox(home)
+    status.set(sandbox=sandbox.level, sandbox_missing=sandbox.report.next_step())
+    log.info("sandbox", level=sandbox.level, missing=sandbox.report.next_step())
+
     def open_portal() -> Portal:
         client = open_client(settings.portal, home.portal_ca())
         return Portal(client, node=settings.node, identity=home.identity_key(), ledger=Ledger(home.ledger_path))
 
     control = Control(home)
-    heartbeats = Heartbeats(open_portal, Datasets(home), status, control, stop=stop, wake=wake)
+    heartbeats = Heartbeats(open_portal, Datasets(home), status, control, sandbox=sandbox.level, stop=stop, wake=wake)
     with closing(Ledger(home.ledger_path)) as ledger:
         ledger.forget_old_replies()
-        agent = build_agent(home, ledger, status=status, stop=stop, wake=wake, control=control)
+        agent = build_agent(home, ledger, sandbox, status=status, stop=stop, wake=wake, control=control)
         warden = Warden(control, agent.runs, stop=stop, changed=heartbeats.hurry)
         heartbeats.start()
         warden.start()
@@ -49,9 +54,16 @@ def serve(home: Home, stop: threading.Event) -> None:
     log.info("stopped", node=settings.node)
 
 
+def choose_sandbox(home: Home) -> Sandbox:
+    """Probe this machine and return the sandbox for the node's scripts. Raises NodeError (E_HOME)."""
+    settings = home.settings()
+    return choose(home.path, at_most=settings.sandbox, processors=settings.torch_threads + 1)
+
+
 def build_agent(
     home: Home,
     ledger: Ledger,
+    sandbox: Sandbox,
     *,
     status: Status,
     stop: threading.Event,
@@ -61,7 +73,7 @@ def build_agent(
     """Return the agent of an enrolled home, not started."""
     settings = home.enrolled()
     fleet = Fleet(settings.superlink, home.superlink_ca(), home.flower_key())
-    runs = Runs(home, fleet)
-    gate = Gate(home, ledger, Datasets(home), Approvals(home))
+    runs = Runs(home, fleet, sandbox)
+    gate = Gate(home, ledger, Datasets(home), Approvals(home), sandbox=sandbox.report)
     desk = Desk(home, ledger, gate, runs, control)
     return Agent(home, fleet=fleet, runs=runs, desk=desk, status=status, stop=stop, wake=wake)

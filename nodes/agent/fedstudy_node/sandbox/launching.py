@@ -1,0 +1,260 @@
+"""Starting a process behind the walls of a level: `Walls.start`, and what the agent then holds of it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from fedstudy_node.sandbox import bpf, bubblewrap, surroundings
+from fedstudy_node.sandbox.cgroups import Ceiling, CgroupError, Group, Parents
+from fedstudy_node.sandbox.confining import Plan
+
+PROCESSES = 256
+_EARLY_MEMORY_MB = 4096
+
+
+class LaunchError(Exception):
+    """The process could not be started behind these walls; the text says which part failed."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Where things are for the script: the same as for the agent below S3, neutral paths from there on."""
+
+    app: Path
+    scratch: Path
+    dataset: Path | None
+
+
+@dataclass(frozen=True)
+class Walls:
+    """What is put up around every script's process.
+
+    Attributes:
+        plan_seccomp, plan_landlock: whether filter and Landlock are used.
+        bwrap: path of bubblewrap, or None below S3.
+        groups: the control groups below which each process gets its own, or None.
+        hidden: folders of the agent that no script may see, wherever they lie.
+        scratch_mb: most that a script may keep in files.
+        processors: most processors of one script.
+    """
+
+    seccomp: bool = False
+    landlock: bool = False
+    bwrap: str | None = None
+    groups: Parents | None = None
+    hidden: tuple[Path, ...] = ()
+    scratch_mb: int = 1024
+    processors: int = field(default_factory=lambda: os.cpu_count() or 1)
+
+    def view(self, slot: Path, dataset: Path | None) -> View:
+        """Return the paths of a process that is started in `slot`."""
+        if self.bwrap is None:
+            return View(slot / "app", slot / "scratch", dataset)
+        inside = bubblewrap.inside_path(dataset) if dataset is not None else None
+        return View(bubblewrap.APP, bubblewrap.SCRATCH, inside)
+
+    def start(
+        self,
+        module: str,
+        *,
+        slot: Path,
+        dataset: Path | None,
+        threads: int,
+        words: Sequence[str] = (),
+        ceiling: Ceiling | None = None,
+    ) -> "Walled":
+        """Start a module of ours with `PLAN *words` as its arguments. Raises LaunchError.
+
+        Args:
+            slot: a folder for this process alone; app/ and scratch/ are made in it.
+            dataset: the file that it may read.
+            threads: its share of the processors, for libraries that ask the environment.
+            ceiling: limits of its control group until `Walled.limit`.
+        """
+        view = self.view(slot, dataset)
+        for name in ("app", "scratch"):
+            (slot / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        plan = self._plan(view)
+        command = [sys.executable, "-P", "-m", module, plan.as_text(), *words]
+        variables = environment(view.scratch, threads)
+        if self.bwrap is None:
+            process = _popen(command, slot / "app", variables, ())
+            return Walled(process, None)
+        bubblewrap.write_etc(slot / "etc")
+        options = bubblewrap.arguments(
+            app=slot / "app",
+            etc=slot / "etc",
+            dataset=dataset,
+            hidden=self.hidden,
+            environment=variables,
+            scratch_mb=self.scratch_mb,
+        )
+        first = ceiling or Ceiling(_EARLY_MEMORY_MB, PROCESSES, self.processors)
+        return self._start_wrapped(options, command, slot, first)
+
+    def _plan(self, view: View) -> Plan:
+        if self.bwrap is not None:
+            read, write = bubblewrap.readable(), bubblewrap.writable()
+            return Plan(landlock=self.landlock, read=read, write=write, processes=PROCESSES, file_mb=self.scratch_mb)
+        shown = (*surroundings.SYSTEM, *surroundings.python_folders(), *surroundings.ETC, *surroundings.READABLE)
+        dataset = (str(view.dataset),) if view.dataset is not None else ()
+        return Plan(
+            parent=os.getpid(),
+            seccomp=self.seccomp,
+            landlock=self.landlock,
+            read=(*shown, *surroundings.PROC, str(view.app), *dataset),
+            write=(str(view.scratch), *surroundings.DEVICES),
+            file_mb=self.scratch_mb,
+        )
+
+    def _start_wrapped(self, words: list[str], command: list[str], slot: Path, ceiling: Ceiling) -> "Walled":
+        """Start bubblewrap; with control groups it waits until it has been put into one.
+
+        Its options go through a pipe: on its command line the script could read paths of the host.
+        """
+        options = _pipe_with(b"".join(word.encode() + b"\0" for word in words))
+        filter_ = _pipe_with(bpf.build().packed())
+        told, tell = os.pipe()
+        wait, go = os.pipe()
+        line = [str(self.bwrap), "--args", str(options), "--seccomp", str(filter_), "--info-fd", str(tell)]
+        passed = [options, filter_, tell]
+        group = None
+        try:
+            if self.groups is not None:
+                group = Group(self.groups, ceiling)
+                line += ["--block-fd", str(wait)]
+                passed.append(wait)
+            process = _popen([*line, "--", *command], slot, {"PATH": os.defpath}, passed)
+        except (CgroupError, OSError) as error:
+            for descriptor in (told, go, tell, wait, options, filter_):
+                os.close(descriptor)
+            if group is not None:
+                group.remove()
+            raise LaunchError(str(error)) from error
+        for descriptor in (tell, wait, options, filter_):
+            os.close(descriptor)
+        walled = Walled(process, group)
+        try:
+            walled.enter_group(told)
+            os.write(go, b"g")
+        except (LaunchError, BrokenPipeError) as error:
+            walled.kill()
+            walled.close_errors()
+            raise LaunchError(str(error)) from error
+        finally:
+            os.close(told)
+            os.close(go)
+        return walled
+
+
+@dataclass
+class Walled:
+    """A process behind walls: the outermost process, and its control group if it has one."""
+
+    process: "subprocess.Popen[bytes]"
+    group: Group | None
+
+    def enter_group(self, told: int) -> None:
+        """Read from bubblewrap which process is the first inside, and put both into the group. Raises LaunchError."""
+        said = b""
+        while part := os.read(told, 4096):
+            said += part
+        try:
+            inner = int(json.loads(said)["child-pid"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise LaunchError(f"bubblewrap did not start: {self._last_words()}") from error
+        if self.group is not None:
+            try:
+                self.group.add(self.process.pid)
+                self.group.add(inner)
+            except CgroupError as error:
+                raise LaunchError(str(error)) from error
+
+    def limit(self, ceiling: Ceiling) -> None:
+        """Set the limits of the control group, where there is one. Raises CgroupError."""
+        if self.group is not None:
+            self.group.limit(ceiling)
+
+    def ran_out_of_memory(self) -> bool:
+        """Whether the kernel ended something in here for want of memory."""
+        return self.group is not None and self.group.ran_out_of_memory()
+
+    def end_group(self) -> None:
+        """End the process and everything it started, and wait for nothing."""
+        if self.process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    def kill(self) -> None:
+        """End the process and everything it started."""
+        self.end_group()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+        if self.group is not None:
+            self.group.remove()
+
+    def close_errors(self) -> None:
+        """Close the pipe of standard error; whoever reads it does so before."""
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+
+    def _last_words(self) -> str:
+        self.process.wait()
+        text = self.process.stderr.read() if self.process.stderr is not None else b""
+        return text.decode(errors="replace").strip()[-300:]
+
+
+def environment(folder: Path, threads: int) -> dict[str, str]:
+    """Return the whole environment of a script's process."""
+    count = str(max(threads, 1))
+    return {
+        "PATH": os.defpath,
+        "LANG": "C.UTF-8",
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "FLWR_HOME": str(folder),
+        "FLWR_TELEMETRY_ENABLED": "0",
+        "FLWR_DISABLE_UPDATE_CHECK": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": count,
+        "OPENBLAS_NUM_THREADS": count,
+        "MKL_NUM_THREADS": count,
+        "NUMEXPR_NUM_THREADS": count,
+    }
+
+
+def _popen(
+    command: list[str], folder: Path, variables: dict[str, str], passed: Sequence[int]
+) -> "subprocess.Popen[bytes]":
+    pipe: IO[bytes] | int = subprocess.PIPE
+    return subprocess.Popen(
+        command,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        cwd=folder,
+        env=variables,
+        pass_fds=tuple(passed),
+        start_new_session=True,
+    )
+
+
+def _pipe_with(content: bytes) -> int:
+    """Return a descriptor to read `content` from: it must fit into a pipe's buffer."""
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, content)
+    finally:
+        os.close(writing)
+    return reading
