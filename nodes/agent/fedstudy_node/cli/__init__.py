@@ -160,6 +160,8 @@ def build_parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_command("running", "run"))
     status = commands.add_parser("status", parents=[shared], help="how this node is doing")
     status.set_defaults(command=_command("running", "status"))
+    sandbox = commands.add_parser("sandbox", parents=[shared], help="attack the sandbox of scripts; say what it stops")
+    sandbox.set_defaults(command=_command("sandboxing", "show"))
     return parser
 
 

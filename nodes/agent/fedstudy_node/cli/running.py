@@ -62,6 +62,7 @@ def status(arguments: Namespace, output: Output) -> int:
     output.facts(facts)
     output.say(f"Node [bold]{facts['name']}[/], " + _enrolment(facts["site"], facts["words"]))
     output.say(_agent_line(facts["agent"]))
+    output.say(_sandbox_line(facts["agent"]))
     _say_control(facts, output)
     output.table(
         "Datasets", ("Name", "Rows", "Id"), [(row["name"], row["rows_band"], row["id"]) for row in facts["datasets"]]
@@ -150,3 +151,10 @@ def _agent_line(now: dict[str, object]) -> str:
     if now.get("node_state") == "pending":
         line += " The site's admin has not confirmed this node in the portal yet."
     return f"{line} {trouble}".strip()
+
+
+def _sandbox_line(now: dict[str, object]) -> str:
+    """Say at which level scripts run, and what the next one needs."""
+    if not now.get("sandbox"):
+        return "Sandbox: not probed yet; `fedstudy-node sandbox` does it now."
+    return plain(f"Sandbox: {now['sandbox']}. {now.get('sandbox_missing') or ''}".strip())

@@ -6,6 +6,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+_PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 PACKAGES = ("fedstudy_core", "fedstudy_node")
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 ETC = (
@@ -23,22 +24,20 @@ PROC = ("/proc/cpuinfo", "/proc/meminfo", "/proc/self", "/proc/filesystems", "/p
 
 @cache
 def python_folders() -> tuple[str, ...]:
-    """Return the folders of this Python and of the packages that scripts may import, none inside another.
+    """Return where this Python and the packages that scripts may import lie, none inside another.
 
     The packages of an editable installation lie in a checkout: their own folders are named, not the checkout.
     """
-    folders = {
-        Path(sys.prefix),
-        Path(sys.base_prefix),
-        Path(sys.exec_prefix),
-        Path(sys.executable).resolve().parent.parent,
-    }
+    folders = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.exec_prefix), Path(sys.executable).resolve()}
     paths = sysconfig.get_paths()
     folders |= {Path(paths[name]) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    folders |= {Path(place) for place in sys.path if Path(place).name in _PACKAGE_FOLDERS}
     for name in PACKAGES:
         spec = find_spec(name)
         folders |= {Path(place) for place in (spec.submodule_search_locations or ())} if spec else set()
-    wanted = {folder.resolve() for folder in folders if folder.is_dir()} | {f for f in folders if f.is_dir()}
+    wanted = {folder.resolve() for folder in folders if folder.exists()} | {
+        place for place in folders if place.exists()
+    }
     wanted.discard(Path("/"))
     return tuple(sorted(str(one) for one in wanted if not _is_covered(one, wanted)))
 
