@@ -159,9 +159,9 @@ def test_a_script_is_submitted_as_a_bundle_as_sources_and_from_the_library(world
 
 
 def test_files_that_flower_leaves_out_are_named(world: World, browser: Browser) -> None:
-    sources = worlds.zipped({**worlds.sources(), "tiny/weights.bin": b"\x00"})
+    sources = worlds.zipped({**worlds.sources(), "tiny/notes.txt": b"Not for the sites\n"})
     page = sound(post_script(browser("pi"), world, name="Tiny", bundle=upload("tiny.zip", sources)), 200)
-    assert "left these files out of the bundle: tiny/weights.bin" in page.text
+    assert "left these files out of the bundle: tiny/notes.txt" in page.text
 
 
 @pytest.mark.parametrize(
@@ -170,6 +170,7 @@ def test_files_that_flower_leaves_out_are_named(world: World, browser: Browser) 
         (b"no zip", "E_BUNDLE_NOT_ZIP"),
         (worlds.zipped({"../evil.py": b""}), "E_BUNDLE_PATH"),
         (worlds.zipped({"readme.txt": b"nothing"}), "E_BUNDLE_NOT_FLOWER"),
+        (worlds.zipped({**worlds.sources(), "tiny/weights.bin": b"\x00"}), "E_BUNDLE_BINARY"),
     ],
 )
 def test_a_bundle_that_is_not_sound_leaves_nothing_behind(

@@ -2,12 +2,9 @@
 
 import base64
 import json
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from rest_framework import serializers
@@ -15,15 +12,13 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
 from accounts.permissions import Permission, check
-from federation.library.catalogue import ReadyScript, ready_script, ready_scripts
+from federation.library.catalogue import ReadyScript, ready_scripts
 from fedstudy_core import bundle
-from fedstudy_core.archives import read_archive
-from fedstudy_core.errors import NotFound, Refusal
 from fedstudy_core.parameters import from_project
-from fedstudy_core.reviewable import refuse_unreviewable
 from portal.api.base import Input, Output, PersonRequest, Resource, describe
 from portal.api.formats import StrictJSONParser
 from portal.api.names import NameOut, StudyName
+from portal.bundles import bundle_of_library, bundle_of_upload
 from studies.lifecycle import selectors as lifecycle
 from studies.scripts import selectors, states
 from studies.scripts.models import ScriptVersion
@@ -181,9 +176,9 @@ class ScriptVersions(Resource):
     def create(self, request: PersonRequest, id: UUID) -> Response:
         script, given = self.row(id), self.read(NewVersion)
         check(request.user, Permission.SCRIPT_SUBMIT, script.study)
-        made = _from_library(given["library"]) if "library" in given else _from_upload(given["bundle"])
-        version = submit_version(script=script, bundle=made.fab, by=request.user)
-        return Response({**VersionOut(version).data, "dropped": made.dropped}, status=201)
+        built = bundle_of_library(given["library"]) if "library" in given else bundle_of_upload(given["bundle"])
+        version = submit_version(script=script, bundle=built.content, by=request.user)
+        return Response({**VersionOut(version).data, "dropped": list(built.left_out)}, status=201)
 
 
 class Versions(Resource):
@@ -241,36 +236,6 @@ def _ready(script: ReadyScript) -> dict[str, Any]:
 def _light(versions: QuerySet[ScriptVersion]) -> QuerySet[ScriptVersion]:
     """With all that an answer shows, and without the bundles: those may have megabytes each."""
     return versions.select_related("script__study", "created_by").defer("bundle")
-
-
-@dataclass(frozen=True)
-class _Made:
-    """A bundle, and the files that were sent and are not in it."""
-
-    fab: bytes
-    dropped: list[str]
-
-
-def _from_library(name: str) -> _Made:
-    try:
-        script = ready_script(name)
-    except KeyError as error:
-        raise NotFound("E_NOT_FOUND", f"The library has no script “{name}”.") from error
-    return _Made(bundle.build(script.source), [])
-
-
-def _from_upload(upload: UploadedFile) -> _Made:
-    """The bundle that was sent, or the one that Flower builds from the sources that were sent."""
-    if (upload.size or 0) > min(settings.FEDSTUDY_MAX_UPLOAD, bundle.MAX_BYTES):
-        raise Refusal("E_BUNDLE_TOO_LARGE", status=413)
-    content = upload.read()
-    if bundle.MANIFEST in read_archive(content):
-        return _Made(content, [])
-    files = bundle.source_from_zip(content)
-    for path, data in files.items():
-        refuse_unreviewable(path, data)
-    fab = bundle.build(files)
-    return _Made(fab, bundle.dropped_files(files, fab))
 
 
 def as_text(path: str, content: bytes) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 
 from federation.library.catalogue import ready_scripts
-from portal.web.bundles import Built, bundle_of_library, bundle_of_upload
+from portal.bundles import Built, bundle_of_library, bundle_of_upload
 
 
 class ScriptForm(forms.Form):
