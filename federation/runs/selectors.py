@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -96,9 +97,9 @@ class RunSummary:
     median_round_ms: int | None
 
 
-def run_summary(run: Run) -> RunSummary:
-    rounds = [item for item in rounds_of(run) if item.number > 0]
-    committed = [item for item in rounds if item.state == "committed"]
+def run_summary(run: Run, rounds: Iterable[Round]) -> RunSummary:
+    """The summary from the run's rounds (`rounds_of`), which the caller has read already."""
+    committed = [item for item in rounds if item.number > 0 and item.state == "committed"]
     last = committed[-1].metrics.get(EVALUATE, {}) if committed else {}
     durations = sorted(item.duration_ms for item in committed if item.duration_ms is not None)
     return RunSummary(

@@ -11,7 +11,7 @@ from django.utils import timezone
 from federation.runs import engine
 from federation.runs.flower import Reply
 from federation.runs.models import Participation, Round, Run
-from federation.runs.selectors import run_summary
+from federation.runs.selectors import rounds_of, run_summary
 from tests.runs.scene import Scene, drive, settle
 from tests.runs.simulation import Site, honest
 
@@ -46,7 +46,9 @@ def test_a_round_below_its_quorum_waits_for_a_site_to_come_back(stage) -> None:
     run = step(scene)
     assert run.state == "running"
     assert settle(run, "train", 1) == {"Site 0": ("done", ""), "Site 1": ("awaited", ""), "Site 2": ("done", "")}
-    assert [item.site for item in run_summary(run).awaited] == ["Site 1"], "the page says for whom the round waits"
+    assert [item.site for item in run_summary(run, rounds_of(run)).awaited] == ["Site 1"], (
+        "the page says for whom the round waits"
+    )
     assert (1, "train") not in link.sites["101"].asked, "nothing is sent to a site that is away"
     scene.heard_of(scene.nodes[1])
     run = drive(scene)

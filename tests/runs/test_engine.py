@@ -16,7 +16,7 @@ from federation.runs import engine
 from federation.runs.flower import Reply
 from federation.runs.lease import Fenced, claim
 from federation.runs.models import Attempt, Model, Participation, Round, Run
-from federation.runs.selectors import abandoned_runs, run_summary
+from federation.runs.selectors import abandoned_runs, rounds_of, run_summary
 from federation.runs.storage import model_store, update_store
 from fedstudy_core.artifacts import decode_arrays
 from fedstudy_core.keys import generate
@@ -286,5 +286,6 @@ def test_an_error_of_the_database_leaves_the_run_to_the_reconciler(stage, monkey
 
 def test_a_site_shows_the_rows_that_it_trained_on_from_the_first_round(stage) -> None:
     scene, _ = stage(rounds=1)
-    results = run_summary(drive(scene)).sites
+    run = drive(scene)
+    results = run_summary(run, rounds_of(run)).sites
     assert {result.site: result.examples for result in results} == {"Site 0": 1, "Site 1": 2, "Site 2": 3}

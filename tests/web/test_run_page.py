@@ -143,3 +143,12 @@ def test_only_who_may_start_and_stop_sees_the_buttons(run: Run, browser: Browser
     assert "Stop this run for good?" in look(browser("pi"), run).text
     for who in ("auditor", "site_admin"):
         assert "Stop this run for good?" not in look(browser(who), run).text
+
+
+def test_the_page_reads_its_rounds_once(run: Run, browser: Browser) -> None:
+    for number in (1, 2):
+        commit_round(run, number)
+    with CaptureQueriesContext(connection) as queries:
+        look(browser("pi"), run)
+    read = [item["sql"] for item in queries.captured_queries if '"runs_participation"."round_id" IN' in item["sql"]]
+    assert len(read) == 1

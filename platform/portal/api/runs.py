@@ -218,7 +218,8 @@ class Runs(Resource):
 
     @describe("Results after the last committed round, by site and for all", output=ResultsOut)
     def results(self, request: PersonRequest, id: UUID) -> Response:
-        return self.answer(selectors.run_summary(self._with_results(request, id)), ResultsOut)
+        run = self._with_results(request, id)
+        return self.answer(selectors.run_summary(run, selectors.rounds_of(run)), ResultsOut)
 
     @describe("What happened in the run", output=EventOut, many=True)
     def events(self, request: PersonRequest, id: UUID) -> Response:

@@ -44,9 +44,9 @@ def _live_context(request: PageRequest, found: Run, mark: str) -> dict[str, Any]
     """The part that changes while the run works."""
     all_rounds = request.GET.get("rounds") == "all"
     check(request.user, Permission.RESULTS_VIEW, found.study)
-    shown: RunPage = present_run(
-        found, selectors.run_summary(found), list(selectors.rounds_of(found)), mark=mark, all_rounds=all_rounds
-    )
+    rounds = list(selectors.rounds_of(found))
+    summary = selectors.run_summary(found, rounds)
+    shown: RunPage = present_run(found, summary, rounds, mark=mark, all_rounds=all_rounds)
     query = f"?mark={mark}" + ("&rounds=all" if all_rounds else "")
     obstacles = services.obstacles(found) if found.state == "draft" else []
     return {"run": found, "page": shown, "live_href": request.path + query, "obstacles": obstacles}
