@@ -7,6 +7,7 @@ SuperLink and speaks its runtime API itself; nodes are registered, and runs anno
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -65,12 +66,17 @@ from flwr.supercore.interceptors import (
     RuntimeVersionHttpInterceptor,
     SuperExecAuthHttpInterceptor,
 )
+from flwr.supercore.logger import FLOWER_LOGGER, console_handler
 from flwr.supercore.protobuf.client import ProtobufClientInterceptor
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
 
 from fedstudy_core.errors import FedStudyError
 from fedstudy_core.flower import is_small
+
+# Flower brings a console handler of its own: what it has to say goes the way of all other lines, and only trouble.
+FLOWER_LOGGER.removeHandler(console_handler)
+FLOWER_LOGGER.setLevel(logging.WARNING)
 
 OBJECT_PATIENCE_S = 10.0
 OBJECT_BACKOFF_S = 0.02
