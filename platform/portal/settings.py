@@ -20,7 +20,7 @@ FEDSTUDY_SUPERLINK_ADDRESS = environment.optional("FEDSTUDY_SUPERLINK_ADDRESS")
 FEDSTUDY_SUPERLINK_INTERNAL = environment.optional("FEDSTUDY_SUPERLINK_INTERNAL")
 FEDSTUDY_SUPERLINK_CA = environment.existing_path("FEDSTUDY_SUPERLINK_CA")
 FEDSTUDY_SUPEREXEC_SECRET_FILE = environment.existing_path("FEDSTUDY_SUPEREXEC_SECRET_FILE")
-# The largest script bundle that is taken, in bytes; every other request is held to FEDSTUDY_MAX_BODY.
+# The largest script bundle or protocol that is taken, in bytes; every other request is held to FEDSTUDY_MAX_BODY.
 FEDSTUDY_MAX_UPLOAD = environment.whole_number("FEDSTUDY_MAX_UPLOAD", 10 * 1024 * 1024)
 FEDSTUDY_MAX_BODY = environment.whole_number("FEDSTUDY_MAX_BODY", 4 * 1024 * 1024)
 FEDSTUDY_VERSION = "0.1.0"

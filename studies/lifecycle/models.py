@@ -44,8 +44,8 @@ class Study(models.Model):
 
     @property
     def protocol(self) -> ProtocolVersion | None:
-        """The newest version of the protocol."""
-        return self.protocol_versions.order_by("-number").first()
+        """The newest version of the protocol; its content is loaded when it is asked for."""
+        return self.protocol_versions.defer("content").order_by("-number").first()
 
 
 class StudyGroupObjectPermission(GroupObjectPermissionBase):

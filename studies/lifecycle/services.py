@@ -19,7 +19,7 @@ from studies.lifecycle.models import ProtocolVersion, Study
 from studies.lifecycle.signals import study_moving
 
 TITLE_LENGTH, SUMMARY_LENGTH, AIMS_LENGTH = 200, 5_000, 20_000
-PROTOCOL_BYTES = 20 * 1024 * 1024
+PROTOCOL_BYTES = 10 * 1024 * 1024  # what the portal and the proxy before it let in
 
 
 @transaction.atomic

@@ -6,6 +6,8 @@ import re
 
 from django.conf import settings
 
+from fedstudy_core import bundle
+from studies.lifecycle.services import PROTOCOL_BYTES
 from tests.deploy.description import ROOT
 
 CONFIGURATION = (ROOT / "deploy/proxy/nginx.conf").read_text("utf-8")
@@ -46,6 +48,10 @@ def test_bodies_fit_and_no_more() -> None:
 
     assert FLWR_PRIVATE_MAX_ARRAY_CHUNK_SIZE + MIB <= body_limit(9092) <= 16 * MIB
     assert settings.FEDSTUDY_MAX_UPLOAD + MIB <= body_limit(8443) <= 16 * MIB
+
+
+def test_the_portal_lets_in_what_bundles_and_protocols_may_have() -> None:
+    assert settings.FEDSTUDY_MAX_UPLOAD == bundle.MAX_BYTES == PROTOCOL_BYTES
 
 
 def test_browsers_are_told_to_stay_on_tls() -> None:

@@ -12,7 +12,7 @@ from studies.dictionary.services import publish_dictionary
 from studies.enrolment.services import invite_site
 from studies.lifecycle import selectors
 from studies.lifecycle.models import ProtocolVersion, Study
-from studies.lifecycle.services import add_protocol, create_study, edit_study, move_study
+from studies.lifecycle.services import PROTOCOL_BYTES, add_protocol, create_study, edit_study, move_study
 from studies.lifecycle.states import STUDY
 from tests.factories.accounts import UserFactory, holder_of, platform_admin
 from tests.factories.studies import VARIABLES, new_site, new_study, site_in_study
@@ -111,7 +111,7 @@ def test_protocols_are_counted_and_kept() -> None:
         ("filename", "a\r\nb.md", b"x"),
         ("filename", "x" * 201, b"x"),
         ("content", "protocol.md", b""),
-        ("content", "protocol.md", b"x" * (20 * 1024 * 1024 + 1)),
+        ("content", "protocol.md", b"x" * (PROTOCOL_BYTES + 1)),
     ],
     ids=["empty", "folder", "quote", "lines", "long", "no content", "large"],
 )
