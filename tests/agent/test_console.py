@@ -93,6 +93,7 @@ def test_a_node_goes_from_nothing_to_a_signed_approval(console: Console) -> None
     statement = verify_statement(console.portal.envelope(), console.trusted())
     assert (statement.rounds, statement.approvers[0].name, statement.meaning) == (20, "Ada Lovelace", "approved")
     assert statement.run_config["step"].max is not None
+    assert statement.privacy.min_sites == 3, "a floor for privacy where nothing is said"
 
     assert console.facts("status")["approvals"][0]["decision"] == "approved"
     assert console.facts("revoke", APPROVAL, "--reason", "a mistake")["revoked"] == [signed["statement"]]

@@ -28,7 +28,7 @@ class Limits:
 
     days: int = 90
     rounds: int = 500
-    min_sites: int = 1
+    min_sites: int = 3
     min_rows: int = 1
     wall_s: int = 3600
     memory_mb: int = 8192

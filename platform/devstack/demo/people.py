@@ -108,10 +108,14 @@ def offer_dataset(stack: Stack, hospital: Hospital, study: str, rows: Path) -> s
 
 
 def approve_script(stack: Stack, hospital: Hospital, version: str, dataset: str) -> None:
-    """The site admin signs the script version for the dataset on the node's console."""
+    """The site admin signs the script version for the dataset on the node's console.
+
+    These rows are public, so a site may train alone for comparison; otherwise a run has three sites at least.
+    """
     node = stack.node(hospital.node)
     signature = ["--approver", hospital.admin.name, "--passphrase-file", str(node.passphrase_file)]
-    node.command("approve", version, "--dataset", dataset, *signature, "--max-rounds", "500", "--yes")
+    limits = ["--max-rounds", "500", "--min-sites", "1"]
+    node.command("approve", version, "--dataset", dataset, *signature, *limits, "--yes")
 
 
 def submit_library_script(session: Transport, study: str) -> str:

@@ -83,7 +83,7 @@ def _add_approvals(
         sign.add_argument("--second", default="", help="the second person who signs, where the dataset asks for two")
         sign.add_argument("--days", type=int, default=90, help="how long it is good for (at most 180)")
         sign.add_argument("--max-rounds", type=int, default=500, help="most rounds of a run")
-        sign.add_argument("--min-sites", type=int, default=1, help="fewest sites in a run")
+        sign.add_argument("--min-sites", type=int, default=3, help="fewest sites in a run (3)")
         sign.add_argument("--min-rows", type=int, default=1, help="fewest rows behind an answer")
         sign.add_argument("--max-norm", type=int, help="largest L2 norm of an update (no bound)")
         sign.add_argument("--max-seconds", type=int, default=3600, help="longest work on one message")
