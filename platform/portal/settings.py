@@ -244,6 +244,8 @@ CELERY_BEAT_SCHEDULE = {
         # A reconciliation that nobody took before the next one is due is of no use.
         "options": {"expires": 5.0},
     },
+    "refresh-findings": {"task": "studies.scripts.tasks.refresh_findings", "schedule": 60.0},
+    "announce-expiring": {"task": "studies.scripts.tasks.announce_expiring", "schedule": 3600.0},
 }
 
 # --- Language, time, static files, logs ------------------------------------------------------------------------------

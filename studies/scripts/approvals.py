@@ -28,6 +28,7 @@ from studies.dictionary.models import Dataset
 from studies.lifecycle.states import EDITABLE
 from studies.scripts import states
 from studies.scripts.models import Approval, ScriptVersion
+from studies.scripts.selectors import replaced_versions
 from studies.scripts.signals import approval_recorded, approval_revoked
 
 Person = User | SiteAgent
@@ -143,10 +144,15 @@ def _period(statement: Statement) -> tuple[datetime, datetime]:
 
 
 def _replace_earlier(approval: Approval, by: Any) -> None:
+    """End what a new statement stands in place of: the node's word on this version for this dataset, and, where it
+    approves from now on, its approvals of the versions that this one replaces."""
     rows = Approval.objects.select_for_update(of=("self",)).select_related("version__script", "site")
-    same = {"version": approval.version, "node_id": approval.node_id, "dataset": approval.dataset}
-    for earlier in rows.filter(**same, state="valid"):
+    rows = rows.filter(node_id=approval.node_id, dataset=approval.dataset, state="valid")
+    for earlier in rows.filter(version=approval.version):
         _revoke(earlier, "replaced by a newer statement", None, by)
+    if approval.decision == "approved" and approval.signed_at <= timezone.now():
+        for earlier in rows.filter(version__in=replaced_versions(approval.version), decision="approved"):
+            _revoke(earlier, f"replaced by version {approval.version.number}", None, by)
 
 
 @transaction.atomic

@@ -1,4 +1,4 @@
-"""Scripts, their immutable versions, and the sites' signed approvals as the portal sees them."""
+"""Scripts, their immutable versions, their reviews, and the sites' signed approvals as the portal sees them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,16 @@ class ScriptVersion(models.Model):
     parameters = models.JSONField(default=list)
     default_config = models.JSONField(default=dict)
     declaration = models.JSONField(default=dict)
-    findings = models.JSONField(default=list)
+    findings = models.JSONField(default=list, help_text="fedstudy_core.analysis.Finding, the riskiest first")
+    edition = models.PositiveSmallIntegerField(default=0, help_text="Of the rules that the findings come from")
+    replaces = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="replaced_by",
+        help_text="The version whose approvals end, site by site, as sites sign this one",
+    )
     state = models.CharField(max_length=12, default=states.VERSION.initial)
     submitted_at = models.DateTimeField(default=timezone.now)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
@@ -59,6 +68,7 @@ class ScriptVersion(models.Model):
             models.UniqueConstraint(fields=["script", "number"], name="scripts_version_number"),
             models.UniqueConstraint(fields=["script", "sha256"], name="scripts_version_content"),
             models.CheckConstraint(condition=Q(number__gte=1), name="scripts_version_counted"),
+            models.CheckConstraint(condition=~Q(replaces=F("id")), name="scripts_version_replaces_another"),
         ]
         triggers = [states.VERSION.trigger()]
 
@@ -110,3 +120,86 @@ class Approval(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version} {self.decision} by {self.site}"
+
+
+class ReviewThread(models.Model):
+    """A question or a remark on a version, perhaps at a line of a file, with what was answered."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    version = models.ForeignKey(ScriptVersion, on_delete=models.PROTECT, related_name="threads")
+    site = models.ForeignKey(
+        "accounts.Site", on_delete=models.PROTECT, null=True, blank=True, related_name="+", help_text="That asks"
+    )
+    kind = models.CharField(max_length=10)
+    path = models.CharField(max_length=400, blank=True)
+    line = models.PositiveIntegerField(null=True, blank=True)
+    state = models.CharField(max_length=10, default=states.THREAD.initial)
+    opened_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    opened_at = models.DateTimeField(default=timezone.now, editable=False)
+    resolved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    resolved_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["opened_at"]
+        default_permissions = ()
+        constraints = [
+            states.THREAD.check("scripts_thread_state"),
+            models.CheckConstraint(condition=Q(kind__in=list(states.THREAD_KINDS)), name="scripts_thread_kind"),
+            models.CheckConstraint(
+                condition=Q(line__isnull=True) | (Q(line__gte=1) & ~Q(path="")), name="scripts_thread_line_of_file"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="open", resolved_at__isnull=True, resolved_by__isnull=True)
+                | Q(state="resolved", resolved_at__isnull=False, resolved_by__isnull=False),
+                name="scripts_thread_resolved_by_somebody",
+            ),
+        ]
+        triggers = [states.THREAD.trigger()]
+
+    def __str__(self) -> str:
+        return f"{self.kind} on {self.version}"
+
+
+class ReviewComment(models.Model):
+    """What somebody wrote in a thread. The audit log has its SHA-256, so the text itself can be erased."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    thread = models.ForeignKey(ReviewThread, on_delete=models.PROTECT, related_name="comments")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    speaks_for = models.CharField(max_length=200, help_text="The site, or the role in the study")
+    text = models.TextField()
+    written_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["written_at"]
+        default_permissions = ()
+        constraints = [models.CheckConstraint(condition=~Q(text=""), name="scripts_comment_said")]
+
+    def __str__(self) -> str:
+        return f"comment on {self.thread_id}"
+
+
+class ReviewTick(models.Model):
+    """One item of the checklist that one reviewer ticked for a site."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    version = models.ForeignKey(ScriptVersion, on_delete=models.PROTECT, related_name="ticks")
+    site = models.ForeignKey("accounts.Site", on_delete=models.PROTECT, related_name="+")
+    reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    edition = models.PositiveSmallIntegerField(help_text="Of the checklist")
+    item = models.CharField(max_length=40)
+    ticked_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["ticked_at"]
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["version", "site", "reviewer", "edition", "item"], name="scripts_tick_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.item} by {self.reviewer}"

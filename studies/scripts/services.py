@@ -7,6 +7,7 @@ from django.db import transaction
 from accounts.models import User
 from accounts.permissions import Permission, check
 from audit.services import record
+from fedstudy_core.analysis import EDITION, Risk, analyse
 from fedstudy_core.archives import read_archive
 from fedstudy_core.bundle import Bundle, inspect
 from fedstudy_core.errors import Conflict, Invalid
@@ -14,8 +15,8 @@ from studies.lifecycle.models import Study
 from studies.lifecycle.states import EDITABLE
 from studies.scripts import states
 from studies.scripts.approvals import record_approval, record_revocation, revoke_approval
-from studies.scripts.findings import findings_of
 from studies.scripts.models import Script, ScriptVersion
+from studies.scripts.signals import version_submitted
 
 __all__ = [
     "create_script",
@@ -50,8 +51,11 @@ def create_script(*, study: Study, name: str, by: User) -> Script:
 
 
 @transaction.atomic
-def submit_version(*, script: Script, bundle: bytes, by: User) -> ScriptVersion:
+def submit_version(*, script: Script, bundle: bytes, replaces_previous: bool = True, by: User) -> ScriptVersion:
     """Check a bundle and offer it to the sites for approval; it never changes again.
+
+    Approvals of other versions stay as they are. With `replaces_previous` the version replaces the newest one that was
+    not taken back: a site's approval of that one ends when the site signs this one, and not before.
 
     Raises:
         Forbidden: E_FORBIDDEN.
@@ -66,22 +70,28 @@ def submit_version(*, script: Script, bundle: bytes, by: User) -> ScriptVersion:
     if same is not None:
         raise Conflict("E_EXISTS", f"This is exactly version {same.number} of the script.")
     newest = script.versions.order_by("-number").first()
-    version = _stored(script, newest.number + 1 if newest else 1, inspected, bundle, by)
+    version = _stored(script, inspected, bundle, by)
+    version.number = newest.number + 1 if newest else 1
+    version.replaces = (
+        script.versions.filter(state="submitted").order_by("-number").first() if replaces_previous else None
+    )
+    version.save(force_insert=True)
     detail = {
         "number": version.number,
         "sha256": version.sha256,
         "size": version.size,
         "findings": len(version.findings),
+        "high": sum(item["risk"] == Risk.HIGH for item in version.findings),
+        "replaces": version.replaces.number if version.replaces else 0,
     }
     record(action="scripts:version:submitted", actor=by, obj=version, study=script.study_id, detail=detail)
+    version_submitted.send(sender=ScriptVersion, version=version, by=by)
     return version
 
 
-def _stored(script: Script, number: int, inspected: Bundle, bundle: bytes, by: User) -> ScriptVersion:
-    sources = {path: content for path, content in read_archive(bundle).items() if path.endswith(".py")}
-    return ScriptVersion.objects.create(
+def _stored(script: Script, inspected: Bundle, bundle: bytes, by: User) -> ScriptVersion:
+    return ScriptVersion(
         script=script,
-        number=number,
         sha256=inspected.sha256,
         size=inspected.size,
         bundle=bundle,
@@ -89,7 +99,8 @@ def _stored(script: Script, number: int, inspected: Bundle, bundle: bytes, by: U
         parameters=[parameter.model_dump(mode="json") for parameter in inspected.parameters],
         default_config=dict(inspected.default_config),
         declaration=inspected.declaration.model_dump(mode="json"),
-        findings=findings_of(sources),
+        findings=[finding.as_json() for finding in analyse(read_archive(bundle))],
+        edition=EDITION,
         created_by=by,
     )
 
@@ -115,6 +126,26 @@ def withdraw_version(*, version: ScriptVersion, by: User) -> ScriptVersion:
         detail=detail,
     )
     return version
+
+
+@transaction.atomic
+def refresh_findings(*, version: ScriptVersion) -> bool:
+    """Analyse a version again when the rules have changed since; returns whether they had."""
+    version = ScriptVersion.objects.select_for_update(of=("self",)).get(pk=version.pk)
+    if version.edition >= EDITION:
+        return False
+    version.findings = [finding.as_json() for finding in analyse(read_archive(bytes(version.bundle)))]
+    version.edition = EDITION
+    version.save(update_fields=["findings", "edition"])
+    detail = {"sha256": version.sha256, "findings": len(version.findings), "edition": EDITION}
+    record(
+        action="scripts:version:analysed",
+        actor="system:portal",
+        obj=version,
+        study=version.script.study_id,
+        detail=detail,
+    )
+    return True
 
 
 def _check_open(study: Study) -> None:

@@ -1,4 +1,4 @@
-"""The states of a script version and of an approval."""
+"""The states of a script version, of an approval, and of a thread of its review."""
 
 from audit.states import StateTable
 
@@ -15,3 +15,11 @@ APPROVAL = StateTable(
 )
 
 DECISIONS = ("approved", "rejected")
+
+THREAD = StateTable(
+    name="thread",
+    initial="open",
+    moves={"open": {"resolved"}, "resolved": {"open"}},
+)
+
+THREAD_KINDS = ("question", "comment")

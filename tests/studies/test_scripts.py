@@ -6,13 +6,13 @@ import pytest
 
 from accounts.roles import Role
 from audit.models import Event
+from fedstudy_core.analysis import EDITION
 from fedstudy_core.errors import Conflict, Forbidden, Invalid, NotFound, Refusal
 from studies.enrolment.services import invite_site, withdraw_site
 from studies.lifecycle.states import STUDY
 from studies.scripts import selectors
-from studies.scripts.findings import findings_of
 from studies.scripts.models import Script, ScriptVersion
-from studies.scripts.services import create_script, submit_version, withdraw_version
+from studies.scripts.services import create_script, refresh_findings, submit_version, withdraw_version
 from tests.factories.accounts import UserFactory, holder_of
 from tests.factories.studies import bundle_of, new_site, new_study, new_version, site_in_study
 
@@ -129,42 +129,23 @@ def test_a_site_is_offered_what_its_studies_submitted() -> None:
     assert not selectors.versions_for_site(part.site.pk).exists()
 
 
-SOURCES = {
-    "import socket": "SCRIPT_NETWORK",
-    "from urllib.request import urlopen": "SCRIPT_NETWORK",
-    "import subprocess as s": "SCRIPT_PROCESS",
-    "import os\nos.system('ls')": "SCRIPT_PROCESS",
-    "import ctypes": "SCRIPT_NATIVE",
-    "import numpy, pickle": "SCRIPT_PICKLE",
-    "import importlib.util": "SCRIPT_IMPORT",
-    "eval('1')": "SCRIPT_DYNAMIC",
-    "def f(:": "SCRIPT_SYNTAX",
-    "x = '\0'": "SCRIPT_SYNTAX",
-}
-
-
-@pytest.mark.parametrize(("source", "code"), SOURCES.items())
-def test_findings_point_to_what_reviewers_look_at(source: str, code: str) -> None:
-    (finding,) = findings_of({"app.py": source.encode()})
-    assert (finding["path"], finding["code"]) == ("app.py", code)
-    assert isinstance(finding["line"], int)
-
-
-@pytest.mark.parametrize(
-    "source", ["import numpy\nimport torch", "from . import socket", "import os\nos.path.join('a')", ""]
-)
-def test_ordinary_source_has_no_findings(source: str) -> None:
-    assert findings_of({"app.py": source.encode()}) == []
-
-
-def test_findings_come_in_order_and_have_an_end() -> None:
-    found = findings_of({"b.py": b"import socket\nimport ctypes", "a.py": b"eval('1')"})
-    assert [(item["path"], item["line"]) for item in found] == [("a.py", 1), ("b.py", 1), ("b.py", 2)]
-    assert len(findings_of({"a.py": b"eval('1')\n" * 600})) == 500
-
-
 def test_findings_are_kept_with_the_version() -> None:
     study, pi = new_study()
     script = create_script(study=study, name="tiny", by=pi)
     version = submit_version(script=script, bundle=bundle_of(net=b"import socket\n"), by=pi)
-    assert [(item["path"], item["code"]) for item in version.findings] == [("tiny/net.py", "SCRIPT_NETWORK")]
+    assert [(item["path"], item["rule"], item["category"]) for item in version.findings] == [
+        ("tiny/net.py", "NETWORK_MODULE", "network")
+    ]
+    assert version.edition == EDITION
+
+
+def test_findings_of_older_rules_are_made_anew() -> None:
+    study, pi = new_study()
+    version = new_version(study, pi)
+    assert list(selectors.outdated_findings()) == []
+    ScriptVersion.objects.filter(pk=version.pk).update(edition=0, findings=[{"code": "OLD"}])
+    assert list(selectors.outdated_findings()) == [version]
+    assert refresh_findings(version=version)
+    assert not refresh_findings(version=version)
+    version.refresh_from_db()
+    assert (version.edition, version.findings) == (EDITION, [])

@@ -64,6 +64,12 @@ SENTENCES = {
     "scripts:approval:recorded": "Site's signed decision received",
     "scripts:approval:revoked": "Approval revoked",
     "scripts:script:created": "Script created",
+    "scripts:checklist:saved": "Checklist of a review saved",
+    "scripts:thread:answered": "Answer written in a review",
+    "scripts:thread:opened": "Question or comment in a review",
+    "scripts:thread:reopened": "Thread of a review taken up again",
+    "scripts:thread:resolved": "Thread of a review resolved",
+    "scripts:version:analysed": "Script analysed by newer rules",
     "scripts:version:submitted": "Script version submitted",
     "scripts:version:withdrawn": "Script version withdrawn",
 }
