@@ -56,7 +56,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Signed:
-    """A statement as this node keeps it."""
+    """A statement as this node keeps it. `portal_id` is empty until the portal has it."""
 
     statement_id: str
     envelope: bytes
@@ -69,6 +69,7 @@ class Signed:
     not_after: str
     signed_at: str = field(default_factory=now_text)
     portal_id: str = ""
+    revocation_told: bool = False
 
 
 @dataclass(frozen=True)

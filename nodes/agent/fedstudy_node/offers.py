@@ -71,7 +71,7 @@ class Offers:
         rows = [row for row in (self.rows() if portal is None else self.refresh(portal)) if _is_version(row, text)]
         if len(rows) != 1:
             raise NodeError("E_NOT_FOUND", f"The portal offers this site no script version {text!r}.")
-        fab = self.bundle(str(rows[0]["sha256"])) or self._download(rows[0], portal)
+        fab = self.bundle(str(rows[0]["sha256"])) or self._fetched(rows[0], portal)
         return Offer(rows[0], fab, bundles.inspect(fab))
 
     def bundle(self, sha256: str) -> bytes | None:
@@ -79,9 +79,13 @@ class Offers:
         file = self.home.bundles_path / f"{sha256}.fab"
         return file.read_bytes() if file.exists() else None
 
-    def _download(self, row: dict[str, Any], portal: Portal | None) -> bytes:
+    def _fetched(self, row: dict[str, Any], portal: Portal | None) -> bytes:
         if portal is None:
             raise NodeError("E_NOT_FOUND", "This node has not fetched the script yet, and the portal is away.")
+        return self.download(row, portal)
+
+    def download(self, row: dict[str, Any], portal: Portal) -> bytes:
+        """Fetch the bytes of a script and keep them. Raises NodeError (E_BUNDLE), Refusal (E_BUNDLE_*)."""
         fab = portal.bundle(str(row["version"]))
         found = bundles.inspect(fab).sha256
         if found != row["sha256"]:

@@ -17,6 +17,7 @@ from fedstudy_core import canonical, dsse
 from fedstudy_core import statement as statements
 from fedstudy_core.approvers import ROLES, ApproverKey
 from fedstudy_core.errors import Refusal
+from fedstudy_core.revocation import Revocation, sign_revocation
 from fedstudy_core.statement import PAYLOAD_TYPE, Statement, payload_of
 from fedstudy_node.approvals import Approvals, Limits, Signed, build_statement
 from fedstudy_node.datasets import Dataset, Datasets
@@ -140,6 +141,21 @@ class Signing:
         signed = replace(signed, portal_id=portal_id)
         Approvals(self.home).keep(signed)
         return signed
+
+    def tell_revocation(self, signed: Signed, portal: Portal) -> None:
+        """Tell the portal that a statement counts here no more; until that succeeds the agent tries again by itself."""
+        if not signed.portal_id or signed.revocation_told:
+            return
+        noted = Approvals(self.home).revocations().statements.get(signed.statement_id, {})
+        revocation = Revocation(
+            statement=signed.statement_id,
+            node=self.home.enrolled().node,
+            reason=noted.get("reason", ""),
+            revoked_at=noted.get("at") or now_text(),
+        )
+        envelope = sign_revocation(revocation, [self.home.identity_key()])
+        portal.revoke_approval(signed.portal_id, b64encode(envelope).decode("ascii"))
+        Approvals(self.home).keep(replace(signed, revocation_told=True))
 
     def waiting(self) -> list[Draft]:
         """Return the drafts that wait for a second person, newest first."""

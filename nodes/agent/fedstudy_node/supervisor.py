@@ -2,12 +2,14 @@
 
 import threading
 from contextlib import closing
+from functools import partial
 
 import structlog
 
-from fedstudy_node import __version__
+from fedstudy_node import __version__, connecting
 from fedstudy_node.agent import Agent
 from fedstudy_node.approvals import Approvals
+from fedstudy_node.clerk import Clerk
 from fedstudy_node.control import Control
 from fedstudy_node.datasets import Datasets
 from fedstudy_node.desk import Desk
@@ -42,14 +44,18 @@ def serve(home: Home, stop: threading.Event) -> None:
 
     control = Control(home)
     heartbeats = Heartbeats(open_portal, Datasets(home), status, control, sandbox=sandbox.level, stop=stop, wake=wake)
+    clerk = Clerk(home, partial(connecting.open_portal, home), stop)
     with closing(Ledger(home.ledger_path)) as ledger:
         ledger.forget_old_replies()
         agent = build_agent(home, ledger, sandbox, status=status, stop=stop, wake=wake, control=control)
         warden = Warden(control, agent.runs, stop=stop, changed=heartbeats.hurry)
         heartbeats.start()
         warden.start()
+        clerk.start()
         agent.run()
-    heartbeats.join(timeout=2)
+    clerk.hurry()
+    for thread in (heartbeats, clerk):
+        thread.join(timeout=2)
     status.set(fleet="stopped", portal="stopped", runs=[])
     log.info("stopped", node=settings.node)
 

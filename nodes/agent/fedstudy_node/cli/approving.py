@@ -1,17 +1,15 @@
 """`approve`, `reject`, `cosign`, `revoke`: what this site says about scripts, signed by its people's own keys."""
 
 from argparse import Namespace
-from base64 import b64encode
 from contextlib import closing
 
-from fedstudy_core.revocation import Revocation, sign_revocation
-from fedstudy_node.approvals import Approvals, Limits, Signed
-from fedstudy_node.cli.connecting import open_portal
+from fedstudy_node.approvals import Approvals, Limits
 from fedstudy_node.cli.output import Output, plain, read_passphrase
 from fedstudy_node.cli.reviewing import show_offer, show_statement
+from fedstudy_node.connecting import open_portal
 from fedstudy_node.datasets import Dataset, Datasets
 from fedstudy_node.errors import NodeError
-from fedstudy_node.home import Home, now_text
+from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.offers import Offers
 from fedstudy_node.portal import Portal
@@ -120,20 +118,10 @@ def revoke(arguments: Namespace, output: Output) -> int:
     output.say(f"{len(chosen)} approval(s) no longer count at this node.")
     with closing(Ledger(home.ledger_path)) as ledger, open_portal(home, ledger) as portal:
         for signed in chosen:
-            if signed.portal_id:
-                envelope = _revocation(home, arguments.reason, signed)
-                portal.revoke_approval(signed.portal_id, b64encode(envelope).decode("ascii"))
+            Signing(home, ledger).tell_revocation(signed, portal)
     output.facts({"revoked": [signed.statement_id for signed in chosen]})
     output.say("The portal was told.")
     return 0
-
-
-def _revocation(home: Home, reason: str, signed: Signed) -> bytes:
-    """Sign a revocation by the node's own key: stopping needs no passphrase."""
-    revocation = Revocation(
-        statement=signed.statement_id, node=home.enrolled().node, reason=reason, revoked_at=now_text()
-    )
-    return sign_revocation(revocation, [home.identity_key()])
 
 
 def _limits(arguments: Namespace) -> Limits:

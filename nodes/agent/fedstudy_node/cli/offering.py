@@ -11,8 +11,8 @@ from rich.text import Text
 from fedstudy_core import dictionary as dictionaries
 from fedstudy_node import tables
 from fedstudy_node.bands import band
-from fedstudy_node.cli.connecting import open_portal
 from fedstudy_node.cli.output import Output
+from fedstudy_node.connecting import open_portal
 from fedstudy_node.datasets import Dataset, Datasets
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home

@@ -10,8 +10,8 @@ from rich.syntax import Syntax
 from fedstudy_core import bundle as bundles
 from fedstudy_core.statement import Statement
 from fedstudy_node.approvals import Approvals
-from fedstudy_node.cli.connecting import open_portal
 from fedstudy_node.cli.output import Output, plain
+from fedstudy_node.connecting import open_portal
 from fedstudy_node.datasets import Dataset
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger

@@ -3,8 +3,8 @@
 from argparse import Namespace
 from contextlib import closing
 
-from fedstudy_node.cli.connecting import open_portal
 from fedstudy_node.cli.output import Output, plain, read_passphrase
+from fedstudy_node.connecting import open_portal
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.trust import CODE_LIFE, Trust

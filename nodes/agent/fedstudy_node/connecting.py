@@ -1,4 +1,4 @@
-"""How a console command reaches the portal."""
+"""How the console and the agent's threads reach the portal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

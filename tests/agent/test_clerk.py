@@ -1,0 +1,125 @@
+"""The paperwork between a site and the portal goes on by itself, also after the portal was away."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from fedstudy_core import bundle as bundles
+from fedstudy_core import dsse
+from fedstudy_core.policy import PAYLOAD_TYPE, policy_payload
+from fedstudy_node.approvals import Approvals, Limits
+from fedstudy_node.clerk import Clerk
+from fedstudy_node.connecting import open_portal
+from fedstudy_node.datasets import Datasets
+from fedstudy_node.home import Home
+from fedstudy_node.ledger import Ledger
+from fedstudy_node.offers import Offers
+from fedstudy_node.policies import Policies, build_policy
+from fedstudy_node.signing import Signing
+from fedstudy_node.trust import Trust
+from tests.agent import portal as portals
+from tests.agent.portal import APPROVAL, VERSION, FakePortal
+from tests.agent.test_console import Console
+from tests.factories.agent import PASSPHRASE, script
+
+
+class Desk:
+    """A node whose clerk works when told to."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        console.set_up()
+        self.home = Home.open(console.home)
+        self.clerk = Clerk(self.home, lambda ledger: open_portal(self.home, ledger), Event())
+
+    def work(self) -> list[str]:
+        """Let the clerk work once; return what the portal was told."""
+        before = len(self.console.portal.told)
+        with closing(Ledger(self.home.ledger_path)) as ledger, open_portal(self.home, ledger) as portal:
+            self.clerk.work(ledger, portal)
+        return [route for route, _ in self.console.portal.told[before:]]
+
+    def at(self, address: str) -> None:
+        """Say where the portal is."""
+        self.home.save(replace(self.home.settings(), portal=address))
+
+    def sign(self) -> None:
+        """Sign the offered script from the shelf, as a person would while the portal is away."""
+        trust = Trust(self.home)
+        person = trust.on_console()
+        with closing(Ledger(self.home.ledger_path)) as ledger:
+            signing = Signing(self.home, ledger)
+            offer = Offers(self.home).fetch(VERSION, None)
+            draft = signing.begin(offer, Datasets(self.home).all()[0], Limits(), "approved", [person])
+            signing.finish(signing.add(draft, person.id, trust.console_key(person, PASSPHRASE).sign(draft.to_sign)))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
+    portal = FakePortal(script())
+    with portals.serve(portal) as address:
+        yield Desk(Console(tmp_path, portal, address, capsys))
+
+
+def test_offers_are_on_the_shelf_before_anybody_asks(desk: Desk) -> None:
+    assert desk.work() == ["scripts", f"scripts/{VERSION}/bundle"]
+    assert desk.work() == ["scripts"]
+    assert Offers(desk.home).fetch(VERSION, None).fab == desk.console.portal.fab
+
+
+def test_what_was_signed_while_the_portal_was_away_is_handed_in_once(desk: Desk) -> None:
+    desk.work()
+    desk.at("http://127.0.0.1:1")
+    desk.sign()
+    assert desk.work() == []
+    desk.at(desk.console.address)
+    assert desk.work() == ["scripts", "approvers", "approvals"]
+    assert desk.work() == ["scripts"]
+    assert Approvals(desk.home).all()[0].portal_id == APPROVAL
+
+
+def test_a_revocation_of_that_time_is_told_once(desk: Desk) -> None:
+    desk.work()
+    desk.sign()
+    desk.work()
+    desk.at("http://127.0.0.1:1")
+    assert desk.console.fails("revoke", APPROVAL, "--reason", "a mistake") == "E_PORTAL"
+    desk.at(desk.console.address)
+    assert desk.work() == ["scripts", f"approvals/{APPROVAL}/revoke"]
+    assert desk.work() == ["scripts"]
+
+
+def test_what_was_revoked_before_it_was_handed_in_stays_here(desk: Desk) -> None:
+    desk.work()
+    desk.sign()
+    Approvals(desk.home).revoke(Approvals(desk.home).all()[0].statement_id, "")
+    assert desk.work() == ["scripts"]
+
+
+def test_an_unsound_bundle_is_asked_for_once(desk: Desk) -> None:
+    desk.console.portal.listed_sha256 = "0" * 64
+    assert desk.work() == ["scripts", f"scripts/{VERSION}/bundle"]
+    assert desk.work() == ["scripts"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_standing_policy_admits_the_scripts_that_it_names(desk: Desk, named: bool) -> None:
+    sha256 = bundles.inspect(desk.console.portal.fab).sha256 if named else "0" * 64
+    person = Trust(desk.home).on_console()
+    policy = build_policy(
+        desk.home,
+        dataset=Datasets(desk.home).all()[0],
+        limits=Limits(rounds=5),
+        scripts=[sha256],
+        approvers=[{"key": person.id, "name": person.name, "role": person.role}],
+        sequence=1,
+    )
+    payload = policy_payload(policy)
+    signature = Trust(desk.home).console_key(person, PASSPHRASE).sign(dsse.pre_authentication(PAYLOAD_TYPE, payload))
+    Policies(desk.home).keep(payload, {person.id: signature})
+    assert ("approvals" in desk.work()) is named
+    assert desk.work() == ["scripts"]
