@@ -136,6 +136,7 @@ SITE_ROUTES = [
     route("site-nodes", "get", "401 404 404 200 404 200", site("/nodes")),
     route("site-nodes", "post", "401 404 404 201 404 403", site("/nodes"), {"name": "node-3"}),
     route("node", "get", "401 404 404 200 404 200", lambda world: f"nodes/{world.node.pk}"),
+    route("node-token", "post", "401 404 404 409 404 403", lambda world: f"nodes/{world.node.pk}/token"),
     route(
         "node-confirm",
         "post",

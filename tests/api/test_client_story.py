@@ -85,7 +85,11 @@ def test_a_study_from_the_first_account_to_a_planned_run(portal: Portal, tmp_pat
     enrolment = pi.enrolments.invite(study, pi.sites.invitable(study)[0])
     assert ada.enrolments.accept(ada.enrolments.list()[0]).state == "accepted"
 
-    expected, keys = ada.nodes.create(site, name="node-1"), NodeKeys()
+    first_token = ada.nodes.create(site, name="node-1")
+    expected, keys = ada.nodes.renew_token(first_token), NodeKeys()
+    assert expected.token not in ("", first_token.token)
+    with pytest.raises(FedStudyProblem, match="E_TOKEN"):
+        first._http.post("node/enrol", introduction(first_token.token, keys))
     told = first._http.post("node/enrol", introduction(expected.token, keys))
     assert ada.nodes.get(expected).words == told["words"]
     assert ada.nodes.confirm(expected, words=told["words"]).state == "active"
@@ -112,7 +116,7 @@ def test_a_study_from_the_first_account_to_a_planned_run(portal: Portal, tmp_pat
         pi.runs.start(run)
     assert pi.runs.stop(run, reason="Not yet").is_final
     assert pi.runs.rounds(run) == []
-    assert {event["action"] for event in pi.runs.events(run)} == {"runs:run:created", "runs:run:stopped"}
+    assert [event["action"] for event in pi.runs.events(run)] == ["runs:run:created", "runs:run:stopped"]
     assert pi.runs.results(run)["committed"] == 0
 
     auditor = portal.client("ody@x.example")

@@ -262,6 +262,38 @@ def test_a_node_s_token_is_shown_once(world: World, browser: Browser) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+def test_a_token_that_was_lost_is_replaced(world: World, browser: Browser) -> None:
+    admin = browser("site_admin")
+    first = admin.post(reverse("web:node-new", args=[world.site.pk]), {"name": "second"})
+    node = Node.objects.get(name="second")
+    there = reverse("web:node-token", args=[node.pk])
+    assert there in first.content.decode()
+    answer = admin.post(there)
+    assert "fedstudy-node enrol --portal" in sound(answer, 201).text
+    old, new = (page.context["token"].command.split()[-1] for page in (first, answer))
+    assert old != new
+    assert node.tokens.count() == 1
+    page = sound(admin.post(reverse("web:node-token", args=[world.node.pk]), follow=True), 200)
+    assert "E_STATE" in page.text
+    assert reverse("web:node-token", args=[world.node.pk]) not in page.targets
+
+
+def test_a_version_is_taken_back_once(world: World, browser: Browser) -> None:
+    there, page = (
+        reverse("web:version-withdraw", args=[world.version.pk]),
+        reverse("web:version", args=[world.version.pk]),
+    )
+    assert there in browser("pi").get(page).content.decode()
+    assert there not in browser("auditor").get(page).content.decode()
+    assert browser("auditor").post(there).status_code == 403
+    text = sound(browser("pi").post(there, follow=True), 200).text
+    assert "is taken back" in text
+    assert "Withdrawn" in text
+    assert ScriptVersion.objects.get(pk=world.version.pk).state == "withdrawn"
+    assert "E_STATE" in sound(browser("pi").post(there, follow=True), 200).text
+    assert "Withdrawn" in sound(browser("pi").get(reverse("web:study", args=[world.study.pk])), 200).text
+
+
 def test_a_node_with_the_name_of_another_is_refused(world: World, browser: Browser) -> None:
     page = sound(browser("site_admin").post(reverse("web:node-new", args=[world.site.pk]), {"name": "node-1"}), 400)
     assert "E_EXISTS" in page.text

@@ -52,9 +52,11 @@ ACTIONS: dict[str, tuple[Address, dict[str, str]]] = {
         lambda world: reverse("web:enrolment-answer", args=[world.enrolment.pk, "withdraw"]),
         {"reason": "x"},
     ),
+    "version-withdraw": (address("version-withdraw", version_id="version"), {}),
     "run-start": (address("run-start", run_id="run"), {}),
     "run-stop": (address("run-stop", run_id="run"), {}),
     "node-new": (address("node-new", site_id="site"), {"name": "second"}),
+    "node-token": (address("node-token", node_id="node"), {}),
     "node-confirm": (address("node-confirm", node_id="node"), {"words": "x"}),
     "node-revoke": (address("node-revoke", node_id="node"), {}),
 }

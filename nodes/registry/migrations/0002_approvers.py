@@ -4,15 +4,18 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('registry', '0001_initial'),
+        ("registry", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='node',
-            name='approvers',
-            field=models.JSONField(blank=True, default=list, help_text='Who may sign at this node, as it says: fedstudy_core.approvers.ApproverKey'),
+            model_name="node",
+            name="approvers",
+            field=models.JSONField(
+                blank=True,
+                default=list,
+                help_text="Who may sign at this node, as it says: fedstudy_core.approvers.ApproverKey",
+            ),
         ),
     ]

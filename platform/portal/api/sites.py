@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from accounts import selectors as accounts
 from accounts.services import create_site
 from nodes.registry import selectors as registry
-from nodes.registry.services import confirm_node, expect_node, revoke_node
+from nodes.registry.services import confirm_node, expect_node, renew_token, revoke_node
 from nodes.registry.states import NODE
 from portal.api.base import Input, Output, PersonRequest, Resource, describe
 from portal.api.names import NameOut
@@ -127,6 +127,12 @@ class Nodes(Resource):
     @describe("Show a node", output=NodeOut)
     def retrieve(self, request: PersonRequest, id: UUID) -> Response:
         return self.answer(self.row(id))
+
+    @describe("Make a new one-time token for a node that is still expected", output=ExpectedNodeOut)
+    def renew(self, request: PersonRequest, id: UUID) -> Response:
+        node = self.row(id)
+        body: dict[str, Any] = {**NodeOut(node).data, "token": renew_token(node=node, by=request.user)}
+        return Response(body)
 
     @describe("Confirm a node by its six words", input=Words, output=NodeOut)
     def confirm(self, request: PersonRequest, id: UUID) -> Response:

@@ -26,6 +26,7 @@ SITES = [
     ),
     path("sites/<uuid:id>/nodes", sites.SiteNodes.as_view({"get": "list", "post": "create"}), name="site-nodes"),
     path("nodes/<uuid:id>", sites.Nodes.as_view({"get": "retrieve"}), name="node"),
+    path("nodes/<uuid:id>/token", sites.Nodes.as_view({"post": "renew"}), name="node-token"),
     path("nodes/<uuid:id>/confirm", sites.Nodes.as_view({"post": "confirm"}), name="node-confirm"),
     path("nodes/<uuid:id>/revoke", sites.Nodes.as_view({"post": "revoke"}), name="node-revoke"),
 ]

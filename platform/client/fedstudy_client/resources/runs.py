@@ -105,7 +105,7 @@ class Runs(Resource):
 
     def events(self, run: Ref) -> builtins.list[dict[str, Any]]:
         """The run's events, oldest first."""
-        return builtins.list(self._http.each(f"runs/{id_of(run)}/events"))
+        return builtins.list(self._http.each(f"runs/{id_of(run)}/events"))[::-1]
 
     def results(self, run: Ref) -> dict[str, Any]:
         """Metrics per site and pooled after the last round."""

@@ -56,6 +56,10 @@ class Nodes(Resource):
         """Expect a node; `token` of the answer is for `fedstudy-node enrol` and is shown this once."""
         return Node.read(self._http.post(f"sites/{id_of(site)}/nodes", {"name": name}))
 
+    def renew_token(self, node: Ref) -> Node:
+        """A new `token` for a node that has not enrolled yet; the one before is void."""
+        return Node.read(self._http.post(f"nodes/{id_of(node)}/token"))
+
     def confirm(self, node: Ref, *, words: str) -> Node:
         """Say which six words the node showed when it enrolled; only then it is trusted."""
         return Node.read(self._http.post(f"nodes/{id_of(node)}/confirm", {"words": words}))

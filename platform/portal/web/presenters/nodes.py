@@ -32,6 +32,7 @@ class NodeRow:
     confirmed_at: dt.datetime | None
     confirmed_by: str
     may_confirm: bool = False
+    may_renew: bool = False
     may_revoke: bool = False
 
 
@@ -65,7 +66,7 @@ class TokenRow:
     command: str
 
 
-def node_rows(nodes: Iterable[Node], *, may_confirm: bool = False, may_revoke: bool = False) -> list[NodeRow]:
+def node_rows(nodes: Iterable[Node], *, may_enrol: bool = False, may_revoke: bool = False) -> list[NodeRow]:
     """Nodes, those that need somebody first and revoked ones last."""
     order = ["pending", "expected", "active", "revoked"]
     return [
@@ -80,7 +81,8 @@ def node_rows(nodes: Iterable[Node], *, may_confirm: bool = False, may_revoke: b
             enrolled_at=node.enrolled_at,
             confirmed_at=node.confirmed_at,
             confirmed_by=node.confirmed_by.name if node.confirmed_by else "",
-            may_confirm=may_confirm and node.state == "pending",
+            may_confirm=may_enrol and node.state == "pending",
+            may_renew=may_enrol and node.state == "expected",
             may_revoke=may_revoke and node.state != "revoked",
         )
         for node in sorted(nodes, key=lambda node: (order.index(node.state), node.name))

@@ -76,6 +76,7 @@ class VersionRow:
     name: str
     number: int
     sha256: str
+    state: str
     approved: int
     asked: int
     submitted_at: dt.datetime
@@ -178,6 +179,7 @@ def version_rows(picture: Picture) -> list[VersionRow]:
             name=version.script.name,
             number=version.number,
             sha256=version.sha256,
+            state=version.state,
             approved=sum(decision_of(picture.approval_of(version, item)) == "approved" for item in picture.taking_part),
             asked=len(picture.taking_part),
             submitted_at=version.submitted_at,

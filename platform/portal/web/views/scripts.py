@@ -10,13 +10,14 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 
 from accounts.permissions import Permission, can, check
 from fedstudy_core import bundle
 from fedstudy_core.errors import FedStudyError, NotFound
 from portal.web.forms.scripts import ScriptForm
 from portal.web.highlight import BINARY_NOTICE, as_text, highlight_source
-from portal.web.pages import PageRequest, add_problems, page, render_form, render_page
+from portal.web.pages import PageRequest, act, add_problems, page, render_form, render_page
 from portal.web.presenters.navigation import crumbs_in_study
 from portal.web.presenters.picture import pictures_of
 from portal.web.presenters.scripts import approval_rows, file_rows, first_file, parameter_rows
@@ -24,7 +25,7 @@ from portal.web.views.studies import find_study
 from studies.lifecycle.models import Study
 from studies.scripts import selectors
 from studies.scripts.models import ScriptVersion
-from studies.scripts.services import create_script, submit_version
+from studies.scripts.services import create_script, submit_version, withdraw_version
 
 
 def find_version(request: PageRequest, version_id: UUID) -> ScriptVersion:
@@ -47,11 +48,25 @@ def version(request: PageRequest, version_id: UUID) -> HttpResponse:
         "approvals": approval_rows(picture, found, set(request.access.sites)),
         "review": f"fedstudy-node review {found.pk}",
         "parameters": parameter_rows(found.parameters),
-        "may_run": study.state in ("recruiting", "active") and can(request.user, Permission.RUN_START, study),
+        "may_run": _is_usable(found) and can(request.user, Permission.RUN_START, study),
+        "may_withdraw": found.state == "submitted" and can(request.user, Permission.SCRIPT_SUBMIT, study),
         "crumbs": crumbs_in_study(study),
         **_source(found, request.GET.get("file", "")),
     }
     return render_page(request, "scripts/version.html", context)
+
+
+def _is_usable(found: ScriptVersion) -> bool:
+    return found.state == "submitted" and found.script.study.state in ("recruiting", "active")
+
+
+@page("POST")
+def withdraw(request: PageRequest, version_id: UUID) -> HttpResponse:
+    """Take a version back."""
+    found = find_version(request, version_id)
+    back = reverse("web:version", args=[found.pk])
+    done = f"{found} is taken back; no new run may use it."
+    return act(request, back, done, lambda: withdraw_version(version=found, by=request.user))
 
 
 def _source(found: ScriptVersion, asked: str) -> dict[str, Any]:

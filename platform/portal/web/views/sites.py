@@ -15,10 +15,10 @@ from accounts.models import Site
 from accounts.permissions import Permission, can, check
 from accounts.selectors import visible_sites
 from accounts.services import create_site
-from fedstudy_core.errors import NotFound
+from fedstudy_core.errors import Conflict, NotFound
 from nodes.registry import selectors as registry
 from nodes.registry.models import Node
-from nodes.registry.services import confirm_node, expect_node, revoke_node
+from nodes.registry.services import confirm_node, expect_node, renew_token, revoke_node
 from portal.web.forms.studies import NodeForm, SiteForm
 from portal.web.pages import PageRequest, act, page, render_form, render_page, save
 from portal.web.presenters.nodes import node_rows, site_rows, site_studies, token_row
@@ -82,7 +82,7 @@ def _nodes_context(request: PageRequest, found: Site) -> dict[str, Any]:
     nodes = registry.visible_to(request.user).filter(site=found).select_related("confirmed_by")
     may_enrol = can(request.user, Permission.NODE_ENROL, found)
     may_revoke = can(request.user, Permission.NODE_REVOKE, found)
-    rows = node_rows(nodes, may_confirm=may_enrol, may_revoke=may_revoke)
+    rows = node_rows(nodes, may_enrol=may_enrol, may_revoke=may_revoke)
     return {"site": found, "nodes": rows, "live_href": reverse("web:site", args=[found.pk])}
 
 
@@ -111,6 +111,19 @@ def node_new(request: PageRequest, site_id: UUID) -> HttpResponse:
     else:
         context["node_form"] = form
     return render_page(request, "sites/site.html", context, status=201 if made else 400)
+
+
+@page("POST")
+def node_token(request: PageRequest, node_id: UUID) -> HttpResponse:
+    """A new token for a node that is still expected; it is in this answer and nowhere else."""
+    node = find_node(request, node_id)
+    try:
+        token = renew_token(node=node, by=request.user)
+    except Conflict as conflict:
+        messages.error(request, f"{conflict.detail} ({conflict.code})")
+        return redirect("web:site", node.site_id)
+    shown = {"token": token_row(node, token, settings.FEDSTUDY_PUBLIC_URL)}
+    return render_page(request, "sites/site.html", {**_context(request, node.site), **shown}, status=201)
 
 
 @page("POST")
