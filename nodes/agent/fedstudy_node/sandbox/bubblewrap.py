@@ -56,13 +56,14 @@ def arguments(
     words += ["--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv"]
     for name, value in environment.items():
         words += ["--setenv", name, value]
+    # What is empty comes first: this Python may lie below /tmp.
+    size = str(scratch_mb * 1024**2)
+    words += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm"]  # noqa: S108
+    words += ["--size", str(_SMALL), "--tmpfs", "/tmp", "--size", size, "--tmpfs", str(SCRATCH)]  # noqa: S108
     words += _shown(etc)
     for folder in hidden:
         if _lies_in_shown(folder):
             words += ["--size", "4096", "--tmpfs", str(folder), "--remount-ro", str(folder)]
-    size = str(scratch_mb * 1024**2)
-    words += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm"]  # noqa: S108 - a mount point
-    words += ["--size", str(_SMALL), "--tmpfs", "/tmp", "--size", size, "--tmpfs", str(SCRATCH)]  # noqa: S108
     words += ["--ro-bind", str(app), str(APP)]
     if dataset is not None:
         words += ["--ro-bind", os.path.realpath(dataset), str(inside_path(dataset))]

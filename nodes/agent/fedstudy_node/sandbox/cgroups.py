@@ -92,7 +92,7 @@ def prepare(parents: Parents) -> Parents:
     """Make this process's groups fit to have groups below them; remove what earlier agents left.
 
     Under version 2 a group with processes hands no controllers down, so the agent moves into a leaf of its own first.
-    Raises CgroupError.
+    Raises CgroupError when a group cannot be made.
     """
     try:
         for folder in {parents.folders[name] for name in parents.unified}:
@@ -107,6 +107,7 @@ def prepare(parents: Parents) -> Parents:
             owner = left.name.removeprefix(_PREFIX).split("-")[0]
             if not Path("/proc", owner).exists():
                 _remove(left)
+    Group(parents, Ceiling(memory_mb=64, processes=8, processors=1)).remove()
     return parents
 
 

@@ -143,7 +143,8 @@ class Walls:
         walled = Walled(process, group)
         try:
             walled.enter_group(told)
-            os.write(go, b"g")
+            if group is not None:
+                os.write(go, b"g")
         except (LaunchError, BrokenPipeError) as error:
             walled.kill()
             walled.close_errors()

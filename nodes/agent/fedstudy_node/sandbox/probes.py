@@ -45,10 +45,15 @@ def run_probes(targets: Targets, names: Sequence[str]) -> dict[str, dict[str, An
         try:
             PROBES[name](targets)
         except (OSError, Denied, ValueError, MemoryError) as error:
-            findings[name] = {"open": False, "detail": str(error) or type(error).__name__}
+            findings[name] = {"open": False, "detail": _reason(error)}
         else:
             findings[name] = {"open": True, "detail": ""}
     return findings
+
+
+def _reason(error: Exception) -> str:
+    words = error.strerror if isinstance(error, OSError) else str(error)
+    return words or type(error).__name__
 
 
 def main() -> None:
