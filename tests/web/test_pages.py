@@ -33,6 +33,10 @@ PAGES: dict[str, tuple[Address, tuple[int, int, int, int, int, int]]] = {
     "study": (address("study", study_id="study"), (302, 404, 200, 200, 200, 404)),
     "study-dictionary": (address("study-dictionary", study_id="study"), (302, 404, 200, 200, 200, 404)),
     "dictionary-new": (address("dictionary-new", study_id="study"), (302, 404, 200, 403, 403, 404)),
+    "study-protocol": (address("study-protocol", study_id="study"), (302, 404, 200, 200, 200, 404)),
+    "protocol-new": (address("protocol-new", study_id="study"), (302, 404, 200, 403, 403, 404)),
+    "study-people": (address("study-people", study_id="study"), (302, 404, 200, 200, 200, 404)),
+    "site-people": (address("site-people", site_id="site"), (302, 404, 404, 200, 404, 200)),
     "study-events": (address("study-events", study_id="study"), (302, 404, 200, 403, 200, 404)),
     "enrolment-new": (address("enrolment-new", study_id="study"), (302, 404, 200, 403, 403, 404)),
     "enrolment": (address("enrolment", enrolment_id="enrolment"), (302, 404, 200, 200, 200, 404)),
@@ -53,6 +57,14 @@ ACTIONS: dict[str, tuple[Address, dict[str, str]]] = {
         {"reason": "x"},
     ),
     "version-withdraw": (address("version-withdraw", version_id="version"), {}),
+    "study-role-revoke": (
+        lambda world: reverse("web:study-role-revoke", args=[world.study.pk, world.auditor.pk, "auditor"]),
+        {},
+    ),
+    "site-role-revoke": (
+        lambda world: reverse("web:site-role-revoke", args=[world.site.pk, world.site_admin.pk, "admin"]),
+        {},
+    ),
     "run-start": (address("run-start", run_id="run"), {}),
     "run-stop": (address("run-stop", run_id="run"), {}),
     "node-new": (address("node-new", site_id="site"), {"name": "second"}),
@@ -64,7 +76,7 @@ ACTIONS: dict[str, tuple[Address, dict[str, str]]] = {
 
 def test_every_page_stands_in_one_of_the_tables() -> None:
     names = {str(pattern.name) for pattern in get_resolver("portal.web.urls").url_patterns if pattern.name}
-    assert names - {"sign-in", "sign-out"} == set(PAGES) | set(ACTIONS)
+    assert names - {"sign-in", "sign-out", "protocol-file"} == set(PAGES) | set(ACTIONS)
 
 
 @pytest.mark.parametrize("who", ROLES)

@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from portal.web.views import account, enrolments, events, runs, scripts, sites, studies, styleguide
+from portal.web.views import account, enrolments, events, people, protocols, runs, scripts, sites, studies, styleguide
 
 app_name = "web"
 
@@ -17,6 +17,15 @@ urlpatterns = [
     path("studies/<uuid:study_id>/transition", studies.transition, name="study-transition"),
     path("studies/<uuid:study_id>/dictionary", studies.dictionary, name="study-dictionary"),
     path("studies/<uuid:study_id>/dictionary/new", studies.dictionary_new, name="dictionary-new"),
+    path("studies/<uuid:study_id>/protocol", protocols.protocol, name="study-protocol"),
+    path("studies/<uuid:study_id>/protocol/new", protocols.new, name="protocol-new"),
+    path("studies/<uuid:study_id>/protocol/<int:number>", protocols.file, name="protocol-file"),
+    path("studies/<uuid:study_id>/people", people.study_people, name="study-people"),
+    path(
+        "studies/<uuid:study_id>/people/<uuid:user_id>/<slug:role>/revoke",
+        people.study_role_revoke,
+        name="study-role-revoke",
+    ),
     path("studies/<uuid:study_id>/events", events.study_events, name="study-events"),
     path("studies/<uuid:study_id>/enrolments/new", enrolments.new, name="enrolment-new"),
     path("studies/<uuid:study_id>/scripts/new", scripts.new, name="script-new"),
@@ -31,6 +40,12 @@ urlpatterns = [
     path("sites", sites.sites, name="sites"),
     path("sites/new", sites.new, name="site-new"),
     path("sites/<uuid:site_id>", sites.site, name="site"),
+    path("sites/<uuid:site_id>/people", people.site_people, name="site-people"),
+    path(
+        "sites/<uuid:site_id>/people/<uuid:user_id>/<slug:role>/revoke",
+        people.site_role_revoke,
+        name="site-role-revoke",
+    ),
     path("sites/<uuid:site_id>/nodes/new", sites.node_new, name="node-new"),
     path("nodes/<uuid:node_id>/token", sites.node_token, name="node-token"),
     path("nodes/<uuid:node_id>/confirm", sites.node_confirm, name="node-confirm"),

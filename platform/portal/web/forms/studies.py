@@ -13,6 +13,7 @@ from fedstudy_core.dictionary import parse
 from fedstudy_core.errors import FedStudyError
 from portal.web.presenters.levels import LEVELS
 from studies.enrolment.states import DEFAULT_LEVEL
+from studies.lifecycle.services import PROTOCOL_BYTES
 
 MAX_DICTIONARY = 1024 * 1024
 
@@ -34,6 +35,16 @@ class StudyForm(forms.Form):
         required=False,
         help_text="What is to be found out, and how it will be judged.",
         widget=forms.Textarea(attrs={"rows": 6}),
+    )
+
+
+class ProtocolForm(forms.Form):
+    """The next version of the protocol document."""
+
+    file = forms.FileField(
+        label="Protocol",
+        max_length=200,
+        help_text=f"Any kind of document, at most {PROTOCOL_BYTES // 2**20} MiB.",
     )
 
 

@@ -39,7 +39,9 @@ def study_tabs(study_id: UUID, current: str, *, sees_log: bool) -> list[Link]:
     """The tabs of a study's pages."""
     names = [
         ("study", "Overview", True),
+        ("study-protocol", "Protocol", True),
         ("study-dictionary", "Data dictionary", True),
+        ("study-people", "People", True),
         ("study-events", "Log", sees_log),
     ]
     return [

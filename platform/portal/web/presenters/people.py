@@ -4,18 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from uuid import UUID
 
 from accounts.selectors import Holder
 
 
 @dataclass(frozen=True)
 class Person:
-    """A person with the words for their role."""
+    """A person with the words for their role; ``revoke`` is where the reader may take it back, or empty."""
 
+    id: UUID
     name: str
+    email: str
     role: str
+    is_active: bool
+    revoke: str = ""
+
+    @property
+    def key(self) -> str:
+        """The name of the confirmation on the page; a person holds one role in one object."""
+        return f"role-{self.id}"
 
 
-def people_rows(holders: Iterable[Holder]) -> list[Person]:
-    """The holders of roles, in their order."""
-    return [Person(item["user"].name, item["role"].label.capitalize()) for item in holders]
+def people_rows(holders: Iterable[Holder], here: str = "") -> list[Person]:
+    """The holders of roles, in their order; ``here`` is their page where the reader may change it."""
+    return [
+        Person(
+            id=item["user"].pk,
+            name=item["user"].name,
+            email=item["user"].email,
+            role=item["role"].label.capitalize(),
+            is_active=item["user"].is_active,
+            revoke=f"{here}/{item['user'].pk}/{item['role'].value}/revoke" if here else "",
+        )
+        for item in holders
+    ]

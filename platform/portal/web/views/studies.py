@@ -73,6 +73,7 @@ def study(request: PageRequest, study_id: UUID) -> HttpResponse:
         "versions": version_rows(picture),
         "runs": [run_row(run) for run in picture.runs[:20]],
         "dictionary": picture.dictionary,
+        "protocol": found.protocol,
         "people": people_rows(role_holders(found)),
         **_rights(request, found),
     }

@@ -1,0 +1,103 @@
+"""People and their roles, in a study or at a site."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.db.models import Model
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from accounts.models import Site
+from accounts.permissions import Permission, can, check
+from accounts.roles import SITE_ROLES, STUDY_ROLES, Role
+from accounts.selectors import person_named, role_holders
+from accounts.services import grant_role, revoke_role
+from fedstudy_core.errors import NotFound
+from portal.web.forms.people import RoleForm
+from portal.web.pages import PageRequest, act, add_problems, page, render_page, save
+from portal.web.presenters.people import people_rows
+from portal.web.views.sites import find_site
+from portal.web.views.studies import find_study, study_frame
+
+
+@page("GET", "POST")
+def study_people(request: PageRequest, study_id: UUID) -> HttpResponse:
+    """Who holds which role in the study; who leads it gives and takes roles here."""
+    found = find_study(request, study_id)
+    context = {**study_frame(request, found, "study-people"), "base_template": "studies/base.html"}
+    return _people(request, found, reverse("web:study-people", args=[found.pk]), context)
+
+
+@page("GET", "POST")
+def site_people(request: PageRequest, site_id: UUID) -> HttpResponse:
+    """Who holds which role at the site."""
+    found = find_site(request, site_id)
+    crumbs = [("Sites and nodes", reverse("web:sites")), (found.name, reverse("web:site", args=[found.pk]))]
+    context = {"base_template": "sites/base.html", "site": found, "crumbs": crumbs}
+    return _people(request, found, reverse("web:site-people", args=[found.pk]), context)
+
+
+def _people(request: PageRequest, obj: Model, here: str, context: dict[str, Any]) -> HttpResponse:
+    may_change, may_grant = _rights(request, obj)
+    form = RoleForm(request.POST or None, roles=SITE_ROLES if isinstance(obj, Site) else STUDY_ROLES)
+    if request.method == "POST" and _grant(request, obj, form):
+        return redirect(here)
+    people = people_rows(role_holders(obj), here if may_change else "")
+    shown = {"people": people, "form": form if may_grant else None}
+    return render_page(request, "people/list.html", {**context, **shown}, status=400 if form.errors else 200)
+
+
+def _permission(obj: Model) -> Permission:
+    return Permission.SITE_PEOPLE if isinstance(obj, Site) else Permission.STUDY_GRANT
+
+
+def _rights(request: PageRequest, obj: Model) -> tuple[bool, bool]:
+    """Whether the reader may give and take roles; administrators of the platform give a site its first admin."""
+    may_change = can(request.user, _permission(obj), obj)
+    may_begin = isinstance(obj, Site) and can(request.user, Permission.SITES_MANAGE) and not role_holders(obj)
+    return may_change, may_change or may_begin
+
+
+def _grant(request: PageRequest, obj: Model, form: RoleForm) -> bool:
+    """Give a role; only who may do so learns who has an account."""
+    if not _rights(request, obj)[1]:
+        check(request.user, _permission(obj), obj)
+
+    def service(data: dict[str, Any]) -> str:
+        person, role = person_named(data["email"]), Role(data["role"])
+        grant_role(user=person, role=role, obj=obj, by=request.user)
+        return f"{person.name} is {role.label} now."
+
+    try:
+        done = save(form, service)
+    except NotFound as error:
+        add_problems(form, error)
+        return False
+    if done:
+        messages.success(request, done)
+    return bool(done)
+
+
+@page("POST")
+def study_role_revoke(request: PageRequest, study_id: UUID, user_id: UUID, role: str) -> HttpResponse:
+    """Take a role in the study back."""
+    return _revoke(request, find_study(request, study_id), "study-people", user_id, role)
+
+
+@page("POST")
+def site_role_revoke(request: PageRequest, site_id: UUID, user_id: UUID, role: str) -> HttpResponse:
+    """Take a role at the site back."""
+    return _revoke(request, find_site(request, site_id), "site-people", user_id, role)
+
+
+def _revoke(request: PageRequest, obj: Model, name: str, user_id: UUID, role: str) -> HttpResponse:
+    check(request.user, _permission(obj), obj)
+    if role not in set(Role):
+        raise Http404
+    person = person_named(str(user_id))
+    back, done = reverse(f"web:{name}", args=[obj.pk]), f"{person.name} is not {Role(role).label} any more."
+    return act(request, back, done, lambda: revoke_role(user=person, role=Role(role), obj=obj, by=request.user))
