@@ -93,7 +93,8 @@ class Approval(models.Model):
     statement_id = models.CharField(max_length=64, unique=True)
     decision = models.CharField(max_length=10)
     state = models.CharField(max_length=12, default=states.APPROVAL.initial)
-    signed_at = models.DateTimeField(help_text="Start of validity, as the statement says")
+    signed_at = models.DateTimeField(help_text="When the site wrote the statement, as it says")
+    not_before = models.DateTimeField()
     not_after = models.DateTimeField()
     approver_name = models.CharField(max_length=200)
     approver_role = models.CharField(max_length=40, blank=True)
@@ -109,7 +110,7 @@ class Approval(models.Model):
         constraints = [
             states.APPROVAL.check("scripts_approval_state"),
             models.CheckConstraint(condition=Q(decision__in=list(states.DECISIONS)), name="scripts_approval_decision"),
-            models.CheckConstraint(condition=Q(not_after__gt=F("signed_at")), name="scripts_approval_period"),
+            models.CheckConstraint(condition=Q(not_after__gt=F("not_before")), name="scripts_approval_period"),
             models.CheckConstraint(
                 condition=Q(state="valid", revoked_at__isnull=True) | Q(state="revoked", revoked_at__isnull=False),
                 name="scripts_approval_revoked_at",

@@ -52,7 +52,7 @@ def approvals_in_force(version: ScriptVersion, at: datetime) -> QuerySet[Approva
         version__state="submitted",
         decision="approved",
         state="valid",
-        signed_at__lte=at,
+        not_before__lte=at,
         not_after__gt=at,
         dataset__state="valid",
         dataset__fingerprint=KT("statement__dataset__fingerprint"),

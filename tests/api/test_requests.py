@@ -205,3 +205,11 @@ def test_pages_and_api_have_their_security_headers(client: Client) -> None:
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert "camera=()" in headers["Permissions-Policy"]
     assert headers["Referrer-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("path", ["nowhere", "studies/"])
+def test_an_address_that_does_not_exist_is_told_in_json_whatever_the_method(path: str, method: str) -> None:
+    answer = Client(enforce_csrf_checks=True).generic(method, f"/api/v1/{path}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "E_NOT_FOUND")
+    assert answer.headers["Content-Type"] == problems.MEDIA_TYPE

@@ -213,6 +213,7 @@ class World:
             "nonce": "n" * 20,
             "sequence": 1,
             "revocation_epoch": 0,
+            "issued_at": format_time(now),
             "not_before": format_time(now - timedelta(minutes=1)),
             "not_after": format_time(now + timedelta(days=30)),
         }

@@ -76,6 +76,7 @@ def statement(**changes: Any) -> Statement:
         "nonce": "n" * 20,
         "sequence": 1,
         "revocation_epoch": 0,
+        "issued_at": "2030-01-01T00:05:00Z",
         "not_before": "2030-01-01T00:00:00Z",
         "not_after": "2030-03-01T00:00:00Z",
     }

@@ -84,6 +84,8 @@ PLAIN = statement().model_dump(mode="json", exclude_none=True)
         (signed({**PLAIN, "v": True}), "E_VERSION"),
         (signed([PLAIN]), "E_FIELDS"),
         (signed({**PLAIN, "not_after": "soon"}), "E_FIELDS"),
+        (signed({**PLAIN, "issued_at": "today"}), "E_FIELDS"),
+        (signed({**PLAIN, "issued_at": "2030-03-01T00:00:01Z"}), "E_FIELDS"),
         (signed({**PLAIN, "study": PLAIN["study"].upper() + "A"}), "E_FIELDS"),
         (signed({**PLAIN, "privacy": {"min_sites": 0}}), "E_FIELDS"),
         (signed({**PLAIN, "run_config": {"x": {"type": "code"}}}), "E_FIELDS"),

@@ -111,6 +111,7 @@ class SiteInStudy:
             "dataset": {"id": str(self.dataset.pk), "fingerprint": self.dataset.fingerprint},
             "approvers": [self.signer],
             "nonce": uuid.uuid4().hex,
+            "issued_at": format_time(now),
             "not_before": format_time(now - timedelta(minutes=1)),
             "not_after": format_time(now + timedelta(days=90)),
         }

@@ -133,6 +133,7 @@ def _add_site(
         statement_id=f"{position:064x}",
         decision="approved",
         signed_at=now,
+        not_before=now,
         not_after=now + timedelta(days=30),
         approver_name="Demo Admin",
         key_id="k" * 64,

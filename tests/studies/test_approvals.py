@@ -85,6 +85,14 @@ def test_an_approval_is_kept_as_it_was_signed(part: SiteInStudy, version: Script
     assert (told.actor, told.site, told.study) == (f"node:{part.node.pk}", str(part.site.pk), str(part.study.pk))
 
 
+def test_the_record_says_when_the_site_wrote_the_statement(part: SiteInStudy, version: ScriptVersion) -> None:
+    now = timezone.now().replace(microsecond=0)
+    times = {"issued_at": format_time(now), "not_before": format_time(now - timedelta(minutes=5))}
+    approval = hand_in(part, version, envelope=part.envelope(version, **times))
+    assert (approval.signed_at, approval.not_before) == (now, now - timedelta(minutes=5))
+    assert list(selectors.approvals_in_force(version, now - timedelta(minutes=4))) == [approval]
+
+
 def test_the_key_that_signed_is_named(part: SiteInStudy, version: ScriptVersion) -> None:
     assert hand_in(part, version).key_id == part.signer["key"]
 
@@ -156,6 +164,7 @@ def test_a_size_of_another_script_is_refused(part: SiteInStudy, version: ScriptV
 def test_validity_has_bounds(part: SiteInStudy, version: ScriptVersion, code: str, begin: int, end: int) -> None:
     now = timezone.now()
     times = {
+        "issued_at": format_time(now + timedelta(days=min(begin, end))),
         "not_before": format_time(now + timedelta(days=begin)),
         "not_after": format_time(now + timedelta(days=end)),
     }

@@ -82,7 +82,11 @@ class Signer(_Strict):
 
 
 class Statement(_Strict):
-    """What was approved (or rejected), by whom, from when until when. Times are UTC, ISO 8601, whole seconds."""
+    """What was approved (or rejected), by whom, from when until when. Times are UTC, ISO 8601, whole seconds.
+
+    Attributes:
+        issued_at: when the site wrote the statement. Validity begins a little earlier, since clocks differ.
+    """
 
     v: Literal[1]
     study: Identifier
@@ -102,6 +106,7 @@ class Statement(_Strict):
     nonce: Annotated[str, Field(min_length=16, max_length=64)]
     sequence: Annotated[int, Field(ge=0)]
     revocation_epoch: Annotated[int, Field(ge=0)]
+    issued_at: str
     not_before: str
     not_after: str
 
@@ -221,8 +226,9 @@ def _parse(payload: bytes) -> Statement:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise Refusal("E_FIELDS", f"The statement's field “{where}” does not fit.") from error
-    for moment in (statement.not_before, statement.not_after):
-        parse_time(moment)
+    issued, _, end = map(parse_time, (statement.issued_at, statement.not_before, statement.not_after))
+    if issued > end:
+        raise Refusal("E_FIELDS", "The statement was written after its own end.")
     return statement
 
 

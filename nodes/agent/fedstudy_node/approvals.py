@@ -100,7 +100,8 @@ def build_statement(
         policy: the standing policy under which the node itself signs.
     """
     limits.check()
-    begins = datetime.now(UTC).replace(microsecond=0) - BEGINS_BEFORE
+    issued = datetime.now(UTC).replace(microsecond=0)
+    begins = issued - BEGINS_BEFORE
     metrics = sorted(bundle.declaration.metrics) or None
     return Statement.model_validate(
         {
@@ -120,6 +121,7 @@ def build_statement(
             "nonce": secrets.token_hex(16),
             "sequence": sequence,
             "revocation_epoch": epoch,
+            "issued_at": format_time(issued),
             "not_before": format_time(begins),
             "not_after": format_time(begins + timedelta(days=limits.days)),
         }

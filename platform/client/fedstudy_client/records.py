@@ -200,6 +200,7 @@ class Approval(Record):
     state: str
     statement_id: str
     approver_name: str
+    signed_at: datetime
     not_after: datetime
     statement: dict[str, Any]
     envelope: str = field(repr=False)

@@ -11,6 +11,7 @@ import structlog
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import DataError, IntegrityError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from redis.exceptions import RedisError
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -130,6 +131,7 @@ def as_json(code: str, status: int) -> JsonResponse:
     return JsonResponse(problem(code, CODES[code], status), status=status, content_type=MEDIA_TYPE)
 
 
+@csrf_exempt
 def unknown_address(request: HttpRequest, path: str = "") -> JsonResponse:
     """The answer for every address under the API that does not exist."""
     return as_json("E_NOT_FOUND", 404)

@@ -114,6 +114,7 @@ def show_statement(output: Output, statement: Statement, dataset: Dataset) -> No
             ("Work on one message", f"at most {statement.limits.wall_s} s, {statement.limits.memory_mb} MiB"),
             ("Leaves the site", _leaves(statement)),
             ("Sandbox", f"{statement.sandbox_min} or stronger"),
+            ("Written", statement.issued_at),
             ("Good until", statement.not_after),
             ("Signed by", "; ".join(f"{signer.name}, {signer.role}" for signer in statement.approvers)),
         ],

@@ -15,6 +15,7 @@ from federation.runs.models import Round, Run
 from nodes.registry.models import Node
 from studies.dictionary.models import Dataset, DictionaryVersion
 from studies.enrolment.models import Enrolment
+from studies.enrolment.states import TAKING_PART
 from studies.lifecycle.models import Study
 from studies.scripts.models import Approval, ScriptVersion
 
@@ -57,7 +58,7 @@ class Picture:
 
     @property
     def taking_part(self) -> list[Enrolment]:
-        return [item for item in self.enrolments if item.state in ("accepted", "ready")]
+        return [item for item in self.enrolments if item.state in TAKING_PART]
 
 
 def decision_of(approval: Approval | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from portal.web.formats import value_text
 from portal.web.presenters.picture import Picture, decision_of
 from studies.enrolment.models import Enrolment
+from studies.enrolment.states import TAKING_PART
 from studies.scripts.models import ScriptVersion
 
 
@@ -37,7 +38,11 @@ class ParameterRow:
 
 @dataclass(frozen=True)
 class ApprovalRow:
-    """One site's word on a version; ``command`` is what its people type at their node."""
+    """One site's word on a version; ``command`` is what its people type at their node.
+
+    Attributes:
+        left: how the site's part in the study ended: "withdrawn" or "declined"; empty while it takes part.
+    """
 
     site: str
     decision: str
@@ -46,7 +51,9 @@ class ApprovalRow:
     not_after: dt.datetime | None
     statement_id: str
     limits: str
+    revoked_at: dt.datetime | None
     reason: str
+    left: str
     command: str
     is_yours: bool
 
@@ -94,9 +101,11 @@ def _allowed(item: dict[str, Any]) -> str:
 
 
 def approval_rows(picture: Picture, version: ScriptVersion, sites: set[Any]) -> list[ApprovalRow]:
-    """One row for each site that takes part, the reader's own sites first."""
-    rows = [approval_row(picture, version, item, item.site_id in sites) for item in picture.taking_part]
-    return sorted(rows, key=lambda row: not row.is_yours)
+    """One row for each site that takes part or ever signed: the reader's own sites first, those that left last."""
+    signed = {item.site_id for item in picture.approvals if item.version_id == version.pk}
+    asked = [item for item in picture.enrolments if item in picture.taking_part or item.site_id in signed]
+    rows = [approval_row(picture, version, item, item.site_id in sites) for item in asked]
+    return sorted(rows, key=lambda row: (bool(row.left), not row.is_yours))
 
 
 def approval_row(picture: Picture, version: ScriptVersion, enrolment: Enrolment, is_yours: bool) -> ApprovalRow:
@@ -111,7 +120,9 @@ def approval_row(picture: Picture, version: ScriptVersion, enrolment: Enrolment,
         not_after=approval.not_after if approval else None,
         statement_id=approval.statement_id if approval else "",
         limits=_limits(approval.statement) if approval else "",
+        revoked_at=approval.revoked_at if approval else None,
         reason=approval.revoked_reason if approval else "",
+        left="" if enrolment.state in TAKING_PART else enrolment.state,
         command=f"fedstudy-node approve {version.pk} --dataset {dataset.name if dataset else 'DATASET'}",
         is_yours=is_yours,
     )

@@ -70,7 +70,7 @@ class EnrolmentRow:
 
 @dataclass(frozen=True)
 class VersionRow:
-    """A script version in a list, with how many of the sites taking part approved it."""
+    """A script version in a list: how many of the sites taking part approved it, and how many took their word back."""
 
     href: str
     name: str
@@ -79,6 +79,7 @@ class VersionRow:
     state: str
     approved: int
     asked: int
+    revoked: int
     submitted_at: dt.datetime
 
     @property
@@ -182,6 +183,7 @@ def version_rows(picture: Picture) -> list[VersionRow]:
             state=version.state,
             approved=sum(decision_of(picture.approval_of(version, item)) == "approved" for item in picture.taking_part),
             asked=len(picture.taking_part),
+            revoked=sum(decision_of(picture.approval_of(version, item)) == "revoked" for item in picture.enrolments),
             submitted_at=version.submitted_at,
         )
         for version in picture.versions

@@ -10,6 +10,8 @@ from django.urls import reverse
 
 from portal.web.presenters.picture import Picture, decision_of
 from studies.enrolment.models import Enrolment
+from studies.enrolment.states import TAKING_PART
+from studies.scripts.models import ScriptVersion
 
 INVESTIGATOR = "Principal investigator"
 
@@ -68,45 +70,58 @@ def _of_investigator(picture: Picture, reader: Reader) -> Iterator[Wait]:
             "activate the study", "At least one site is ready; runs need an active study.", "study", "Open", "play"
         )
     for run in picture.runs:
-        if run.state == "draft":
+        if run.state == "draft" and _signed(picture, run.version) >= run.quorum:
             href = reverse("web:run", args=[run.pk])
             yield Wait(INVESTIGATOR, f"start “{run.label}”", "Planned.", href, "Open", "play", study.title, leads)
 
 
 def _of_sites(picture: Picture, reader: Reader) -> Iterator[Wait]:
     for enrolment in picture.enrolments:
-        step = _step_of(picture, enrolment)
-        if step is not None:
-            text, detail, href, action, icon = step
+        for text, detail, href, action, icon in _steps_of(picture, enrolment):
             is_yours = enrolment.site_id in reader.sites
             yield Wait(enrolment.site.name, text, detail, href, action, icon, picture.study.title, is_yours)
 
 
-def _step_of(picture: Picture, enrolment: Enrolment) -> tuple[str, str, str, str, str] | None:
+Step = tuple[str, str, str, str, str]
+
+
+def _steps_of(picture: Picture, enrolment: Enrolment) -> list[Step]:
+    """The site's next step before it is ready; from then on the scripts that wait for its signature."""
     here = reverse("web:enrolment", args=[enrolment.pk])
     if enrolment.state == "invited":
-        return "answer the invitation", "Accept or decline.", here, "Answer", "send"
-    if enrolment.state not in ("accepted", "ready"):
-        return None
+        return [("answer the invitation", "Accept or decline.", here, "Answer", "send")]
+    if enrolment.state not in TAKING_PART:
+        return []
     node, dataset = picture.node_of(enrolment), picture.dataset_of(enrolment)
     nodes = reverse("web:site", args=[enrolment.site_id])
     if node is None:
-        return "register a node", "The agent that will run scripts beside the data.", nodes, "Register", "node"
+        return [("register a node", "The agent that will run scripts beside the data.", nodes, "Register", "node")]
     if node.state == "expected":
-        return f"enrol the node “{node.name}”", "Its one-time token waits to be used.", nodes, "Open", "node"
+        return [(f"enrol the node “{node.name}”", "Its one-time token waits to be used.", nodes, "Open", "node")]
     if node.state == "pending":
-        return f"confirm the node “{node.name}”", "Compare its six words first.", nodes, "Compare", "eye"
+        return [(f"confirm the node “{node.name}”", "Compare its six words first.", nodes, "Compare", "eye")]
     if dataset is None:
-        return "offer a dataset", "Add it at the node's console.", here, "Open", "data"
+        return [("offer a dataset", "Add it at the node's console.", here, "Open", "data")]
     if dataset.state == "invalid":
-        return "correct its dataset", "It does not fit the data dictionary.", here, "Findings", "data"
-    return _script_step(picture, enrolment)
+        return [("correct its dataset", "It does not fit the data dictionary.", here, "Findings", "data")]
+    steps = (_script_step(picture, version, enrolment) for version in _versions_to_sign(picture))
+    return [step for step in steps if step is not None]
 
 
-def _script_step(picture: Picture, enrolment: Enrolment) -> tuple[str, str, str, str, str] | None:
-    version = next((item for item in picture.versions if item.state == "submitted"), None)
-    if version is None:
-        return None
+def _versions_to_sign(picture: Picture) -> list[ScriptVersion]:
+    """The newest submitted version of each script, and those that a planned run needs."""
+    planned = {run.version_id for run in picture.runs if run.state == "draft"}
+    submitted = [item for item in picture.versions if item.state == "submitted"]
+    newest = {item.script_id: item.pk for item in sorted(submitted, key=lambda item: item.number)}
+    return [item for item in submitted if item.pk in planned or newest[item.script_id] == item.pk]
+
+
+def _signed(picture: Picture, version: ScriptVersion) -> int:
+    """How many sites' approvals of a version hold."""
+    return sum(decision_of(picture.approval_of(version, item)) == "approved" for item in picture.taking_part)
+
+
+def _script_step(picture: Picture, version: ScriptVersion, enrolment: Enrolment) -> Step | None:
     decision = decision_of(picture.approval_of(version, enrolment))
     name, href = f"{version.script.name} v{version.number}", reverse("web:version", args=[version.pk])
     if decision == "awaited":

@@ -1,0 +1,78 @@
+"""The sites' signatures stay in the record, and every version that waits for one is named."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.urls import reverse
+
+from federation.runs.services import Plan, create_run
+from fedstudy_core.times import format_time
+from portal.web.presenters.picture import pictures_of
+from portal.web.presenters.scripts import ApprovalRow
+from portal.web.presenters.studies import version_rows
+from portal.web.presenters.waits import INVESTIGATOR, Reader, Wait, waits_of
+from studies.enrolment.services import invite_site, withdraw_site
+from studies.scripts.services import create_script, submit_version
+from tests.api.world import World, fab
+from tests.web.conftest import Browser
+from tests.web.markup import assert_sound
+
+
+def approvals_shown(world: World, browser: Browser) -> tuple[list[ApprovalRow], str]:
+    answer = browser("pi").get(reverse("web:version", args=[world.version.pk]))
+    return answer.context["approvals"], assert_sound(answer.content.decode()).text
+
+
+def test_the_signature_of_a_site_that_withdrew_stays_with_its_dates(world: World, browser: Browser) -> None:
+    withdraw_site(enrolment=world.enrolment, reason="No more staff", by=world.site_admin)
+    (row,), text = approvals_shown(world, browser)
+    assert (row.site, row.left, row.decision) == (world.site.name, "withdrawn", "revoked")
+    assert row.signed_at == world.approval.signed_at
+    assert row.revoked_at is not None
+    assert "the site withdrew from the study" in text
+    (picture,) = pictures_of([world.study])
+    (version,) = version_rows(picture)
+    assert (version.approved, version.asked, version.revoked) == (0, 0, 1)
+
+
+def test_a_site_invited_again_keeps_what_it_signed_before(world: World, browser: Browser) -> None:
+    withdraw_site(enrolment=world.enrolment, by=world.site_admin)
+    invite_site(study=world.study, site=world.site, by=world.pi)
+    (row,), _ = approvals_shown(world, browser)
+    assert (row.decision, row.left) == ("revoked", "invited")
+
+
+def test_the_page_and_the_api_say_when_the_site_wrote_its_statement(world: World, browser: Browser) -> None:
+    (row,), _ = approvals_shown(world, browser)
+    (told,) = world.client("pi").get(f"/api/v1/script-versions/{world.version.pk}/approvals").json()["results"]
+    assert row.signed_at is not None
+    assert told["signed_at"] == format_time(row.signed_at) == world.approval.statement["issued_at"]
+    assert world.approval.signed_at - world.approval.not_before == timedelta(minutes=1)
+
+
+def waits(world: World) -> list[Wait]:
+    (picture,) = pictures_of([world.study])
+    return waits_of(picture, Reader())
+
+
+def test_every_script_whose_newest_version_is_unsigned_is_waited_for(world: World) -> None:
+    assert [(wait.party, wait.text) for wait in waits(world)] == [(INVESTIGATOR, "start “First”")]
+    other = create_script(study=world.study, name="Means", by=world.pi)
+    submit_version(script=other, bundle=fab(), by=world.pi)
+    submit_version(script=world.script, bundle=fab("1.0.1"), by=world.pi)
+    of_sites = [wait.text for wait in waits(world) if wait.party == world.site.name]
+    assert of_sites == ["review and sign Logistic regression v2", "review and sign Means v1"]
+
+
+def test_an_older_version_is_waited_for_while_a_planned_run_needs_it_and_nobody_is_told_to_start_it(
+    world: World,
+) -> None:
+    other = create_script(study=world.study, name="Means", by=world.pi)
+    first = submit_version(script=other, bundle=fab(), by=world.pi)
+    submit_version(script=other, bundle=fab("1.0.1"), by=world.pi)
+    create_run(study=world.study, version=first, plan=Plan(label="Early"), by=world.pi)
+    texts = [wait.text for wait in waits(world)]
+    assert "review and sign Means v1" in texts
+    assert "start “Early”" not in texts
+    assert "start “First”" in texts
