@@ -9,7 +9,7 @@ def begin_as_kept(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("scripts", "0001_initial")]
+    dependencies = [("scripts", "0002_reviews")]
 
     operations = [
         migrations.AddField("approval", "not_before", models.DateTimeField(null=True)),
