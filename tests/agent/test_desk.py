@@ -63,7 +63,8 @@ class Office:
     def open(self, fab: bytes = FAB, **config: Any) -> None:
         self.source = Source(fab, config)
         self.runs = Runs(self.node.home, self.source, self.sandbox)
-        gate = Gate(self.node.home, self.ledger, Datasets(self.node.home), Approvals(self.node.home))
+        datasets, approvals = Datasets(self.node.home), Approvals(self.node.home)
+        gate = Gate(self.node.home, self.ledger, datasets, approvals, sandbox=self.sandbox.report)
         self.desk = Desk(self.node.home, self.ledger, gate, self.runs)
 
     def incoming(self, order: flower.Order, content: RecordDict | None = None) -> Incoming:

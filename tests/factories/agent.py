@@ -130,6 +130,11 @@ def script(**replaced: str) -> bytes:
     client = CLIENT
     for old, new in replaced.items():
         client = client.replace(old, new)
+    return app(client)
+
+
+def app(client: str) -> bytes:
+    """The bundle of a script with this ClientApp."""
     files = {
         "pyproject.toml": PYPROJECT,
         "LICENSE": "Apache-2.0",

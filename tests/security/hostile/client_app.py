@@ -1,9 +1,10 @@
 """A study script that attacks the hospital: every attack of the node's own suite, and some of past break-outs.
 
-It answers a query with one metric an attack: 1 when it worked. `TARGETS` is filled in by the test.
+It prints what it tried and what worked. `TARGETS` is filled in by the test.
 """
 
 import ctypes
+import json
 import mmap
 import os
 import platform
@@ -157,14 +158,15 @@ EXTRA = (
 
 @app.query("attack")
 def attack(message, context):
-    """Attack, and say what worked."""
+    """Attack, and print what was tried and what worked."""
     targets = TARGETS | {"scratch": os.environ["HOME"], "app": str(Path.cwd())}
-    worked = {}
-    for name, probe in {**{probe.__name__: probe for probe in EXTRA}, **PROBES}.items():
-        try:
+    suite = {**{probe.__name__: probe for probe in EXTRA}, **PROBES}
+    for name in ("memory_group", "process_group", "fork_limit"):  # they stay below the limits of an approval
+        del suite[name]
+    worked = []
+    for name, probe in suite.items():
+        with suppress(Exception):
             probe(targets)
-        except Exception:  # noqa: BLE001 - whatever it was, it did not work
-            worked[name] = 0
-        else:
-            worked[name] = 1
-    return Message(RecordDict({"metrics": MetricRecord(worked)}), reply_to=message)
+            worked.append(name)
+    print(json.dumps([list(suite), worked]))  # noqa: T201 - the node keeps what scripts print
+    return Message(RecordDict({"metrics": MetricRecord({"mean": len(worked)})}), reply_to=message)

@@ -6,7 +6,9 @@ The agent writes a `Plan`, the process reads it from its command line. Inside bu
 import ctypes
 import json
 import resource
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from fedstudy_node.sandbox import bpf, landlock
 
@@ -63,6 +65,8 @@ def confine(plan: Plan) -> None:
     _lower(resource.RLIMIT_FSIZE, plan.file_mb * 1024**2)
     if plan.processes:
         _lower(resource.RLIMIT_NPROC, plan.processes)
+    with suppress(OSError):  # inside bubblewrap the agent has done it
+        Path("/proc/self/oom_score_adj").write_text("1000")
     try:
         if plan.landlock:
             landlock.restrict(read=plan.read, write=plan.write)

@@ -6,10 +6,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
 from fedstudy_node.sandbox import bpf, bubblewrap, surroundings
 from fedstudy_node.sandbox.cgroups import Ceiling, CgroupError, Group, Parents
@@ -115,44 +115,52 @@ class Walls:
         )
 
     def _start_wrapped(self, words: list[str], command: list[str], slot: Path, ceiling: Ceiling) -> "Walled":
-        """Start bubblewrap; with control groups it waits until it has been put into one.
+        """Start bubblewrap, which waits until it has been put where it belongs before it starts the command.
 
         Its options go through a pipe: on its command line the script could read paths of the host.
         """
-        options = _pipe_with(b"".join(word.encode() + b"\0" for word in words))
-        filter_ = _pipe_with(bpf.build().packed())
-        told, tell = os.pipe()
-        wait, go = os.pipe()
-        line = [str(self.bwrap), "--args", str(options), "--seccomp", str(filter_), "--info-fd", str(tell)]
-        passed = [options, filter_, tell]
-        group = None
-        try:
-            if self.groups is not None:
-                group = Group(self.groups, ceiling)
-                line += ["--block-fd", str(wait)]
-                passed.append(wait)
-            process = _popen([*line, "--", *command], slot, {"PATH": os.defpath}, passed)
-        except (CgroupError, OSError) as error:
-            for descriptor in (told, go, tell, wait, options, filter_):
-                os.close(descriptor)
-            if group is not None:
-                group.remove()
-            raise LaunchError(str(error)) from error
-        for descriptor in (tell, wait, options, filter_):
-            os.close(descriptor)
-        walled = Walled(process, group)
-        try:
-            walled.enter_group(told)
-            if group is not None:
-                os.write(go, b"g")
-        except (LaunchError, BrokenPipeError) as error:
-            walled.kill()
-            walled.close_errors()
-            raise LaunchError(str(error)) from error
-        finally:
-            os.close(told)
-            os.close(go)
-        return walled
+        with ExitStack() as stack:
+            options, filter_ = (
+                _filled(stack, b"".join(word.encode() + b"\0" for word in words)),
+                _filled(stack, bpf.build().packed()),
+            )
+            told, tell = _pipe(stack)
+            wait, go = _pipe(stack)
+            ends = {"--args": options, "--seccomp": filter_, "--info-fd": tell, "--block-fd": wait}
+            line = [str(self.bwrap), *(word for name, end in ends.items() for word in (name, str(end.fileno())))]
+            passed = [end.fileno() for end in ends.values()]
+            group = None if self.groups is None else _group(self.groups, ceiling)
+            walled = Walled(_popen([*line, "--", *command], slot, {"PATH": os.defpath}, passed), group)
+            try:
+                for end in ends.values():
+                    end.close()
+                walled.settle(told.readall())
+                go.write(b"g")
+            except (LaunchError, BrokenPipeError) as error:
+                walled.kill()
+                walled.close_errors()
+                raise LaunchError(str(error)) from error
+            return walled
+
+
+def _pipe(stack: ExitStack) -> tuple[FileIO, FileIO]:
+    reading, writing = os.pipe()
+    return stack.enter_context(FileIO(reading, "r")), stack.enter_context(FileIO(writing, "w"))
+
+
+def _filled(stack: ExitStack, content: bytes) -> FileIO:
+    """Return a pipe to read `content` from; it must fit into a pipe's buffer."""
+    reading, writing = _pipe(stack)
+    writing.write(content)
+    writing.close()
+    return reading
+
+
+def _group(parents: Parents, ceiling: Ceiling) -> Group:
+    try:
+        return Group(parents, ceiling)
+    except CgroupError as error:
+        raise LaunchError(str(error)) from error
 
 
 @dataclass
@@ -162,21 +170,27 @@ class Walled:
     process: "subprocess.Popen[bytes]"
     group: Group | None
 
-    def enter_group(self, told: int) -> None:
-        """Read from bubblewrap which process is the first inside, and put both into the group. Raises LaunchError."""
-        said = b""
-        while part := os.read(told, 4096):
-            said += part
+    def settle(self, told: bytes) -> None:
+        """Put bubblewrap and the first process inside into the group, and first in line when memory runs out.
+
+        Args:
+            told: what bubblewrap says about itself.
+
+        Raises:
+            LaunchError: it said nothing, or the group does not take them.
+        """
         try:
-            inner = int(json.loads(said)["child-pid"])
+            inner = int(json.loads(told)["child-pid"])
         except (ValueError, KeyError, TypeError) as error:
             raise LaunchError(f"bubblewrap did not start: {self._last_words()}") from error
-        if self.group is not None:
-            try:
-                self.group.add(self.process.pid)
-                self.group.add(inner)
-            except CgroupError as error:
-                raise LaunchError(str(error)) from error
+        for pid in (self.process.pid, inner):
+            with suppress(OSError):
+                Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
+            if self.group is not None:
+                try:
+                    self.group.add(pid)
+                except CgroupError as error:
+                    raise LaunchError(str(error)) from error
 
     def limit(self, ceiling: Ceiling) -> None:
         """Set the limits of the control group, where there is one. Raises CgroupError."""
@@ -238,24 +252,13 @@ def environment(folder: Path, threads: int) -> dict[str, str]:
 def _popen(
     command: list[str], folder: Path, variables: dict[str, str], passed: Sequence[int]
 ) -> "subprocess.Popen[bytes]":
-    pipe: IO[bytes] | int = subprocess.PIPE
     return subprocess.Popen(
         command,
-        stdin=pipe,
-        stdout=pipe,
-        stderr=pipe,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         cwd=folder,
         env=variables,
         pass_fds=tuple(passed),
         start_new_session=True,
     )
-
-
-def _pipe_with(content: bytes) -> int:
-    """Return a descriptor to read `content` from: it must fit into a pipe's buffer."""
-    reading, writing = os.pipe()
-    try:
-        os.write(writing, content)
-    finally:
-        os.close(writing)
-    return reading
