@@ -1,10 +1,15 @@
-"""News from below that concern runs: a confirmed or revoked node changes the SuperLink's list of keys."""
+"""News from below that concern runs: nodes that come and go, and studies that are about to close."""
 
 from __future__ import annotations
 
 from django.db import transaction
 
+from federation.runs import states
+from federation.runs.models import Run
+from fedstudy_core.errors import Conflict
 from nodes.registry.signals import node_confirmed, node_revoked
+from studies.lifecycle.models import Study
+from studies.lifecycle.signals import study_moving
 
 
 def _sync(**_: object) -> None:
@@ -13,6 +18,15 @@ def _sync(**_: object) -> None:
     transaction.on_commit(sync_nodes.delay)
 
 
+def _refuse_closed_with_live_runs(*, study: Study, **_: object) -> None:
+    if study.state != "closed":
+        return
+    live = Run.objects.filter(study=study, state__in=states.LIVE).first()
+    if live is not None:
+        raise Conflict("E_STATE", f"“{live.label}” is {live.state}; stop it first, or let it end.")
+
+
 def connect() -> None:
+    study_moving.connect(_refuse_closed_with_live_runs, dispatch_uid="runs.study_moving")
     node_confirmed.connect(_sync, dispatch_uid="runs.sync_confirmed_node")
     node_revoked.connect(_sync, dispatch_uid="runs.sync_revoked_node")

@@ -17,7 +17,7 @@ from federation.runs.models import Model, Participant, Run
 from federation.runs.storage import model_store
 from federation.strategies.catalogue import STRATEGIES
 from federation.strategies.description import ConfigValue
-from fedstudy_core.errors import FieldProblem, Invalid, NotFound, Refusal
+from fedstudy_core.errors import Conflict, FieldProblem, Invalid, NotFound, Refusal
 from fedstudy_core.parameters import Parameter, validate_config
 from nodes.registry.models import Node
 from studies.enrolment.models import Enrolment
@@ -65,11 +65,14 @@ def create_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) ->
     """Plan a run; nothing is sent to any site yet.
 
     Raises:
+        Conflict: E_STATE for a version that was taken back.
         Invalid: E_INVALID, E_RUN_CONFIG, E_STRATEGY, E_PROXIMAL, E_NO_INITIAL, E_TOO_FEW_SITES, E_NOT_READY.
     """
     check(by, Permission.RUN_START, study)
     if version.script.study_id != study.pk:
         raise Invalid("E_INVALID", "This script version belongs to another study.")
+    if version.state != "submitted":
+        raise Conflict("E_STATE", "This version was taken back; no new run may use it.")
     enrolments = _chosen_enrolments(study, plan)
     quorum = _check_numbers(plan, len(enrolments))
     strategy_parameters = _check_strategy(plan, version, len(enrolments))
@@ -191,6 +194,7 @@ def start_run(*, run: Run, by: User) -> Run:
     Raises:
         Refusal: E_NOT_APPROVED and others, when fewer sites than the quorum could take part.
     """
+    Study.objects.select_for_update().get(pk=run.study_id)  # it does not close meanwhile
     run = Run.objects.select_for_update(of=("self",)).select_related("version__script", "study").get(pk=run.pk)
     check(by, Permission.RUN_START, run.study)
     if run.study.state != "active":
