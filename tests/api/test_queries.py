@@ -13,8 +13,9 @@ from rest_framework.test import APIClient
 from accounts.roles import Role
 from accounts.services import create_site, grant_role
 from studies.dictionary.models import Dataset
-from studies.enrolment.services import invite_site
-from studies.lifecycle.services import create_study
+from studies.dictionary.services import publish_dictionary
+from studies.enrolment.services import accept_invitation, invite_site
+from studies.lifecycle.services import create_study, move_study
 from studies.scripts.models import Approval
 from studies.scripts.services import create_script, submit_version
 from tests.api import world as worlds
@@ -69,6 +70,14 @@ def more_approvals(world: World) -> None:
         Approval.objects.bulk_create([world.approval])
 
 
+def more_studies_of_the_site(world: World) -> None:
+    for number in range(3):
+        study = create_study(title=f"Study {number}", by=world.pi)
+        publish_dictionary(study=study, variables=worlds.VARIABLES, by=world.pi)
+        move_study(study=study, to="recruiting", by=world.pi)
+        accept_invitation(enrolment=invite_site(study=study, site=world.site, by=world.pi), by=world.site_admin)
+
+
 LISTS: list[tuple[Callable[[World], str], Callable[[World], None]]] = [
     (lambda world: "studies", more_studies),
     (lambda world: f"studies/{world.study.pk}/enrolments", more_enrolments),
@@ -102,3 +111,23 @@ def test_many_rows_cost_as_many_queries_as_one(
     assert len(after) == len(before), "\n".join(after)
     assert len(after) <= 12
     assert not any('"scripts_scriptversion"."bundle"' in sql for sql in after)
+
+
+@pytest.mark.parametrize(
+    ("path", "add"),
+    [("studies", more_studies_of_the_site), ("scripts", more_versions), ("scripts", more_approvals)],
+    ids=["studies", "scripts", "approvals"],
+)
+def test_a_node_s_lists_cost_as_many_queries_for_many_rows(
+    world: World, path: str, add: Callable[[World], None]
+) -> None:
+    def asked() -> list[str]:
+        with CaptureQueriesContext(connection) as captured:
+            assert world.keys.send(world.node.pk, "GET", path).status_code == 200
+        return [query["sql"] for query in captured.captured_queries]
+
+    before = asked()
+    add(world)
+    after = asked()
+    assert len(after) == len(before), "\n".join(after)
+    assert not any('"scripts_approval"."envelope"' in sql for sql in after)

@@ -28,6 +28,7 @@ from portal.api.node_auth import IsNode, NodeSignature
 from portal.api.scripts import bundle_response
 from portal.api.throttles import EnrolByAddress
 from studies.dictionary import selectors as dictionary
+from studies.dictionary.models import DictionaryVersion
 from studies.dictionary.services import register_dataset
 from studies.enrolment import selectors as enrolment
 from studies.enrolment.models import Enrolment
@@ -101,7 +102,8 @@ class Agent(ViewSet):
     @describe("List the studies that the site takes part in", output=StudyRefs)
     def studies(self, request: NodeRequest) -> Response:
         rows = enrolment.taking_part(acting(request).site_id)
-        return Response([_study(row).model_dump() for row in rows])
+        dictionaries = dictionary.current_dictionaries(row.study for row in rows)
+        return Response([_study(row, dictionaries.get(row.study_id)).model_dump() for row in rows])
 
     @describe("Tell of a dataset", input=wire.DatasetRequest, output=wire.Created, status=201)
     def add_dataset(self, request: NodeRequest) -> Response:
@@ -115,7 +117,7 @@ class Agent(ViewSet):
     def scripts(self, request: NodeRequest) -> Response:
         node = acting(request)
         versions = scripts.versions_for_site(node.site_id)
-        newest = {row.version_id: row for row in _approvals(node).order_by("recorded_at")}
+        newest = dict(_approvals(node).order_by("recorded_at").values_list("version_id", "pk"))
         return Response([_offer(row, newest.get(row.pk)).model_dump() for row in versions])
 
     @describe("Fetch a bundle", output=bytes)
@@ -202,8 +204,7 @@ def _superlink() -> wire.SuperLinkRef:
     )
 
 
-def _study(row: Enrolment) -> wire.StudyRef:
-    newest = row.study.dictionary_versions.order_by("-number").first()
+def _study(row: Enrolment, newest: DictionaryVersion | None) -> wire.StudyRef:
     return wire.StudyRef(
         id=str(row.study_id),
         title=row.study.title,
@@ -218,7 +219,7 @@ def _study(row: Enrolment) -> wire.StudyRef:
     )
 
 
-def _offer(version: ScriptVersion, approval: Approval | None) -> wire.ScriptOffer:
+def _offer(version: ScriptVersion, approval: UUID | None) -> wire.ScriptOffer:
     return wire.ScriptOffer(
         version=str(version.pk),
         study=str(version.script.study_id),
@@ -230,5 +231,5 @@ def _offer(version: ScriptVersion, approval: Approval | None) -> wire.ScriptOffe
         submitted_at=format_time(version.submitted_at),
         parameters=version.parameters,
         declaration=version.declaration,
-        approval=None if approval is None else str(approval.pk),
+        approval=None if approval is None else str(approval),
     )
