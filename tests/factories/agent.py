@@ -165,7 +165,7 @@ class Node:
             study=STUDY,
             bundle=bundles.inspect(fab),
             dataset=self.dataset,
-            limits=replace(Limits(), **limits),
+            limits=replace(Limits(min_sites=1), **limits),
             decision=decision,
             approvers=[signer()],
             sequence=1,
