@@ -12,14 +12,14 @@ from federation.runs import journal, participants
 from federation.runs.aggregation import Aggregator
 from federation.runs.flower import Outgoing, Reply, Session
 from federation.runs.lease import Lease
-from federation.runs.messages import check_receipt
+from federation.runs.messages import check_receipt, verify_by_any
 from federation.runs.models import Participation, Round, Run
 from federation.runs.phases import Phase
 from fedstudy_core import flower as records
 from fedstudy_core.canonical import plain_text
 from fedstudy_core.codes import CODES
 from fedstudy_core.errors import FedStudyError, Refusal
-from fedstudy_core.receipts import Receipt, verify_receipt
+from fedstudy_core.receipts import Receipt
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +59,7 @@ class Exchange:
         due = self._due(phase, awaited)
         if due:
             self._send(round_, phase, due)
-        by_message = {item.message_id: item for item in awaited if item.message_id}
+        by_message = {item.message_id: item for item in awaited if item.message_id and item.state == "awaited"}
         moved = bool(due)
         for reply in self._session.pull(by_message):
             self._take_in(by_message[reply.message_id], phase, reply)
@@ -67,17 +67,23 @@ class Exchange:
         return moved
 
     def _due(self, phase: Phase, awaited: list[Participation]) -> list[Participation]:
-        """Who is to be sent something now: whoever is there and was sent nothing yet, one at a time where one does."""
-        now, due = timezone.now(), []
+        """Who is to be sent something now: whoever is there and was sent nothing yet, one at a time where one does.
+
+        A node that was revoked or frozen since it was sent something is not waited for.
+        """
+        now, due, sent = timezone.now(), [], []
         for item in awaited:
-            code = "" if item.message_id else participants.absence(item.participant, now)
+            has_it = _was_sent(item)
+            code = "" if has_it and item.participant.node.may_act else participants.absence(item.participant, now)
             if code not in ("", participants.AWAY):
                 journal.note_absence(self._lease, item, "missing", code, CODES[code])
-            elif not code and not item.message_id:
+            elif has_it:
+                sent.append(item)
+            elif not code:
                 due.append(item)
         if phase.asks_all:
             return due
-        return [] if any(item.message_id for item in awaited) else due[:1]
+        return [] if sent else due[:1]
 
     def give_up_on_awaited(self, round_: Round) -> None:
         now = timezone.now()
@@ -144,7 +150,7 @@ class Exchange:
         _, _, _, sha256 = records.unwrap_reply(content)
         return check_receipt(
             receipt,
-            public_key=item.participant.node.identity_key,
+            public_keys=item.participant.node.identity_keys(since=item.asked_at),
             expected={
                 "run": str(self._run.pk),
                 "round": item.round.number,
@@ -163,7 +169,7 @@ class Exchange:
             return
         try:
             error = records.parse_error_reason(reply.error)
-            receipt = verify_receipt(error.receipt, item.participant.node.identity_key)
+            receipt = verify_by_any(error.receipt, item.participant.node.identity_keys(since=item.asked_at))
         except FedStudyError as problem:
             log.warning("unreadable_error_reply", run=str(self._run.pk), code=problem.code)
             journal.note_absence(
@@ -175,6 +181,12 @@ class Exchange:
         if code not in CODES:
             code, detail = "E_REPLY", "The node gives a reason that is not known here."
         journal.note_absence(self._lease, item, state, code, detail, size=reply.size, receipt=error.receipt)
+
+
+def _was_sent(item: Participation) -> bool:
+    """Whether the site has its message; one that went to a key that the node replaced since is lost."""
+    rotated_at = item.participant.node.rotated_at
+    return bool(item.message_id) and (rotated_at is None or rotated_at <= item.asked_at)
 
 
 def _deadline(round_: Round) -> datetime:

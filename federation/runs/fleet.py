@@ -14,18 +14,23 @@ ACTOR = "system:engine"
 
 
 def sync_nodes(link: SuperLink) -> None:
-    """Register what is active, unregister what was revoked."""
-    wanted = {node.flower_key.strip(): node for node in Node.objects.filter(state="active").exclude(flower_key="")}
-    revoked = set(Node.objects.filter(state="revoked").values_list("flower_key", flat=True))
+    """Register what is active; strike every key that is no node's any more: revoked, or replaced by its node.
+
+    What the SuperLink knows is read first: a key that is confirmed meanwhile is then never taken for a stray one. A
+    frozen node's key stays, because the SuperLink takes no key back that it once struck; nothing is sent to it.
+    """
     try:
         with link.control() as control:
             known = {key.strip(): node_id for key, node_id in control.nodes().items()}
+            nodes = Node.objects.filter(state__in=["active", "frozen"]).exclude(flower_key="")
+            wanted = {node.flower_key.strip(): node for node in nodes}
             for key, node in wanted.items():
+                if node.state != "active":
+                    continue
                 node_id = known.get(key) or control.register_node(node.flower_key)
                 if node.flower_node_id != node_id:
                     services.set_flower_node_id(node=node, flower_node_id=node_id, by=ACTOR)
-            for key in revoked:
-                if key.strip() in known:
-                    control.unregister_node(known[key.strip()])
+            for key in known.keys() - wanted.keys():
+                control.unregister_node(known[key])
     except SuperLinkError as error:
         log.warning("nodes_not_synced", code=error.code, detail=error.detail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,13 +129,25 @@ def comparable_replies(contents: Sequence[RecordDict]) -> list[Message]:
     ]
 
 
-def check_receipt(receipt: bytes, *, public_key: str, expected: Mapping[str, object]) -> Receipt:
-    """The node's receipt, if it is signed by the node's key and is about this very exchange.
+def verify_by_any(receipt: bytes, public_keys: Sequence[str]) -> Receipt:
+    """The receipt that one of these keys signed: a node may have replaced its key since it was asked.
 
     Raises:
         Refusal: E_RECEIPT.
     """
-    account = verify_receipt(receipt, public_key)
+    for public_key in public_keys[:-1]:
+        with suppress(Refusal):
+            return verify_receipt(receipt, public_key)
+    return verify_receipt(receipt, public_keys[-1])
+
+
+def check_receipt(receipt: bytes, *, public_keys: Sequence[str], expected: Mapping[str, object]) -> Receipt:
+    """The node's receipt, if it is signed by a key of the node and is about this very exchange.
+
+    Raises:
+        Refusal: E_RECEIPT.
+    """
+    account = verify_by_any(receipt, public_keys)
     for name, value in expected.items():
         if getattr(account, name) != value:
             raise Refusal("E_RECEIPT", f"The node's receipt names another {name.replace('_', ' ')}.")

@@ -29,13 +29,20 @@ def absence(participant: Participant, now: datetime) -> str:
         return "E_NOT_READY"
     if approval is None or approval.state != "valid" or approval.not_after <= now:
         return "E_NOT_APPROVED"
-    if node.state != "active" or not node.flower_node_id:
+    if not node.may_act:
         return "E_NODE_UNAVAILABLE"
-    if node.last_seen_at is None or now - node.last_seen_at > ONLINE:
-        return AWAY
-    if participant.last_missed_at is not None and node.last_seen_at <= participant.last_missed_at:
-        return AWAY
-    return ""
+    declined = node.declines(participant.run_id)
+    if declined:
+        return declined
+    return AWAY if _is_away(participant, now) else ""
+
+
+def _is_away(participant: Participant, now: datetime) -> bool:
+    """Whether a site's node may be back any moment; one without an id has a new key on its way to the SuperLink."""
+    node, missed_at = participant.node, participant.last_missed_at
+    if not node.flower_node_id or node.last_seen_at is None or now - node.last_seen_at > ONLINE:
+        return True
+    return missed_at is not None and node.last_seen_at <= missed_at
 
 
 def absences(run: Run) -> dict[Participant, str]:

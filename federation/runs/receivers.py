@@ -1,4 +1,4 @@
-"""News from below that concern runs: nodes that come and go, and studies that are about to close."""
+"""News from below that concern runs: nodes that come, go and change keys, and studies that are about to close."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.db import transaction
 from federation.runs import states
 from federation.runs.models import Run
 from fedstudy_core.errors import Conflict
-from nodes.registry.signals import node_confirmed, node_revoked
+from nodes.registry.signals import node_confirmed, node_revoked, node_rotated
 from studies.lifecycle.models import Study
 from studies.lifecycle.signals import study_moving
 
@@ -29,4 +29,5 @@ def _refuse_closed_with_live_runs(*, study: Study, **_: object) -> None:
 def connect() -> None:
     study_moving.connect(_refuse_closed_with_live_runs, dispatch_uid="runs.study_moving")
     node_confirmed.connect(_sync, dispatch_uid="runs.sync_confirmed_node")
+    node_rotated.connect(_sync, dispatch_uid="runs.sync_rotated_node")
     node_revoked.connect(_sync, dispatch_uid="runs.sync_revoked_node")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
@@ -13,6 +13,12 @@ from django.utils import timezone
 from nodes.registry import states
 
 ONLINE = timedelta(seconds=30)
+_STANDING = {
+    "expected": "This node has not enrolled yet.",
+    "pending": "This node waits for its site's admin to confirm its six words.",
+    "frozen": "This node is frozen: two agents used its keys. Its site's admin can let it work again.",
+    "revoked": "This node was revoked.",
+}
 
 
 class Node(models.Model):
@@ -33,6 +39,7 @@ class Node(models.Model):
     agent_version = models.CharField(max_length=40, blank=True)
     sandbox = models.CharField(max_length=10, blank=True)
     status = models.JSONField(default=dict)
+    boots = models.JSONField(default=list, blank=True, help_text="Starts of the agent: nodes.registry.boots")
     last_seen_at = models.DateTimeField(null=True, blank=True)
     last_sequence = models.BigIntegerField(default=0)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
@@ -42,6 +49,7 @@ class Node(models.Model):
     confirmed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
+    rotated_at = models.DateTimeField(null=True, blank=True, help_text="When the node last replaced its own keys")
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -69,7 +77,7 @@ class Node(models.Model):
                 name="registry_node_confirmed_by_somebody",
             ),
             models.CheckConstraint(
-                condition=~Q(state="active") | Q(confirmed_at__isnull=False),
+                condition=~Q(state__in=["active", "frozen"]) | Q(confirmed_at__isnull=False),
                 name="registry_node_active_confirmed",
             ),
             models.CheckConstraint(condition=Q(last_sequence__gte=0), name="registry_node_sequence"),
@@ -90,6 +98,32 @@ class Node(models.Model):
         return self.state == "active"
 
     @property
+    def standing(self) -> str:
+        """Why the node may not act, as a sentence; empty when it may."""
+        return "" if self.may_act else _STANDING[self.state]
+
+    @property
+    def paused(self) -> dict[str, str] | None:
+        """Since when and why the site's people have paused the node, as it said last."""
+        return self.status.get("paused")
+
+    @property
+    def clock_off_s(self) -> int | None:
+        """By how many seconds the node's clock was ahead of the portal's at its last heartbeat."""
+        return self.status.get("clock_off_s")
+
+    def declines(self, run: object) -> str:
+        """The code by which the site's people keep the node out of a run: E_PAUSED, E_VETO or none."""
+        if self.paused:
+            return "E_PAUSED"
+        return "E_VETO" if str(run) in self.status.get("vetoes", ()) else ""
+
+    def identity_keys(self, since: datetime) -> list[str]:
+        """The identity keys, newest first, that the node held at that time or later."""
+        retired = self.retired_keys.filter(retired_at__gte=since).order_by("-retired_at")
+        return [self.identity_key, *retired.values_list("identity_key", flat=True)]
+
+    @property
     def audit_name(self) -> str:
         return f"node:{self.pk}"
 
@@ -98,8 +132,25 @@ class Node(models.Model):
         return f"node {self.name}"
 
 
+class RetiredKeys(models.Model):
+    """Keys that a node replaced: what it signed with them stays verifiable, and nobody uses them again."""
+
+    node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="retired_keys")
+    identity_key = models.CharField(max_length=64, unique=True)
+    flower_key = models.TextField(unique=True)
+    words = models.CharField(max_length=120)
+    retired_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-retired_at"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"keys of {self.node} until {self.retired_at:%Y-%m-%d}"
+
+
 class EnrolmentToken(models.Model):
-    """A one-time token for one expected node; only its digest is kept."""
+    """A one-time token for one node that is expected, or frozen; only its digest is kept."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="tokens")

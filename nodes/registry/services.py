@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -17,12 +17,14 @@ from accounts.permissions import Permission, check
 from audit.services import record
 from fedstudy_core.canonical import digest
 from fedstudy_core.errors import Conflict, Forbidden, Invalid, Refusal
-from nodes.registry import states
+from fedstudy_core.rotation import Rotation
+from nodes.registry import boots, states
 from nodes.registry.keys import NodeKeys, checked_approvers, console_approver
-from nodes.registry.models import EnrolmentToken, Node
-from nodes.registry.signals import node_confirmed, node_revoked
+from nodes.registry.models import EnrolmentToken, Node, RetiredKeys
+from nodes.registry.signals import node_confirmed, node_frozen, node_revoked, node_rotated
 
 TOKEN_LIFE = timedelta(hours=24)
+HEARD = ("pending", "active")
 NAME_LENGTH, VERSION_LENGTH, SANDBOX_LENGTH, REASON_LENGTH = 80, 40, 10, 300
 MOST_APPROVERS = 50
 
@@ -54,19 +56,19 @@ def expect_node(*, site: Site, name: str, by: User) -> tuple[Node, str]:
 
 @transaction.atomic
 def renew_token(*, node: Node, by: User) -> str:
-    """A new one-time token for a node that has not enrolled yet; the old one is void.
+    """A new one-time token for a node that has not enrolled yet, or that is frozen; the old one is void.
 
     Raises:
         Forbidden: E_FORBIDDEN.
-        Conflict: E_STATE when the node enrolled already.
+        Conflict: E_STATE when the node needs no token.
     """
     node = _locked(node)
     check(by, Permission.NODE_ENROL, node.site)
-    if node.state != states.NODE.initial:
-        raise Conflict("E_STATE", f"This node is {node.state}; only an expected node needs a token.")
+    if node.state not in (states.NODE.initial, "frozen"):
+        raise Conflict("E_STATE", f"This node is {node.state}; only an expected or frozen node needs a token.")
     node.tokens.filter(used_at=None).delete()
     token = _new_token(node)
-    _record("expected", node, by)
+    _record("expected" if node.state == states.NODE.initial else "token_made", node, by)
     return token
 
 
@@ -93,13 +95,11 @@ def enrol_node(
         Invalid: E_KEY.
         Conflict: E_EXISTS for keys that another node has.
     """
-    stored = _spendable(token)
+    stored = _spendable(token, state=states.NODE.initial)
     brought = NodeKeys(**keys)
     brought.check()
     brought.check_proof(proof, token)
-    known = Q(identity_key=brought.identity_key) | Q(flower_key=brought.flower_key)
-    if Node.objects.filter(known).exists():
-        raise Conflict("E_EXISTS", "Another node has these keys; every node makes its own.")
+    _check_unused(brought)
     person = console_approver(approver.strip() or name, brought.approval_key)
     node = _locked(stored.node)
     stored.used_at = node.enrolled_at = timezone.now()
@@ -132,20 +132,27 @@ def set_approvers(*, node: Node, approvers: Sequence[Mapping[str, Any]]) -> Node
     return node
 
 
-def _spendable(token: str) -> EnrolmentToken:
-    """The token's row, locked. Only its digest is looked up, and compared in constant time."""
+def _check_unused(brought: NodeKeys) -> None:
+    """Raises Conflict E_EXISTS for keys that any node has or ever had."""
+    known = Q(identity_key=brought.identity_key) | Q(flower_key=brought.flower_key)
+    if Node.objects.filter(known).exists() or RetiredKeys.objects.filter(known).exists():
+        raise Conflict("E_EXISTS", "A node has or had these keys; every node makes its own, and new ones each time.")
+
+
+def _spendable(token: str, *, state: str) -> EnrolmentToken:
+    """The row, locked, of a token for a node in that state. Only its digest is looked up, in constant time."""
     wanted = digest(token.encode())
     stored = EnrolmentToken.objects.select_for_update(of=("self",)).select_related("node").filter(digest=wanted).first()
     matches = hmac.compare_digest(stored.digest if stored else "0" * 64, wanted)
     if stored is None or not matches or stored.used_at is not None or stored.expires_at <= timezone.now():
         raise Forbidden("E_TOKEN")
-    if stored.node.state != states.NODE.initial:
+    if stored.node.state != state:
         raise Forbidden("E_TOKEN")
     return stored
 
 
 def confirm_node(*, node: Node, words: str, by: User) -> Node:
-    """Trust a node, after a person compared the six words on its console with these.
+    """Trust a node, after a person compared the six words on its console with these; also one that was frozen.
 
     Raises:
         Forbidden: E_FORBIDDEN.
@@ -168,11 +175,58 @@ def _confirm(node: Node, words: str, by: User) -> Node:
     shown = NodeKeys(node.identity_key, node.flower_key, node.approval_key).words
     if not hmac.compare_digest(" ".join(words.lower().split()).encode(), shown.encode()):
         raise Refusal("E_WORDS")
-    node.confirmed_at, node.confirmed_by = timezone.now(), by
-    node.save(update_fields=["state", "confirmed_at", "confirmed_by"])
+    node.confirmed_at, node.confirmed_by, node.boots = timezone.now(), by, []
+    node.save(update_fields=["state", "confirmed_at", "confirmed_by", "boots"])
     _record("confirmed", node, by, old=old)
     node_confirmed.send(sender=Node, node_id=node.pk, site_id=node.site_id, by=by)
     return node
+
+
+@transaction.atomic
+def rotate_node(*, node: Node, keys: Mapping[str, str], proofs: Mapping[str, str], token: str = "") -> Node:
+    """Replace a node's own keys, at the request of the node itself, signed by the key that is replaced.
+
+    Args:
+        keys: the new public keys, `identity_key` and `flower_key`.
+        proofs: the new private keys' signatures over the rotation (`fedstudy_core.rotation`).
+        token: a one-time token, for a node that is frozen: the old key alone may be anybody's.
+
+    Raises:
+        Forbidden: E_NODE for a node that is not active, or frozen without a token; E_TOKEN; E_SIGNATURE.
+        Invalid: E_KEY.
+        Conflict: E_EXISTS for keys that any node has or had.
+    """
+    node = _locked(node)
+    if node.state == "frozen" and token:
+        _spend_for(node, token)
+    elif not node.may_act:
+        raise Forbidden("E_NODE", node.standing)
+    new = NodeKeys(keys["identity_key"], keys["flower_key"], node.approval_key)
+    new.check()
+    Rotation(str(node.pk), node.identity_key, new.identity_key, new.flower_key).check(**proofs)
+    _check_unused(new)
+    old = NodeKeys(node.identity_key, node.flower_key, node.approval_key)
+    now = timezone.now()
+    RetiredKeys.objects.create(
+        node=node, identity_key=old.identity_key, flower_key=old.flower_key, words=old.words, retired_at=now
+    )
+    if node.state == "frozen":
+        states.NODE.move(node, "active")
+    node.identity_key, node.flower_key, node.words = new.identity_key, new.flower_key, new.words
+    node.rotated_at, node.flower_node_id, node.boots = now, "", []
+    node.save()
+    _record("rotated", node, node, old_key=old.identity_key, key=new.identity_key, words=new.words)
+    node_rotated.send(sender=Node, node_id=node.pk, site_id=node.site_id, by=node)
+    return node
+
+
+def _spend_for(node: Node, token: str) -> None:
+    """Use up a frozen node's token. Raises Forbidden E_TOKEN."""
+    stored = _spendable(token, state="frozen")
+    if stored.node_id != node.pk:
+        raise Forbidden("E_TOKEN")
+    stored.used_at = timezone.now()
+    stored.save(update_fields=["used_at"])
 
 
 @transaction.atomic
@@ -220,30 +274,62 @@ def take_sequence(*, node: Node, sequence: int) -> None:
     node.last_sequence = sequence
 
 
-@transaction.atomic
-def note_heartbeat(*, node: Node, agent_version: str, sandbox: str, status: Mapping[str, Any]) -> Node:
-    """Note that a node was heard of. Only what is new goes into the audit log: coming online, version, sandbox.
+def note_heartbeat(
+    *, node: Node, agent_version: str, sandbox: str, status: Mapping[str, Any], boot: str = "", sequence: int = 0
+) -> Node:
+    """Note that a node was heard of. Only what is new goes into the audit log: coming online, version, sandbox, pauses.
 
     Args:
-        status: what else the node says of itself: `datasets` (id and fingerprint of each) and its `clock`.
+        status: what else the node says of itself: `datasets` (id and fingerprint of each), its `clock`, `paused`
+            (since when and why, or None) and `vetoes` (ids of runs).
+        boot: which start of the agent speaks. When two take turns, the node is frozen.
+        sequence: of the request.
 
     Raises:
-        Forbidden: E_NODE for a node that was revoked.
+        Forbidden: E_NODE for a node that was revoked or is frozen, from now on or before.
     """
-    node = _locked(node)
-    if node.state not in ("pending", "active"):
-        raise Forbidden("E_NODE")
-    was_online, seen_before = node.online, node.last_seen_at
     new = (agent_version[:VERSION_LENGTH], sandbox[:SANDBOX_LENGTH])
+    with transaction.atomic():
+        node = _locked(node)
+        if node.state in HEARD:
+            node.boots, cloned = boots.hear(node.boots, boot, sequence=sequence, now=timezone.now())
+            _freeze(node) if cloned and node.state == "active" else _note(node, new, status)
+    if node.state not in HEARD:
+        raise Forbidden("E_NODE", node.standing)
+    return node
+
+
+def _note(node: Node, new: tuple[str, str], status: Mapping[str, Any]) -> None:
+    """Keep what a heartbeat said; `new` is the agent's version and sandbox level."""
+    now = timezone.now()
+    was_online, seen_before, was_paused = node.online, node.last_seen_at, node.paused
     changed = (node.agent_version, node.sandbox) != new
     node.agent_version, node.sandbox = new
-    node.status, node.last_seen_at = dict(status), timezone.now()
-    node.save(update_fields=["agent_version", "sandbox", "status", "last_seen_at"])
+    node.status, node.last_seen_at = {**status, "clock_off_s": _clock_off(status.get("clock"), now)}, now
+    node.save(update_fields=["agent_version", "sandbox", "status", "last_seen_at", "boots"])
     if changed:
         _record("changed", node, node, agent_version=node.agent_version, sandbox=node.sandbox)
     if node.state == "active" and not was_online:
         _record("came_online", node, node, silent_since=seen_before.isoformat() if seen_before else "")
-    return node
+    if node.paused and not was_paused:
+        _record("paused", node, node, reason=str(node.paused["reason"]))
+    if was_paused and not node.paused:
+        _record("resumed", node, node)
+
+
+def _freeze(node: Node) -> None:
+    old = states.NODE.move(node, "frozen")
+    node.save(update_fields=["state", "boots"])
+    _record("frozen", node, node, outcome="refused", old=old)
+    node_frozen.send(sender=Node, node_id=node.pk, site_id=node.site_id, by=node)
+
+
+def _clock_off(clock: object, now: datetime) -> int | None:
+    """By how many seconds a clock is ahead; None for what is no time."""
+    try:
+        return round((datetime.fromisoformat(str(clock)) - now).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def _locked(node: Node) -> Node:

@@ -8,7 +8,8 @@ NODE = StateTable(
     moves={
         "expected": {"pending", "revoked"},
         "pending": {"active", "revoked"},
-        "active": {"revoked"},
+        "active": {"frozen", "revoked"},
+        "frozen": {"active", "revoked"},
         "revoked": set(),
     },
 )

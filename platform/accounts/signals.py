@@ -12,3 +12,7 @@ role_granting = Signal()
 # Declared here because the studies' apps and the registry do not know each other: node_id (UUID), site_id (UUID).
 node_confirmed = Signal()
 node_revoked = Signal()
+# Two agents used one node's keys: people of the site must look (node_id, site_id, by).
+node_frozen = Signal()
+# A node replaced its own keys (node_id, site_id, by).
+node_rotated = Signal()

@@ -53,6 +53,11 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "registry:node:came_online": "The node {object} came online.",
         "registry:node:approvers": "At the node {object} these people may sign: {people}.",
         "registry:node:changed": "The node {object} runs version {agent_version} with sandbox {sandbox} now.",
+        "registry:node:frozen": "The node {object} was frozen: two agents used its keys.",
+        "registry:node:paused": "The people of the node {object} paused it.",
+        "registry:node:resumed": "The people of the node {object} let it work again.",
+        "registry:node:rotated": "The node {object} replaced its own keys; the words are now “{words}”.",
+        "registry:node:token_made": "{actor} made a token for the frozen node {object}.",
         "registry:node:revoked": "{actor} revoked the node {object}.",
     }
 )

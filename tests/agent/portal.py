@@ -16,6 +16,7 @@ from fedstudy_core import bundle as bundles
 from fedstudy_core import signed_request, wire
 from fedstudy_core.errors import FedStudyError
 from fedstudy_core.keys import six_words
+from fedstudy_core.rotation import Rotation
 from tests.factories.agent import STUDY
 
 NODE, SITE, VERSION = (str(uuid.UUID(int=number)) for number in (500, 600, 700))
@@ -88,6 +89,10 @@ class FakePortal:
             model.model_validate(body)
             return status, answer
         match method, route:
+            case "GET", "self":
+                return 200, self._itself()
+            case "POST", "rotate":
+                return self._rotate(wire.RotateRequest.model_validate(body))
             case "POST", "heartbeat":
                 wire.HeartbeatRequest.model_validate(body)
                 return 200, {"server_time": "", "node_state": self.state, "flower_node_id": None}
@@ -98,6 +103,22 @@ class FakePortal:
             case "GET", _ if route == f"scripts/{VERSION}/bundle":
                 return 200, self.fab
         return problem(404, "E_NOT_FOUND", "There is no such thing.")
+
+    def _itself(self) -> dict[str, Any]:
+        assert self.enrolment is not None
+        keys = self.enrolment
+        words = six_words(keys.identity_key, keys.flower_key, keys.approval_key)
+        facts = {"node": NODE, "node_state": self.state, "identity_key": keys.identity_key, "words": words}
+        return wire.NodeSelf.model_validate(facts).model_dump()
+
+    def _rotate(self, request: wire.RotateRequest) -> tuple[int, Any]:
+        assert self.enrolment is not None
+        rotation = Rotation(NODE, self.enrolment.identity_key, request.identity_key, request.flower_key)
+        rotation.check(identity_proof=request.identity_proof, flower_proof=request.flower_proof)
+        if self.state == "frozen" and request.token != TOKEN:
+            return problem(403, "E_NODE", "This node is frozen.")
+        self.enrolment = self.enrolment.model_copy(update=request.model_dump(include={"identity_key", "flower_key"}))
+        return 200, self._itself()
 
     def _offer(self) -> dict[str, Any]:
         offer = {

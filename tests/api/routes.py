@@ -238,6 +238,8 @@ NODE_ROUTES = [
         route(name, method, "401 401 401 401 401 401", address, {} if method == "post" else None)
         for name, method, address in (
             ("node-heartbeat", "post", "node/heartbeat"),
+            ("node-self", "get", "node/self"),
+            ("node-rotate", "post", "node/rotate"),
             ("node-studies", "get", "node/studies"),
             ("node-datasets", "post", "node/datasets"),
             ("node-scripts", "get", "node/scripts"),

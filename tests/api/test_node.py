@@ -17,6 +17,7 @@ from audit.models import Event
 from fedstudy_core import canonical, dsse, signed_request, wire
 from fedstudy_core.keys import Ed25519PrivateKey, generate, public_text
 from fedstudy_core.revocation import PAYLOAD_TYPE, Revocation, sign_revocation
+from fedstudy_core.rotation import Rotation
 from fedstudy_core.statement import sign_statement
 from nodes.registry.models import Node
 from nodes.registry.services import expect_node
@@ -289,3 +290,52 @@ def test_a_node_s_signature_opens_nothing_for_people(world: World) -> None:
     options = {"node": str(world.node.pk), "method": "GET", "path": path, "body": b"", "now": timezone.now()}
     headers = signed_request.sign(world.keys.identity, sequence=50, **options)
     refused(APIClient().get(path, headers=headers), 401, "E_AUTHENTICATION")
+
+
+def beat(world: World, boot: str, **more: Any) -> Any:
+    return world.keys.send(world.node.pk, "POST", "heartbeat", {**HEARTBEAT, "boot": boot * 32, **more})
+
+
+def rotation(world: World, new: NodeKeys, token: str = "") -> dict[str, str]:
+    """What a node sends that replaces its keys."""
+    keys = {name: new.public()[name] for name in ("identity_key", "flower_key")}
+    made = Rotation(str(world.node.pk), world.keys.public()["identity_key"], **keys)
+    return {**keys, **made.prove(new.identity, new.flower), "token": token}
+
+
+def test_a_node_replaces_its_keys_and_the_old_ones_are_refused(world: World) -> None:
+    new = NodeKeys(sequence=1000)
+    answer = world.keys.send(world.node.pk, "POST", "rotate", rotation(world, new))
+    told = wire.NodeSelf.model_validate(answer.json())
+    assert (told.node_state, told.identity_key) == ("active", new.public()["identity_key"])
+    refused(world.keys.send(world.node.pk, "GET", "studies"), 401, "E_SIGNATURE")
+    assert new.send(world.node.pk, "GET", "studies").status_code == 200
+    assert wire.NodeSelf.model_validate(new.send(world.node.pk, "GET", "self").json()) == told
+    shown = world.client("site_admin").get(f"/api/v1/nodes/{world.node.pk}").json()
+    assert (shown["words"], shown["state"]) == (told.words, "active")
+    assert shown["rotated_at"]
+
+
+def test_two_agents_freeze_a_node_until_it_brings_a_token(world: World) -> None:
+    assert beat(world, "a").status_code == 200
+    assert beat(world, "b").status_code == 200
+    answer = beat(world, "a")
+    refused(answer, 403, "E_NODE")
+    assert "frozen" in answer.json()["detail"]
+    refused(world.keys.send(world.node.pk, "GET", "studies"), 403, "E_NODE")
+    new = NodeKeys(sequence=1000)
+    refused(world.keys.send(world.node.pk, "POST", "rotate", rotation(world, new)), 403, "E_NODE")
+    assert world.keys.send(world.node.pk, "GET", "self").json()["node_state"] == "frozen"
+    path = f"/api/v1/nodes/{world.node.pk}/token"
+    token = world.client("site_admin").post(path, {}, format="json").json()["token"]
+    answer = world.keys.send(world.node.pk, "POST", "rotate", rotation(world, new, token))
+    assert answer.json()["node_state"] == "active"
+    assert new.send(world.node.pk, "GET", "studies").status_code == 200
+
+
+def test_a_pause_is_shown_with_its_reason(world: World) -> None:
+    pause = {"since": "2030-01-01T00:00:00Z", "reason": "audit"}
+    assert beat(world, "a", paused=pause, vetoes=[str(world.run.pk)]).status_code == 200
+    shown = world.client("site_admin").get(f"/api/v1/nodes/{world.node.pk}").json()
+    assert shown["paused"] == pause
+    assert shown["clock_off_s"] > 10**6

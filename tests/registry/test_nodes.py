@@ -32,7 +32,7 @@ from nodes.registry.services import (
 from nodes.registry.signals import node_confirmed, node_revoked
 from nodes.registry.states import NODE
 from tests.factories.accounts import UserFactory, holder_of, platform_admin
-from tests.factories.registry import Hardware, active_node, pending_node
+from tests.factories.registry import Hardware, active_node, frozen_node, pending_node
 from tests.factories.studies import new_site
 
 pytestmark = pytest.mark.django_db
@@ -52,9 +52,11 @@ def node_in(state: str, home: tuple[Site, User]) -> Node:
     site, admin = home
     if state == "expected":
         return expect_node(site=site, name="node", by=admin)[0]
-    node, _ = pending_node(site, admin)
+    node, _ = pending_node(site, admin, name=state)
     if state == "active":
         return confirm_node(node=node, words=node.words, by=admin)
+    if state == "frozen":
+        return frozen_node(site, admin)[0]
     return revoke_node(node=node, by=admin) if state == "revoked" else node
 
 

@@ -7,9 +7,11 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 from django.urls import get_resolver, reverse
+from django.utils import timezone
 from rest_framework.throttling import SimpleRateThrottle
 
 from audit.models import Event
+from nodes.registry.models import Node
 from tests.api import world as worlds
 from tests.api.world import World
 from tests.web.conftest import Browser
@@ -200,3 +202,21 @@ def test_signing_in_does_not_lead_to_other_hosts(world: World) -> None:
         {"username": world.pi.email, "password": worlds.PASSWORD, "next": "https://evil.example/"},
     )
     assert answer.headers["Location"] == "/"
+
+
+def test_a_nodes_page_tells_of_pauses_clocks_and_frozen_keys(world: World, browser: Browser) -> None:
+    page = reverse("web:site", args=[world.site.pk])
+    world.node.status = {"paused": {"since": "2030-01-01", "reason": "audit of the ward"}, "clock_off_s": 90}
+    world.node.last_seen_at = timezone.now()
+    world.node.save()
+    text = browser("site_admin").get(page).content.decode()
+    assert "audit of the ward" in text
+    assert "90 seconds" in text
+    assert "Paused" in text
+    Node.objects.filter(pk=world.node.pk).update(state="frozen")
+    answer = browser("site_admin").get(page)
+    assert_sound(answer.content.decode())
+    assert "Two agents use this node" in answer.content.decode()
+    answer = browser("site_admin").post(reverse("web:node-token", args=[world.node.pk]))
+    assert answer.status_code == 201
+    assert "fedstudy-node rotate --token" in answer.content.decode()

@@ -84,6 +84,25 @@ class HeartbeatAnswer(_Body):
     flower_node_id: str | None
 
 
+class RotateRequest(_Body):
+    """A node's new keys, with their signatures over the rotation; `token` only for a node that is frozen."""
+
+    identity_key: str
+    flower_key: str
+    identity_proof: str
+    flower_proof: str
+    token: str = Field(default="", max_length=200)
+
+
+class NodeSelf(_Body):
+    """What the portal holds of the node that asks."""
+
+    node: str
+    node_state: str
+    identity_key: str
+    words: str
+
+
 class DictionaryRef(_Body):
     id: str
     version: int

@@ -58,6 +58,7 @@ class Agent:
         self._status = status
         self._stop = stop
         self._wake = wake
+        self._key_stamp = home.key_stamp()
         self._pace = Pace()
         self._inbox: deque[Incoming] = deque()
         self._outbox: deque[Outgoing] = deque()
@@ -78,10 +79,23 @@ class Agent:
 
     def step(self) -> None:
         """Do what is due, then wait until something else is."""
+        if self._home.key_stamp() != self._key_stamp:
+            self._take_new_keys()
         self._guarded(self._exchange if self._connected else self._connect)
         self._outbox.extend(self._desk.stop_overdue())
         self._outbox.extend(self._desk.stop_halted())
         self._wait_for_scripts(self._until_due())
+
+    def _take_new_keys(self) -> None:
+        """Go on under the keys that replaced the old ones. What came under the old ones the portal sends again."""
+        self._key_stamp = self._home.key_stamp()
+        self._desk.rekey()
+        self._fleet.rekey(self._home.flower_key())
+        self._home.remember_flower_node(0)
+        for queue in (self._inbox, self._outbox, self._to_confirm):
+            queue.clear()
+        self._connected, self._retry, self._retry_at = False, FIRST_RETRY, 0.0
+        log.info("keys_changed")
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:

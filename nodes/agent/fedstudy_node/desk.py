@@ -53,11 +53,16 @@ class Desk:
     def __init__(self, home: Home, ledger: Ledger, gate: Gate, runs: Runs, control: Control | None = None) -> None:
         self._control = control or Control(home)
         self._settings = home.enrolled()
+        self._home = home
         self._identity = home.identity_key()
         self._ledger = ledger
         self._gate = gate
         self._runs = runs
         self._digest_key = secrets.token_bytes(32)
+
+    def rekey(self) -> None:
+        """Sign by the key that is in use now."""
+        self._identity = self._home.identity_key()
 
     def take(self, incoming: Incoming) -> Outgoing | None:
         """Take a message: return its answer, or None when the script now works on it.

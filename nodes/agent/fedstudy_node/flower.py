@@ -179,18 +179,25 @@ class Fleet:
     def __init__(self, address: str, ca_pem: str, flower_key: ec.EllipticCurvePrivateKey) -> None:
         tls = ssl.create_default_context(cadata=ca_pem or None)
         tls.minimum_version = ssl.TLSVersion.TLSv1_3
-        self._key = flower_key
+        self._address = address
+        self._tls = tls
+        self._open(flower_key)
+
+    def _open(self, key: ec.EllipticCurvePrivateKey) -> None:
+        self._key = key
         self._client = FleetHttpClient(
-            f"https://{address}",
-            interceptors=[
-                RuntimeVersionHttpInterceptor(component_name="SuperNode"),
-                _SignedHeaders(flower_key),
-            ],
-            verify=tls,
+            f"https://{self._address}",
+            interceptors=[RuntimeVersionHttpInterceptor(component_name="SuperNode"), _SignedHeaders(key)],
+            verify=self._tls,
             timeout=REQUEST_TIMEOUT,
         )
         self._node = Node(node_id=0)
         self._beat_at = float("-inf")
+
+    def rekey(self, key: ec.EllipticCurvePrivateKey) -> None:
+        """Say good-bye under the old key and go on under another one; to be activated anew."""
+        self.close()
+        self._open(key)
 
     @property
     def node_id(self) -> int:
@@ -275,7 +282,10 @@ class Fleet:
         """Send a reply; return the bytes sent. May be repeated with the same reply.
 
         The reply to a message that came whole goes whole, in one request. Otherwise its objects follow one by one.
+        A message that came under another number of this node is nobody's any more (RunEnded): the portal asks again.
         """
+        if reply.message.metadata.src_node_id != self._node.node_id:
+            raise RunEnded("the message came under another number of this node")
         with no_object_id_recompute():
             reply.message.metadata.__dict__["_message_id"] = reply.message.object_id
             sent = reply.message if reply.inline else remove_content_from_message(reply.message)

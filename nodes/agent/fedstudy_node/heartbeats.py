@@ -6,11 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedstudy_core.errors import FedStudyError
 from fedstudy_node.control import Control
 from fedstudy_node.datasets import Datasets
+from fedstudy_node.home import Home
 from fedstudy_node.portal import Portal, PortalRefusal
+from fedstudy_node.rotation import KeyChange
 from fedstudy_node.status import Status
 
 log = structlog.get_logger()
@@ -27,7 +30,8 @@ class Heartbeats(threading.Thread):
 
     def __init__(
         self,
-        open_portal: Callable[[], Portal],
+        home: Home,
+        open_portal: Callable[[Ed25519PrivateKey], Portal],
         datasets: Datasets,
         status: Status,
         control: Control,
@@ -37,7 +41,9 @@ class Heartbeats(threading.Thread):
         wake: threading.Event,
     ) -> None:
         super().__init__(name="heartbeats", daemon=True)
+        self._home = home
         self._open_portal = open_portal
+        self._key_change = KeyChange(home, open_portal)
         self._datasets = datasets
         self._status = status
         self._control = control
@@ -50,8 +56,12 @@ class Heartbeats(threading.Thread):
 
     def run(self) -> None:
         """Beat until told to stop."""
-        portal = self._open_portal()
+        self._key_change.finish()
+        stamp, portal = -1, None
         while not self._stop_asked.is_set():
+            if portal is None or stamp != self._home.key_stamp():
+                stamp = self._home.key_stamp()
+                portal = self._open_portal(self._home.identity_key())
             interval = self._beat(portal)
             self._due.wait(interval * (0.9 + secrets.randbelow(200) / 1000))
             self._due.clear()
@@ -65,7 +75,7 @@ class Heartbeats(threading.Thread):
             answer = portal.heartbeat(self._words())
         except FedStudyError as error:
             self._refused(error)
-            return INTERVAL
+            return INTERVAL_WHILE_PENDING if self._has_new_keys(error) else INTERVAL
         state = str(answer.get("node_state", ""))
         known = answer.get("flower_node_id") is not None
         if (self._status.get("node_state"), self._status.get("at_superlink")) != (state, known):
@@ -87,6 +97,18 @@ class Heartbeats(threading.Thread):
             "paused": paused,
             "vetoes": sorted(state.vetoes),
         }
+
+    def _has_new_keys(self, error: FedStudyError) -> bool:
+        """Whether the portal knows this node by keys that it was about to switch to when it was cut off."""
+        if not isinstance(error, PortalRefusal) or error.portal_code != "E_SIGNATURE" or not self._key_change.is_open():
+            return False
+        try:
+            recovered = self._key_change.recover()
+            log.info("new_keys_taken_up", recovered=recovered)
+            return recovered
+        except FedStudyError as trouble:
+            log.warning("keys_not_settled", code=trouble.code, detail=trouble.detail)
+            return False
 
     def _refused(self, error: FedStudyError) -> None:
         """Note that the portal did not take the heartbeat; end the work when it no longer lets this node do any."""

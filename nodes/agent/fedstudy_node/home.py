@@ -51,6 +51,7 @@ class Settings:
     portal: str = ""
     superlink: str = ""
     words: str = ""
+    approval_key: str = ""
     torch_threads: int = 1
     sandbox: str = ""
 
@@ -115,7 +116,7 @@ class Home:
         except OSError as error:
             raise NodeError("E_HOME", f"{path} cannot be made: {error.strerror}.") from error
         write_private(path / "keys/identity.pem", keys.to_pem(keys.generate(), None))
-        write_private(path / "keys/flower.pem", _flower_pem(ec.generate_private_key(ec.SECP384R1())))
+        write_private(path / "keys/flower.pem", flower_pem(ec.generate_private_key(ec.SECP384R1())))
         write_private(path / "revoked.json", json.dumps({"epoch": 0, "statements": {}}).encode())
         home.save(Settings(name=name, created_at=now_text()))
         return home
@@ -149,15 +150,27 @@ class Home:
         """Write node.toml."""
         write_private(self.path / "node.toml", tomli_w.dumps(asdict(settings)).encode())
 
-    def identity_key(self) -> Ed25519PrivateKey:
-        """The key that signs requests to the portal, and receipts."""
-        return keys.from_pem(self._read("keys/identity.pem"), None)
+    def key_folder(self) -> Path:
+        """The folder of the node's own keys: another one after each rotation (`fedstudy_node.rotation`)."""
+        named = self.path / "keys/current"
+        return self.path / "keys" / named.read_text("ascii").strip() if named.exists() else self.path / "keys"
 
-    def flower_key(self) -> ec.EllipticCurvePrivateKey:
+    def key_stamp(self) -> int:
+        """A number that changes when other keys come into use."""
+        try:
+            return (self.path / "keys/current").stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+    def identity_key(self, folder: Path | None = None) -> Ed25519PrivateKey:
+        """The key that signs requests to the portal, and receipts."""
+        return keys.from_pem(_read(folder or self.key_folder(), "identity.pem"), None)
+
+    def flower_key(self, folder: Path | None = None) -> ec.EllipticCurvePrivateKey:
         """The key that the SuperLink knows the node by."""
-        key = serialization.load_pem_private_key(self._read("keys/flower.pem"), None)
+        key = serialization.load_pem_private_key(_read(folder or self.key_folder(), "flower.pem"), None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise NodeError("E_HOME", "keys/flower.pem is not an elliptic-curve key.")
+            raise NodeError("E_HOME", "flower.pem is not an elliptic-curve key.")
         return key
 
     def portal_ca(self) -> Path | None:
@@ -167,7 +180,7 @@ class Home:
 
     def superlink_ca(self) -> str:
         """The certificate authority of the SuperLink (PEM), pinned at enrolment."""
-        return self._read("superlink-ca.pem").decode("ascii")
+        return _read(self.path, "superlink-ca.pem").decode("ascii")
 
     def remembered_flower_node(self) -> int | None:
         """The node's number at the SuperLink when it was last active there."""
@@ -178,14 +191,16 @@ class Home:
         """Keep the node's number, to deactivate it after a crash."""
         write_private(self.path / "flower-node", str(node_id).encode())
 
-    def _read(self, name: str) -> bytes:
-        try:
-            return (self.path / name).read_bytes()
-        except OSError as error:
-            raise NodeError("E_HOME", f"{self.path / name} cannot be read: {error.strerror}.") from error
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise NodeError("E_HOME", f"{folder / name} cannot be read: {error.strerror}.") from error
 
 
-def _flower_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def flower_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """A Flower key as it lies in the home."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

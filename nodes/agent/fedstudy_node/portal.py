@@ -112,6 +112,14 @@ class Portal:
         body = {"agent_version": __version__, "clock": datetime.now(UTC).isoformat(), **words}
         return dict(_object(self._request("POST", "heartbeat", body)))
 
+    def itself(self) -> dict[str, Any]:
+        """Return what the portal holds of this node: state, identity key, six words."""
+        return dict(_object(self._request("GET", "self")))
+
+    def rotate(self, body: Mapping[str, str]) -> dict[str, Any]:
+        """Hand in new keys, signed by the old one and proved by the new ones; return what the portal holds then."""
+        return dict(_object(self._request("POST", "rotate", dict(body))))
+
     def studies(self) -> list[dict[str, Any]]:
         """Return the studies that the site takes part in, each with its data dictionary."""
         return _list(_object(self._request("GET", "studies")))

@@ -5,6 +5,7 @@ from contextlib import closing
 from functools import partial
 
 import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedstudy_node import __version__, connecting
 from fedstudy_node.agent import Agent
@@ -38,12 +39,14 @@ def serve(home: Home, stop: threading.Event) -> None:
     status.set(sandbox=sandbox.level, sandbox_missing=sandbox.report.next_step())
     log.info("sandbox", level=sandbox.level, missing=sandbox.report.next_step())
 
-    def open_portal() -> Portal:
+    def open_portal(identity: Ed25519PrivateKey) -> Portal:
         client = open_client(settings.portal, home.portal_ca())
-        return Portal(client, node=settings.node, identity=home.identity_key(), ledger=Ledger(home.ledger_path))
+        return Portal(client, node=settings.node, identity=identity, ledger=Ledger(home.ledger_path))
 
     control = Control(home)
-    heartbeats = Heartbeats(open_portal, Datasets(home), status, control, sandbox=sandbox.level, stop=stop, wake=wake)
+    heartbeats = Heartbeats(
+        home, open_portal, Datasets(home), status, control, sandbox=sandbox.level, stop=stop, wake=wake
+    )
     clerk = Clerk(home, partial(connecting.open_portal, home), stop)
     with closing(Ledger(home.ledger_path)) as ledger:
         ledger.forget_old_replies()

@@ -109,6 +109,13 @@ class Trust:
         except OSError as error:
             raise NodeError("E_HOME", f"{self._key_file(entry.id)} cannot be read: {error.strerror}.") from error
 
+    def change_passphrase(self, entry: ApproverKey, old: bytes, new: bytes) -> None:
+        """Encrypt a person's key by another passphrase. Raises Refusal (E_PASSPHRASE), NodeError (E_STATE)."""
+        key = self.console_key(entry, old)
+        if len(new) < SHORTEST_PASSPHRASE:
+            raise NodeError("E_PASSPHRASE", f"The passphrase needs {SHORTEST_PASSPHRASE} characters or more.")
+        write_private(self._key_file(entry.id), keys.to_pem(key, new))
+
     def remove(self, entry: ApproverKey) -> None:
         """Trust a key no more: what it signed no longer counts here."""
         left = tuple(known for known in self.all() if known.id != entry.id)

@@ -22,7 +22,7 @@ from fedstudy_core.errors import FieldProblem, Forbidden, Invalid
 from fedstudy_core.times import format_time
 from nodes.registry.keys import signers
 from nodes.registry.models import Node
-from nodes.registry.services import enrol_node, note_heartbeat, set_approvers
+from nodes.registry.services import enrol_node, note_heartbeat, rotate_node, set_approvers
 from portal.api.base import describe, find
 from portal.api.node_auth import IsNode, NodeSignature
 from portal.api.scripts import bundle_response
@@ -52,6 +52,7 @@ class NodeRequest(Request):
     """A signed request of a node (for type checkers)."""
 
     user: Node  # type: ignore[assignment]
+    auth: int
 
 
 class Introduction(ViewSet):
@@ -90,14 +91,35 @@ class Agent(ViewSet):
     @describe("Say that the node is alive", input=wire.HeartbeatRequest, output=wire.HeartbeatAnswer)
     def heartbeat(self, request: NodeRequest) -> Response:
         body = read(wire.HeartbeatRequest, request.data)
-        status = body.model_dump(include={"datasets", "clock"})
-        node = note_heartbeat(node=request.user, agent_version=body.agent_version, sandbox=body.sandbox, status=status)
+        node = note_heartbeat(
+            node=request.user,
+            agent_version=body.agent_version,
+            sandbox=body.sandbox,
+            status=body.model_dump(include={"datasets", "clock", "paused", "vetoes"}),
+            boot=body.boot,
+            sequence=request.auth,
+        )
         answer = wire.HeartbeatAnswer(
             server_time=format_time(timezone.now()),
             node_state=node.state,
             flower_node_id=node.flower_node_id or None,
         )
         return Response(answer.model_dump())
+
+    @describe("Show what the portal holds of the node itself", output=wire.NodeSelf)
+    def itself(self, request: NodeRequest) -> Response:
+        return Response(_itself(request.user).model_dump())
+
+    @describe("Replace the node's own keys", input=wire.RotateRequest, output=wire.NodeSelf)
+    def rotate(self, request: NodeRequest) -> Response:
+        body = read(wire.RotateRequest, request.data)
+        node = rotate_node(
+            node=request.user,
+            keys=body.model_dump(include={"identity_key", "flower_key"}),
+            proofs=body.model_dump(include={"identity_proof", "flower_proof"}),
+            token=body.token,
+        )
+        return Response(_itself(node).model_dump())
 
     @describe("List the studies that the site takes part in", output=StudyRefs)
     def studies(self, request: NodeRequest) -> Response:
@@ -155,7 +177,7 @@ class Agent(ViewSet):
 def acting(request: NodeRequest) -> Node:
     """The node, once a person has confirmed it. Raises Forbidden E_NODE before."""
     if not request.user.may_act:
-        raise Forbidden("E_NODE", "This node waits for its site's admin to confirm its six words.")
+        raise Forbidden("E_NODE", request.user.standing)
     return request.user
 
 
@@ -176,6 +198,10 @@ def _signers(node: Node) -> dict[str, Approver]:
 def _revokers(node: Node) -> dict[str, VerifyingKey]:
     """The keys by which the site revokes: the approvers', and the node's own, for stopping needs no passphrase."""
     return {name: approver.key for name, approver in _signers(node).items()}
+
+
+def _itself(node: Node) -> wire.NodeSelf:
+    return wire.NodeSelf(node=str(node.pk), node_state=node.state, identity_key=node.identity_key, words=node.words)
 
 
 def _approvals(node: Node) -> QuerySet[Approval]:

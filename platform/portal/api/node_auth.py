@@ -24,7 +24,7 @@ class NodeSignature(BaseAuthentication):
         node = _node(request.headers[signed_request.NODE])
         sequence = _verified(request, node)
         if node.state == "revoked":
-            raise Forbidden("E_NODE", "This node was revoked.")
+            raise Forbidden("E_NODE", node.standing)
         take_sequence(node=node, sequence=sequence)
         return node, sequence
 

@@ -36,7 +36,11 @@ class NewSite(Input):
 
 
 class NodeOut(Output):
-    """A node. `words` are to be compared with those that the node itself shows before it is confirmed."""
+    """A node. `words` are to be compared with those that the node itself shows before it is confirmed.
+
+    `standing` says why it may not act; `paused` since when and why its site's people paused it; `clock_off_s` by how
+    many seconds its clock is ahead.
+    """
 
     id = serializers.UUIDField()
     site = NameOut()
@@ -44,12 +48,16 @@ class NodeOut(Output):
     state = serializers.ChoiceField(choices=NODE.states)
     online = serializers.BooleanField()
     words = serializers.CharField()
+    standing = serializers.CharField()
+    paused = serializers.DictField(child=serializers.CharField(), allow_null=True)
+    clock_off_s = serializers.IntegerField(allow_null=True)
     agent_version = serializers.CharField()
     sandbox = serializers.CharField()
     last_seen_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
     enrolled_at = serializers.DateTimeField(allow_null=True)
     confirmed_at = serializers.DateTimeField(allow_null=True)
+    rotated_at = serializers.DateTimeField(allow_null=True)
     revoked_at = serializers.DateTimeField(allow_null=True)
 
 
@@ -128,7 +136,7 @@ class Nodes(Resource):
     def retrieve(self, request: PersonRequest, id: UUID) -> Response:
         return self.answer(self.row(id))
 
-    @describe("Make a new one-time token for a node that is still expected", output=ExpectedNodeOut)
+    @describe("Make a new one-time token for a node that is expected or frozen", output=ExpectedNodeOut)
     def renew(self, request: PersonRequest, id: UUID) -> Response:
         node = self.row(id)
         body: dict[str, Any] = {**NodeOut(node).data, "token": renew_token(node=node, by=request.user)}

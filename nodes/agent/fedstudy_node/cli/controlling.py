@@ -1,4 +1,4 @@
-"""`pause`, `resume`, `veto` and `log`: the site's hand on its node, and its own record of what happened."""
+"""The site's hand on its node (pause, veto, new keys and passphrases), and its own record of what happened."""
 
 import re
 from argparse import Namespace
@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict
 
-from fedstudy_node.cli.output import Output
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from fedstudy_node.cli.output import Output, plain, read_passphrase
 from fedstudy_node.control import Control
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
+from fedstudy_node.portal import Portal, open_client
+from fedstudy_node.rotation import KeyChange
+from fedstudy_node.trust import Trust
 
 _RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SHORTEST_RUN = 8
@@ -47,6 +52,38 @@ def veto(arguments: Namespace, output: Output) -> int:
     _note(home, "vetoed", run, {"reason": arguments.reason})
     output.facts({"run": run, "reason": arguments.reason})
     output.say(f"This node has no more part in run [bold]{run}[/], for good (E_VETO). Its script is ended.")
+    return 0
+
+
+def rotate(arguments: Namespace, output: Output) -> int:
+    """Replace the node's own keys by new ones; a running agent goes on under them."""
+    home = Home.open(arguments.home)
+    settings = home.enrolled()
+    with closing(Ledger(home.ledger_path)) as ledger, open_client(settings.portal, home.portal_ca()) as client:
+
+        def open_portal(identity: Ed25519PrivateKey) -> Portal:
+            return Portal(client, node=settings.node, identity=identity, ledger=ledger)
+
+        words = KeyChange(home, open_portal).rotate(arguments.token)
+    output.facts({"node": settings.node, "words": words})
+    output.say(
+        "The node has new keys of its own; the portal knows them, and the old ones are void.",
+        f"Six words: [bold]{words}[/]. The portal shows the same on the node's page.",
+        "What this node admitted by itself under a standing policy is to be admitted again.",
+    )
+    return 0
+
+
+def passphrase(arguments: Namespace, output: Output) -> int:
+    """Change the passphrase of an approver's key."""
+    home = Home.open(arguments.home)
+    trust = Trust(home)
+    entry = trust.find(arguments.approver) if arguments.approver else trust.on_console()
+    old = read_passphrase(arguments.passphrase_file)
+    trust.change_passphrase(entry, old, read_passphrase(arguments.new_passphrase_file, twice=True))
+    _note(home, "passphrase_changed", entry.id, {"approver": entry.name})
+    output.facts({"approver": entry.name, "id": entry.id})
+    output.say(f"The key of {plain(entry.name)} opens by the new passphrase only.")
     return 0
 
 

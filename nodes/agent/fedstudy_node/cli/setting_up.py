@@ -57,7 +57,8 @@ def enrol(arguments: Namespace, output: Output) -> int:
         raise NodeError("E_WORDS", f"The portal got other keys than this node sent. Words here: {words}.")
     if authority is not None:
         write_private(home.path / "portal-ca.pem", authority)
-    settings = _keep(home, answer, address=portal.check_address(arguments.portal), words=words)
+    address = portal.check_address(arguments.portal)
+    settings = _keep(home, answer, address=address, words=words, approval_key=approver.key)
     site = {"id": settings.site, "name": settings.site_name}
     output.facts({"node": settings.node, "site": site, "words": words, "superlink": settings.superlink})
     output.say(
@@ -68,7 +69,7 @@ def enrol(arguments: Namespace, output: Output) -> int:
     return 0
 
 
-def _keep(home: Home, answer: dict[str, Any], *, address: str, words: str) -> Settings:
+def _keep(home: Home, answer: dict[str, Any], *, address: str, words: str, approval_key: str) -> Settings:
     """Keep what the portal said about node, site and SuperLink."""
     write_private(home.path / "superlink-ca.pem", str(answer["superlink"]["ca_pem"]).encode())
     settings = replace(
@@ -76,9 +77,10 @@ def _keep(home: Home, answer: dict[str, Any], *, address: str, words: str) -> Se
         node=str(answer["node"]),
         site=str(answer["site"]["id"]),
         site_name=str(answer["site"]["name"]),
-        portal=address,
         superlink=str(answer["superlink"]["address"]),
+        portal=address,
         words=words,
+        approval_key=approval_key,
     )
     home.save(settings)
     return settings

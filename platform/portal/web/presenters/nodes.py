@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,8 @@ from accounts.models import Site
 from nodes.registry.models import Node
 from portal.web.presenters.studies import presence_of
 from studies.enrolment.models import Enrolment
+
+CLOCK_TOLERANCE_S = 2
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class NodeRow:
     enrolled_at: dt.datetime | None
     confirmed_at: dt.datetime | None
     confirmed_by: str
+    rotated_at: dt.datetime | None = None
+    new_words: str = ""
+    paused: Mapping[str, str] | None = None
+    vetoes: int = 0
+    clock_off_s: int = 0
     may_confirm: bool = False
     may_renew: bool = False
     may_revoke: bool = False
@@ -68,7 +75,7 @@ class TokenRow:
 
 def node_rows(nodes: Iterable[Node], *, may_enrol: bool = False, may_revoke: bool = False) -> list[NodeRow]:
     """Nodes, those that need somebody first and revoked ones last."""
-    order = ["pending", "expected", "active", "revoked"]
+    order = ["frozen", "pending", "expected", "active", "revoked"]
     return [
         NodeRow(
             id=node.pk,
@@ -81,12 +88,22 @@ def node_rows(nodes: Iterable[Node], *, may_enrol: bool = False, may_revoke: boo
             enrolled_at=node.enrolled_at,
             confirmed_at=node.confirmed_at,
             confirmed_by=node.confirmed_by.name if node.confirmed_by else "",
-            may_confirm=may_enrol and node.state == "pending",
-            may_renew=may_enrol and node.state == "expected",
+            rotated_at=node.rotated_at,
+            new_words=node.words if node.rotated_at and node.state == "active" else "",
+            paused=node.paused,
+            vetoes=len(node.status.get("vetoes", ())),
+            clock_off_s=_noteworthy(node.clock_off_s),
+            may_confirm=may_enrol and node.state in ("pending", "frozen"),
+            may_renew=may_enrol and node.state in ("expected", "frozen"),
             may_revoke=may_revoke and node.state != "revoked",
         )
         for node in sorted(nodes, key=lambda node: (order.index(node.state), node.name))
     ]
+
+
+def _noteworthy(clock_off_s: int | None) -> int:
+    """Seconds by which a clock is off, where that is more than a message may take on its way."""
+    return clock_off_s if clock_off_s is not None and abs(clock_off_s) > CLOCK_TOLERANCE_S else 0
 
 
 def site_rows(sites: Iterable[Site], nodes: Iterable[Node]) -> list[SiteRow]:
@@ -119,6 +136,8 @@ def site_studies(enrolments: Iterable[Enrolment]) -> list[SiteStudy]:
 
 def token_row(node: Node, token: str, portal: str) -> TokenRow:
     """What to type at the hospital's console."""
+    if node.state == "frozen":
+        return TokenRow(node.name, f"fedstudy-node rotate --token {token}")
     lines = [
         f"fedstudy-node init --name {node.name}",
         f"fedstudy-node enrol --portal {portal} --token {token}",

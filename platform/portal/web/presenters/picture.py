@@ -37,7 +37,7 @@ class Picture:
         """The node that serves the enrolment: that of its dataset, else the site's best one."""
         nodes = self.nodes.get(enrolment.site_id, [])
         chosen = enrolment.dataset.node_id if enrolment.dataset else None
-        ranks = {"active": 0, "pending": 1, "expected": 2}
+        ranks = {"active": 0, "frozen": 1, "pending": 2, "expected": 3}
         known = [node for node in nodes if node.state in ranks]
         return min(known, key=lambda node: (str(node.pk) != chosen, ranks[node.state]), default=None)
 

@@ -42,6 +42,7 @@ def _node(picture: Picture, enrolment: Enrolment) -> Step:
     details = {
         "expected": f"“{node.name}” has a token and has not enrolled yet.",
         "pending": f"“{node.name}” enrolled; its six words are to be compared.",
+        "frozen": f"“{node.name}” is frozen: two agents used its keys.",
         "active": f"“{node.name}” is active.",
     }
     return Step(

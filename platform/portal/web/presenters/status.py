@@ -34,11 +34,13 @@ STATUSES: dict[str, dict[str, Status]] = {
         "expected": Status("Expected", "wait", "clock", "A token was handed out; the node has not enrolled yet."),
         "pending": Status("To confirm", "wait", "eye", "The node enrolled; somebody must compare the six words."),
         "active": Status("Active", "ok", "check", "Confirmed; it may take part in runs."),
+        "frozen": Status("Frozen", "bad", "alert", "Two agents used its keys; it takes no part until its admin looks."),
         "revoked": Status("Revoked", "bad", "stop", "Its keys are refused everywhere."),
     },
     "presence": {
         "online": Status("Online", "ok", "pulse", "Seen within the last 30 seconds."),
         "offline": Status("Offline", "bad", "pulse", "Not seen within the last 30 seconds."),
+        "paused": Status("Paused", "wait", "stop", "Its site's people have paused it; it refuses all work."),
         "never": Status("Never seen", "idle", "pulse", "The node has not called yet."),
     },
     "dataset": {

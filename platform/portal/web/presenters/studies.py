@@ -152,7 +152,9 @@ def presence_of(node: Node | None) -> str:
         return ""
     if node.last_seen_at is None:
         return "never"
-    return "online" if node.online else "offline"
+    if not node.online:
+        return "offline"
+    return "paused" if node.paused else "online"
 
 
 def enrolment_row(picture: Picture, enrolment: Enrolment) -> EnrolmentRow:

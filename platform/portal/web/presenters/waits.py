@@ -84,6 +84,12 @@ def _of_sites(picture: Picture, reader: Reader) -> Iterator[Wait]:
 
 Step = tuple[str, str, str, str, str]
 
+_NODE_STEPS = {
+    "expected": ("enrol the node “{}”", "Its one-time token waits to be used.", "Open", "node"),
+    "pending": ("confirm the node “{}”", "Compare its six words first.", "Compare", "eye"),
+    "frozen": ("look at the node “{}”", "Two agents used its keys: it is frozen.", "Open", "alert"),
+}
+
 
 def _steps_of(picture: Picture, enrolment: Enrolment) -> list[Step]:
     """The site's next step before it is ready; from then on the scripts that wait for its signature."""
@@ -96,10 +102,9 @@ def _steps_of(picture: Picture, enrolment: Enrolment) -> list[Step]:
     nodes = reverse("web:site", args=[enrolment.site_id])
     if node is None:
         return [("register a node", "The agent that will run scripts beside the data.", nodes, "Register", "node")]
-    if node.state == "expected":
-        return [(f"enrol the node “{node.name}”", "Its one-time token waits to be used.", nodes, "Open", "node")]
-    if node.state == "pending":
-        return [(f"confirm the node “{node.name}”", "Compare its six words first.", nodes, "Compare", "eye")]
+    if node.state in _NODE_STEPS:
+        text, detail, action, icon = _NODE_STEPS[node.state]
+        return [(text.format(node.name), detail, nodes, action, icon)]
     if dataset is None:
         return [("offer a dataset", "Add it at the node's console.", here, "Open", "data")]
     if dataset.state == "invalid":

@@ -115,7 +115,7 @@ def node_new(request: PageRequest, site_id: UUID) -> HttpResponse:
 
 @page("POST")
 def node_token(request: PageRequest, node_id: UUID) -> HttpResponse:
-    """A new token for a node that is still expected; it is in this answer and nowhere else."""
+    """A new token for a node that is expected or frozen; it is in this answer and nowhere else."""
     node = find_node(request, node_id)
     try:
         token = renew_token(node=node, by=request.user)
