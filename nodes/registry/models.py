@@ -40,6 +40,7 @@ class Node(models.Model):
     sandbox = models.CharField(max_length=10, blank=True)
     status = models.JSONField(default=dict)
     boots = models.JSONField(default=list, blank=True, help_text="Starts of the agent: nodes.registry.boots")
+    page_url = models.CharField(max_length=300, blank=True, help_text="Where the site opens the node's own page")
     last_seen_at = models.DateTimeField(null=True, blank=True)
     last_sequence = models.BigIntegerField(default=0)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")

@@ -42,7 +42,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "scripts:thread:answered": "{actor} wrote into a thread on {object}.",
         "scripts:thread:resolved": "{actor} resolved a thread on {object}.",
         "scripts:thread:reopened": "{actor} took up a thread on {object} again.",
-        "scripts:checklist:saved": "{actor} ticked {ticked} of {of} items of the checklist on {object} for {site_name}.",
+        "scripts:checklist:saved": "{actor} ticked {ticked} of {of} items on {object} for {site_name}.",
         "scripts:approval:recorded": "{approver} {decision} {version} for {site_name}.",
         "scripts:approval:revoked": "The approval of {version} by {site_name} was revoked by {actor}.",
         "registry:node:expected": "{actor} announced the node {object}.",
@@ -58,6 +58,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "registry:node:resumed": "The people of the node {object} let it work again.",
         "registry:node:rotated": "The node {object} replaced its own keys; the words are now “{words}”.",
         "registry:node:token_made": "{actor} made a token for the frozen node {object}.",
+        "registry:node:page": "The node {object} says that its own page is at {page_url}.",
         "registry:node:revoked": "{actor} revoked the node {object}.",
     }
 )

@@ -215,6 +215,11 @@ SPECTACULAR_SETTINGS = {
         "VersionState": "portal.api.choices.VERSION_STATES",
         "ApprovalState": "portal.api.choices.APPROVAL_STATES",
         "NodeState": "portal.api.choices.NODE_STATES",
+        "ThreadState": "portal.api.choices.THREAD_STATES",
+        "ThreadKind": "portal.api.choices.THREAD_KIND_NAMES",
+        "FindingRisk": "portal.api.choices.FINDING_RISKS",
+        "RiskWord": "portal.api.choices.RISK_WORDS",
+        "FileChangeKind": "portal.api.choices.FILE_CHANGES",
     },
 }
 

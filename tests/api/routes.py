@@ -72,6 +72,27 @@ def invited(world: World) -> str:
     return str(invite_site(study=world.study, site=world.site, by=world.pi).pk)
 
 
+def amended(world: World) -> str:
+    """The world's script in a second version."""
+    from studies.scripts.services import submit_version
+
+    return str(submit_version(script=world.script, bundle=fab("1.0.2"), by=world.pi).pk)
+
+
+def asked(world: World) -> Any:
+    """A question of the site on the world's version."""
+    from studies.scripts.reviews import open_thread
+
+    return open_thread(version=world.version, text="Why?", by=world.site_admin)
+
+
+def resolved(world: World) -> Any:
+    """A question that was answered."""
+    from studies.scripts.reviews import resolve_thread
+
+    return resolve_thread(thread=asked(world), by=world.pi)
+
+
 def bundle_form(world: World) -> Json:
     return {"bundle": SimpleUploadedFile("tiny.fab", fab("1.0.1"))}
 
@@ -211,6 +232,39 @@ SCRIPT_ROUTES = [
     route("version-file", "get", "401 404 200 200 200 404", version("/files?path=tiny/client.py")),
     route("version-bundle", "get", "401 404 200 200 200 404", version("/bundle")),
     route("approvals", "get", "401 404 200 200 200 404", version("/approvals")),
+    route("changes", "get", "401 404 200 200 200 404", lambda world: f"script-versions/{amended(world)}/changes"),
+    route("threads", "get", "401 404 200 200 200 404", version("/threads")),
+    route(
+        "threads", "post", "401 404 201 201 403 404", version("/threads"), {"text": "Why?", "path": "tiny/client.py"}
+    ),
+    route("checklist", "get", "401 404 200 200 200 404", version("/checklist")),
+    route(
+        "checklist",
+        "put",
+        "401 404 404 200 404 404",
+        version("/checklist"),
+        lambda world: {"site": str(world.site.pk), "items": ["purpose"]},
+    ),
+    route("thread", "get", "401 404 200 200 200 404", lambda world: f"review-threads/{asked(world).pk}"),
+    route(
+        "thread-comments",
+        "post",
+        "401 404 201 201 403 404",
+        lambda world: f"review-threads/{asked(world).pk}/comments",
+        {"text": "Because."},
+    ),
+    route(
+        "thread-resolve",
+        "post",
+        "401 404 200 200 403 404",
+        lambda world: f"review-threads/{asked(world).pk}/resolve",
+    ),
+    route(
+        "thread-reopen",
+        "post",
+        "401 404 200 200 403 404",
+        lambda world: f"review-threads/{resolved(world).pk}/reopen",
+    ),
 ]
 RUN_ROUTES = [
     route("strategies", "get", "401 200 200 200 200 200", "strategies"),

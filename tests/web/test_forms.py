@@ -201,8 +201,8 @@ def test_the_script_page_tells_a_site_how_to_sign(world: World, browser: Browser
     assert "Sign for" not in sound(browser("pi").get(there), 200).text
 
 
-def test_the_script_page_shows_the_chosen_file_only_from_the_bundle(world: World, browser: Browser) -> None:
-    there = reverse("web:version", args=[world.version.pk])
+def test_the_source_page_shows_the_chosen_file_only_from_the_bundle(world: World, browser: Browser) -> None:
+    there = reverse("web:version-source", args=[world.version.pk])
     assert "Server." in sound(browser("pi").get(there, {"file": "tiny/server.py"}), 200).text
     for path in ("nothing.py", "../settings.py", "/etc/passwd"):
         assert browser("pi").get(there, {"file": path}).status_code == 404

@@ -12,6 +12,8 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from audit.models import Event
 from nodes.registry.models import Node
+from studies.scripts.models import ReviewThread
+from studies.scripts.reviews import open_thread
 from tests.api import world as worlds
 from tests.api.world import World
 from tests.web.conftest import Browser
@@ -26,6 +28,12 @@ def address(name: str, **objects: str) -> Address:
     return lambda world: reverse(
         f"web:{name}", kwargs={key: getattr(world, value).pk for key, value in objects.items()}
     )
+
+
+def thread_of(world: World) -> ReviewThread:
+    """A question of the site on the world's version."""
+    known = ReviewThread.objects.filter(version=world.version).first()
+    return known or open_thread(version=world.version, text="Why?", by=world.site_admin)
 
 
 # page -> what anonymous, stranger, pi, site_admin, auditor and admin get
@@ -44,6 +52,9 @@ PAGES: dict[str, tuple[Address, tuple[int, int, int, int, int, int]]] = {
     "enrolment": (address("enrolment", enrolment_id="enrolment"), (302, 404, 200, 200, 200, 404)),
     "script-new": (address("script-new", study_id="study"), (302, 404, 200, 403, 403, 404)),
     "version": (address("version", version_id="version"), (302, 404, 200, 200, 200, 404)),
+    "version-source": (address("version-source", version_id="version"), (302, 404, 200, 200, 200, 404)),
+    "version-changes": (address("version-changes", version_id="version"), (302, 404, 200, 200, 200, 404)),
+    "version-review": (address("version-review", version_id="version"), (302, 404, 200, 200, 200, 404)),
     "run-new": (address("run-new", study_id="study"), (302, 404, 200, 403, 403, 404)),
     "run": (address("run", run_id="run"), (302, 404, 200, 200, 200, 404)),
     "sites": (address("sites"), (302, 200, 200, 200, 200, 200)),
@@ -67,6 +78,9 @@ ACTIONS: dict[str, tuple[Address, dict[str, str]]] = {
         lambda world: reverse("web:site-role-revoke", args=[world.site.pk, world.site_admin.pk, "admin"]),
         {},
     ),
+    "thread-new": (address("thread-new", version_id="version"), {"kind": "question", "text": "x"}),
+    "thread": (lambda world: reverse("web:thread", args=[thread_of(world).pk, "resolve"]), {}),
+    "checklist": (address("checklist", version_id="version"), {"site": "x", "items": "purpose"}),
     "run-start": (address("run-start", run_id="run"), {}),
     "run-stop": (address("run-stop", run_id="run"), {}),
     "node-new": (address("node-new", site_id="site"), {"name": "second"}),

@@ -1,10 +1,11 @@
 """Names of the sets of choices in the OpenAPI document (`ENUM_NAME_OVERRIDES` points here)."""
 
+from fedstudy_core.analysis import Risk
 from nodes.registry.states import NODE
 from studies.dictionary.states import DATASET
 from studies.enrolment.states import ENROLMENT
 from studies.lifecycle.states import STUDY
-from studies.scripts.states import APPROVAL, VERSION
+from studies.scripts.states import APPROVAL, THREAD, THREAD_KINDS, VERSION
 
 STUDY_STATES = list(STUDY.states)
 DATASET_STATES = list(DATASET.states)
@@ -12,3 +13,8 @@ ENROLMENT_STATES = list(ENROLMENT.states)
 VERSION_STATES = list(VERSION.states)
 APPROVAL_STATES = list(APPROVAL.states)
 NODE_STATES = list(NODE.states)
+THREAD_STATES = list(THREAD.states)
+THREAD_KIND_NAMES = list(THREAD_KINDS)
+FINDING_RISKS = [risk.value for risk in Risk]
+RISK_WORDS = ["none", *FINDING_RISKS]
+FILE_CHANGES = ["added", "removed", "changed"]

@@ -18,6 +18,7 @@ from fedstudy_core.parameters import from_project
 from portal.api.base import Input, Output, PersonRequest, Resource, describe
 from portal.api.formats import StrictJSONParser
 from portal.api.names import NameOut, StudyName
+from portal.api.reviews import FindingOut
 from portal.bundles import bundle_of_library, bundle_of_upload
 from studies.lifecycle import selectors as lifecycle
 from studies.scripts import selectors, states
@@ -66,7 +67,10 @@ class VersionOut(Output):
     parameters = serializers.ListField(child=serializers.DictField())
     default_config = serializers.DictField()
     declaration = serializers.DictField()
-    findings = serializers.ListField(child=serializers.DictField())
+    findings = FindingOut(many=True)
+    replaces = serializers.UUIDField(
+        source="replaces_id", allow_null=True, help_text="The version whose approvals end as sites sign this one"
+    )
     submitted_at = serializers.DateTimeField()
     created_by = NameOut()
 
@@ -84,9 +88,10 @@ class NewVersion(Input):
 
     bundle = serializers.FileField(required=False, allow_empty_file=True)
     library = serializers.CharField(max_length=80, required=False)
+    replaces_previous = serializers.BooleanField(default=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if len(attrs) != 1:
+        if ("bundle" in attrs) == ("library" in attrs):
             raise serializers.ValidationError("Give either “bundle” or “library”.")
         return attrs
 

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from portal.api import audit, enrolments, node, people, problems, roles, runs, scripts, sites, studies
+from portal.api import audit, enrolments, node, people, problems, reviews, roles, runs, scripts, sites, studies
 from portal.api.document import Document
 
 app_name = "api"
@@ -85,6 +85,21 @@ SCRIPTS = [
     path("script-versions/<uuid:id>/files", scripts.Versions.as_view({"get": "file"}), name="version-file"),
     path("script-versions/<uuid:id>/bundle", scripts.Versions.as_view({"get": "fab"}), name="version-bundle"),
     path("script-versions/<uuid:id>/approvals", scripts.Versions.as_view({"get": "approvals"}), name="approvals"),
+    path("script-versions/<uuid:id>/changes", reviews.VersionReviews.as_view({"get": "changes"}), name="changes"),
+    path(
+        "script-versions/<uuid:id>/threads",
+        reviews.VersionReviews.as_view({"get": "list", "post": "create"}),
+        name="threads",
+    ),
+    path(
+        "script-versions/<uuid:id>/checklist",
+        reviews.VersionReviews.as_view({"get": "checklist", "put": "tick"}),
+        name="checklist",
+    ),
+    path("review-threads/<uuid:id>", reviews.Threads.as_view({"get": "retrieve"}), name="thread"),
+    path("review-threads/<uuid:id>/comments", reviews.Threads.as_view({"post": "comment"}), name="thread-comments"),
+    path("review-threads/<uuid:id>/resolve", reviews.Threads.as_view({"post": "resolve"}), name="thread-resolve"),
+    path("review-threads/<uuid:id>/reopen", reviews.Threads.as_view({"post": "reopen"}), name="thread-reopen"),
 ]
 
 RUNS = [

@@ -20,13 +20,11 @@ def as_text(content: bytes) -> str | None:
     return None if "\0" in text else text
 
 
-def highlight_source(path: str, text: str) -> SafeString:
-    """Numbered, linkable lines (``#line-3``). Pygments escapes the source."""
+def highlighted_lines(path: str, text: str) -> list[SafeString]:
+    """The lines of a source, each on its own; Pygments escapes them."""
     try:
         lexer = get_lexer_for_filename(path, stripnl=False)
     except ClassNotFound:
         lexer = TextLexer(stripnl=False)
-    formatter = HtmlFormatter(
-        cssclass="fs-code", linenos="inline", lineanchors="line", anchorlinenos=True, wrapcode=True
-    )
-    return mark_safe(highlight(text, lexer, formatter))  # noqa: S308  (escaped by the formatter)
+    html = highlight(text, lexer, HtmlFormatter(nowrap=True))
+    return [mark_safe(line) for line in html.removesuffix("\n").split("\n")]  # noqa: S308  (escaped by the formatter)

@@ -3,7 +3,19 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from portal.web.views import account, enrolments, events, people, protocols, runs, scripts, sites, studies, styleguide
+from portal.web.views import (
+    account,
+    enrolments,
+    events,
+    people,
+    protocols,
+    reviews,
+    runs,
+    scripts,
+    sites,
+    studies,
+    styleguide,
+)
 
 app_name = "web"
 
@@ -33,6 +45,12 @@ urlpatterns = [
     path("enrolments/<uuid:enrolment_id>", enrolments.enrolment, name="enrolment"),
     path("enrolments/<uuid:enrolment_id>/<slug:verb>", enrolments.answer, name="enrolment-answer"),
     path("scripts/<uuid:version_id>", scripts.version, name="version"),
+    path("scripts/<uuid:version_id>/source", reviews.source, name="version-source"),
+    path("scripts/<uuid:version_id>/changes", reviews.changes, name="version-changes"),
+    path("scripts/<uuid:version_id>/review", reviews.review, name="version-review"),
+    path("scripts/<uuid:version_id>/threads", reviews.open_, name="thread-new"),
+    path("scripts/<uuid:version_id>/checklist", reviews.checklist, name="checklist"),
+    path("threads/<uuid:thread_id>/<slug:verb>", reviews.thread, name="thread"),
     path("scripts/<uuid:version_id>/withdraw", scripts.withdraw, name="version-withdraw"),
     path("runs/<uuid:run_id>", runs.run, name="run"),
     path("runs/<uuid:run_id>/start", runs.start, name="run-start"),

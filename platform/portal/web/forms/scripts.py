@@ -24,6 +24,15 @@ class ScriptForm(forms.Form):
         widget=forms.ClearableFileInput(attrs={"accept": ".fab,.zip"}),
     )
 
+    replaces_previous = forms.ChoiceField(
+        label="And the version before it",
+        choices=[("yes", "is replaced, site by site, as sites sign the new one"), ("no", "stays in force beside it")],
+        initial="yes",
+        required=False,
+        widget=forms.RadioSelect,
+        help_text="For the next version of a script. Until a site signs, what it approved before stays in force.",
+    )
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         ready = [(script.name, script.title) for script in ready_scripts()]

@@ -50,6 +50,7 @@ SENTENCES = {
     "registry:node:frozen": "Node frozen: two agents used its keys",
     "registry:node:paused": "Node paused by its site",
     "registry:node:resumed": "Node resumed by its site",
+    "registry:node:page": "Node said where its own page is",
     "registry:node:revoked": "Node revoked",
     "registry:node:rotated": "Node replaced its own keys",
     "registry:node:token_made": "Token for a frozen node made",

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.urls import reverse
 
 from studies.lifecycle.models import Study
+from studies.scripts.models import ScriptVersion
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def main_navigation(path: str, *, sees_sites: bool, sees_log: bool, shows_guide:
 
 def _is_current(path: str, href: str) -> bool:
     if href == "/":
-        return path == "/" or path.startswith(("/studies", "/enrolments", "/scripts", "/runs"))
+        return path == "/" or path.startswith(("/studies", "/enrolments", "/scripts", "/threads", "/runs"))
     return path.startswith(href)
 
 
@@ -49,6 +50,17 @@ def study_tabs(study_id: UUID, current: str, *, sees_log: bool) -> list[Link]:
         for name, label, shown in names
         if shown
     ]
+
+
+def version_tabs(version: ScriptVersion, current: str, waiting: int) -> list[Link]:
+    """The tabs of a script version's pages; the review's says how many threads are open."""
+    names = [
+        ("version", "Overview"),
+        ("version-source", "Source"),
+        ("version-changes", "Changes"),
+        ("version-review", f"Review ({waiting} open)" if waiting else "Review"),
+    ]
+    return [Link(label, reverse(f"web:{name}", args=[version.pk]), current=name == current) for name, label in names]
 
 
 def crumbs_to_studies() -> list[tuple[str, str]]:

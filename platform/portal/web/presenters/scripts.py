@@ -1,9 +1,9 @@
-"""The script page: files, parameters, and each site's word."""
+"""The script page: parameters, what leaves a site, and each site's word."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +12,6 @@ from portal.web.presenters.picture import Picture, decision_of
 from studies.enrolment.models import Enrolment
 from studies.enrolment.states import TAKING_PART
 from studies.scripts.models import ScriptVersion
-
-
-@dataclass(frozen=True)
-class FileRow:
-    """A file of the bundle."""
-
-    path: str
-    size: int
-    sha256: str
-    is_shown: bool
 
 
 @dataclass(frozen=True)
@@ -37,8 +27,17 @@ class ParameterRow:
 
 
 @dataclass(frozen=True)
+class OutputRow:
+    """Something that leaves a site: in answer to which message, what, and how it is combined."""
+
+    message: str
+    what: str
+    combined: str
+
+
+@dataclass(frozen=True)
 class ApprovalRow:
-    """One site's word on a version; ``command`` is what its people type at their node.
+    """One site's word on a version; ``page`` is where its people sign, ``command`` what they type.
 
     Attributes:
         left: how the site's part in the study ended: "withdrawn" or "declined"; empty while it takes part.
@@ -55,23 +54,8 @@ class ApprovalRow:
     reason: str
     left: str
     command: str
+    page: str
     is_yours: bool
-
-
-def file_rows(files: Sequence[dict[str, Any]], shown: str) -> list[FileRow]:
-    """The bundle's files in the order of their paths."""
-    return [
-        FileRow(item["path"], item["size"], item["sha256"], item["path"] == shown)
-        for item in sorted(files, key=lambda item: item["path"])
-    ]
-
-
-def first_file(files: Sequence[dict[str, Any]]) -> str:
-    """The file to show first: the client app where there is one, since that is what runs on the data."""
-    paths = sorted(item["path"] for item in files)
-    wanted = [path for path in paths if path.endswith("client_app.py")]
-    wanted += [path for path in paths if path.endswith(".py") and not path.endswith("__init__.py")]
-    return (wanted or paths or [""])[0]
 
 
 def parameter_rows(parameters: Sequence[dict[str, Any]]) -> list[ParameterRow]:
@@ -100,6 +84,31 @@ def _allowed(item: dict[str, Any]) -> str:
     return f"{value_text(high)} or less" if high is not None else "any"
 
 
+def output_rows(declaration: Mapping[str, Any]) -> list[OutputRow]:
+    """What the script declares to leave a site; nothing else is taken from its answers."""
+    rows = [OutputRow("train", "arrays", "by the run's strategy")]
+    if declaration.get("initial"):
+        rows.insert(0, OutputRow(declaration["initial"], "arrays: the initial model", "of one site, as it is"))
+    if declaration.get("sums"):
+        rows.insert(1, OutputRow(declaration["sums"], "arrays: sums over its rows", "added up, sent to all sites"))
+    metrics = declaration.get("metrics") or {}
+    rows += [
+        OutputRow("train, evaluate", f"metric “{name}”", COMBINED.get(kind, kind)) for name, kind in metrics.items()
+    ]
+    if not metrics:
+        rows.append(OutputRow("train, evaluate", "any metrics: none is declared by name", COMBINED["mean"]))
+    return [*rows, OutputRow("train, evaluate", "num-examples: the number of rows used", "added up")]
+
+
+COMBINED = {
+    "mean": "mean, weighted by rows",
+    "sum": "added up",
+    "histogram": "histograms, added up",
+    "max": "the largest",
+    "min": "the smallest",
+}
+
+
 def approval_rows(picture: Picture, version: ScriptVersion, sites: set[Any]) -> list[ApprovalRow]:
     """One row for each site that takes part or ever signed: the reader's own sites first, those that left last."""
     signed = {item.site_id for item in picture.approvals if item.version_id == version.pk}
@@ -111,7 +120,7 @@ def approval_rows(picture: Picture, version: ScriptVersion, sites: set[Any]) -> 
 def approval_row(picture: Picture, version: ScriptVersion, enrolment: Enrolment, is_yours: bool) -> ApprovalRow:
     """A site's newest word on the version."""
     approval = picture.approval_of(version, enrolment)
-    dataset = picture.dataset_of(enrolment)
+    dataset, node = picture.dataset_of(enrolment), picture.node_of(enrolment)
     return ApprovalRow(
         site=enrolment.site.name,
         decision=decision_of(approval),
@@ -124,6 +133,7 @@ def approval_row(picture: Picture, version: ScriptVersion, enrolment: Enrolment,
         reason=approval.revoked_reason if approval else "",
         left="" if enrolment.state in TAKING_PART else enrolment.state,
         command=f"fedstudy-node approve {version.pk} --dataset {dataset.name if dataset else 'DATASET'}",
+        page=f"{node.page_url}/review/{version.pk}" if node and node.page_url else "",
         is_yours=is_yours,
     )
 

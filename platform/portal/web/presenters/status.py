@@ -81,6 +81,21 @@ STATUSES: dict[str, dict[str, Status]] = {
         "failed": Status("Failed", "bad", "alert", "The script failed at the site."),
         "missing": Status("Missing", "bad", "pulse", "No answer before the deadline."),
     },
+    "risk": {
+        "none": Status("No change", "ok", "check", "Nothing changed that a site runs, sends or allows."),
+        "low": Status("Low", "idle", "info", "Good to know."),
+        "medium": Status("Medium", "wait", "alert", "Somebody should be able to say why it is there."),
+        "high": Status("High", "bad", "alert", "Do not sign before it is explained."),
+    },
+    "thread": {
+        "open": Status("Open", "wait", "clock", "It waits for an answer, or for somebody to resolve it."),
+        "resolved": Status("Resolved", "ok", "check", "Nothing more is to be said."),
+    },
+    "filechange": {
+        "added": Status("Added", "ok", "plus", "The older version does not have this file."),
+        "removed": Status("Removed", "bad", "stop", "The newer version does not have this file."),
+        "changed": Status("Changed", "info", "pencil", "Both versions have this file."),
+    },
     "outcome": {
         "done": Status("Done", "ok", "check"),
         "refused": Status("Refused", "bad", "stop"),

@@ -1,4 +1,4 @@
-"""Script versions: their files, parameters, approvals; submitting one."""
+"""Script versions: what is signed, and by whom; submitting one and taking it back."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
 from accounts.permissions import Permission, can, check
-from fedstudy_core import bundle
+from fedstudy_core.analysis.amendment import compare
 from fedstudy_core.errors import FedStudyError, NotFound
 from portal.web.forms.scripts import ScriptForm
-from portal.web.highlight import BINARY_NOTICE, as_text, highlight_source
 from portal.web.pages import PageRequest, act, add_problems, page, render_form, render_page
-from portal.web.presenters.navigation import crumbs_in_study
+from portal.web.presenters.amendments import base_of, replacement_sentences, snapshot_of
+from portal.web.presenters.findings import counts_of, split_by_risk
+from portal.web.presenters.navigation import crumbs_in_study, version_tabs
 from portal.web.presenters.picture import pictures_of
-from portal.web.presenters.scripts import approval_rows, file_rows, first_file, parameter_rows
+from portal.web.presenters.reviews import checklists
+from portal.web.presenters.scripts import approval_rows, output_rows, parameter_rows
 from portal.web.views.studies import find_study
 from studies.lifecycle.models import Study
 from studies.scripts import selectors
 from studies.scripts.models import ScriptVersion
+from studies.scripts.reviews import sites_speaking
 from studies.scripts.services import create_script, submit_version, withdraw_version
 
 
@@ -37,21 +40,43 @@ def find_version(request: PageRequest, version_id: UUID) -> ScriptVersion:
     return found
 
 
-@page()
-def version(request: PageRequest, version_id: UUID) -> HttpResponse:
-    """What a site signs: the hash, every file, the parameters, and each site's word."""
-    found = find_version(request, version_id)
+def version_frame(request: PageRequest, found: ScriptVersion, current: str) -> dict[str, Any]:
+    """What every page of a version shares: its head and its tabs."""
     study = found.script.study
-    (picture,) = pictures_of([study])
-    context = {
+    waiting = found.threads.filter(state="open").count()
+    return {
         "version": found,
-        "approvals": approval_rows(picture, found, set(request.access.sites)),
-        "review": f"fedstudy-node review {found.pk}",
-        "parameters": parameter_rows(found.parameters),
+        "tabs": version_tabs(found, current, waiting),
         "may_run": _is_usable(found) and can(request.user, Permission.RUN_START, study),
         "may_withdraw": found.state == "submitted" and can(request.user, Permission.SCRIPT_SUBMIT, study),
         "crumbs": crumbs_in_study(study),
-        **_source(found, request.GET.get("file", "")),
+    }
+
+
+@page()
+def version(request: PageRequest, version_id: UUID) -> HttpResponse:
+    """What a site signs: the hash, what it changes, what it asks for and sends, its findings, and each site's word."""
+    found = find_version(request, version_id)
+    study = found.script.study
+    (picture,) = pictures_of([study])
+    sites = set(request.access.sites)
+    new, base = snapshot_of(found), base_of(found, sites)
+    to_mind, low = split_by_risk(new.findings)
+    ticks = selectors.ticks_visible_to(request.user).filter(version=found)
+    context = {
+        **version_frame(request, found, "version"),
+        "approvals": approval_rows(picture, found, sites),
+        "review": f"fedstudy-node review {found.pk}",
+        "parameters": parameter_rows(found.parameters),
+        "outputs": output_rows(found.declaration),
+        "dependencies": new.bundle.dependencies,
+        "base": base,
+        "amendment": compare(snapshot_of(base), new) if base else None,
+        "replacement": replacement_sentences(picture, found),
+        "counts": counts_of(new.findings),
+        "to_mind": to_mind,
+        "low": low,
+        "checklists": checklists(sites_speaking(request.user, study), ticks, request.user),
     }
     return render_page(request, "scripts/version.html", context)
 
@@ -67,23 +92,6 @@ def withdraw(request: PageRequest, version_id: UUID) -> HttpResponse:
     back = reverse("web:version", args=[found.pk])
     done = f"{found} is taken back; no new run may use it."
     return act(request, back, done, lambda: withdraw_version(version=found, by=request.user))
-
-
-def _source(found: ScriptVersion, asked: str) -> dict[str, Any]:
-    """The chosen file of the bundle with its highlighted source."""
-    path = asked or first_file(found.files)
-    rows = file_rows(found.files, path)
-    shown = next((row for row in rows if row.is_shown), None)
-    if shown is None:
-        if asked:
-            raise Http404
-        return {"files": rows, "source_notice": "The bundle holds no files."}
-    try:
-        text = as_text(bundle.read_file(bytes(found.bundle), path))
-    except FedStudyError as error:
-        return {"files": rows, "file": shown, "source_notice": error.detail}
-    source = highlight_source(path, text) if text is not None else ""
-    return {"files": rows, "file": shown, "source": source, "source_notice": BINARY_NOTICE}
 
 
 @page("GET", "POST")
@@ -114,7 +122,7 @@ def _submit(request: PageRequest, study: Study, form: ScriptForm) -> ScriptVersi
         return None
     try:
         built = form.build()
-        made = _submit_next(request, study, form.cleaned_data["name"], built.content)
+        made = _submit_next(request, study, form, built.content)
     except FedStudyError as error:
         add_problems(form, error)
         return None
@@ -124,7 +132,8 @@ def _submit(request: PageRequest, study: Study, form: ScriptForm) -> ScriptVersi
 
 
 @transaction.atomic
-def _submit_next(request: PageRequest, study: Study, name: str, content: bytes) -> ScriptVersion:
+def _submit_next(request: PageRequest, study: Study, form: ScriptForm, content: bytes) -> ScriptVersion:
     """Make the script if it is new, then its next version; neither without the other."""
+    name, replaces = form.cleaned_data["name"], form.cleaned_data["replaces_previous"] != "no"
     script = study.scripts.filter(name=name).first() or create_script(study=study, name=name, by=request.user)
-    return submit_version(script=script, bundle=content, by=request.user)
+    return submit_version(script=script, bundle=content, replaces_previous=replaces, by=request.user)

@@ -1,0 +1,57 @@
+"""What a version changes against another one, and which sites still run which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from fedstudy_core.analysis.amendment import Snapshot
+from portal.web.presenters.findings import findings_of
+from portal.web.presenters.picture import Picture, decision_of
+from studies.scripts import selectors
+from studies.scripts.models import ScriptVersion
+
+
+def snapshot_of(version: ScriptVersion) -> Snapshot:
+    """A version as the comparison reads it. Raises Refusal (E_BUNDLE_...) for a bundle that was damaged."""
+    return Snapshot.of(bytes(version.bundle), findings_of(version.findings))
+
+
+def base_of(version: ScriptVersion, sites: Iterable[UUID]) -> ScriptVersion | None:
+    """What a version is compared with unless somebody asks otherwise: the version that the reader's sites approved
+    last, else the one that it replaces, else the one before it."""
+    approved = selectors.last_approved(version, sites)
+    before = version.script.versions.select_related("script").filter(number__lt=version.number).order_by("-number")
+    return approved or version.replaces or before.first()
+
+
+def replacement_sentences(picture: Picture, version: ScriptVersion) -> list[str]:
+    """Which version stands for which, and what each site runs until it signs; nothing for a version on its own."""
+    by_id = {item.pk: item for item in picture.versions}
+    sentences: list[str] = []
+    replaced = by_id.get(version.replaces_id) if version.replaces_id else None
+    if replaced is not None:
+        sentences.append(f"Version {version.number} replaces version {replaced.number}.")
+        sentences += _still_running(picture, version, replaced)
+    for newer in sorted(picture.versions, key=lambda item: item.number):
+        if newer.replaces_id == version.pk and newer.state == "submitted":
+            sentences.append(f"Version {newer.number} replaces this one.")
+            sentences += _still_running(picture, newer, version)
+    return sentences
+
+
+def _still_running(picture: Picture, newer: ScriptVersion, older: ScriptVersion) -> list[str]:
+    names = [
+        enrolment.site.name
+        for enrolment in picture.taking_part
+        if older.state == "submitted" and decision_of(picture.approval_of(older, enrolment)) == "approved"
+    ]
+    if not names:
+        return []
+    signs = "it signs" if len(names) == 1 else "they sign"
+    verb = "runs" if len(names) == 1 else "run"
+    return [f"{_listed(names)} still {verb} version {older.number} until {signs} version {newer.number}."]
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
