@@ -165,7 +165,7 @@ class Node:
             study=STUDY,
             bundle=bundles.inspect(fab),
             dataset=self.dataset,
-            limits=replace(Limits(min_sites=1), **limits),
+            limits=replace(Limits(min_sites=1, sandbox_min="S0"), **limits),
             decision=decision,
             approvers=[signer()],
             sequence=1,

@@ -34,7 +34,7 @@ class Limits:
     memory_mb: int = 8192
     max_bytes: int = 512 * 1024**2
     max_norm: int | None = None
-    sandbox_min: Level = "S0"
+    sandbox_min: Level = "S3"
 
     def check(self) -> None:
         """Raises NodeError (E_TOO_LONG, E_INVALID) when the limits make no sense."""

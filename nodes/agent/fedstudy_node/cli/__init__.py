@@ -88,6 +88,7 @@ def _add_approvals(
         sign.add_argument("--max-norm", type=int, help="largest L2 norm of an update (no bound)")
         sign.add_argument("--max-seconds", type=int, default=3600, help="longest work on one message")
         sign.add_argument("--max-memory", type=int, default=8192, help="most memory of the script (MiB)")
+        sign.add_argument("--sandbox-min", choices=SANDBOX_LEVELS, default="S3", help="weakest sandbox for the script")
         sign.add_argument("--passphrase-file", type=Path, help="file with the approval key's passphrase")
         sign.add_argument("--yes", action="store_true", help="do not ask")
         sign.set_defaults(command=_command("approving", name))

@@ -133,6 +133,7 @@ def _limits(arguments: Namespace) -> Limits:
         wall_s=arguments.max_seconds,
         memory_mb=arguments.max_memory,
         max_norm=arguments.max_norm,
+        sandbox_min=arguments.sandbox_min,
     )
 
 

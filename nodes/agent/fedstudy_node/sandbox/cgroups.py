@@ -14,6 +14,7 @@ from pathlib import Path
 
 CONTROLLERS = ("memory", "pids", "cpu")
 _PREFIX = "fedstudy-"
+_LEAF = "fedstudy-agent"
 _PERIOD = 100_000
 _PATIENCE = 3.0
 
@@ -48,8 +49,8 @@ def find_parents(proc: Path = Path("/proc/self")) -> Parents:
     for controller in CONTROLLERS:
         if controller in mounts and controller in own:
             folders[controller] = _below(mounts[controller], own[controller])
-        elif "" in mounts and "" in own and _has(_below(mounts[""], own[""]), controller):
-            folders[controller] = _below(mounts[""], own[""])
+        elif "" in mounts and "" in own and _has(_above_leaf(_below(mounts[""], own[""])), controller):
+            folders[controller] = _above_leaf(_below(mounts[""], own[""]))
             unified.add(controller)
         else:
             raise CgroupError(f"there is no {controller} controller")
@@ -81,6 +82,11 @@ def _below(mount: tuple[str, str], path: str) -> Path:
     return Path(point, inside.lstrip("/"))
 
 
+def _above_leaf(folder: Path) -> Path:
+    """Return the group that `prepare` moved this process out of, if it did."""
+    return folder.parent if folder.name == _LEAF else folder
+
+
 def _has(folder: Path, controller: str) -> bool:
     try:
         return controller in (folder / "cgroup.controllers").read_text().split()
@@ -96,7 +102,7 @@ def prepare(parents: Parents) -> Parents:
     """
     try:
         for folder in {parents.folders[name] for name in parents.unified}:
-            leaf = folder / f"{_PREFIX}agent"
+            leaf = folder / _LEAF
             leaf.mkdir(exist_ok=True)
             (leaf / "cgroup.procs").write_text(str(os.getpid()))
             (folder / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in sorted(parents.unified)))
