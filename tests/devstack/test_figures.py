@@ -1,11 +1,12 @@
 """The demo's figures from what the API says of the last rounds."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from devstack.demo.figures import from_json, of_last_round, ranking_auc
+from devstack.demo.figures import Figures, SiteFigures, from_json, of_last_round, ranking_auc
 
 
 def _answers(site: str, train_rows: int, scores: tuple[list[int], list[int]], accuracy: float, **auc: float) -> Any:
@@ -32,8 +33,19 @@ def test_pooled_auc_ranks_all_rows_and_means_are_weighted() -> None:
     assert figures.accuracy == pytest.approx((8 * 0.75 + 2 * 1.0) / 10)
     assert figures.mean_accuracy == pytest.approx(0.875)
     assert figures.mean_auc == pytest.approx(0.9375)
+    assert figures.weighted_auc == pytest.approx(0.9375)
     assert figures.auc == pytest.approx((5 * 4 + 1 * (2 + 1)) / 24)
     assert from_json(figures.as_json()) == figures
+
+
+def test_means_of_sites_count_every_site_the_same_and_weighted_ones_by_rows() -> None:
+    large = SiteFigures(train_rows=60, test_rows=30, accuracy=0.8, auc=0.9)
+    small = SiteFigures(train_rows=20, test_rows=10, accuracy=0.4, auc=0.5)
+    figures = Figures({"A": large, "B": small}, accuracy=0.7, auc=0.8)
+    assert (figures.mean_accuracy, figures.mean_auc) == pytest.approx((0.6, 0.7))
+    assert figures.weighted_auc == pytest.approx(0.8)
+    nobody = Figures({"A": replace(small, auc=None)}, accuracy=0.4, auc=None)
+    assert (nobody.mean_auc, nobody.weighted_auc) == (None, None)
 
 
 def test_several_runs_of_one_site_each_count_as_one_way() -> None:

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -48,16 +48,25 @@ def main() -> int:
     return 0
 
 
-def _read_arguments() -> argparse.Namespace:
+def _read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='make demo ARGS="..."', description="Play a federated study.")
     parser.add_argument("--exit", action="store_true", help="end when the study is played")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and timings here")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds of each run ({ROUNDS})")
     parser.add_argument("--port", type=int, default=stacks.PREFERRED_PORT, help="the portal's port, if it is free")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     if arguments.rounds < 1:
         parser.error("--rounds must be 1 or more")
+    if not 1 <= arguments.port <= 65535:
+        parser.error("--port must be from 1 to 65535")
+    if arguments.json and not _can_write(arguments.json):
+        parser.error(f"--json: {arguments.json} cannot be written")
     return arguments
+
+
+def _can_write(file: Path) -> bool:
+    """Whether a file can be made or replaced, told before the demo plays rather than at its end."""
+    return os.access(file, os.W_OK) and file.is_file() if file.exists() else os.access(file.parent, os.W_OK)
 
 
 def _play(arguments: argparse.Namespace, console: Console) -> None:

@@ -38,9 +38,17 @@ class Figures:
         return float(np.mean([site.accuracy for site in self.sites.values()]))
 
     @property
-    def mean_auc(self) -> float:
-        """Mean of the sites' AUCs weighted by test rows (FL4E's figure)."""
+    def mean_auc(self) -> float | None:
+        """Plain mean of the AUCs of the sites that have one; None where no site has."""
+        aucs = [site.auc for site in self.sites.values() if site.auc is not None]
+        return float(np.mean(aucs)) if aucs else None
+
+    @property
+    def weighted_auc(self) -> float | None:
+        """Mean of the sites' AUCs weighted by test rows (FL4E's figure); None where no site has one."""
         ranked = [(site.auc, site.test_rows) for site in self.sites.values() if site.auc is not None]
+        if not ranked:
+            return None
         aucs, weights = zip(*ranked, strict=True)
         return float(np.average(aucs, weights=weights))
 
@@ -51,6 +59,7 @@ class Figures:
             "pooled": {"accuracy": self.accuracy, "auc": self.auc},
             "mean_accuracy": self.mean_accuracy,
             "mean_auc": self.mean_auc,
+            "weighted_auc": self.weighted_auc,
         }
 
 

@@ -20,7 +20,11 @@ COLUMNS = {
     "local": "Alone",
     "pooled_global": "Pooled**",
 }
+# What the table does not show, and the file for programs does.
+MORE_WAYS = {"pooled": "pooled, each site's rows normalised by themselves"}
 NOTES = (
+    "Rows: train+test. All as one: a single ranking of all test rows.\n"
+    "Mean of sites: every site counts the same, whatever its size, in AUC and in accuracy.\n"
     "  * federated, but each site normalises by its own mean and deviation (FLamby)\n"
     " ** trained on all rows in one place: the yardstick, not a federated study"
 )
@@ -47,7 +51,7 @@ def show_figures(console: Console, outcome: Outcome) -> None:
     table.add_row("All as one", total, *(_cell(figures.auc, figures.accuracy) for figures in chosen))
     table.add_row("Mean of sites", "", *(_cell(figures.mean_auc, figures.mean_accuracy) for figures in chosen))
     console.print(table)
-    console.print(f"Rows: train+test. All as one: a single ranking of all test rows.\n{NOTES}", highlight=False)
+    console.print(NOTES, highlight=False)
     console.print(
         f"{outcome.refusals} refusals; a round took {outcome.round_median_s:.2f} s (median), "
         f"the first one {outcome.first_round_s:.1f} s from the start."
@@ -80,6 +84,7 @@ def as_json(prepared: Prepared, outcome: Outcome, rounds: int, timings: Mapping[
             for name, site in federated.sites.items()
         ],
         "rounds": rounds,
+        "ways": {way: title.rstrip("*") for way, title in COLUMNS.items()} | MORE_WAYS,
         "metrics": {way: figures.as_json() for way, figures in outcome.metrics.items()},
         "reference": _reference(outcome.metrics["federated"]),
         "timings": {
