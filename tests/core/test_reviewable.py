@@ -41,6 +41,10 @@ def object_array() -> bytes:
         ("w.json", zipped({"data.pkl": b""}, compression=zipfile.ZIP_STORED), "E_BUNDLE_PICKLE"),
         ("w.md", b"\x1f\x8b\x08\x00\xff", "E_BUNDLE_BINARY"),
         ("w.py", b"x = 1\x00", "E_BUNDLE_BINARY"),
+        ("w.pyc", b"", "E_BUNDLE_BINARY"),
+        ("tool", b"\x7fELF\x02\x01\x01", "E_BUNDLE_BINARY"),
+        ("w.py", b"x = 1\ndef f(:\n    pass\n", "E_BUNDLE_SYNTAX"),
+        ("w.py", b"# coding: nonsense\n", "E_BUNDLE_SYNTAX"),
         ("w.safetensors", b"x", "E_BUNDLE_BINARY"),
         ("w.py", "if access != 'user\u202e \u2066# check\u2069 \u2066':".encode(), "E_BUNDLE_DECEPTIVE"),
         ("w.py", "pass\u200bword = 1".encode(), "E_BUNDLE_DECEPTIVE"),
@@ -57,7 +61,7 @@ def test_what_nobody_can_review_is_refused(path: str, data: bytes, code: str) ->
     ("path", "data"),
     [
         ("a.py", b""),
-        ("a.py", b"x = 1\r\n\ty = 2\f\n"),
+        ("a.py", b"if x:\r\n\ty = 2\f\n"),
         ("a.py", b"\xef\xbb\xbfx = 1\n"),
         ("LICENSE", "© Charité\u00a0– 京都 👩\u200d⚕️ الطب".encode()),
         ("a.json", b'{"a": [1.5, "."]}'),
@@ -95,3 +99,10 @@ def test_a_large_text_is_read_quickly() -> None:
     began = time.perf_counter()
     refuse_unreviewable("a.py", text)
     assert time.perf_counter() - began < 1
+
+
+def test_a_syntax_error_is_told_with_its_file_and_line() -> None:
+    with pytest.raises(Refusal, match=r"“tiny/client.py” is not valid Python: .* in line 2"):
+        refuse_unreviewable("tiny/client.py", b"x = 1\ndef f(:\n    pass\n")
+    refuse_unreviewable("notes.md", b"def f(:")
+    refuse_unreviewable("w.py", b"x = '\\d'\n")

@@ -76,7 +76,7 @@ def inspect(fab: bytes) -> Bundle:
 
     Raises:
         Refusal: E_BUNDLE_TOO_LARGE, E_BUNDLE_NOT_ZIP, E_BUNDLE_PATH, E_BUNDLE_PICKLE, E_BUNDLE_BINARY,
-            E_BUNDLE_DECEPTIVE, E_BUNDLE_NOT_FLOWER, E_BUNDLE_DECLARATION.
+            E_BUNDLE_DECEPTIVE, E_BUNDLE_SYNTAX, E_BUNDLE_NOT_FLOWER, E_BUNDLE_DECLARATION.
     """
     contents = read_archive(fab)
     for path, data in contents.items():

@@ -50,6 +50,7 @@ CODES = MappingProxyType(
         "E_BUNDLE_PICKLE": "The bundle holds a file that can run code when it is read.",
         "E_BUNDLE_BINARY": "The bundle holds a file that is not text, so nobody could review it.",
         "E_BUNDLE_DECEPTIVE": "The bundle holds invisible characters, so code could look other than it is.",
+        "E_BUNDLE_SYNTAX": "The bundle holds a Python file that Python cannot read.",
         "E_BUNDLE_DECLARATION": "What the script declares does not fit together.",
         # approvals
         "E_ENVELOPE": "The approval's envelope is damaged.",

@@ -6,17 +6,23 @@ is what runs: CVE-2021-42574), or parameters in safetensors form; nothing that c
 
 from __future__ import annotations
 
+import ast
 import pickletools
 import re
+import warnings
 
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from fedstudy_core.errors import Refusal
 
-PICKLED = (".pkl", ".pickle", ".pt", ".pth", ".joblib", ".dill", ".npy", ".npz", ".ckpt", ".h5", ".pyc", ".whl")
+PICKLED = (".pkl", ".pickle", ".pt", ".pth", ".joblib", ".dill", ".npy", ".npz", ".ckpt", ".h5")
 _PICKLE_STARTS = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 _ZIP_START = b"PK\x03\x04"
+_PROGRAM_STARTS = (b"\x7fELF", b"MZ\x90\x00", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe")
+COMPILED = (".pyc", ".pyo", ".whl")
+SOURCES = (".py", ".pyw")
+LONGEST_SOURCE = 200_000  # bytes; what is longer is a finding of the analysis
 _CALLS = {"GLOBAL", "INST", "STACK_GLOBAL", "REDUCE", "BUILD", "OBJ", "NEWOBJ", "NEWOBJ_EX"}
 # Controls, invisible and direction-changing characters (Unicode categories Cc, Cf, Zl, Zp). Line ends, tabs and form
 # feeds are fine, and so are the two joiners, which shape words and symbols and change no order.
@@ -31,8 +37,13 @@ def refuse_unreviewable(path: str, data: bytes) -> None:
     """Let a file through that a person can review.
 
     Raises:
-        Refusal: E_BUNDLE_PICKLE, E_BUNDLE_BINARY, E_BUNDLE_DECEPTIVE.
+        Refusal: E_BUNDLE_PICKLE, E_BUNDLE_BINARY, E_BUNDLE_DECEPTIVE, E_BUNDLE_SYNTAX.
     """
+    if path.lower().endswith(COMPILED):
+        detail = f"“{path}” is compiled or packed code that nobody can read; leave it out, the sources are enough."
+        raise Refusal("E_BUNDLE_BINARY", detail, status=400)
+    if data.startswith(_PROGRAM_STARTS):
+        raise Refusal("E_BUNDLE_BINARY", f"“{path}” is a program for a machine, not text.", status=400)
     if path.lower().endswith(PICKLED) or data.startswith((*_PICKLE_STARTS, _ZIP_START)) or _is_text_pickle(data):
         detail = f"“{path}” can hold code that runs when it is read; use safetensors."
         raise Refusal("E_BUNDLE_PICKLE", detail, status=400)
@@ -49,6 +60,21 @@ def refuse_unreviewable(path: str, data: bytes) -> None:
         line = text.count("\n", 0, found.start()) + 1
         detail = f"“{path}” has an invisible character (U+{ord(found.group()):04X}) in line {line}."
         raise Refusal("E_BUNDLE_DECEPTIVE", detail, status=400)
+    if path.lower().endswith(SOURCES) and len(data) <= LONGEST_SOURCE:
+        _refuse_broken_code(path, data)
+
+
+def _refuse_broken_code(path: str, data: bytes) -> None:
+    """Code that Python cannot read would fail at every site, after every site signed it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(data, filename=path)
+    except SyntaxError as error:
+        detail = f"“{path}” is not valid Python: {error.msg} in line {error.lineno or 1}."
+        raise Refusal("E_BUNDLE_SYNTAX", detail, status=400) from error
+    except (RecursionError, MemoryError):
+        return  # valid as far as anybody can tell; the analysis says that it is nested too deeply
 
 
 def _is_text_pickle(data: bytes) -> bool:
