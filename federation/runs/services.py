@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,7 +34,7 @@ class Plan:
     """A run as its author asks for it.
 
     Attributes:
-        sites: ids of the enrolments that take part; all ready ones when empty.
+        sites: ids of the enrolments, or of their sites, that take part; all ready ones when None.
         quorum: answers that a round needs; all sites when None.
         deadline_s: seconds that a phase of a round waits.
         wait_s: seconds that the start waits for missing sites.
@@ -45,7 +45,7 @@ class Plan:
     strategy_parameters: Mapping[str, ConfigValue] | None = None
     config: Mapping[str, ConfigValue] | None = None
     rounds: int = 10
-    sites: Sequence[str] = ()
+    sites: Sequence[str] | None = None
     quorum: int | None = None
     deadline_s: int = 600
     wait_s: int = 60
@@ -100,17 +100,29 @@ def create_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) ->
 
 
 def _chosen_enrolments(study: Study, plan: Plan) -> list[Enrolment]:
-    enrolments = Enrolment.objects.filter(study=study).select_related("site", "dataset").order_by("site__name")
-    if plan.sites:
-        enrolments = enrolments.filter(pk__in=plan.sites)
-        if len(enrolments) != len(set(plan.sites)):
-            raise Invalid("E_INVALID", "One of the chosen sites is not enrolled in this study.")
-    else:
-        enrolments = enrolments.filter(state="ready")
-    waiting = [enrolment.site.name for enrolment in enrolments if enrolment.state != "ready"]
-    if waiting:
-        raise Invalid("E_NOT_READY", f"Not ready yet: {', '.join(waiting)}.")
-    return list(enrolments)
+    everybody = list(Enrolment.objects.filter(study=study).select_related("site", "dataset").order_by("site__name"))
+    if plan.sites is None:
+        return [enrolment for enrolment in everybody if enrolment.state == "ready"]
+    known = {str(item.pk): item for item in everybody} | {str(item.site_id): item for item in everybody}
+    chosen = [known.get(str(name)) for name in plan.sites]
+    problems = list(_wrong_choices(chosen))
+    if problems:
+        raise Invalid(problems[0].code, problems[0].detail, errors=problems)
+    return [enrolment for enrolment in everybody if enrolment in chosen]
+
+
+def _wrong_choices(chosen: Sequence[Enrolment | None]) -> Iterator[FieldProblem]:
+    """What is wrong with the sites that somebody names: none, unknown, named twice, or not ready."""
+    if not chosen:
+        yield FieldProblem("sites", "E_TOO_FEW_SITES", "Name a site or more, or leave “sites” out for all ready ones.")
+    for position, enrolment in enumerate(chosen):
+        field = f"sites.{position}"
+        if enrolment is None:
+            yield FieldProblem(field, "E_INVALID", "Neither the id of an enrolment in this study nor of its site.")
+        elif enrolment in chosen[:position]:
+            yield FieldProblem(field, "E_INVALID", f"{enrolment.site.name} is named twice.")
+        elif enrolment.state != "ready":
+            yield FieldProblem(field, "E_NOT_READY", f"{enrolment.site.name} is {enrolment.state}, not ready.")
 
 
 def _node_id(enrolment: Enrolment) -> str:
@@ -122,7 +134,8 @@ def _node_id(enrolment: Enrolment) -> str:
 def _check_numbers(plan: Plan, sites: int) -> int:
     quorum = sites if plan.quorum is None else plan.quorum
     if sites == 0 or quorum > sites:
-        raise Invalid("E_TOO_FEW_SITES", f"The run needs {max(quorum, 1)} sites and {sites} are ready.")
+        detail = f"The run needs {_sites(max(quorum, 1))}, and {_sites(sites)} would take part."
+        raise Invalid("E_TOO_FEW_SITES", detail)
     limits = (
         ("rounds", plan.rounds, MAX_ROUNDS),
         ("quorum", quorum, sites),
@@ -140,12 +153,16 @@ def _check_numbers(plan: Plan, sites: int) -> int:
     return quorum
 
 
+def _sites(number: int) -> str:
+    return "1 site" if number == 1 else f"{number} sites"
+
+
 def _check_strategy(plan: Plan, version: ScriptVersion, sites: int) -> dict[str, ConfigValue]:
     strategy = STRATEGIES.get(plan.strategy)
     if strategy is None:
         raise Invalid("E_STRATEGY", f"There is no strategy “{plan.strategy}”; there are {', '.join(STRATEGIES)}.")
     if sites < strategy.minimum_sites:
-        raise Invalid("E_TOO_FEW_SITES", f"{strategy.title} needs {strategy.minimum_sites} sites.")
+        raise Invalid("E_TOO_FEW_SITES", f"{strategy.title} needs {_sites(strategy.minimum_sites)}.")
     if strategy.needs_proximal_term and not version.declaration.get("uses_proximal"):
         raise Invalid("E_PROXIMAL", f"{strategy.title} needs a script that adds the proximal term; this one does not.")
     return validate_config(strategy.parameters, dict(plan.strategy_parameters or {}))
@@ -172,7 +189,7 @@ def obstacles(run: Run, at: datetime | None = None) -> list[Obstacle]:
         elif (approval := approvals.get(_approval_key(participant))) is None:
             missing.append(Obstacle(site, "E_NOT_APPROVED", f"{site} has not signed this script version."))
         elif (fewest := approval.statement["privacy"]["min_sites"]) > run.quorum:
-            detail = f"{site} takes part when every round has {fewest} sites; this run's quorum is {run.quorum}."
+            detail = f"{site} takes part when every round has {_sites(fewest)}; this run's quorum is {run.quorum}."
             missing.append(Obstacle(site, "E_MIN_SITES", detail))
     return missing
 

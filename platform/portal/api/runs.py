@@ -39,7 +39,11 @@ class NewRun(Input):
     strategy_parameters = serializers.DictField(child=ConfigValueField(), required=False)
     config = serializers.DictField(child=ConfigValueField(), required=False)
     rounds = serializers.IntegerField(required=False)
-    sites = serializers.ListField(child=serializers.UUIDField(), required=False, help_text="Enrolments; all ready ones")
+    sites = serializers.ListField(
+        child=serializers.UUIDField(),
+        required=False,
+        help_text="Ids of enrolments, or of their sites; all ready ones when left out",
+    )
     quorum = serializers.IntegerField(required=False)
     deadline_s = serializers.IntegerField(required=False)
     wait_s = serializers.IntegerField(required=False)
@@ -188,7 +192,7 @@ class StudyRuns(Resource):
         study = self.row(id)
         values = self.read(NewRun)
         version = find(script_selectors.versions_visible_to(request.user), values.pop("version"))
-        sites = [str(site) for site in values.pop("sites", [])]
+        sites = [str(site) for site in values.pop("sites")] if "sites" in values else None
         plan = services.Plan(sites=sites, **values)
         run = services.create_run(study=study, version=version, plan=plan, by=request.user)
         return self.answer(run, RunDetailOut, status=201)

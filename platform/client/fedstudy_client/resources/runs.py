@@ -36,7 +36,7 @@ class Runs(Resource):
         strategy: str = "fedavg",
         strategy_parameters: Mapping[str, Value] | None = None,
         config: Mapping[str, Value] | None = None,
-        enrolments: Sequence[Ref] = (),
+        enrolments: Sequence[Ref] | None = None,
         quorum: int | None = None,
         deadline_s: int = 600,
         wait_s: int = 60,
@@ -45,7 +45,7 @@ class Runs(Resource):
 
         Args:
             config: values of the script's parameters; declared defaults fill in the rest.
-            enrolments: the sites that take part; all that are ready when empty.
+            enrolments: the sites that take part; all that are ready when None.
             quorum: answers that a round needs; all sites when None.
             deadline_s: seconds that a phase of a round waits for its sites.
             wait_s: seconds that the start waits for missing sites.
@@ -57,10 +57,11 @@ class Runs(Resource):
             "strategy": strategy,
             "strategy_parameters": dict(strategy_parameters or {}),
             "config": dict(config or {}),
-            "sites": [id_of(enrolment) for enrolment in enrolments],
             "deadline_s": deadline_s,
             "wait_s": wait_s,
         }
+        if enrolments is not None:
+            body["sites"] = [id_of(enrolment) for enrolment in enrolments]
         if quorum is not None:
             body["quorum"] = quorum
         return Run.read(self._http.post(f"studies/{id_of(study)}/runs", body))
