@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 
 from django.urls import reverse
@@ -20,6 +21,27 @@ class Step:
     command: str = ""
     href: str = ""
     action: str = ""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a site's part in a study ended."""
+
+    title: str
+    at: dt.datetime | None
+    by: str
+    reason: str
+
+
+def ending_of(enrolment: Enrolment) -> Ending | None:
+    """The end of a part that was declined or withdrawn; None while it goes on."""
+    if enrolment.state == "withdrawn":
+        by = enrolment.withdrawn_by.name if enrolment.withdrawn_by else ""
+        return Ending("The site no longer takes part", enrolment.withdrawn_at, by, enrolment.reason)
+    if enrolment.state == "declined":
+        by = enrolment.answered_by.name if enrolment.answered_by else ""
+        return Ending("The site does not take part", enrolment.answered_at, by, enrolment.reason)
+    return None
 
 
 def steps_of(picture: Picture, enrolment: Enrolment) -> list[Step]:

@@ -16,7 +16,7 @@ from portal.web.pages import PageRequest, act, page, render_form, render_page, s
 from portal.web.presenters.levels import LEVELS
 from portal.web.presenters.navigation import crumbs_in_study
 from portal.web.presenters.picture import pictures_of
-from portal.web.presenters.readiness import steps_of
+from portal.web.presenters.readiness import ending_of, steps_of
 from portal.web.presenters.studies import enrolment_row
 from portal.web.views.studies import find_study
 from studies.dictionary.selectors import datasets_visible_to
@@ -27,7 +27,7 @@ from studies.enrolment.services import accept_invitation, decline_invitation, in
 
 def find_enrolment(request: PageRequest, enrolment_id: UUID) -> Enrolment:
     """The enrolment, if this person may see it; NotFound otherwise."""
-    rows = selectors.visible_to(request.user).select_related("study", "site", "dataset")
+    rows = selectors.visible_to(request.user).select_related("study", "site", "dataset", "withdrawn_by", "answered_by")
     found = rows.filter(pk=enrolment_id).first()
     if found is None:
         raise NotFound("E_NOT_FOUND", "There is no such enrolment, or it is not yours to see.")
@@ -45,6 +45,7 @@ def enrolment(request: PageRequest, enrolment_id: UUID) -> HttpResponse:
         "study": found.study,
         "row": enrolment_row(picture, found),
         "steps": steps_of(picture, found),
+        "ending": ending_of(found),
         "datasets": seen.order_by("-registered_at"),
         "may_answer": found.state == "invited" and can(request.user, Permission.INVITATION_ANSWER, found.site),
         "may_withdraw": found.state in ("accepted", "ready")
