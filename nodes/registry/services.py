@@ -17,6 +17,7 @@ from accounts.permissions import Permission, check
 from audit.services import record
 from fedstudy_core.canonical import digest
 from fedstudy_core.errors import Conflict, Forbidden, Invalid, Refusal
+from fedstudy_core.naming import check_node_name
 from fedstudy_core.rotation import Rotation
 from nodes.registry import boots, states
 from nodes.registry.keys import NodeKeys, checked_approvers, console_approver
@@ -42,9 +43,7 @@ def expect_node(*, site: Site, name: str, by: User) -> tuple[Node, str]:
         Conflict: E_EXISTS for a name that another node of the site has.
     """
     check(by, Permission.NODE_ENROL, site)
-    name = name.strip()
-    if not 1 <= len(name) <= NAME_LENGTH or not name.isprintable():
-        raise Invalid("E_INVALID", f"A node's name has 1 to {NAME_LENGTH} characters.")
+    name = check_node_name(name.strip())
     Site.objects.select_for_update().get(pk=site.pk)
     if Node.objects.filter(site=site, name__iexact=name).exclude(state="revoked").exists():
         raise Conflict("E_EXISTS", f"{site.name} has a node “{name}” already.")

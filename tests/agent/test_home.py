@@ -38,3 +38,10 @@ def test_settings_of_a_newer_version_are_left_alone(home: Home) -> None:
     file = home.path / "node.toml"
     file.write_text(file.read_text() + 'colour = "blue"\n')
     assert home.settings().name == "cleveland"
+
+
+@pytest.mark.parametrize("name", ["", "node 1", "a;reboot", "../up", "n" * 64])
+def test_a_node_takes_no_name_that_the_portal_refuses(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FedStudyError, match="E_INVALID"):
+        Home.create(tmp_path / "home", name=name)
+    assert not (tmp_path / "home").exists()

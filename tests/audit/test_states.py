@@ -89,7 +89,8 @@ def rows(db: None) -> dict[type[models.Model], Any]:
     version = new_version(study, pi)
     approval = Approval.objects.create(
         version=version, site=site.site, node_id=str(site.node.pk), dataset=site.dataset, envelope=b"x", statement={},
-        statement_id="a" * 64, decision="approved", signed_at="2030-01-01T00:00Z", not_before="2030-01-01T00:00Z", not_after="2030-02-01T00:00Z",
+        statement_id="a" * 64, decision="approved", signed_at="2030-01-01T00:00Z", not_before="2030-01-01T00:00Z",
+        not_after="2030-02-01T00:00Z",
         approver_name="Demo Admin", key_id="b" * 64,
     )  # fmt: skip
     return {

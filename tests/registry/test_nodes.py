@@ -62,8 +62,8 @@ def node_in(state: str, home: tuple[Site, User]) -> Node:
 
 def test_a_node_enrols_and_is_confirmed(home: tuple[Site, User]) -> None:
     site, admin = home
-    node, token = expect_node(site=site, name=" node 1 ", by=admin)
-    assert (node.name, node.state, node.online, node.may_act) == ("node 1", "expected", False, False)
+    node, token = expect_node(site=site, name=" node-1 ", by=admin)
+    assert (node.name, node.state, node.online, node.may_act) == ("node-1", "expected", False, False)
     hardware = Hardware.new()
     node = hardware.enrol(token)
     assert (node.state, node.agent_version, node.may_act) == ("pending", "1.0", False)
@@ -326,3 +326,11 @@ def test_the_database_holds_an_active_node_together(home: tuple[Site, User], cha
     node, _ = active_node(*home)
     with pytest.raises(IntegrityError), transaction.atomic():
         Node.objects.filter(pk=node.pk).update(**change)
+
+
+@pytest.mark.parametrize("name", ["", "node 1", "a;reboot", "$(id)", "-x", ".hidden", "nœud", "n" * 64, "a\nb"])
+def test_a_name_that_a_command_would_misread_is_refused(home: tuple[Site, User], name: str) -> None:
+    site, admin = home
+    with pytest.raises(Invalid) as refused:
+        expect_node(site=site, name=name, by=admin)
+    assert [problem.field for problem in refused.value.errors] == ["name"]

@@ -12,6 +12,7 @@ from portal.web.presenters.picture import pictures_of
 from portal.web.presenters.scripts import ApprovalRow
 from portal.web.presenters.studies import version_rows
 from portal.web.presenters.waits import INVESTIGATOR, Reader, Wait, waits_of
+from studies.dictionary.models import Dataset
 from studies.enrolment.services import invite_site, withdraw_site
 from studies.scripts.services import create_script, submit_version
 from tests.api.world import World, fab
@@ -76,3 +77,9 @@ def test_an_older_version_is_waited_for_while_a_planned_run_needs_it_and_nobody_
     assert "review and sign Means v1" in texts
     assert "start “Early”" not in texts
     assert "start “First”" in texts
+
+
+def test_commands_are_quoted_for_the_shell(world: World, browser: Browser) -> None:
+    Dataset.objects.filter(pk=world.dataset.pk).update(name="heart; reboot")
+    (row,), _ = approvals_shown(world, browser)
+    assert row.command.endswith("--dataset 'heart; reboot'")

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedstudy_core import keys
+from fedstudy_core.naming import check_node_name
 from fedstudy_node.errors import NodeError
 
 
@@ -104,7 +105,13 @@ class Home:
 
     @classmethod
     def create(cls, path: Path, *, name: str) -> "Home":
-        """Make a home with fresh keys of the node's own; who may approve is pinned by `Trust`."""
+        """Make a home with fresh keys of the node's own; who may approve is pinned by `Trust`.
+
+        Raises:
+            Invalid: E_INVALID for a name that the portal does not take.
+            NodeError: E_HOME.
+        """
+        check_node_name(name)
         if (path / "node.toml").exists():
             raise NodeError("E_HOME", f"{path} is the home of a node already.")
         home = cls(path)

@@ -70,7 +70,7 @@ class ExpectedNodeOut(NodeOut):
 class NewNode(Input):
     """A node that is to be installed."""
 
-    name = serializers.CharField(max_length=80)
+    name = serializers.CharField(max_length=80, help_text="Letters, digits, dots, dashes and underscores; at most 63")
 
 
 class Words(Input):

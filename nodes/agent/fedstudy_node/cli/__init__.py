@@ -40,7 +40,9 @@ def _add_setup(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", shared: argparse.ArgumentParser
 ) -> None:
     init = commands.add_parser("init", parents=[shared], help="make this node's home and keys")
-    init.add_argument("--name", required=True, help="the node's name, as the site's admin registered it")
+    init.add_argument(
+        "--name", required=True, help="the node's name, as the site's admin registered it: letters, digits, . - _"
+    )
     init.add_argument("--approver", default="", help="who approves scripts for this site (the node's name)")
     init.add_argument("--passphrase-file", type=Path, help="file with the passphrase of the approver's key")
     init.set_defaults(command=_command("setting_up", "init"))

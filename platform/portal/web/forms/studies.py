@@ -107,4 +107,8 @@ class SiteForm(forms.Form):
 class NodeForm(forms.Form):
     """A node that is expected."""
 
-    name = forms.CharField(label="Name of the node", max_length=80, help_text="As in `fedstudy-node init --name`.")
+    name = forms.CharField(
+        label="Name of the node",
+        max_length=63,
+        help_text="Letters, digits, dots, dashes and underscores; the console asks for the same name.",
+    )

@@ -6,6 +6,7 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 from uuid import UUID
 
@@ -139,7 +140,7 @@ def token_row(node: Node, token: str, portal: str) -> TokenRow:
     if node.state == "frozen":
         return TokenRow(node.name, f"fedstudy-node rotate --token {token}")
     lines = [
-        f"fedstudy-node init --name {node.name}",
-        f"fedstudy-node enrol --portal {portal} --token {token}",
+        f"fedstudy-node init --name {quote(node.name)}",
+        f"fedstudy-node enrol --portal {quote(portal)} --token {quote(token)}",
     ]
     return TokenRow(node.name, "\n".join(lines))

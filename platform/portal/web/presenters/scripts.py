@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 from portal.web.formats import value_text
@@ -132,7 +133,7 @@ def approval_row(picture: Picture, version: ScriptVersion, enrolment: Enrolment,
         revoked_at=approval.revoked_at if approval else None,
         reason=approval.revoked_reason if approval else "",
         left="" if enrolment.state in TAKING_PART else enrolment.state,
-        command=f"fedstudy-node approve {version.pk} --dataset {dataset.name if dataset else 'DATASET'}",
+        command=f"fedstudy-node approve {version.pk} --dataset {quote(dataset.name) if dataset else 'DATASET'}",
         page=f"{node.page_url}/review/{version.pk}" if node and node.page_url else "",
         is_yours=is_yours,
     )
