@@ -18,6 +18,7 @@ from fedstudy_core.approvers import Approver
 from fedstudy_core.statement import verify_statement
 from fedstudy_node.cli import main
 from fedstudy_node.home import Home
+from fedstudy_node.ledger import Departure, Ledger
 from fedstudy_node.trust import Trust
 from tests.agent import portal as portals
 from tests.agent.portal import APPROVAL, DATASET, TOKEN, VERSION, FakePortal
@@ -127,6 +128,37 @@ def test_a_site_pauses_its_node_and_vetoes_a_run(console: Console) -> None:
     with closing(sqlite3.connect(console.home / "ledger.sqlite", isolation_level=None)) as database:
         database.executescript("DROP TRIGGER journal_kept; UPDATE journal SET body = replace(body, 'audit', 'x')")
     assert console.fails("log", "--verify") == "E_JOURNAL"
+
+
+def test_a_site_sees_what_left_it(console: Console) -> None:
+    console.set_up()
+    run = "00000000-0000-0000-0000-0000000000aa"
+    held = json.dumps({"arrays": {"arrays": {"weight": "float32[1, 13]"}}, "metrics": {"loss": 1}})
+    with closing(Ledger(console.home / "ledger.sqlite")) as ledger:
+        ledger.note_departure(
+            Departure("s", run, "7", 1, "train", "a", "done", "", 10, 20, "f" * 64, numbers=14, contents=held)
+        )
+        ledger.note_departure(Departure("s", "another", "8", 1, "train", "a", "refused", "E_BUNDLE", 10, 0, ""))
+    left = console.facts("left")
+    assert [(item["outcome"], item["code"], item["numbers"]) for item in left] == [
+        ("refused", "E_BUNDLE", 0),
+        ("done", "", 14),
+    ]
+    assert left[0]["contents"] is None
+    assert left[1]["contents"]["arrays"] == {"arrays": {"weight": "float32[1, 13]"}}
+    assert [item["run"] for item in console.facts("left", "--run", run[:12])] == [run]
+    assert len(console.facts("left", "--limit", "1")) == 1
+    _, out, _ = console.type("left")
+    assert "weight" in out
+    assert "E_BUNDLE" in out
+
+
+def test_a_reviewer_sees_what_a_script_sends_back(console: Console) -> None:
+    console.set_up()
+    assert console.facts("review", VERSION)["declaration"]["metrics"]["mean"] == "mean"
+    _, out, _ = console.type("review", VERSION)
+    assert "What it says that it sends back" in out
+    assert "query.initial_model" in out
 
 
 def test_status_tells_programs_how_the_agent_is(console: Console) -> None:

@@ -1,5 +1,6 @@
 """From message to reply, with a real script process and without a SuperLink."""
 
+import json
 import os
 import select
 import time
@@ -17,6 +18,7 @@ from fedstudy_core import bundle as bundles
 from fedstudy_core import flower
 from fedstudy_core.artifacts import encode_arrays
 from fedstudy_core.canonical import digest
+from fedstudy_core.codes import CODES
 from fedstudy_core.keys import public_text
 from fedstudy_core.receipts import Receipt, verify_receipt
 from fedstudy_node.approvals import Approvals
@@ -69,7 +71,7 @@ class Office:
 
     def incoming(self, order: flower.Order, content: RecordDict | None = None) -> Incoming:
         TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
-        arrays = ArrayRecord({"weights": flower.array(np.zeros(14, dtype=np.float32))})
+        arrays = ArrayRecord({"0": flower.array(np.zeros(14, dtype=np.float32))})
         wrapped = flower.wrap_order(content if content is not None else RecordDict({"arrays": arrays}), order)
         message = Message(wrapped, 7, order.message_type)
         message.metadata.__dict__["_message_id"] = digest(os.urandom(8))
@@ -119,7 +121,7 @@ def office(tmp_path: Path) -> Iterator[Office]:
 def test_a_round_is_answered_with_a_receipt_that_names_everything(office: Office) -> None:
     approval = office.node.approve(FAB)
     weights = np.zeros(14, dtype=np.float32)
-    order = office.node.order(approval, model_sha256=digest(encode_arrays({"weights": weights})))
+    order = office.node.order(approval, model_sha256=digest(encode_arrays({"0": weights})))
     account, content = office.read(office.ask(order))
     assert content["arrays"]["0"].numpy().tolist() == [1.0] * 14  # type: ignore[index, union-attr]
     assert (account.outcome, account.phase, account.round, account.examples) == ("done", "train", 1, 3)
@@ -127,7 +129,12 @@ def test_a_round_is_answered_with_a_receipt_that_names_everything(office: Office
     assert account.script_sha256 == bundles.inspect(FAB).sha256
     assert account.dataset is not None
     assert account.dataset.fingerprint == office.node.dataset.fingerprint
-    assert office.ledger.departures()[0].update_sha256 == account.update_sha256
+    left = office.ledger.departures()[0]
+    assert (left.update_sha256, left.numbers) == (account.update_sha256, 14 + 2)
+    assert json.loads(left.contents) == {
+        "arrays": {"arrays": {"0": "float32[14]"}},
+        "metrics": {"num-examples": 1, "calls": 1},
+    }
 
 
 def test_one_process_serves_a_run_and_keeps_its_state(office: Office) -> None:
@@ -155,7 +162,7 @@ def test_the_same_message_again_is_answered_without_training(office: Office) -> 
     again = office.read(office.ask(order))
     assert again[0].update_sha256 == first[0].update_sha256
     assert again[0].sequence > first[0].sequence
-    other = RecordDict({"arrays": ArrayRecord({"weights": flower.array(np.ones(14, dtype=np.float32))})})
+    other = RecordDict({"arrays": ArrayRecord({"0": flower.array(np.ones(14, dtype=np.float32))})})
     assert office.read(office.ask(order, other))[1]["metrics"]["calls"] == 2  # type: ignore[index]
 
 
@@ -193,11 +200,11 @@ def test_a_script_that_goes_wrong_is_a_failure_with_a_code(office: Office, mode:
 
 
 def test_after_a_failure_the_next_round_runs(office: Office) -> None:
-    chosen = 'mode = "exit" if message.content["arrays"]["weights"].numpy().sum() else "good"'
+    chosen = 'mode = "exit" if message.content["arrays"]["0"].numpy().sum() else "good"'
     broken = script(**{'mode = context.run_config["mode"]': chosen})
     office.open(broken)
     approval = office.node.approve(broken)
-    ones = RecordDict({"arrays": ArrayRecord({"weights": flower.array(np.ones(14, dtype=np.float32))})})
+    ones = RecordDict({"arrays": ArrayRecord({"0": flower.array(np.ones(14, dtype=np.float32))})})
     assert office.error(office.ask(office.node.order(approval), ones))[0] == "E_CHILD"
     assert office.read(office.ask(office.node.order(approval)))[0].outcome == "done"
 
@@ -215,6 +222,29 @@ def test_a_script_that_works_too_long_is_ended(office: Office) -> None:
 def test_a_reply_larger_than_approved_does_not_leave(office: Office) -> None:
     answer = office.ask(office.node.order(office.node.approve(FAB, max_bytes=100)))
     assert office.error(answer)[0] == "E_OUTPUT_SIZE"
+
+
+def test_an_update_too_far_from_the_model_does_not_leave_and_no_word_about_it_either(office: Office) -> None:
+    """The norm itself would be a number that the script chose."""
+    answer = office.ask(office.node.order(office.node.approve(FAB, max_norm=3)))
+    assert office.error(answer)[0] == "E_UPDATE_NORM"
+    assert flower.parse_error_reason(str(answer.message.error.reason)).detail == CODES["E_UPDATE_NORM"]
+    assert office.ledger.departures()[0].numbers == 0
+
+
+def test_a_reply_kept_under_one_approval_does_not_answer_under_another(office: Office) -> None:
+    first = office.read(office.ask(office.node.order(office.node.approve(FAB))))
+    other = office.read(office.ask(office.node.order(office.node.approve(FAB))))
+    assert first[0].approval != other[0].approval
+    assert office.source.asked == 1
+    assert len({item.approval for item in office.ledger.departures()}) == 2
+
+
+def test_a_reply_behind_which_too_few_rows_stand_does_not_leave(office: Office) -> None:
+    hides = script(**{'"num-examples": len(open_dataset(context))': '"num-examples": 1'})
+    office.open(hides)
+    answer = office.ask(office.node.order(office.node.approve(hides, min_rows=2)))
+    assert office.error(answer)[0] == "E_MIN_ROWS"
 
 
 def test_an_app_that_cannot_be_imported_is_a_failure(office: Office) -> None:

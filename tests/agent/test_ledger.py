@@ -1,5 +1,6 @@
 """What the node remembers."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -72,3 +73,23 @@ def test_what_left_is_listed_newest_first(ledger: Ledger) -> None:
         ledger.note_departure(Departure("study", "run", "7", number, "train", "approval", "done", "", 10, 20, "sha"))
     assert [departure.round for departure in ledger.departures()] == [2, 1]
     assert ledger.departures()[0].at
+
+
+def test_what_left_is_told_by_run_with_its_contents(ledger: Ledger) -> None:
+    for run in ("one", "two"):
+        held = {"numbers": 3, "contents": '{"arrays":{},"metrics":{"loss":1}}'}
+        ledger.note_departure(Departure("study", run, "7", 1, "train", "approval", "done", "", 10, 20, "sha", **held))  # type: ignore[arg-type]
+    [found] = ledger.departures(run="tw")
+    assert (found.run, found.numbers, found.contents[:10]) == ("two", 3, '{"arrays":')
+    assert len(ledger.departures()) == 2
+
+
+def test_a_ledger_of_an_older_agent_is_read_and_written(tmp_path: Path) -> None:
+    file = tmp_path / "old.sqlite"
+    with closing(Ledger(file)) as made:
+        made.note_departure(Departure("study", "run", "7", 1, "train", "approval", "done", "", 10, 20, "sha"))
+    with closing(sqlite3.connect(file)) as database:
+        database.executescript("ALTER TABLE egress DROP COLUMN numbers; ALTER TABLE egress DROP COLUMN contents")
+    with closing(Ledger(file)) as reopened:
+        reopened.note_departure(Departure("study", "run", "7", 2, "train", "a", "done", "", 1, 2, "sha", numbers=5))
+        assert [departure.numbers for departure in reopened.departures()] == [5, 0]

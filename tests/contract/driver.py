@@ -18,7 +18,7 @@ from fedstudy_core import flower
 
 def model(size: int = 14, value: float = 0.0) -> RecordDict:
     """A training message's content: one array of 32-bit floats."""
-    arrays = ArrayRecord({"weights": flower.array(np.full(size, value, dtype=np.float32))})
+    arrays = ArrayRecord({"0": flower.array(np.full(size, value, dtype=np.float32))})
     return RecordDict({"arrays": arrays, "config": ConfigRecord({"server-round": 1})})
 
 

@@ -54,6 +54,11 @@ headline = "mean"
 
 [tool.fedstudy.metrics]
 mean = "mean"
+calls = "max"
+variables = "max"
+secrets = "sum"
+pid = "max"
+threads = "max"
 
 [tool.fedstudy.parameters.step]
 min = 0.0

@@ -17,6 +17,7 @@ from fedstudy_core import archives
 from fedstudy_core.archives import read_archive
 from fedstudy_core.canonical import digest
 from fedstudy_core.errors import Invalid, Refusal
+from fedstudy_core.outputs import DeclaredOutputs
 from fedstudy_core.parameters import Parameter, Value, from_project
 from fedstudy_core.reviewable import refuse_unreviewable
 
@@ -36,6 +37,7 @@ class Declaration(BaseModel):
         metrics: how a metric aggregates over sites; the mean weighted by examples where nothing is said.
         headline: the metric that pages show first.
         uses_proximal: the script adds FedProx's term when it gets `proximal-mu`.
+        outputs: the arrays and histograms that the script sends back, where it says so.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +47,7 @@ class Declaration(BaseModel):
     metrics: dict[str, Literal["mean", "sum", "histogram", "max", "min"]] = Field(default_factory=dict)
     headline: str = ""
     uses_proximal: bool = False
+    outputs: DeclaredOutputs = Field(default_factory=DeclaredOutputs)
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,9 @@ def _declared(project: Mapping[str, Any]) -> tuple[tuple[Parameter, ...], Declar
         raise _not_declared(f"[tool.fedstudy] does not fit at “{where}”.") from error
     if declaration.headline and declaration.metrics and declaration.headline not in declaration.metrics:
         raise _not_declared(f"The headline “{declaration.headline}” is none of the declared metrics.")
+    contradiction = declaration.outputs.contradiction(sums=declaration.sums, kinds=declaration.metrics)
+    if contradiction:
+        raise _not_declared(contradiction)
     return parameters, declaration
 
 

@@ -131,6 +131,7 @@ CODES = MappingProxyType(
         "E_UPDATE_NOT_FINITE": "The update holds values that are not finite.",
         "E_UPDATE_NORM": "The update is larger than allowed.",
         "E_UPDATE_WEIGHT": "The update's weight is not a plausible number of rows.",
+        "E_METRICS_NAMES": "The answer holds a metric that the site did not approve.",
         "E_METRICS_NOT_FINITE": "A metric is not finite.",
         "E_METRICS_TYPE": "A metric is not a number.",
         "E_METRICS_SIZE": "There are too many metrics, or one has too long a name.",

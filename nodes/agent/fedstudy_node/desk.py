@@ -23,16 +23,19 @@ from fedstudy_core.receipts import JournalHead, Receipt, sign_receipt
 from fedstudy_node import __version__
 from fedstudy_node.children import Died, Failed, Outcome, Ready, Replied, StateKept
 from fedstudy_node.control import Control
+from fedstudy_node.egress import Allowance
 from fedstudy_node.errors import FleetError
 from fedstudy_node.flower import Incoming, Outgoing, RecordDict, message_bytes, refuse, reply_to
 from fedstudy_node.frames import Frame
 from fedstudy_node.gate import Gate, Permit, check_order
 from fedstudy_node.home import Home, now_text
 from fedstudy_node.ledger import Departure, Ledger
-from fedstudy_node.replies import Reply, model_sha256, read_reply
+from fedstudy_node.replies import Reply, model_of, model_sha256, read_reply
 from fedstudy_node.runs import ActiveRun, Job, Runs
 
 log = structlog.get_logger()
+
+_LONGEST_DETAIL = 500
 
 
 @dataclass(frozen=True)
@@ -146,10 +149,11 @@ class Desk:
 
     def _ask(self, run: ActiveRun, asked: _Asked, order: Order, permit: Permit, content: RecordDict) -> Outgoing | None:
         """Answer from memory, or hand the message to the script."""
-        digest = hashlib.sha256(flower.pack(content)).hexdigest()
+        allowance = _allowance(run, order, permit, content)
+        digest = hashlib.sha256(permit.approval.encode() + flower.pack(content)).hexdigest()
         kept = self._ledger.kept_reply(run=order.run, round_=order.round, message_type=order.message_type, asked=digest)
         if kept is not None:
-            return self._answer(asked, read_reply(kept.content, max_bytes=len(kept.content)), kept.seconds)
+            return self._answer(asked, _checked(kept.content, allowance), kept.seconds)
         self._ledger.count_round(approval=permit.approval, run=order.run, number=order.round)
         child = self._runs.start_child(run, permit)
         run.calls += 1
@@ -158,6 +162,7 @@ class Desk:
             asked.incoming,
             order,
             permit,
+            allowance,
             digest,
             asked.model_sha256,
             asked.started_at,
@@ -195,18 +200,19 @@ class Desk:
         """Check a reply, keep it, and send it on."""
         asked = _of(run, job)
         try:
-            reply = read_reply(replied.content, max_bytes=job.permit.statement.outputs.max_bytes)
+            reply = _checked(replied.content, job.allowance)
         except FedStudyError as error:
             return self._decline(asked, "failed", error)
+        seconds = _believable(replied.seconds, job)
         self._ledger.keep_reply(
             run=job.order.run,
             round_=job.order.round,
             message_type=job.order.message_type,
             asked=job.asked,
             content=reply.packed,
-            seconds=replied.seconds,
+            seconds=seconds,
         )
-        return self._answer(asked, reply, replied.seconds)
+        return self._answer(asked, reply, seconds)
 
     def _fail(self, run: ActiveRun, job: Job | None, failed: Failed) -> Outgoing | None:
         """The script raised an exception: its text goes to this node's log, its digest and a code leave.
@@ -237,17 +243,17 @@ class Desk:
 
     def _answer(self, asked: _Asked, reply: Reply, seconds: float) -> Outgoing:
         """Write the answer with content."""
-        size = len(reply.packed)
-        head = self._note(asked, "done", "", size, reply.update_sha256)
+        size, examples = len(reply.packed), reply.cargo.examples
+        head = self._note(asked, "done", reply=reply)
         receipt = self._receipt(
-            asked, head, outcome="done", update=reply.update_sha256, examples=reply.examples, bytes_out=size
+            asked, head, outcome="done", update=reply.update_sha256, examples=examples, bytes_out=size
         )
         return reply_to(asked.incoming, flower.wrap_reply(reply.content, reply.packed, receipt), seconds)
 
     def _decline(self, asked: _Asked, outcome: str, error: FedStudyError) -> Outgoing:
         """Write the answer without content: a code and a sentence that says nothing about the site."""
         detail = error.detail if isinstance(error, Refusal) else CODES[error.code]
-        head = self._note(asked, outcome, error.code, 0, "")
+        head = self._note(asked, outcome, error.code)
         receipt = self._receipt(asked, head, outcome=outcome, code=error.code)
         log.warning(outcome, code=error.code, detail=error.detail, flower_run=str(asked.incoming.run_id))
         return refuse(asked.incoming, flower.error_reason(error.code, detail, receipt))
@@ -294,7 +300,7 @@ class Desk:
         )
         return sign_receipt(receipt, self._identity)
 
-    def _note(self, asked: _Asked, outcome: str, code: str, bytes_out: int, update: str) -> JournalHead:
+    def _note(self, asked: _Asked, outcome: str, code: str = "", reply: Reply | None = None) -> JournalHead:
         order, permit = asked.order, asked.permit
         return self._ledger.note_departure(
             Departure(
@@ -307,8 +313,10 @@ class Desk:
                 outcome=outcome,
                 code=code,
                 bytes_in=asked.incoming.bytes_in,
-                bytes_out=bytes_out,
-                update_sha256=update,
+                bytes_out=len(reply.packed) if reply else 0,
+                update_sha256=reply.update_sha256 if reply else "",
+                numbers=reply.cargo.numbers if reply else 0,
+                contents=reply.cargo.manifest() if reply else "",
             )
         )
 
@@ -323,7 +331,36 @@ def _dataset_of(permit: Permit | None) -> dict[str, str] | None:
 
 def _checked_model(order: Order, content: RecordDict) -> str | None:
     """Return the digest of the model that came; it is the one that the message names (E_ORDER)."""
-    computed = model_sha256(content)
+    computed = model_sha256(model_of(content))
     if order.model_sha256 and computed != order.model_sha256:
         raise Refusal("E_ORDER", "The model that came is not the one that the message names.")
     return computed
+
+
+def _allowance(run: ActiveRun, order: Order, permit: Permit, content: RecordDict) -> Allowance:
+    """Say what the reply to a message may hold."""
+    statement = permit.statement
+    return Allowance(
+        phase=order.phase,
+        message_type=order.message_type,
+        outputs=statement.outputs,
+        declaration=run.bundle.declaration,
+        min_rows=statement.privacy.min_rows,
+        rows=permit.dataset.rows,
+        model=model_of(content),
+    )
+
+
+def _checked(packed: bytes, allowance: Allowance) -> Reply:
+    """Return a reply that may leave. Raises Refusal without a word of the script: those are in the site's log."""
+    try:
+        return read_reply(packed, allowance)
+    except Refusal as error:
+        log.error("reply_held_back", code=error.code, detail=error.detail[:_LONGEST_DETAIL])
+        raise Refusal(error.code) from None
+
+
+def _believable(seconds: float, job: Job) -> float:
+    """Return how long the script says it worked, to the hundredth; where that cannot be, how long it was waited for."""
+    waited = time.monotonic() - (job.deadline - job.permit.statement.limits.wall_s)
+    return round(seconds if 0 <= seconds <= waited else waited, 2)

@@ -32,9 +32,12 @@ CREATE TABLE IF NOT EXISTS reply (
 CREATE TABLE IF NOT EXISTS egress (
     id INTEGER PRIMARY KEY, at TEXT NOT NULL, study TEXT NOT NULL, run TEXT NOT NULL, flower_run TEXT NOT NULL,
     round INTEGER NOT NULL, message_type TEXT NOT NULL, approval TEXT NOT NULL, outcome TEXT NOT NULL,
-    code TEXT NOT NULL, bytes_in INTEGER NOT NULL, bytes_out INTEGER NOT NULL, update_sha256 TEXT NOT NULL
+    code TEXT NOT NULL, bytes_in INTEGER NOT NULL, bytes_out INTEGER NOT NULL, update_sha256 TEXT NOT NULL,
+    numbers INTEGER NOT NULL DEFAULT 0, contents TEXT NOT NULL DEFAULT ''
 ) STRICT;
 """
+# Columns that ledgers of older agents lack.
+_ADDED = {"numbers": "INTEGER NOT NULL DEFAULT 0", "contents": "TEXT NOT NULL DEFAULT ''"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,12 @@ class KeptReply:
 
 @dataclass(frozen=True)
 class Departure:
-    """One reply that left the site: what it was about, how it ended, how large it was (bytes)."""
+    """One reply that left the site: what it was about, how it ended, how large it was (bytes), what it held.
+
+    Attributes:
+        numbers: how many numbers left.
+        contents: their names, shapes and dtypes as JSON (`Cargo.manifest`); no values.
+    """
 
     study: str
     run: str
@@ -61,8 +69,11 @@ class Departure:
     bytes_out: int
     update_sha256: str
     at: str = ""
+    numbers: int = 0
+    contents: str = ""
 
 
+_NOT_IN_JOURNAL = ("outcome", "run", "at", "contents")  # the last is bound by `update_sha256`
 _KINDS = {"done": "answered", "refused": "refused", "failed": "failed"}
 
 
@@ -75,7 +86,20 @@ class Ledger:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(_SCHEMA)
+        self._add_columns()
         self.journal = Journal(self._db)
+
+    def _add_columns(self) -> None:
+        if not self._missing_columns():
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        with self._db:
+            for name in self._missing_columns():  # another process may have been first
+                self._db.execute(f"ALTER TABLE egress ADD COLUMN {name} {_ADDED[name]}")
+
+    def _missing_columns(self) -> list[str]:
+        there = {row[1] for row in self._db.execute("PRAGMA table_info(egress)")}
+        return [name for name in _ADDED if name not in there]
 
     def close(self) -> None:
         """Close the connection."""
@@ -144,7 +168,8 @@ class Ledger:
         """Write down what leaves, before it leaves; returns the journal's head with this in it."""
         self._db.execute(
             "INSERT INTO egress (at, study, run, flower_run, round, message_type, approval, outcome, code,"
-            " bytes_in, bytes_out, update_sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " bytes_in, bytes_out, update_sha256, numbers, contents)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 now_text(),
                 departure.study,
@@ -158,19 +183,21 @@ class Ledger:
                 departure.bytes_in,
                 departure.bytes_out,
                 departure.update_sha256,
+                departure.numbers,
+                departure.contents,
             ),
         )
-        told = {name: value for name, value in asdict(departure).items() if name not in ("outcome", "run", "at")}
+        told = {name: value for name, value in asdict(departure).items() if name not in _NOT_IN_JOURNAL}
         return self.journal.append(_KINDS[departure.outcome], departure.run, told)
 
     def runs(self) -> list[str]:
         """Return the ids of all runs that this node ever answered."""
         return [str(row[0]) for row in self._db.execute("SELECT DISTINCT run FROM egress WHERE run <> ''")]
 
-    def departures(self, limit: int = 20) -> list[Departure]:
-        """Return what left last, newest first."""
+    def departures(self, limit: int = 20, run: str = "") -> list[Departure]:
+        """Return what left last, newest first; of one run if given (the beginning of its id)."""
         query = (
             "SELECT study, run, flower_run, round, message_type, approval, outcome, code, bytes_in, bytes_out,"
-            " update_sha256, at FROM egress ORDER BY id DESC LIMIT ?"
+            " update_sha256, at, numbers, contents FROM egress WHERE substr(run, 1, ?1) = ?2 ORDER BY id DESC LIMIT ?3"
         )
-        return [Departure(*row) for row in self._db.execute(query, (limit,))]
+        return [Departure(*row) for row in self._db.execute(query, (len(run), run, limit))]

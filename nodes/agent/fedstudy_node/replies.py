@@ -1,26 +1,31 @@
-"""What a script replied: checked before it leaves, and put into words where nothing may leave."""
+"""A script's reply between its process and the wire: opened, checked, and packed again."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
 import numpy as np
 from safetensors import SafetensorError
 
-from fedstudy_core import artifacts, flower, updates
+from fedstudy_core import artifacts, flower
 from fedstudy_core.errors import Refusal
-from fedstudy_node.flower import ArrayRecord, MetricRecord, RecordDict
+from fedstudy_node.egress import ARRAYS, Allowance, Cargo, check_reply
+from fedstudy_node.flower import ArrayRecord, RecordDict
 
-EXAMPLES = "num-examples"
-ARRAYS = "arrays"
+Model = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Reply:
     """A checked reply. `packed` is its content in the exact bytes that its receipt names by `update_sha256`."""
 
-    content: RecordDict
+    cargo: Cargo
     packed: bytes
-    examples: int | None
+
+    @property
+    def content(self) -> RecordDict:
+        """The content that leaves."""
+        return self.cargo.content
 
     @property
     def update_sha256(self) -> str:
@@ -28,44 +33,46 @@ class Reply:
         return sha256(self.packed).hexdigest()
 
 
-def read_reply(packed: bytes, *, max_bytes: int) -> Reply:
-    """Check what came from the script's process. Raises Refusal.
+def read_reply(packed: bytes, allowance: Allowance) -> Reply:
+    """Check what came from the script's process.
 
-    Only arrays and metrics may leave (a configuration record could carry any text: E_OUTPUT_SCHEMA), up to the approved
-    size (E_OUTPUT_SIZE), and every number is finite (E_UPDATE_NOT_FINITE, E_METRICS_*).
+    Raises:
+        Refusal: E_OUTPUT_SIZE, E_REPLY, or a code of `check_reply`.
     """
-    if len(packed) > max_bytes:
-        raise Refusal("E_OUTPUT_SIZE", f"The reply has {len(packed)} bytes; {max_bytes} are approved.")
-    content = flower.unpack(packed)
-    examples: int | None = None
-    for name, record in content.items():
-        if isinstance(record, ArrayRecord):
-            _check_arrays(record)
-        elif isinstance(record, MetricRecord):
-            metrics = dict(record)
-            updates.check_metrics(metrics)
-            count = metrics.get(EXAMPLES)
-            examples = int(count) if isinstance(count, int | float) else examples
-        else:
-            raise Refusal("E_OUTPUT_SCHEMA", f"The reply's record {name!r} is neither arrays nor metrics.")
-    return Reply(content, flower.pack(content), examples)
+    _check_size(packed, allowance)
+    cargo = check_reply(flower.unpack(packed), allowance)
+    again = flower.pack(cargo.content)
+    _check_size(again, allowance)
+    return Reply(cargo, again)
 
 
-def _check_arrays(record: ArrayRecord) -> None:
-    for name, values in flower.arrays_of(record).items():
-        if values.dtype.kind in "fc":
-            if not np.isfinite(values).all():
-                raise Refusal("E_UPDATE_NOT_FINITE", f"The array {name!r} has values that are not finite.")
-        elif values.dtype.kind not in "biu":
-            raise Refusal("E_UPDATE_DTYPE", f"The array {name!r} holds something other than numbers.")
+def _check_size(packed: bytes, allowance: Allowance) -> None:
+    if len(packed) > allowance.outputs.max_bytes:
+        raise Refusal(
+            "E_OUTPUT_SIZE", f"The reply has {len(packed)} bytes; {allowance.outputs.max_bytes} are approved."
+        )
 
 
-def model_sha256(content: RecordDict) -> str | None:
-    """Return the content address of the model that a message carries, computed here. Raises Refusal (E_ORDER)."""
+def model_of(content: RecordDict) -> Model | None:
+    """Return the model that a message carries. Raises Refusal (E_ORDER)."""
     record = content.get(ARRAYS)
     if not isinstance(record, ArrayRecord) or not record:
         return None
     try:
-        return sha256(artifacts.encode_arrays(flower.arrays_of(record))).hexdigest()
+        return flower.arrays_of(record)
+    except Refusal as error:
+        raise _unreadable() from error
+
+
+def model_sha256(model: Model | None) -> str | None:
+    """Return a model's content address, computed here. Raises Refusal (E_ORDER)."""
+    if model is None:
+        return None
+    try:
+        return sha256(artifacts.encode_arrays(model)).hexdigest()
     except (Refusal, ValueError, TypeError, KeyError, SafetensorError) as error:
-        raise Refusal("E_ORDER", "The model that came cannot be read.") from error
+        raise _unreadable() from error
+
+
+def _unreadable() -> Refusal:
+    return Refusal("E_ORDER", "The model that came cannot be read.")

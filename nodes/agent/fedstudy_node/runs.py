@@ -14,6 +14,7 @@ from typing import Protocol
 from fedstudy_core import bundle as bundles
 from fedstudy_core.flower import Order
 from fedstudy_node.children import Child
+from fedstudy_node.egress import Allowance
 from fedstudy_node.errors import NodeError
 from fedstudy_node.flower import Incoming, RunInfo, context_bytes
 from fedstudy_node.frames import Frame
@@ -50,6 +51,7 @@ class Job:
     incoming: Incoming
     order: Order
     permit: Permit
+    allowance: Allowance
     asked: str
     model_sha256: str | None
     started_at: str

@@ -154,6 +154,10 @@ def _add_control(
     log.add_argument("--limit", type=int, default=20, help="how many of the newest rows")
     log.add_argument("--verify", action="store_true", help="check that no row was altered or left out")
     log.set_defaults(command=_command("controlling", "log"))
+    left = commands.add_parser("left", parents=[shared], help="what left this node: names, sizes and hashes")
+    left.add_argument("--run", default="", help="of one run only (the beginning of its id)")
+    left.add_argument("--limit", type=int, default=20, help="how many of the newest")
+    left.set_defaults(command=_command("controlling", "left"))
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,5 +1,6 @@
 """The site's hand on its node (pause, veto, new keys and passphrases), and its own record of what happened."""
 
+import json
 import re
 from argparse import Namespace
 from collections.abc import Mapping
@@ -103,6 +104,38 @@ def log(arguments: Namespace, output: Output) -> int:
     verdict = f"All {head.sequence} rows hold. " if arguments.verify else ""
     output.say(f"{verdict}Head {head.head} after {head.sequence} rows.")
     return 0
+
+
+def left(arguments: Namespace, output: Output) -> int:
+    """List what left this node, newest first: names and sizes, never values."""
+    home = Home.open(arguments.home)
+    with closing(Ledger(home.ledger_path)) as ledger:
+        departures = ledger.departures(arguments.limit, arguments.run)
+    output.facts([asdict(item) | {"contents": json.loads(item.contents or "null")} for item in departures])
+    output.table(
+        "What left this node",
+        ("When", "Run", "Round", "Message", "What", "Bytes", "SHA-256"),
+        [
+            (
+                item.at,
+                item.run[:8],
+                item.round,
+                item.message_type,
+                item.code or _names(item.contents),
+                item.bytes_out,
+                item.update_sha256[:8],
+            )
+            for item in departures
+        ],
+    )
+    return 0
+
+
+def _names(contents: str) -> str:
+    """Name what a reply held: each array with its shape, each metric."""
+    held = json.loads(contents or '{"arrays": {}, "metrics": {}}')
+    arrays = [f"{name} {layout}" for record in held["arrays"].values() for name, layout in record.items()]
+    return ", ".join([*arrays, *held["metrics"]])
 
 
 def _said(detail: Mapping[str, str | int | None]) -> str:

@@ -44,6 +44,7 @@ def _facts(offer: Offer) -> dict[str, Any]:
         "size": offer.bundle.size,
         "files": [{"path": file.path, "sha256": file.sha256, "size": file.size} for file in offer.bundle.files],
         "parameters": [parameter.model_dump(exclude_none=True) for parameter in offer.bundle.parameters],
+        "declaration": offer.bundle.declaration.model_dump(mode="json"),
         "approval": offer.row.get("approval"),
     }
 
@@ -88,6 +89,7 @@ def show_offer(output: Output, home: Home, offer: Offer) -> None:
             for item in offer.bundle.parameters
         ],
     )
+    output.table("What it says that it sends back", ("Answer to", "Holds", "Of the form"), _sent_back(offer))
     before = _last_approved(home, offer)
     for file in offer.bundle.files:
         text = _text(offer.fab, file.path)
@@ -100,6 +102,24 @@ def show_offer(output: Output, home: Home, offer: Offer) -> None:
             output.say("", f"[bold]{plain(file.path)}[/]", Syntax(text[:_LONGEST_SHOWN], lexer, theme="ansi_dark"))
     if before is not None:
         output.say("", "Only what changed since the version approved before is shown.")
+
+
+def _sent_back(offer: Offer) -> list[tuple[str, str, str]]:
+    """Rows of all that the script declares to send; this node holds its replies to them."""
+    declaration = offer.bundle.declaration
+    outputs = declaration.outputs
+    model = " and ".join(["train", *([declaration.initial] if declaration.initial else [])])
+    rows = [(model, name, layout) for name, layout in outputs.arrays.items()]
+    rows = rows or [(model, "arrays", "not declared: the first model may have any form, updates have the model's")]
+    if declaration.sums:
+        rows += [(declaration.sums, name, layout) for name, layout in outputs.sums.items()] or [
+            (declaration.sums, "sums", "not declared: any form")
+        ]
+    for name, kind in declaration.metrics.items():
+        bins = outputs.bins.get(name)
+        form = kind if kind != "histogram" else f"counts of rows in {bins or 'any number of'} bins"
+        rows.append(("train, evaluate", name, form))
+    return rows if declaration.metrics else [*rows, ("train, evaluate", "metrics", "not declared: any single numbers")]
 
 
 def show_statement(output: Output, statement: Statement, dataset: Dataset) -> None:
