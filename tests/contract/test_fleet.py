@@ -22,6 +22,7 @@ from fedstudy_node.supervisor import build_agent
 from tests.contract import driver as drivers
 from tests.contract.driver import Driver, model
 from tests.factories.agent import Node, make_node, script
+from tests.factories.sandbox import sandbox
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,14 @@ class Site:
     def _serve(self) -> None:
         with closing(Ledger(self.node.home.ledger_path)) as ledger:
             status = Status(self.node.home.status_path)
-            self.agent = build_agent(self.node.home, ledger, status=status, stop=self.stop, wake=threading.Event())
+            self.agent = build_agent(
+                self.node.home,
+                ledger,
+                status=status,
+                stop=self.stop,
+                wake=threading.Event(),
+                sandbox=sandbox(),
+            )
             self.agent.run()
 
     def end(self) -> None:
