@@ -1,4 +1,4 @@
-"""One run of the heart disease study at four sites, from its start command to its last round: time, CPU, memory, bytes."""
+"""One run of the heart disease study at four sites, from its start to its last round: time, CPU, memory, bytes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from rich.console import Console
+
 from bench.processes import Watch
 from devstack import stack as stacks
 from devstack.demo import runs, story
@@ -18,8 +20,6 @@ from devstack.demo.telling import Telling
 from devstack.processes import Supervisor
 from devstack.services import Folders
 from federation.library.heart_disease.source import write_centres
-
-SITE_PREFIX = "node "
 
 
 @dataclass(frozen=True)
@@ -37,21 +37,14 @@ class Job:
     refusals: int
 
 
-class _Quiet:
-    """A `Telling` that says nothing."""
-
-    def step(self, text: str) -> None: ...
-    def note(self, text: str) -> None: ...
-    def advance(self, text: str, steps: int) -> None: ...
-
-
 def measure(*, rounds: int) -> Job:
-    """Play the study up to a first, unmeasured run's place, then run and measure it. Raises what the demo raises."""
+    """Play the study up to its first run, then start that and measure it. Raises what the demo raises."""
     with tempfile.TemporaryDirectory(prefix="fedstudy-job-") as folder, Supervisor() as supervisor:
         folders = Folders.under(Path(folder))
         stack = stacks.start(supervisor, folders, profile="demo", port=None)
         cast, rows = make_cast(), write_centres(folders.state / "hospitals")
-        prepared = story.prepare(stack, cast, rows, _Quiet())  # type: ignore[arg-type]
+        with Telling(Console(quiet=True), story.PREPARING_STEPS) as tell:
+            prepared = story.prepare(stack, cast, rows, tell)
         with Watch(supervisor) as watch:
             return _run(prepared, cast, rounds, watch)
 

@@ -31,6 +31,7 @@ from fedstudy_core.errors import FedStudyError
 log = structlog.get_logger(__name__)
 
 SUPERLINK_PAUSE_S = 2.0
+LOOK_AT_RUN_S = 0.5
 WAITING_PAUSE_S = 1.0
 INLINE_PAUSE_S = 1.0
 
@@ -49,14 +50,17 @@ def drive(run_id: uuid.UUID, *, budget_s: float = 20.0) -> float | None:
     if lease is None:
         return None
     engine = Engine(lease, superlink())
+    in_order = False
     try:
-        return engine.work(time.monotonic() + budget_s)
+        pause = engine.work(time.monotonic() + budget_s)
+        in_order = True
+        return pause
     except Fenced:
         log.info("run_taken_over", run=str(run_id))
         return None
     finally:
         engine.close()
-        lease.release()
+        lease.release(in_order=in_order)
 
 
 def superlink() -> SuperLink:
@@ -83,6 +87,9 @@ class Engine:
         self.aggregator = Aggregator(self.run)
         self.pace = Pace()
         self.exchange: Exchange | None = None
+        self.open_round: Round | None = None
+        self.looked_at = float("-inf")
+        self.asked_again = False
 
     def close(self) -> None:
         if self.exchange is not None:
@@ -118,9 +125,8 @@ class Engine:
 
     def step(self) -> float | None:
         """Do the next thing; answer how long to wait after it (None: the run is over)."""
-        self.run.refresh_from_db(fields=["state", "epoch", "lease_owner"])
-        if self.run.is_final or self.run.epoch != self.lease.epoch:
-            raise Fenced
+        if time.monotonic() - self.looked_at > LOOK_AT_RUN_S:
+            self._look_at_run()
         if self.run.state == "waiting":
             return self._begin()
         attempt = self._attempt()
@@ -130,6 +136,13 @@ class Engine:
             return None
         return self._step_round(round_)
 
+    def _look_at_run(self) -> None:
+        """See whether somebody stopped the run. Every write is fenced as well; this only makes it soon."""
+        self.run.refresh_from_db(fields=["state", "epoch", "lease_owner"])
+        if self.run.is_final or self.run.epoch != self.lease.epoch:
+            raise Fenced
+        self.looked_at = time.monotonic()
+
     def _begin(self) -> float:
         """Start when all sites are there, or at the end of the wait with a quorum of them."""
         absent = participants.absences(self.run)
@@ -137,6 +150,7 @@ class Engine:
         waited_out = timezone.now() >= participants.waits_until(self.run)
         if not absent or (waited_out and present >= self.run.quorum):
             journal.begin_run(self.lease, absent=[item.enrolment.site.name for item in absent])
+            self._look_at_run()
             return 0.0
         if waited_out:
             names = ", ".join(f"{item.enrolment.site.name} ({code})" for item, code in absent.items())
@@ -146,6 +160,9 @@ class Engine:
     def _attempt(self) -> Attempt:
         if self.exchange is None:
             attempt = attempts.live_attempt(self.lease, self.run, self.link)
+            if self.lease.taken_over and not self.asked_again:
+                journal.ask_again(self.lease)
+                self.asked_again = True
             self.exchange = Exchange(self.lease, self.run, self.link.drive(attempts.claim_of(attempt)), self.aggregator)
             self.attempt = attempt
         self.exchange.keep_alive()
@@ -159,6 +176,11 @@ class Engine:
 
     def _round(self) -> Round | None:
         """The open round, or the next one; None after the last."""
+        if self.open_round is None:
+            self.open_round = self._last_or_next()
+        return self.open_round
+
+    def _last_or_next(self) -> Round | None:
         last = Round.objects.filter(run=self.run).select_related("model_in", "model_out").last()
         if last is not None and last.state == "open":
             last.run = self.run
@@ -166,9 +188,7 @@ class Engine:
         number = 0 if last is None else last.number + 1
         if number > self.run.rounds:
             return None
-        round_ = journal.open_round(self.lease, number, last.model_out if last else None)
-        round_.run = self.run
-        return round_
+        return journal.open_round(self.lease, self.run, number, last.model_out if last else None)
 
     def _step_round(self, round_: Round) -> float:
         exchange = self._exchange()
@@ -202,7 +222,8 @@ class Engine:
 
     def _close_phase(self, round_: Round, phase: phases.Phase) -> float:
         """All have answered or the time is up: combine what came, go to the next phase, or commit the round."""
-        done = [item for item in participants.settled(round_) if item.state == "done"]
+        rows = self._exchange().rows(round_)
+        done = [item for item in rows if item.state == "done"]
         needed = self._needed(phase)
         if len(done) < needed:
             if not phase.asks_all and self._ask_another(round_, phase):
@@ -215,15 +236,17 @@ class Engine:
         if not self._open_next_phase(round_):
             journal.commit_round(self.lease, round_, self.aggregator.artifact(round_))
             self.aggregator.forget_answers(round_)
+            self.open_round = None
         return 0.0
 
     def _ask_another(self, round_: Round, phase: phases.Phase) -> bool:
         present = participants.roll_call(self.run, round_, phase).present
-        asked = {item.participant_id for item in participants.settled(round_)}
+        asked = {item.participant_id for item in self._exchange().rows(round_)}
         another = next((item for item in present if item.pk not in asked), None)
         if another is None:
             return False
         journal.ask_another(self.lease, round_, another, self._deadline())
+        self._exchange().forget_rows()
         return True
 
     def _complete(self, attempt: Attempt) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 
 import structlog
 from django.utils import timezone
-from flwr.app import RecordDict
 
 from federation.runs import journal, participants
 from federation.runs.aggregation import Aggregator
 from federation.runs.flower import Outgoing, Reply, Session
 from federation.runs.lease import Lease
-from federation.runs.messages import check_receipt, verify_by_any
+from federation.runs.messages import Answer, check_receipt, verify_by_any
 from federation.runs.models import Participation, Round, Run
 from federation.runs.phases import Phase
 from fedstudy_core import flower as records
@@ -23,6 +23,8 @@ from fedstudy_core.receipts import Receipt
 
 log = structlog.get_logger(__name__)
 
+LOOK_FOR_NODES_S = 1.0
+
 
 class Exchange:
     """Sends and collects over one driven attempt."""
@@ -32,6 +34,9 @@ class Exchange:
         self._run = run
         self._session = session.__enter__()
         self._aggregator = aggregator
+        self._rows: list[Participation] = []
+        self._rows_of: tuple[object, str] | None = None
+        self._rows_at = 0.0
 
     def close(self) -> None:
         self._session.__exit__(None, None, None)
@@ -42,10 +47,25 @@ class Exchange:
     def finish(self, details: str) -> None:
         self._session.finish(completed=True, details=details)
 
+    def rows(self, round_: Round) -> list[Participation]:
+        """The open phase's participations. Whoever holds the lease is the only one who changes them, so they are read
+        once; again from time to time while somebody is awaited whose node is away.
+        """
+        unsent = any(item.state == "awaited" and not item.message_id for item in self._rows)
+        old = unsent and time.monotonic() - self._rows_at > LOOK_FOR_NODES_S
+        if self._rows_of != (round_.pk, round_.phase) or old:
+            self._rows, self._rows_of = participants.settled(round_), (round_.pk, round_.phase)
+            self._rows_at = time.monotonic()
+        return self._rows
+
+    def forget_rows(self) -> None:
+        """Read the participations anew: somebody else is asked as well."""
+        self._rows_of = None
+
     def goes_on(self, round_: Round, phase: Phase, needed: int) -> bool:
         """Whether to wait on: until the deadline for whoever can answer, and for absent sites while too few have."""
         now = timezone.now()
-        rows = participants.settled(round_)
+        rows = self.rows(round_)
         awaited = [item for item in rows if item.state == "awaited"]
         if not awaited or now >= _deadline(round_):
             return False
@@ -55,15 +75,18 @@ class Exchange:
 
     def send_and_collect(self, round_: Round, phase: Phase) -> bool:
         """Send to whom something is due and take in the replies there are; answer whether anything moved."""
-        awaited = [item for item in participants.settled(round_) if item.state == "awaited"]
+        awaited = [item for item in self.rows(round_) if item.state == "awaited"]
         due = self._due(phase, awaited)
         if due:
             self._send(round_, phase, due)
         by_message = {item.message_id: item for item in awaited if item.message_id and item.state == "awaited"}
+        answers: list[tuple[Participation, Answer, int]] = []
         moved = bool(due)
         for reply in self._session.pull(by_message):
-            self._take_in(by_message[reply.message_id], phase, reply)
+            answers += self._take_in(by_message[reply.message_id], round_, phase, reply)
             moved = True
+        if answers:
+            journal.note_answers(self._lease, answers)
         return moved
 
     def _due(self, phase: Phase, awaited: list[Participation]) -> list[Participation]:
@@ -87,7 +110,7 @@ class Exchange:
 
     def give_up_on_awaited(self, round_: Round) -> None:
         now = timezone.now()
-        for item in participants.settled(round_):
+        for item in self.rows(round_):
             if item.state != "awaited":
                 continue
             code, detail = "E_DEADLINE", f"No answer within {self._run.deadline_s} seconds."
@@ -133,30 +156,40 @@ class Exchange:
             dataset=str(approval.dataset_id),
         )
 
-    def _take_in(self, item: Participation, phase: Phase, reply: Reply) -> None:
+    def _take_in(
+        self, item: Participation, round_: Round, phase: Phase, reply: Reply
+    ) -> list[tuple[Participation, Answer, int]]:
+        """The reply as a good answer to note, or nothing: then it was noted as what it is."""
         if reply.content is None:
             self._take_in_error(item, reply)
-            return
+            return []
         try:
-            answer = self._aggregator.read(item.round, phase, reply.content)
-            self._check_receipt(item, phase, reply.content, answer.receipt)
+            answer = self._aggregator.read(round_, phase, reply.content)
+            self._check_receipt_by_present_keys(item, round_, phase, answer)
         except Refusal as refusal:
             journal.note_absence(self._lease, item, "failed", refusal.code, refusal.detail, size=reply.size)
-            return
+            return []
         self._aggregator.keep(item, answer)
-        journal.note_answer(self._lease, item, answer, reply.size)
+        return [(item, answer, reply.size)]
 
-    def _check_receipt(self, item: Participation, phase: Phase, content: RecordDict, receipt: bytes) -> Receipt:
-        _, _, _, sha256 = records.unwrap_reply(content)
+    def _check_receipt_by_present_keys(self, item: Participation, round_: Round, phase: Phase, answer: Answer) -> None:
+        """Check the receipt; a node may have changed its keys since its row was read."""
+        try:
+            self._check_receipt(item, round_, phase, answer)
+        except Refusal:
+            item.participant.node.refresh_from_db()
+            self._check_receipt(item, round_, phase, answer)
+
+    def _check_receipt(self, item: Participation, round_: Round, phase: Phase, answer: Answer) -> Receipt:
         return check_receipt(
-            receipt,
+            answer.receipt,
             public_keys=item.participant.node.identity_keys(since=item.asked_at),
             expected={
                 "run": str(self._run.pk),
-                "round": item.round.number,
+                "round": round_.number,
                 "phase": phase.wire_name,
                 "outcome": "done",
-                "update_sha256": sha256,
+                "update_sha256": answer.sha256,
             },
         )
 

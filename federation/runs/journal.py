@@ -20,6 +20,7 @@ from federation.runs.phases import Phase
 from fedstudy_core.updates import Schema
 
 ENGINE = "system:engine"
+ANSWER_FIELDS = ["state", "answered_at", "examples", "metrics", "content_sha256", "bytes_received", "receipt"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def _site_event(participation: Participation, **detail: object) -> None:
 
 @transaction.atomic
 def begin_run(lease: Lease, *, absent: Sequence[str]) -> None:
-    run = lease.hold()
+    run = lease.locked_run()
     states.RUN.move(run, "running")
     run.started_at = timezone.now()
     run.save(update_fields=["state", "started_at"])
@@ -67,7 +68,7 @@ def begin_run(lease: Lease, *, absent: Sequence[str]) -> None:
 
 @transaction.atomic
 def begin_attempt(lease: Lease, flower_run_id: str) -> Attempt:
-    run = lease.hold()
+    run = lease.locked_run()
     number = (run.attempts.aggregate(last=Max("number"))["last"] or 0) + 1
     attempt = Attempt.objects.create(run=run, number=number, flower_run_id=flower_run_id)
     _event(run, "runs:attempt:announced", attempt=number, flower_run=flower_run_id)
@@ -77,7 +78,7 @@ def begin_attempt(lease: Lease, flower_run_id: str) -> Attempt:
 @transaction.atomic
 def lose_attempt(lease: Lease, attempt: Attempt, reason: str) -> None:
     """The Flower run is gone: whoever is still awaited will be asked again by the next attempt."""
-    run = lease.hold()
+    run = lease.locked_run()
     states.ATTEMPT.move(attempt, "lost")
     attempt.ended_at, attempt.token, attempt.reason = timezone.now(), "", reason[:200]
     attempt.save(update_fields=["state", "ended_at", "token", "reason"])
@@ -86,8 +87,9 @@ def lose_attempt(lease: Lease, attempt: Attempt, reason: str) -> None:
 
 
 @transaction.atomic
-def open_round(lease: Lease, number: int, model_in: Model | None) -> Round:
-    return Round.objects.create(run=lease.hold(), number=number, model_in=model_in)
+def open_round(lease: Lease, run: Run, number: int, model_in: Model | None) -> Round:
+    lease.hold()
+    return Round.objects.create(run=run, number=number, model_in=model_in)
 
 
 @transaction.atomic
@@ -117,6 +119,16 @@ def open_phase(lease: Lease, round_: Round, phase: Phase, deadline: datetime, ca
 
 
 @transaction.atomic
+def ask_again(lease: Lease) -> None:
+    """Have everybody sent again what they were sent and did not answer: the worker before may have lost the answer.
+
+    A node answers a message that it has answered before from its memory; nothing is trained twice.
+    """
+    lease.hold()
+    Participation.objects.filter(round__run=lease.run_id, state="awaited").update(message_id="")
+
+
+@transaction.atomic
 def ask_another(lease: Lease, round_: Round, participant: Participant, deadline: datetime) -> None:
     """Ask one more site in the current phase until a deadline of its own; the one before did not answer well."""
     lease.hold()
@@ -132,21 +144,24 @@ def note_sent(lease: Lease, sent: Sequence[tuple[Participation, str, int]]) -> N
     now = timezone.now()
     for participation, message_id, size in sent:
         participation.message_id, participation.bytes_sent, participation.asked_at = message_id, size, now
-        participation.save(update_fields=["message_id", "bytes_sent", "asked_at"])
+    Participation.objects.bulk_update([item for item, _, _ in sent], ["message_id", "bytes_sent", "asked_at"])
 
 
 @transaction.atomic
-def note_answer(lease: Lease, participation: Participation, answer: Answer, size: int) -> None:
+def note_answers(lease: Lease, answers: Sequence[tuple[Participation, Answer, int]]) -> None:
+    """Note the good answers that came together, each with its bytes."""
     lease.hold()
-    _settle(
-        participation,
-        "done",
-        examples=answer.examples,
-        metrics=answer.metrics,
-        content_sha256=answer.sha256,
-        bytes_received=size,
-        receipt=answer.receipt,
-    )
+    for participation, answer, size in answers:
+        _move(
+            participation,
+            "done",
+            examples=answer.examples,
+            metrics=answer.metrics,
+            content_sha256=answer.sha256,
+            bytes_received=size,
+            receipt=answer.receipt,
+        )
+    Participation.objects.bulk_update([item for item, _, _ in answers], ANSWER_FIELDS)
 
 
 @transaction.atomic
@@ -169,11 +184,15 @@ def note_absence(
 
 
 def _settle(participation: Participation, state: str, **values: object) -> None:
+    _move(participation, state, **values)
+    participation.save(update_fields=["state", "answered_at", *values])
+
+
+def _move(participation: Participation, state: str, **values: object) -> None:
     states.PARTICIPATION.move(participation, state)
     participation.answered_at = max(timezone.now(), participation.asked_at)
     for name, value in values.items():
         setattr(participation, name, value)
-    participation.save(update_fields=["state", "answered_at", *values])
 
 
 @transaction.atomic
@@ -191,7 +210,8 @@ def keep_phase_result(
 @transaction.atomic
 def commit_round(lease: Lease, round_: Round, artifact: Artifact) -> None:
     """The round happened: its model, its numbers and its audit event in one transaction, once."""
-    run = lease.hold()
+    lease.hold()
+    run = round_.run
     model = Model.objects.create(
         run=run, round_number=round_.number, sha256=artifact.sha256, size=artifact.size,
         schema={name: [list(shape), dtype] for name, (shape, dtype) in artifact.schema.items()},
@@ -222,12 +242,12 @@ def _milliseconds(span: timedelta) -> int:
 
 @transaction.atomic
 def complete_run(lease: Lease) -> None:
-    _end(lease.hold(), "completed", "", "")
+    _end(lease.locked_run(), "completed", "", "")
 
 
 @transaction.atomic
 def fail_run(lease: Lease, code: str, reason: str) -> None:
-    run = lease.hold()
+    run = lease.locked_run()
     for round_ in run.round_set.filter(state="open"):
         states.ROUND.move(round_, "failed")
         round_.save(update_fields=["state"])

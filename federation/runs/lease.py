@@ -12,7 +12,8 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import F, Q
+from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from federation.runs import states
@@ -27,25 +28,38 @@ class Fenced(Exception):
 
 @dataclass(frozen=True)
 class Lease:
+    """A hold on a run.
+
+    Attributes:
+        taken_over: whether the holder before did not end in order: it may have taken in replies without noting them.
+    """
+
     run_id: uuid.UUID
     owner: str
     epoch: int
+    taken_over: bool = False
 
-    def hold(self) -> Run:
-        """Lock the run's row for the current transaction, renew the lease, and answer the run.
+    def hold(self) -> None:
+        """Lock the run's row for the current transaction and renew the lease, in one statement.
 
         Raises:
             Fenced: the run is no longer this holder's, or is in a final state.
         """
-        run = Run.objects.select_for_update().get(pk=self.run_id)
-        if run.epoch != self.epoch or run.lease_owner != self.owner or run.is_final:
+        mine = Run.objects.filter(pk=self.run_id, epoch=self.epoch, lease_owner=self.owner).exclude(
+            state__in=states.FINAL
+        )
+        if not mine.update(lease_until=timezone.now() + LEASE):
             raise Fenced
-        run.lease_until = timezone.now() + LEASE
-        run.save(update_fields=["lease_until"])
-        return run
 
-    def release(self) -> None:
-        Run.objects.filter(pk=self.run_id, epoch=self.epoch).update(lease_owner="", lease_until=None)
+    def locked_run(self) -> Run:
+        """As `hold`; the run as it is now. Raises Fenced."""
+        self.hold()
+        return Run.objects.get(pk=self.run_id)
+
+    def release(self, *, in_order: bool) -> None:
+        """Let go of the run; `in_order` when everything that came was written down."""
+        owner = "" if in_order else self.owner
+        Run.objects.filter(pk=self.run_id, epoch=self.epoch).update(lease_owner=owner, lease_until=None)
 
 
 def claim(run_id: uuid.UUID) -> Lease | None:
@@ -53,10 +67,11 @@ def claim(run_id: uuid.UUID) -> Lease | None:
     now = timezone.now()
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
-    claimed = Run.objects.filter(free, pk=run_id, state__in=states.LIVE).update(
-        epoch=F("epoch") + 1, lease_owner=owner, lease_until=now + LEASE
-    )
-    if not claimed:
-        return None
-    epoch = Run.objects.values_list("epoch", flat=True).get(pk=run_id)
-    return Lease(run_id=run_id, owner=owner, epoch=epoch)
+    with transaction.atomic():
+        rows = Run.objects.select_for_update(skip_locked=True).filter(free, pk=run_id, state__in=states.LIVE)
+        before = rows.values_list("epoch", "lease_owner").first()
+        if before is None:
+            return None
+        epoch, last_owner = before[0] + 1, before[1]
+        Run.objects.filter(pk=run_id).update(epoch=epoch, lease_owner=owner, lease_until=now + LEASE)
+    return Lease(run_id=run_id, owner=owner, epoch=epoch, taken_over=bool(last_owner))

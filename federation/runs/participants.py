@@ -91,6 +91,7 @@ def settled(round_: Round) -> list[Participation]:
     rows = round_.participations.filter(phase=round_.phase).select_related(
         "participant__enrolment__site", "participant__node", "participant__approval"
     )
+    rows = rows.prefetch_related("participant__node__retired_keys")
     return sorted(rows, key=lambda item: item.participant.position)
 
 

@@ -121,8 +121,9 @@ class Node(models.Model):
 
     def identity_keys(self, since: datetime) -> list[str]:
         """The identity keys, newest first, that the node held at that time or later."""
-        retired = self.retired_keys.filter(retired_at__gte=since).order_by("-retired_at")
-        return [self.identity_key, *retired.values_list("identity_key", flat=True)]
+        retired = [key for key in self.retired_keys.all() if key.retired_at >= since]
+        newest_first = sorted(retired, key=lambda key: key.retired_at, reverse=True)
+        return [self.identity_key, *(key.identity_key for key in newest_first)]
 
     @property
     def audit_name(self) -> str:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from flwr.app import MetricRecord, RecordDict
 
 from audit.models import Event
-from federation.runs import engine
+from federation.runs import engine, journal
 from federation.runs.flower import Reply
 from federation.runs.lease import Fenced, claim
 from federation.runs.models import Attempt, Model, Participation, Round, Run
@@ -242,6 +242,37 @@ def test_two_workers_never_hold_one_run(stage) -> None:
     assert second.epoch == first.epoch + 1
     with pytest.raises(Fenced), transaction.atomic():
         first.hold()
+
+
+def test_answers_that_a_worker_took_in_and_lost_are_asked_for_again(stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, link = stage(rounds=2, deadline_s=3600)
+    note_answers = journal.note_answers
+
+    def die(lease, answers) -> None:
+        if answers[0][0].round.number == 1:
+            raise MemoryError("the worker is killed")
+        note_answers(lease, answers)
+
+    with monkeypatch.context() as patched, pytest.raises(MemoryError):
+        patched.setattr(journal, "note_answers", die)
+        patched.setattr(engine.Engine, "work", _work_without_a_net)
+        drive(scene)
+    run = drive(scene)
+    assert run.state == "completed"
+    assert {item.state for item in Participation.objects.filter(round__run=run, round__number=1)} == {"done"}
+    assert link.sites["100"].asked.count((1, "train")) == 2
+
+
+def _work_without_a_net(self: engine.Engine, until: float) -> None:
+    while self.step() is not None:
+        pass
+
+
+def test_a_worker_that_ends_in_order_asks_nobody_twice(stage) -> None:
+    scene, link = stage(rounds=2)
+    while engine.drive(scene.run.pk, budget_s=0.0) is not None:
+        pass
+    assert all(site.asked.count((1, "train")) == 1 for site in link.sites.values())
 
 
 def test_the_sites_updates_are_gone_once_the_round_is_committed(stage) -> None:
