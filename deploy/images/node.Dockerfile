@@ -23,6 +23,10 @@ RUN uv pip install --python /opt/venv --no-build-isolation --constraints require
  && uv pip uninstall --python /opt/venv hatchling editables
 
 FROM ${PYTHON}
+# The sandbox of scripts stands on bubblewrap.
+RUN apt-get update -qq \
+ && apt-get install -y -qq --no-install-recommends bubblewrap >/dev/null \
+ && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 10003 node \
  && useradd --uid 10003 --gid node --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin node \
  && install -d -o node -g node -m 0700 /var/lib/fedstudy-node
