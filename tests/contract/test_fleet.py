@@ -6,14 +6,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
+import httpx
 import pytest
 
 from fedstudy_core import flower
 from fedstudy_core.keys import public_text
 from fedstudy_core.receipts import verify_receipt
 from fedstudy_node.agent import Agent
+from fedstudy_node.clock import Clock
 from fedstudy_node.errors import KeyRefused, NotRegistered, Unreachable
 from fedstudy_node.flower import Fleet
 from fedstudy_node.ledger import Ledger
@@ -196,16 +200,40 @@ def test_a_restarted_agent_is_taken_back_at_once_and_answers_again_without_train
 def test_an_unregistered_key_and_a_silent_address_are_told_apart(tmp_path: Path, driver: Driver) -> None:
     authority = driver.link.certificates.authority.read_text()
     node = make_node(tmp_path, superlink=driver.link.address, ca_pem=authority, number=9)
-    fleet = Fleet(driver.link.address, authority, node.home.flower_key())
+    fleet = Fleet(driver.link.address, authority, node.home.flower_key(), Clock())
     with pytest.raises(NotRegistered):
         fleet.activate(None)
     with pytest.raises(KeyRefused):
         fleet.pull()
     fleet.close()
-    nowhere = Fleet("127.0.0.1:9", authority, node.home.flower_key())
+    nowhere = Fleet("127.0.0.1:9", authority, node.home.flower_key(), Clock())
     with pytest.raises(Unreachable):
         nowhere.activate(None)
     nowhere.close()
+
+
+@pytest.mark.parametrize(("off_s", "corrected"), [(60, True), (-400, True), (590, True), (700, False)])
+def test_a_hospital_clock_that_is_off_works_by_the_portals_time(
+    tmp_path: Path, driver: Driver, off_s: int, corrected: bool
+) -> None:
+    """Flower takes a clock from 305 s behind to 5 s ahead; the node corrects its own by ten minutes at most."""
+    authority = driver.link.certificates.authority.read_text()
+    node = make_node(tmp_path, superlink=driver.link.address, ca_pem=authority, number=9)
+    driver.register(node.flower_key)
+    clock = Clock(lambda: datetime.now(UTC) + timedelta(seconds=off_s))
+    fleet = Fleet(driver.link.address, authority, node.home.flower_key(), clock)
+    with pytest.raises(KeyRefused):
+        fleet.activate(None)
+    clock.hear(httpx.Response(200, headers={"Date": format_datetime(datetime.now(UTC), usegmt=True)}))
+    later = Fleet(driver.link.address, authority, node.home.flower_key(), clock)
+    if corrected:
+        assert later.activate(None)
+        assert later.pull() is None
+    else:
+        with pytest.raises(KeyRefused):
+            later.activate(None)
+    later.close()
+    fleet.close()
 
 
 def test_a_superlink_with_another_certificate_is_not_spoken_to(tmp_path: Path, driver: Driver) -> None:
@@ -213,7 +241,7 @@ def test_a_superlink_with_another_certificate_is_not_spoken_to(tmp_path: Path, d
 
     other = certificates.make(tmp_path / "tls").authority.read_text()
     node = make_node(tmp_path, number=9)
-    fleet = Fleet(driver.link.address, other, node.home.flower_key())
+    fleet = Fleet(driver.link.address, other, node.home.flower_key(), Clock())
     with pytest.raises(Unreachable, match="certificate"):
         fleet.activate(None)
     fleet.close()

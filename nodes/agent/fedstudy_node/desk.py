@@ -30,6 +30,7 @@ from fedstudy_node.frames import Frame
 from fedstudy_node.gate import Gate, Permit, check_order
 from fedstudy_node.home import Home, now_text
 from fedstudy_node.ledger import Departure, Ledger
+from fedstudy_node.names import check_names, words_of
 from fedstudy_node.replies import Reply, model_of, model_sha256, read_reply
 from fedstudy_node.runs import ActiveRun, Job, Runs
 
@@ -201,6 +202,7 @@ class Desk:
         asked = _of(run, job)
         try:
             reply = _checked(replied.content, job.allowance)
+            check_names(reply.content, words_of(run.fab))
         except FedStudyError as error:
             return self._decline(asked, "failed", error)
         seconds = _believable(replied.seconds, job)

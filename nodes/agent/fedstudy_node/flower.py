@@ -10,6 +10,7 @@ import ssl
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -54,7 +55,6 @@ from flwr.supercore.constant import (
     FLEET_HTTP_SIGNATURE_HEADER,
     TaskType,
 )
-from flwr.supercore.date import now
 from flwr.supercore.error import ApiErrorCode, FlowerError
 from flwr.supercore.inflatable.inflatable_object import (
     get_all_nested_objects,
@@ -72,6 +72,7 @@ from flwr.supernode.fleet_http_client import FleetHttpClient
 from google.protobuf.message import DecodeError
 
 from fedstudy_core import flower
+from fedstudy_node.clock import Clock
 from fedstudy_node.errors import ContentLost, FleetError, KeyRefused, NotRegistered, RunEnded, Unreachable
 
 # fmt: off
@@ -133,8 +134,9 @@ class Outgoing:
 class _SignedHeaders:
     """Sign the node's requests. Flower's server checks a signature over a timestamp; one is used again for a second."""
 
-    def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
+    def __init__(self, key: ec.EllipticCurvePrivateKey, clock: Clock) -> None:
         self._key = key
+        self._clock = clock
         self._public = b64encode(public_key_to_bytes(key.public_key())).decode("ascii")
         self._headers: dict[str, str] = {}
         self._signed_at = float("-inf")
@@ -143,12 +145,13 @@ class _SignedHeaders:
         """Add the identity headers and pass the request on."""
         moment = time.monotonic()
         if moment - self._signed_at > SIGNATURE_REUSE:
-            timestamp = now().isoformat()
-            signature = sign_message(self._key, timestamp.encode("ascii"))
+            timestamp = self._clock.now().isoformat()
             self._headers = {
                 FLEET_HTTP_PUBLIC_KEY_HEADER: self._public,
                 TIMESTAMP_HEADER: timestamp,
-                FLEET_HTTP_SIGNATURE_HEADER: b64encode(signature).decode("ascii"),
+                FLEET_HTTP_SIGNATURE_HEADER: b64encode(sign_message(self._key, timestamp.encode("ascii"))).decode(
+                    "ascii"
+                ),
             }
             self._signed_at = moment
         add_headers(context.request, self._headers)
@@ -176,18 +179,17 @@ def _error_from(response: httpx.Response) -> FleetError:
 class Fleet:
     """One node at one SuperLink. Not thread-safe: the agent's main loop owns it."""
 
-    def __init__(self, address: str, ca_pem: str, flower_key: ec.EllipticCurvePrivateKey) -> None:
+    def __init__(self, address: str, ca_pem: str, flower_key: ec.EllipticCurvePrivateKey, clock: Clock) -> None:
         tls = ssl.create_default_context(cadata=ca_pem or None)
         tls.minimum_version = ssl.TLSVersion.TLSv1_3
-        self._address = address
-        self._tls = tls
+        self._address, self._tls, self._clock = address, tls, clock
         self._open(flower_key)
 
     def _open(self, key: ec.EllipticCurvePrivateKey) -> None:
         self._key = key
         self._client = FleetHttpClient(
             f"https://{self._address}",
-            interceptors=[RuntimeVersionHttpInterceptor(component_name="SuperNode"), _SignedHeaders(key)],
+            interceptors=[RuntimeVersionHttpInterceptor(component_name="SuperNode"), _SignedHeaders(key, self._clock)],
             verify=self._tls,
             timeout=REQUEST_TIMEOUT,
         )
@@ -205,10 +207,9 @@ class Fleet:
         return int(self._node.node_id)
 
     def activate(self, previous: int | None) -> int:
-        """Announce the node and return its number at the SuperLink.
+        """Announce the node; return its number at the SuperLink. Raises NotRegistered, KeyRefused, Unreachable.
 
-        `previous` is the number of an earlier process with the same key: it is deactivated first, otherwise the
-        SuperLink refuses a restarted node for about 50 s. Raises NotRegistered, KeyRefused, Unreachable.
+        An earlier process with the same key (`previous`) is deactivated first: else the SuperLink refuses for 50 s.
         """
         if previous:
             self._deactivate(previous)
@@ -224,18 +225,15 @@ class Fleet:
 
     def _deactivate(self, node_id: int) -> None:
         """Tell the SuperLink that a node is away; a node that it does not hold as active is fine."""
-        try:
+        with suppress(NotRegistered, KeyRefused):
             self._call(lambda: self._client.DeactivateNode(DeactivateNodeRequest(node_id=node_id)))
-        except (NotRegistered, KeyRefused):
-            return
 
     def heartbeat_if_due(self) -> None:
         """Say that the node is alive, every third of the interval that the SuperLink was told."""
         if time.monotonic() - self._beat_at < HEARTBEAT_INTERVAL / 3:
             return
         request = SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=HEARTBEAT_INTERVAL)
-        response = self._call(lambda: self._client.SendNodeHeartbeat(request))
-        if not response.success:
+        if not self._call(lambda: self._client.SendNodeHeartbeat(request)).success:
             raise NotRegistered("the SuperLink no longer knows this node")
         self._beat_at = time.monotonic()
 
@@ -279,9 +277,8 @@ class Fleet:
         return bytes(self._call(lambda: self._client.GetFab(request)).fab.content)
 
     def send(self, reply: Outgoing) -> int:
-        """Send a reply; return the bytes sent. May be repeated with the same reply.
+        """Send a reply, whole if its message came whole; return the bytes sent. May be repeated with the same reply.
 
-        The reply to a message that came whole goes whole, in one request. Otherwise its objects follow one by one.
         A message that came under another number of this node is nobody's any more (RunEnded): the portal asks again.
         """
         if reply.message.metadata.src_node_id != self._node.node_id:
@@ -309,13 +306,10 @@ class Fleet:
 
     def close(self) -> None:
         """Say good-bye and close the connection; an unreachable SuperLink is not waited for."""
-        try:
+        with suppress(FleetError):
             if self.node_id:
                 self._deactivate(self.node_id)
-        except FleetError:
-            return
-        finally:
-            self._client.close()
+        self._client.close()
 
     def _push_object(self, run_id: int, session_id: str, object_id: str, content: bytes) -> int:
         self.heartbeat_if_due()

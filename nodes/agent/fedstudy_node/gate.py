@@ -15,6 +15,7 @@ from fedstudy_core.flower import Order
 from fedstudy_core.policy import check_policy, verify_policy
 from fedstudy_core.statement import Statement, Use, check_use, statement_id, verify_statement
 from fedstudy_node.approvals import Approvals
+from fedstudy_node.clock import Clock
 from fedstudy_node.datasets import Dataset, Datasets
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
@@ -66,7 +67,9 @@ class Gate:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
         sandbox: Report = NOT_PROBED,
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or Clock(now)
         self._home = home
         self._settings = home.enrolled()
         self._ledger = ledger
@@ -153,7 +156,7 @@ class Gate:
         check_order(order)
         if order.message_type != message_type or message_type.split(".", 1)[0] != order.phase:
             raise Refusal("E_ORDER", "The message says different things about its own type.")
-        if _moment(order.deadline) < self._now():
+        if _moment(order.deadline) < self._clock.now():
             raise Refusal("E_DEADLINE", "The message came after its deadline; check this node's clock.")
 
     def _dataset(self, statement: Statement) -> Dataset:

@@ -9,6 +9,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedstudy_core.errors import FedStudyError
+from fedstudy_node.clock import Clock
 from fedstudy_node.control import Control
 from fedstudy_node.datasets import Datasets
 from fedstudy_node.home import Home
@@ -36,6 +37,7 @@ class Heartbeats(threading.Thread):
         status: Status,
         control: Control,
         *,
+        clock: Clock,
         sandbox: str,
         stop: threading.Event,
         wake: threading.Event,
@@ -47,6 +49,7 @@ class Heartbeats(threading.Thread):
         self._datasets = datasets
         self._status = status
         self._control = control
+        self._clock = clock
         self._sandbox = sandbox
         self._boot = secrets.token_hex(16)
         self._due = threading.Event()
@@ -63,6 +66,7 @@ class Heartbeats(threading.Thread):
                 stamp = self._home.key_stamp()
                 portal = self._open_portal(self._home.identity_key())
             interval = self._beat(portal)
+            self._status.set(clock_off_s=self._clock.off_s())
             self._due.wait(interval * (0.9 + secrets.randbelow(200) / 1000))
             self._due.clear()
 

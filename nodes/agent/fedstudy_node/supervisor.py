@@ -11,6 +11,7 @@ from fedstudy_node import __version__, connecting
 from fedstudy_node.agent import Agent
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.clerk import Clerk
+from fedstudy_node.clock import Clock
 from fedstudy_node.control import Control
 from fedstudy_node.datasets import Datasets
 from fedstudy_node.desk import Desk
@@ -31,7 +32,7 @@ log = structlog.get_logger()
 def serve(home: Home, stop: threading.Event) -> None:
     """Serve the home's node until `stop` is set. Blocks."""
     settings = home.enrolled()
-    wake = threading.Event()
+    wake, clock = threading.Event(), Clock()
     status = Status(home.status_path)
     log.info("starting", node=settings.node, name=settings.name, version=__version__)
 
@@ -41,16 +42,17 @@ def serve(home: Home, stop: threading.Event) -> None:
 
     def open_portal(identity: Ed25519PrivateKey) -> Portal:
         client = open_client(settings.portal, home.portal_ca())
+        client.event_hooks = {"response": [clock.hear]}
         return Portal(client, node=settings.node, identity=identity, ledger=Ledger(home.ledger_path))
 
     control = Control(home)
     heartbeats = Heartbeats(
-        home, open_portal, Datasets(home), status, control, sandbox=sandbox.level, stop=stop, wake=wake
+        home, open_portal, Datasets(home), status, control, clock=clock, sandbox=sandbox.level, stop=stop, wake=wake
     )
     clerk = Clerk(home, partial(connecting.open_portal, home), stop)
     with closing(Ledger(home.ledger_path)) as ledger:
         ledger.forget_old_replies()
-        agent = build_agent(home, ledger, sandbox, status=status, stop=stop, wake=wake, control=control)
+        agent = build_agent(home, ledger, sandbox, status=status, stop=stop, wake=wake, control=control, clock=clock)
         warden = Warden(control, agent.runs, stop=stop, changed=heartbeats.hurry)
         heartbeats.start()
         warden.start()
@@ -78,11 +80,12 @@ def build_agent(
     stop: threading.Event,
     wake: threading.Event,
     control: Control | None = None,
+    clock: Clock | None = None,
 ) -> Agent:
     """Return the agent of an enrolled home, not started."""
     settings = home.enrolled()
-    fleet = Fleet(settings.superlink, home.superlink_ca(), home.flower_key())
+    fleet = Fleet(settings.superlink, home.superlink_ca(), home.flower_key(), clock or Clock())
     runs = Runs(home, fleet, sandbox)
-    gate = Gate(home, ledger, Datasets(home), Approvals(home), sandbox=sandbox.report)
+    gate = Gate(home, ledger, Datasets(home), Approvals(home), sandbox=sandbox.report, clock=clock)
     desk = Desk(home, ledger, gate, runs, control)
     return Agent(home, fleet=fleet, runs=runs, desk=desk, status=status, stop=stop, wake=wake)

@@ -1,6 +1,7 @@
 """`dataset add` and `dataset list`: what the hospital offers to studies."""
 
 from argparse import Namespace
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 from rich.text import Text
 
 from fedstudy_core import dictionary as dictionaries
+from fedstudy_core.dictionary import DataDictionary
 from fedstudy_node import tables
 from fedstudy_node.bands import band
 from fedstudy_node.cli.output import Output
@@ -48,26 +50,32 @@ def add(arguments: Namespace, output: Output) -> int:
             min_rows=arguments.min_rows,
             sandbox_min=arguments.sandbox_min,
         )
-        dataset = replace(found, id=portal.add_dataset(_offer(found, report)))
-    if report.passed:
-        Datasets(home).add(dataset)
-    _show_report(output, report, dataset)
+        dataset = replace(found, id=portal.add_dataset(_offer(found, report, dictionary)))
+        if report.passed:
+            Datasets(home).add(dataset)
+        about = {"name": dataset.name, "study": dataset.study, "fingerprint": dataset.fingerprint}
+        ledger.journal.append("dataset_added" if report.passed else "dataset_not_fitting", dataset.id, about)
+    _show_report(output, report, dataset, dictionary)
     if not report.passed:
         blocking = sum(finding.blocks for finding in report.findings)
         raise NodeError("E_DATASET_INVALID", f"The dataset does not fit the study's dictionary: {blocking} findings.")
     return 0
 
 
-def _offer(dataset: Dataset, report: Report) -> dict[str, Any]:
-    """Return all that the portal is told of a dataset."""
+def _offer(dataset: Dataset, report: Report, dictionary: DataDictionary) -> dict[str, Any]:
+    """Return all that the portal is told of a dataset.
+
+    Only names that the study's dictionary has are told: in a file without a header the first patient stands there.
+    """
+    declared = {variable.name for variable in dictionary.variables}
     return {
         "study": dataset.study,
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,
         "format": dataset.format,
         "rows_band": dataset.rows_band,
-        "columns": [column["name"] for column in dataset.columns],
-        "report": _for_portal(report),
+        "columns": [column["name"] for column in dataset.columns if column["name"] in declared],
+        "report": _for_portal(report, declared),
     }
 
 
@@ -116,14 +124,14 @@ def _find_study(studies: list[dict[str, Any]], text: str) -> dict[str, Any]:
     return found[0]
 
 
-def _for_portal(report: Report) -> dict[str, Any]:
-    """Return what leaves of a report: codes, sentences and bands, no value of any row."""
+def _for_portal(report: Report, declared: Collection[str]) -> dict[str, Any]:
+    """Return what leaves of a report: codes, sentences and bands, no value of any row, no name of a strange column."""
     return {
         "checked": True,
         "passed": report.passed,
         "findings": [
             {
-                "variable": finding.variable,
+                "variable": finding.variable if finding.variable in declared else "",
                 "code": finding.code,
                 "severity": "error" if finding.blocks else "warning",
                 "count_band": finding.count_band,
@@ -134,14 +142,14 @@ def _for_portal(report: Report) -> dict[str, Any]:
     }
 
 
-def _show_report(output: Output, report: Report, dataset: Dataset) -> None:
+def _show_report(output: Output, report: Report, dataset: Dataset, dictionary: DataDictionary) -> None:
     facts = {
         "id": dataset.id,
         "study": dataset.study,
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,
         "rows_band": dataset.rows_band,
-        "report": _for_portal(report),
+        "report": _for_portal(report, {variable.name for variable in dictionary.variables}),
     }
     output.facts(facts)
     output.table(

@@ -12,6 +12,7 @@ from typing import Any
 
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.cli.output import Output, plain
+from fedstudy_node.clock import warning
 from fedstudy_node.control import Control
 from fedstudy_node.datasets import Datasets
 from fedstudy_node.errors import NodeError
@@ -150,7 +151,7 @@ def _agent_line(now: dict[str, object]) -> str:
     line = f"The agent runs. SuperLink: {now.get('fleet')}. Portal: {now.get('portal')}."
     if now.get("node_state") == "pending":
         line += " The site's admin has not confirmed this node in the portal yet."
-    return f"{line} {trouble}".strip()
+    return f"{line} {trouble} {warning(int(str(now.get('clock_off_s', 0))))}".strip()
 
 
 def _sandbox_line(now: dict[str, object]) -> str:

@@ -3,6 +3,7 @@
 import ssl
 from argparse import Namespace
 from base64 import b64encode
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from fedstudy_node import __version__, portal
 from fedstudy_node.cli.output import Output, plain, read_passphrase
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home, Settings, flower_public_pem, write_private
+from fedstudy_node.ledger import Ledger
 from fedstudy_node.trust import SHORTEST_PASSPHRASE, Trust
 
 
@@ -59,6 +61,8 @@ def enrol(arguments: Namespace, output: Output) -> int:
         write_private(home.path / "portal-ca.pem", authority)
     address = portal.check_address(arguments.portal)
     settings = _keep(home, answer, address=address, words=words, approval_key=approver.key)
+    with closing(Ledger(home.ledger_path)) as ledger:
+        ledger.journal.append("enrolled", settings.node, {"portal": settings.portal, "words": words})
     site = {"id": settings.site, "name": settings.site_name}
     output.facts({"node": settings.node, "site": site, "words": words, "superlink": settings.superlink})
     output.say(
