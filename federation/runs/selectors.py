@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import CharField, Q, QuerySet
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from accounts.models import User
+from audit import selectors as audit
+from audit.models import Event
 from federation.runs import states
 from federation.runs.metrics import NEGATIVES, POSITIVES, WEIGHT, Curve, Metric, roc
-from federation.runs.models import Attempt, Participation, Round, Run
+from federation.runs.models import Attempt, Participant, Participation, Round, Run
 from federation.runs.phases import EVALUATE, TRAIN
 from fedstudy_core.errors import NotFound
 from studies.lifecycle import selectors as studies
@@ -35,6 +38,17 @@ def run_for(user: User, run_id: uuid.UUID) -> Run:
     if run is None:
         raise NotFound("E_NOT_FOUND", "There is no such run, or it is not yours to see.")
     return run
+
+
+def events_for(user: User) -> QuerySet[Event]:
+    """The log entries that the person may read: what they audit, and the runs that their sites' data took part in.
+
+    Of such a run they read what concerns the run as a whole and their own sites, not what other sites did.
+    """
+    sites = user.audit_scope().sites
+    known = Participant.objects.filter(enrolment__site__in=sites).annotate(name=Cast("run_id", CharField()))
+    of_runs = Q(object_type="run", object_id__in=known.values("name")) & (Q(site="") | Q(site__in=sites))
+    return audit.visible_to(user) | Event.objects.filter(of_runs)
 
 
 def rounds_of(run: Run) -> QuerySet[Round]:

@@ -268,6 +268,13 @@ def fetch_model(*, run: Run, round_number: int | None = None, by: User) -> tuple
     return model, content
 
 
+@transaction.atomic
+def note_export(*, run: Run, file: str, by: User) -> None:
+    """Note in the log that somebody took a run's results away as a file. Raises Forbidden (E_FORBIDDEN)."""
+    check(by, Permission.RESULTS_VIEW, run.study)
+    record(action="runs:results:exported", actor=by, obj=run, study=run.study_id, detail={"file": file})
+
+
 def _wake(run: Run) -> None:
     from federation.runs.tasks import drive
 

@@ -12,6 +12,8 @@ from audit.models import Event
 # {actor}, {object} and the event's details by name; what an event does not tell is left out of the sentence.
 SENTENCES: Mapping[str, str] = MappingProxyType(
     {
+        "audit:log:exported": "{actor} took {entries} entries of the log away as {form}.",
+        "runs:results:exported": "{actor} took the results of “{object}” away as {file}.",
         "accounts:setup:offered": "{actor} made a one-time token for the first administrator.",
         "accounts:user:set_up": "{object} became the first administrator of this portal.",
         "accounts:user:created": "{actor} opened an account for {object}.",

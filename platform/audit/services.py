@@ -46,6 +46,17 @@ def record(
     )
 
 
+@transaction.atomic
+def note_export(*, by: Any, obj: Model, study: object = None, entries: int, form: str) -> None:
+    """Note that somebody took entries of the log away as a file.
+
+    Args:
+        obj: the study whose entries they are, or the person for all that they read.
+        form: "CSV" or "JSON lines".
+    """
+    record(action="audit:log:exported", actor=by, obj=obj, study=study, detail={"entries": str(entries), "form": form})
+
+
 def _plain(value: Any) -> Any:
     """The value with its texts made plain: how somebody wrote a name or a reason must not undo what they did."""
     if isinstance(value, str):

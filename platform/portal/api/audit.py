@@ -6,8 +6,8 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from audit import selectors
 from audit.models import Event
+from federation.runs import selectors as runs
 from portal.api.base import Input, Output, PersonRequest, Resource, describe
 
 
@@ -45,7 +45,7 @@ class Narrowing(Input):
 class Events(Resource):
     """Events of studies and sites that the user may audit."""
 
-    selector = staticmethod(selectors.visible_to)
+    selector = staticmethod(runs.events_for)
     output = EventOut
     ordering = ("-id",)
 

@@ -72,6 +72,7 @@ def example_run() -> RunPage:
             chart("train-loss", "train", _mean(loss), loss),
         ),
         headline="AUC",
+        headline_is_mean=True,
         sparks=sparks(auc),
         rounds=tuple(_round(number) for number in range(ROUNDS + 1, -1, -1)),
         hidden_rounds=0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from portal.web.presenters.charts import (
 
 PHASES = {"sums": "Exact sums", "initial": "First model", "train": "Training", "evaluate": "Test", "start": "Start"}
 LATEST_ROUNDS = 25
+POOLED_AUC = "pooled-auc"
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Results:
     columns: tuple[str, ...]
     rows: tuple[ResultRow, ...]
     pooled: ResultRow | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class RunPage:
     awaited: tuple[Any, ...]
     charts: tuple[Chart, ...]
     headline: str
+    headline_is_mean: bool
     sparks: tuple[Spark, ...]
     rounds: tuple[RoundRow, ...]
     hidden_rounds: int
@@ -120,10 +123,11 @@ def present_run(run: Run, summary: RunSummary, rounds: Sequence[Round], *, mark:
         awaited=tuple(summary.awaited),
         charts=present_charts(summary.series, names, summary.headline),
         headline=metric_name(summary.headline) if summary.headline else "",
+        headline_is_mean=run.version.declaration.get("metrics", {}).get(summary.headline, "mean") == "mean",
         sparks=sparks(_lines(summary.series, names, summary.headline)),
         rounds=tuple(shown),
         hidden_rounds=len(rows) - len(shown),
-        results=present_results(summary, names),
+        results=present_results(summary, names, run.version.declaration.get("metrics", {})),
         curves=present_curves(summary, rounds, names),
         bytes_sent=sum(row.bytes_sent for row in rows),
         bytes_received=sum(row.bytes_received for row in rows),
@@ -193,7 +197,29 @@ def present_trouble(row: Participation) -> Trouble:
     return Trouble(row.participant.enrolment.site.name, PHASES.get(row.phase, row.phase), row.state, row.code, sentence)
 
 
-def present_results(summary: RunSummary, names: Sequence[str]) -> Results:
+HOW_COMBINED = {
+    "mean": "mean of the sites, weighted by the rows that each tested",
+    "sum": "sum of the sites",
+    "min": "lowest of the sites",
+    "max": "highest of the sites",
+}
+
+
+def pooled_notes(metrics: Iterable[str], kinds: Mapping[str, str]) -> Iterator[str]:
+    """How each figure of all sites together came about; figures of one name may differ by that."""
+    metrics = list(metrics)
+    for kind, words in HOW_COMBINED.items():
+        chosen = [metric_name(name) for name in metrics if kinds.get(name, "mean") == kind and name != POOLED_AUC]
+        if chosen:
+            yield f"{', '.join(chosen)}: {words}."
+    if POOLED_AUC in metrics:
+        yield (
+            f"{metric_name(POOLED_AUC)}: the test rows of all sites ranked together by their scores, from counts in "
+            "bins. It is the area under the curve of all sites below, and differs from the mean of the sites' own AUCs."
+        )
+
+
+def present_results(summary: RunSummary, names: Sequence[str], kinds: Mapping[str, str]) -> Results:
     """Sites below each other, all together at the end."""
     found = {metric for item in summary.sites for metric in item.metrics} | set(summary.pooled)
     metrics = sorted(found - {WEIGHT}, key=lambda name: (name != summary.headline, "auc" not in name, name))
@@ -209,7 +235,8 @@ def present_results(summary: RunSummary, names: Sequence[str]) -> Results:
         )
         for item in (by_name[name] for name in names if name in by_name)
     )
-    return Results(tuple(metric_name(name) for name in metrics), rows, _pooled_row(summary, metrics, rows))
+    notes = tuple(pooled_notes((name for name in metrics if name in summary.pooled), kinds))
+    return Results(tuple(metric_name(name) for name in metrics), rows, _pooled_row(summary, metrics, rows), notes)
 
 
 def _pooled_row(summary: RunSummary, metrics: Sequence[str], rows: Sequence[ResultRow]) -> ResultRow | None:

@@ -6,15 +6,19 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 
-from accounts.permissions import Permission, check
-from audit import selectors
+from accounts.permissions import Permission, can, check
 from audit.models import Event
+from audit.services import note_export
+from federation.runs import selectors as runs
+from portal.web.downloads import csv_file, json_lines
 from portal.web.forms.events import EventFilterForm
 from portal.web.pages import PageRequest, page, render_page
 from portal.web.presenters.events import event_rows
-from portal.web.views.studies import find_study, study_frame
+from portal.web.presenters.exports import EVENT_COLUMNS, event_record
+from portal.web.views.studies import find_study, speaks_in, study_frame
+from studies.lifecycle.models import Study
 from studies.lifecycle.selectors import visible_to as visible_studies
 
 PAGE = 50
@@ -24,18 +28,43 @@ PAGE = 50
 def events(request: PageRequest) -> HttpResponse:
     """Every event that the person may read."""
     studies = [(str(pk), title) for pk, title in visible_studies(request.user).values_list("pk", "title")]
-    context = _log(request, selectors.visible_to(request.user), studies)
-    return render_page(request, "events/list.html", {**context, "base_template": "base.html"})
+    found = runs.events_for(request.user)
+    if request.GET.get("form"):
+        return _as_file(request, found, studies, None)
+    return render_page(request, "events/list.html", {**_log(request, found, studies), "base_template": "base.html"})
 
 
 @page()
 def study_events(request: PageRequest, study_id: UUID) -> HttpResponse:
     """The events of one study."""
     study = find_study(request, study_id)
-    check(request.user, Permission.AUDIT_VIEW, study)
-    context = _log(request, selectors.visible_to(request.user).filter(study=str(study.pk)), [])
+    reads_all = can(request.user, Permission.AUDIT_VIEW, study)
+    if not reads_all and not speaks_in(request, study):
+        check(request.user, Permission.AUDIT_VIEW, study)
+    found = runs.events_for(request.user).filter(study=str(study.pk))
+    if request.GET.get("form"):
+        return _as_file(request, found, [], study)
     frame = {**study_frame(request, study, "study-events"), "base_template": "studies/base.html"}
-    return render_page(request, "events/list.html", {**context, **frame})
+    return render_page(request, "events/list.html", {**_log(request, found, []), "is_part": not reads_all, **frame})
+
+
+FORMS = {"csv": "CSV", "jsonl": "JSON lines"}
+
+
+def _as_file(
+    request: PageRequest, rows: QuerySet[Event], studies: list[tuple[str, str]], study: Study | None
+) -> HttpResponse:
+    """The entries that the filters leave, oldest first, as a file; taking it is an entry of the log itself."""
+    form = request.GET["form"]
+    if form not in FORMS:
+        raise Http404
+    filters = EventFilterForm(request.GET, studies=studies)
+    found = _narrowed(rows, filters.cleaned_data if filters.is_valid() else {}).order_by("pk")
+    records = [event_record(event) for event in found]
+    note_export(by=request.user, obj=study or request.user, study=study, entries=len(records), form=FORMS[form])
+    if form == "csv":
+        return csv_file("fedstudy-log.csv", records, EVENT_COLUMNS)
+    return json_lines("fedstudy-log.jsonl", records)
 
 
 def _log(request: PageRequest, rows: QuerySet[Event], studies: list[tuple[str, str]]) -> dict[str, Any]:

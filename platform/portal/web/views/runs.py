@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
@@ -15,10 +15,12 @@ from federation.runs import selectors, services
 from federation.runs.models import Run
 from federation.strategies.catalogue import STRATEGIES
 from fedstudy_core.errors import FedStudyError
+from portal.web.downloads import csv_file, json_file
 from portal.web.formats import value_text
 from portal.web.forms.runs import RunForm
 from portal.web.marks import mark_of
 from portal.web.pages import PageRequest, act, page, render_page, save
+from portal.web.presenters.exports import result_records, round_records, run_record
 from portal.web.presenters.navigation import crumbs_in_study
 from portal.web.presenters.picture import Picture, pictures_of
 from portal.web.presenters.runs import RunPage, present_run
@@ -55,15 +57,42 @@ def _live_context(request: PageRequest, found: Run, mark: str) -> dict[str, Any]
 def _frame_context(request: PageRequest, found: Run) -> dict[str, Any]:
     """The part of the run page that stays."""
     study, strategy = found.study, STRATEGIES.get(found.strategy)
+    participants = list(found.participants.select_related("enrolment__site", "approval"))
     configuration = {**found.config, **found.strategy_parameters}
     return {
         "strategy": strategy.title if strategy else found.strategy,
-        "sites_count": found.participants.count(),
+        "participants": participants,
+        "sites_count": len(participants),
+        "may_download": can(request.user, Permission.MODEL_DOWNLOAD, study),
         "configuration": [(name, value_text(value)) for name, value in sorted(configuration.items())],
         "may_start": found.state == "draft" and can(request.user, Permission.RUN_START, study),
         "may_stop": found.state in ("waiting", "running") and can(request.user, Permission.RUN_STOP, study),
         "crumbs": crumbs_in_study(study),
     }
+
+
+@page()
+def model(request: PageRequest, run_id: UUID) -> HttpResponse:
+    """The newest model as a file (safetensors); the log notes who took it."""
+    found = selectors.run_for(request.user, run_id)
+    made, content = services.fetch_model(run=found, by=request.user)
+    response = HttpResponse(content, content_type="application/octet-stream")
+    response.headers["Content-Disposition"] = f'attachment; filename="{made.sha256[:12]}.safetensors"'
+    return response
+
+
+@page()
+def export(request: PageRequest, run_id: UUID, name: str) -> HttpResponse:
+    """Results or rounds as CSV, or the whole run as JSON; the log notes who took it."""
+    if name not in ("results.csv", "rounds.csv", "run.json"):
+        raise Http404
+    found = selectors.run_for(request.user, run_id)
+    services.note_export(run=found, file=name, by=request.user)
+    rounds = list(selectors.rounds_of(found))
+    summary = selectors.run_summary(found, rounds)
+    if name == "run.json":
+        return json_file(name, run_record(found, summary, rounds))
+    return csv_file(name, result_records(summary) if name == "results.csv" else round_records(rounds))
 
 
 @page("POST")

@@ -43,9 +43,15 @@ def find_study(request: PageRequest, study_id: UUID) -> Study:
     return study
 
 
+def speaks_in(request: PageRequest, study: Study) -> bool:
+    """Whether the person holds a role at a site of the study: they read their own part of its log."""
+    sites = request.access.sites
+    return bool(sites) and study.enrolments.filter(site__in=sites).exists()
+
+
 def study_frame(request: PageRequest, study: Study, current: str) -> dict[str, Any]:
     """What every page of a study has: its tabs and its breadcrumbs."""
-    sees_log = can(request.user, Permission.AUDIT_VIEW, study)
+    sees_log = can(request.user, Permission.AUDIT_VIEW, study) or speaks_in(request, study)
     tabs = study_tabs(study.pk, current, sees_log=sees_log)
     return {"study": study, "tabs": tabs, "crumbs": crumbs_to_studies()}
 
