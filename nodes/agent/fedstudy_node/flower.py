@@ -146,12 +146,11 @@ class _SignedHeaders:
         moment = time.monotonic()
         if moment - self._signed_at > SIGNATURE_REUSE:
             timestamp = self._clock.now().isoformat()
+            signature = b64encode(sign_message(self._key, timestamp.encode("ascii"))).decode("ascii")
             self._headers = {
                 FLEET_HTTP_PUBLIC_KEY_HEADER: self._public,
                 TIMESTAMP_HEADER: timestamp,
-                FLEET_HTTP_SIGNATURE_HEADER: b64encode(sign_message(self._key, timestamp.encode("ascii"))).decode(
-                    "ascii"
-                ),
+                FLEET_HTTP_SIGNATURE_HEADER: signature,
             }
             self._signed_at = moment
         add_headers(context.request, self._headers)
@@ -214,11 +213,8 @@ class Fleet:
         if previous:
             self._deactivate(previous)
         public_key = public_key_to_bytes(self._key.public_key())
-        response = self._call(
-            lambda: self._client.ActivateNode(
-                ActivateNodeRequest(public_key=public_key, heartbeat_interval=HEARTBEAT_INTERVAL)
-            )
-        )
+        request = ActivateNodeRequest(public_key=public_key, heartbeat_interval=HEARTBEAT_INTERVAL)
+        response = self._call(lambda: self._client.ActivateNode(request))
         self._node = Node(node_id=response.node_id)
         self._beat_at = time.monotonic()
         return int(response.node_id)

@@ -21,6 +21,7 @@ log = structlog.get_logger()
 
 INTERVAL = 10.0
 INTERVAL_WHILE_PENDING = 2.0
+MOST_VETOES = 1000  # as the portal takes them
 
 
 class Heartbeats(threading.Thread):
@@ -99,7 +100,7 @@ class Heartbeats(threading.Thread):
             "datasets": [{"id": item.id, "fingerprint": item.fingerprint} for item in self._datasets.all()],
             "boot": self._boot,
             "paused": paused,
-            "vetoes": sorted(state.vetoes),
+            "vetoes": list(state.vetoes)[-MOST_VETOES:],
         }
 
     def _has_new_keys(self, error: FedStudyError) -> bool:
