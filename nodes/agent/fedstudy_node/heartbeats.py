@@ -101,6 +101,7 @@ class Heartbeats(threading.Thread):
             "boot": self._boot,
             "paused": paused,
             "vetoes": list(state.vetoes)[-MOST_VETOES:],
+            "page_url": str(self._status.get("page") or ""),
         }
 
     def _has_new_keys(self, error: FedStudyError) -> bool:

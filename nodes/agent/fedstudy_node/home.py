@@ -42,7 +42,13 @@ def write_private(path: Path, content: bytes) -> None:
 
 @dataclass(frozen=True)
 class Settings:
-    """What node.toml holds. Empty texts are things that enrolment fills in; `sandbox` is the strongest level to use."""
+    """What node.toml holds. Empty texts are things that enrolment fills in; `sandbox` is the strongest level to use.
+
+    Attributes:
+        page_host, page_port: where the node's own page is; port 0 for none.
+        page_listen: the address on which it is served; "" for loopback at localhost and every address elsewhere.
+        page_cert, page_key: PEM files of its certificate; needed for any host but localhost.
+    """
 
     name: str
     created_at: str
@@ -55,6 +61,11 @@ class Settings:
     approval_key: str = ""
     torch_threads: int = 1
     sandbox: str = ""
+    page_host: str = "localhost"
+    page_port: int = 0
+    page_listen: str = ""
+    page_cert: str = ""
+    page_key: str = ""
 
     @property
     def is_enrolled(self) -> bool:

@@ -88,9 +88,10 @@ class Journal:
         row = self._db.execute("SELECT sequence, head FROM journal ORDER BY sequence DESC LIMIT 1").fetchone()
         return JournalHead(sequence=int(row[0]), head=str(row[1])) if row else JournalHead(sequence=0, head=EMPTY_HEAD)
 
-    def entries(self, limit: int = 20) -> list[Entry]:
-        """Return the last rows, newest first."""
-        rows = self._db.execute("SELECT body, head FROM journal ORDER BY sequence DESC LIMIT ?", (limit,))
+    def entries(self, limit: int = 20, *, skip: int = 0) -> list[Entry]:
+        """Return the last rows, newest first, after leaving `skip` rows out."""
+        query = "SELECT body, head FROM journal ORDER BY sequence DESC LIMIT ? OFFSET ?"
+        rows = self._db.execute(query, (limit, skip))
         return [_entry(body, head) for body, head in rows]
 
     def verify(self) -> JournalHead:

@@ -120,6 +120,17 @@ class Ledger:
         )
         return int(self._db.execute(statement, (name, time.time_ns() // 1000)).fetchone()[0])
 
+    def count_up(self, name: str, value: int) -> bool:
+        """Note where somebody else's counter stands; False when it did not go up. One that stays at 0 is none."""
+        statement = (
+            "INSERT INTO counter VALUES (?, ?) ON CONFLICT (name)"
+            " DO UPDATE SET value = excluded.value WHERE excluded.value > value RETURNING value"
+        )
+        known = self._db.execute("SELECT value FROM counter WHERE name = ?", (name,)).fetchone()
+        if value == 0 and (known is None or known[0] == 0):
+            return True
+        return self._db.execute(statement, (name, value)).fetchone() is not None
+
     def count_round(self, *, approval: str, run: str, number: int) -> int:
         """Count a round under an approval, once; return how many training rounds of the run it was used for."""
         self._db.execute("INSERT OR IGNORE INTO round VALUES (?, ?, ?, ?)", (approval, run, number, now_text()))
@@ -194,10 +205,20 @@ class Ledger:
         """Return the ids of all runs that this node ever answered."""
         return [str(row[0]) for row in self._db.execute("SELECT DISTINCT run FROM egress WHERE run <> ''")]
 
-    def departures(self, limit: int = 20, run: str = "") -> list[Departure]:
-        """Return what left last, newest first; of one run if given (the beginning of its id)."""
+    def departed(self) -> tuple[int, int]:
+        """Return how many replies left, and how many bytes in all."""
+        row = self._db.execute("SELECT count(*), coalesce(sum(bytes_out), 0) FROM egress").fetchone()
+        return int(row[0]), int(row[1])
+
+    def departures(self, limit: int = 20, run: str = "", *, skip: int = 0) -> list[Departure]:
+        """Return what left last, newest first, after leaving `skip` rows out.
+
+        Args:
+            run: the beginning of a run's id, for what went to that run.
+        """
         query = (
             "SELECT study, run, flower_run, round, message_type, approval, outcome, code, bytes_in, bytes_out,"
-            " update_sha256, at, numbers, contents FROM egress WHERE substr(run, 1, ?1) = ?2 ORDER BY id DESC LIMIT ?3"
+            " update_sha256, at, numbers, contents FROM egress"
+            " WHERE substr(run, 1, ?1) = ?2 ORDER BY id DESC LIMIT ?3 OFFSET ?4"
         )
-        return [Departure(*row) for row in self._db.execute(query, (len(run), run, limit))]
+        return [Departure(*row) for row in self._db.execute(query, (len(run), run, limit, skip))]

@@ -17,7 +17,6 @@ from fedstudy_core import canonical, dsse
 from fedstudy_core import statement as statements
 from fedstudy_core.approvers import ROLES, ApproverKey
 from fedstudy_core.errors import Refusal
-from fedstudy_core.revocation import Revocation, sign_revocation
 from fedstudy_core.statement import PAYLOAD_TYPE, Statement, payload_of
 from fedstudy_node.approvals import Approvals, Limits, Signed, build_statement
 from fedstudy_node.datasets import Dataset, Datasets
@@ -26,6 +25,7 @@ from fedstudy_node.home import Home, now_text, write_private
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.offers import Offer
 from fedstudy_node.portal import Portal
+from fedstudy_node.revoking import Revoking
 from fedstudy_node.trust import Trust
 
 
@@ -130,6 +130,9 @@ class Signing:
         statements.verify_statement(signed.envelope, Trust(self.home).approvers())
         Approvals(self.home).keep(signed)
         self._file(draft.id).unlink(missing_ok=True)
+        signers = " and ".join(f"{signer.name}, {signer.role}" for signer in statement.approvers)
+        told = {"script": draft.script, "sha256": statement.script.sha256, "dataset": statement.dataset.id}
+        self.ledger.journal.append(statement.meaning, draft.id, told | {"by": signers, "until": statement.not_after})
         return signed
 
     def hand_in(self, signed: Signed, portal: Portal) -> Signed:
@@ -146,14 +149,7 @@ class Signing:
         """Tell the portal that a statement counts here no more; until that succeeds the agent tries again by itself."""
         if not signed.portal_id or signed.revocation_told:
             return
-        noted = Approvals(self.home).revocations().statements.get(signed.statement_id, {})
-        revocation = Revocation(
-            statement=signed.statement_id,
-            node=self.home.enrolled().node,
-            reason=noted.get("reason", ""),
-            revoked_at=noted.get("at") or now_text(),
-        )
-        envelope = sign_revocation(revocation, [self.home.identity_key()])
+        envelope = Revoking(self.home).envelope(signed.statement_id)
         portal.revoke_approval(signed.portal_id, b64encode(envelope).decode("ascii"))
         Approvals(self.home).keep(replace(signed, revocation_told=True))
 

@@ -20,6 +20,7 @@ from fedstudy_node.gate import Gate
 from fedstudy_node.heartbeats import Heartbeats
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
+from fedstudy_node.page.server import PageServer
 from fedstudy_node.portal import Portal, open_client
 from fedstudy_node.runs import Runs
 from fedstudy_node.sandbox.choosing import Sandbox, choose
@@ -57,7 +58,10 @@ def serve(home: Home, stop: threading.Event) -> None:
         heartbeats.start()
         warden.start()
         clerk.start()
+        page = PageServer(home, control, status, hurry=clerk.hurry, served=heartbeats.hurry)
+        page.start()
         agent.run()
+    page.close()
     clerk.hurry()
     for thread in (heartbeats, clerk):
         thread.join(timeout=2)

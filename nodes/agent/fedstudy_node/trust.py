@@ -64,9 +64,14 @@ class Trust:
         name = keys.key_id(public)
         return {name: Approver(name, STANDING_POLICY, STANDING_POLICY, public)}
 
-    def find(self, text: str) -> ApproverKey:
-        """Return the approver with this name, or whose key's id begins so. Raises NodeError (E_NOT_FOUND)."""
-        found = [entry for entry in self.all() if entry.name == text or (len(text) >= 8 and entry.id.startswith(text))]
+    def find(self, text: str, *, kind: str = "") -> ApproverKey:
+        """Return the approver with this name, or whose key's id begins so. Raises NodeError (E_NOT_FOUND).
+
+        Args:
+            kind: "console" or "passkey", for people who have both; "" for either.
+        """
+        named = [entry for entry in self.all() if kind in ("", entry.kind)]
+        found = [entry for entry in named if entry.name == text or (len(text) >= 8 and entry.id.startswith(text))]
         if len(found) != 1:
             many = "several approvers" if found else "no approver"
             raise NodeError("E_NOT_FOUND", f"This node has {many} {text!r}: see `fedstudy-node trust list`.")

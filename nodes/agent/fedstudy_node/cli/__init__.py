@@ -45,6 +45,7 @@ def _add_setup(
     )
     init.add_argument("--approver", default="", help="who approves scripts for this site (the node's name)")
     init.add_argument("--passphrase-file", type=Path, help="file with the passphrase of the approver's key")
+    init.add_argument("--page-port", type=int, default=8601, help="port of the node's own page on localhost (0: none)")
     init.set_defaults(command=_command("setting_up", "init"))
     enrol = commands.add_parser("enrol", parents=[shared], help="introduce this node to a portal")
     enrol.add_argument("--portal", required=True, help="the portal's address, https://...")
@@ -160,6 +161,20 @@ def _add_control(
     left.set_defaults(command=_command("controlling", "left"))
 
 
+def _add_page(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", shared: argparse.ArgumentParser) -> None:
+    page = commands.add_parser("page", help="the node's own page, where people sign with passkeys")
+    actions = page.add_subparsers(dest="action", required=True, metavar="ACTION")
+    show = actions.add_parser("show", parents=[shared], help="where it is")
+    show.set_defaults(command=_command("page", "show"))
+    change = actions.add_parser("set", parents=[shared], help="change where it is")
+    change.add_argument("--host", help="the host name that browsers use; passkeys belong to it (localhost)")
+    change.add_argument("--port", type=int, help="0 for no page")
+    change.add_argument("--listen", help="this machine's address to serve it on")
+    change.add_argument("--cert", type=Path, help="PEM file of its certificate; needed for any host but localhost")
+    change.add_argument("--key", type=Path, help="PEM file of the certificate's key")
+    change.set_defaults(command=_command("page", "set_up"))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole console."""
     parser = argparse.ArgumentParser(prog="fedstudy-node", description="A hospital's node in FedStudy.")
@@ -171,6 +186,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_approvals(commands, shared)
     _add_trust(commands, shared)
     _add_control(commands, shared)
+    _add_page(commands, shared)
     run = commands.add_parser("run", parents=[shared], help="take part: connect and serve until stopped")
     run.set_defaults(command=_command("running", "run"))
     status = commands.add_parser("status", parents=[shared], help="how this node is doing")

@@ -32,7 +32,7 @@ def _sign(arguments: Namespace, output: Output, decision: str) -> int:
     home = Home.open(arguments.home)
     home.enrolled()
     trust = Trust(home)
-    signer = trust.find(arguments.approver) if arguments.approver else trust.on_console()
+    signer = trust.find(arguments.approver, kind="console") if arguments.approver else trust.on_console()
     people = [signer, *([trust.find(arguments.second)] if arguments.second else [])]
     with closing(Ledger(home.ledger_path)) as ledger, open_portal(home, ledger) as portal:
         signing = Signing(home, ledger)
@@ -58,7 +58,7 @@ def cosign(arguments: Namespace, output: Output) -> int:
         if arguments.statement is None:
             return _list_waiting(signing, output)
         draft = signing.find(arguments.statement)
-        signer = trust.find(arguments.approver or draft.awaited[0])
+        signer = trust.find(arguments.approver or draft.awaited[0], kind="console")
         if not arguments.yes:
             show_offer(output, home, Offers(home).fetch(draft.version, portal))
             show_statement(output, draft.statement, Datasets(home).get(draft.statement.dataset.id))

@@ -1,18 +1,17 @@
 """`review`: what a script asks for, its code, and what changed in it since this site approved it last."""
 
-import difflib
 from argparse import Namespace
 from contextlib import closing
 from typing import Any
 
 from rich.syntax import Syntax
 
-from fedstudy_core import bundle as bundles
 from fedstudy_core.statement import Statement
-from fedstudy_node.approvals import Approvals
 from fedstudy_node.cli.output import Output, plain
+from fedstudy_node.comparing import changes, last_approved, texts
 from fedstudy_node.connecting import open_portal
 from fedstudy_node.datasets import Dataset
+from fedstudy_node.declared import sent_back
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.offers import Offer, Offers
@@ -89,37 +88,21 @@ def show_offer(output: Output, home: Home, offer: Offer) -> None:
             for item in offer.bundle.parameters
         ],
     )
-    output.table("What it says that it sends back", ("Answer to", "Holds", "Of the form"), _sent_back(offer))
-    before = _last_approved(home, offer)
-    for file in offer.bundle.files:
-        text = _text(offer.fab, file.path)
-        if before is not None:
-            text = _changes(_text_if_there(before, file.path), text, file.path)
-            lexer = "diff"
-        else:
-            lexer = next((name for end, name in _LEXERS.items() if file.path.endswith(end)), "text")
-        if text:
-            output.say("", f"[bold]{plain(file.path)}[/]", Syntax(text[:_LONGEST_SHOWN], lexer, theme="ansi_dark"))
-    if before is not None:
-        output.say("", "Only what changed since the version approved before is shown.")
+    output.table("What it says that it sends back", ("Answer to", "Holds", "Of the form"), sent_back(offer.bundle))
+    before = last_approved(home, offer)
+    if before is None:
+        for path, text in texts(offer.fab).items():
+            lexer = next((name for end, name in _LEXERS.items() if path.endswith(end)), "text")
+            _show_file(output, path, text, lexer)
+        return
+    for path, lines in changes(texts(before.fab), texts(offer.fab)).items():
+        _show_file(output, path, "\n".join(lines), "diff")
+    output.say("", f"Only what changed since {plain(before.signed.script)}, which was approved here, is shown.")
 
 
-def _sent_back(offer: Offer) -> list[tuple[str, str, str]]:
-    """Rows of all that the script declares to send; this node holds its replies to them."""
-    declaration = offer.bundle.declaration
-    outputs = declaration.outputs
-    model = " and ".join(["train", *([declaration.initial] if declaration.initial else [])])
-    rows = [(model, name, layout) for name, layout in outputs.arrays.items()]
-    rows = rows or [(model, "arrays", "not declared: the first model may have any form, updates have the model's")]
-    if declaration.sums:
-        rows += [(declaration.sums, name, layout) for name, layout in outputs.sums.items()] or [
-            (declaration.sums, "sums", "not declared: any form")
-        ]
-    for name, kind in declaration.metrics.items():
-        bins = outputs.bins.get(name)
-        form = kind if kind != "histogram" else f"counts of rows in {bins or 'any number of'} bins"
-        rows.append(("train, evaluate", name, form))
-    return rows if declaration.metrics else [*rows, ("train, evaluate", "metrics", "not declared: any single numbers")]
+def _show_file(output: Output, path: str, text: str, lexer: str) -> None:
+    if text:
+        output.say("", f"[bold]{plain(path)}[/]", Syntax(text[:_LONGEST_SHOWN], lexer, theme="ansi_dark"))
 
 
 def show_statement(output: Output, statement: Statement, dataset: Dataset) -> None:
@@ -147,30 +130,3 @@ def _leaves(statement: Statement) -> str:
     metrics = "any metrics" if outputs.metrics is None else f"the metrics {', '.join(outputs.metrics)}"
     bound = "" if outputs.max_norm is None else f", updates of norm {outputs.max_norm} at most"
     return f"arrays and {metrics}; at most {outputs.max_bytes} bytes a reply{bound}"
-
-
-def _last_approved(home: Home, offer: Offer) -> bytes | None:
-    """Return the bundle of the same script that was approved here last, if it was another one."""
-    for signed in Approvals(home).all():
-        file = home.bundles_path / f"{signed.script_sha256}.fab"
-        same_script = signed.study == offer.row["study"] and signed.decision == "approved"
-        if same_script and signed.script_sha256 != offer.bundle.sha256 and file.exists():
-            content = file.read_bytes()
-            return content if bundles.inspect(content).name == offer.bundle.name else None
-    return None
-
-
-def _text(fab: bytes, path: str) -> str:
-    return bundles.read_file(fab, path).decode("utf-8", errors="replace")
-
-
-def _text_if_there(fab: bytes, path: str) -> str:
-    there = {file.path for file in bundles.inspect(fab).files}
-    return _text(fab, path) if path in there else ""
-
-
-def _changes(before: str, after: str, path: str) -> str:
-    lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), f"{path} (approved)", f"{path} (this version)", lineterm=""
-    )
-    return "\n".join(lines)

@@ -13,6 +13,7 @@ from fedstudy_node.cli.output import Output, plain, read_passphrase
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home, Settings, flower_public_pem, write_private
 from fedstudy_node.ledger import Ledger
+from fedstudy_node.page.address import page_address
 from fedstudy_node.trust import SHORTEST_PASSPHRASE, Trust
 
 
@@ -21,7 +22,9 @@ def init(arguments: Namespace, output: Output) -> int:
     passphrase = read_passphrase(arguments.passphrase_file, twice=True)
     if len(passphrase) < SHORTEST_PASSPHRASE:
         raise NodeError("E_PASSPHRASE", f"The passphrase needs {SHORTEST_PASSPHRASE} characters or more.")
+    address = page_address(Settings(name=arguments.name, created_at="", page_port=arguments.page_port))
     home = Home.create(arguments.home, name=arguments.name)
+    home.save(replace(home.settings(), page_port=arguments.page_port))
     approver = Trust(home).add_console_key(
         name=arguments.approver or arguments.name, role="site admin", passphrase=passphrase
     )
@@ -29,6 +32,7 @@ def init(arguments: Namespace, output: Output) -> int:
     output.say(
         f"Made the home of node [bold]{arguments.name}[/] in {home.path}.",
         f"Its keys never leave it. {plain(approver.name)} approves scripts for this site with the passphrase.",
+        f"With `fedstudy-node run` it serves its own page at {address.origin}." if address else "It serves no page.",
         "Next: [bold]fedstudy-node enrol --portal https://... --token ...[/]",
     )
     return 0

@@ -1,0 +1,1 @@
+"""The page's views: each takes a visit and answers it."""
