@@ -28,6 +28,7 @@ UNSAFE_CALLS = {"eval", "exec", "os.system", "os.popen", "yaml.load", "torch.loa
 FOREIGN_KEYS = {
     "audit": set[str](),
     "accounts": {"auth", "contenttypes"},
+    "notifications": {"accounts"},
     "lifecycle": {"accounts", "auth"},
     "dictionary": {"accounts", "lifecycle"},
     "enrolment": {"accounts", "lifecycle", "dictionary"},

@@ -22,6 +22,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "accounts:site:created": "{actor} added the site {object}.",
         "accounts:role:granted": "{actor} made {person} {role_label} of {object}.",
         "accounts:role:revoked": "{actor} took the role {role_label} of {object} back from {person}.",
+        "notifications:preference:chosen": "{actor} chose whether to get e-mail.",
         "lifecycle:study:created": "{actor} created the study “{object}”.",
         "lifecycle:study:edited": "{actor} changed the description of the study “{object}”.",
         "lifecycle:study:moved": "{actor} moved the study “{object}” from {old} to {new}.",

@@ -100,3 +100,36 @@ class Redis:
             return self.url
         number = dict(parse_qsl(parts.query)).get("db", "0")
         return f"redis+socket://{quote(unquote(parts.path))}?virtual_host={number}"
+
+
+@dataclass(frozen=True)
+class Mail:
+    """Where e-mail goes: `smtp://user:password@host:587` (with STARTTLS), `smtps://...:465`, `file:///folder`, or
+    "console:" for the process's own output; nowhere when the address is empty."""
+
+    url: str
+
+    def __post_init__(self) -> None:
+        if self.url and urlsplit(self.url).scheme not in ("smtp", "smtps", "file", "console"):
+            raise ImproperlyConfigured("FEDSTUDY_EMAIL_URL must start with smtp://, smtps://, file:// or console:")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Django's settings by their names."""
+        parts = urlsplit(self.url)
+        backends = {"": "dummy", "smtp": "smtp", "smtps": "smtp", "file": "filebased", "console": "console"}
+        found: dict[str, Any] = {"EMAIL_BACKEND": f"django.core.mail.backends.{backends[parts.scheme]}.EmailBackend"}
+        if parts.scheme == "file":
+            found["EMAIL_FILE_PATH"] = unquote(parts.path)
+        if parts.scheme in ("smtp", "smtps"):
+            secure = parts.scheme == "smtps"
+            found |= {
+                "EMAIL_HOST": parts.hostname or "localhost",
+                "EMAIL_PORT": parts.port or (465 if secure else 587),
+                "EMAIL_HOST_USER": unquote(parts.username or ""),
+                "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+                "EMAIL_USE_SSL": secure,
+                "EMAIL_USE_TLS": not secure,
+                "EMAIL_TIMEOUT": 20,
+            }
+        return found

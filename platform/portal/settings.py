@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "audit",
     "accounts",
+    "notifications",
     "studies.lifecycle",
     "studies.dictionary",
     "studies.enrolment",
@@ -128,6 +129,14 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "/sign-in"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/sign-in"
+
+# --- E-mail: only ever “something waits for you” with a link ---------------------------------------------------------
+MAIL = environment.Mail(
+    environment.optional("FEDSTUDY_EMAIL_URL", "" if PRODUCTION else f"file://{FEDSTUDY_DATA_DIR / 'mail'}")
+)
+FEDSTUDY_SENDS_EMAIL = bool(MAIL.url)
+DEFAULT_FROM_EMAIL = environment.optional("FEDSTUDY_EMAIL_FROM", "fedstudy@localhost")
+globals().update(MAIL.settings)
 
 # --- Sessions, cookies, transport ------------------------------------------------------------------------------------
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
@@ -250,6 +259,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 5.0},
     },
     "refresh-findings": {"task": "studies.scripts.tasks.refresh_findings", "schedule": 60.0},
+    "send-waiting": {"task": "notifications.tasks.send_waiting", "schedule": 300.0},
     "announce-expiring": {"task": "studies.scripts.tasks.announce_expiring", "schedule": 3600.0},
 }
 

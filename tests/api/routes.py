@@ -93,6 +93,15 @@ def resolved(world: World) -> Any:
     return resolve_thread(thread=asked(world), by=world.pi)
 
 
+def told(world: World) -> str:
+    """Something that the investigator was told."""
+    from notifications.models import Notification
+    from notifications.services import notify
+
+    notify(people=[world.pi], kind="question", subject="Why?", link="/", key="test")
+    return str(Notification.objects.get(key="test").pk)
+
+
 def bundle_form(world: World) -> Json:
     return {"bundle": SimpleUploadedFile("tiny.fab", fab("1.0.1"))}
 
@@ -134,6 +143,13 @@ PERSON_ROUTES = [
     route("users", "post", "401 403 403 403 403 201", "users", ACCOUNT),
     route("user", "get", "401 404 404 404 404 200", lambda world: f"users/{world.pi.pk}"),
     route("user", "patch", "401 404 404 404 404 200", lambda world: f"users/{world.pi.pk}", {"is_active": False}),
+]
+NOTIFICATION_ROUTES = [
+    route("notifications", "get", "401 200 200 200 200 200", "notifications"),
+    route("notifications-read", "post", "401 204 204 204 204 204", "notifications/read"),
+    route("notification", "post", "401 404 200 404 404 404", lambda world: f"notifications/{told(world)}/read"),
+    route("preference", "get", "401 200 200 200 200 200", "notifications/preference"),
+    route("preference", "put", "401 200 200 200 200 200", "notifications/preference", {"by_email": False}),
 ]
 SITE_ROUTES = [
     route("sites", "get", "401 200 200 200 200 200", "sites"),
@@ -306,7 +322,8 @@ NODE_ROUTES = [
 ]
 OPEN_ROUTES = [route("openapi", "get", "200 200 200 200 200 200", "openapi.json")]
 ROUTES = [
-    *PERSON_ROUTES, *SITE_ROUTES, *STUDY_ROUTES, *SCRIPT_ROUTES, *RUN_ROUTES, *NODE_ROUTES, *OPEN_ROUTES,
+    *PERSON_ROUTES, *NOTIFICATION_ROUTES, *SITE_ROUTES,
+    *STUDY_ROUTES, *SCRIPT_ROUTES, *RUN_ROUTES, *NODE_ROUTES, *OPEN_ROUTES,
 ]  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from audit.models import Event
 from nodes.registry.models import Node
+from notifications.models import Notification
+from notifications.services import notify
 from studies.scripts.models import ReviewThread
 from studies.scripts.reviews import open_thread
 from tests.api import world as worlds
@@ -34,6 +36,12 @@ def thread_of(world: World) -> ReviewThread:
     """A question of the site on the world's version."""
     known = ReviewThread.objects.filter(version=world.version).first()
     return known or open_thread(version=world.version, text="Why?", by=world.site_admin)
+
+
+def told(world: World) -> Notification:
+    """Something that the investigator was told."""
+    notify(people=[world.pi], kind="question", subject="Why?", link="/", key="test")
+    return Notification.objects.get(key="test")
 
 
 # page -> what anonymous, stranger, pi, site_admin, auditor and admin get
@@ -61,8 +69,11 @@ PAGES: dict[str, tuple[Address, tuple[int, int, int, int, int, int]]] = {
     "site-new": (address("site-new"), (302, 403, 403, 403, 403, 200)),
     "site": (address("site", site_id="site"), (302, 404, 404, 200, 404, 200)),
     "events": (address("events"), (302, 200, 200, 200, 200, 200)),
+    "notifications": (address("notifications"), (302, 200, 200, 200, 200, 200)),
     "styleguide": (address("styleguide"), (200, 200, 200, 200, 200, 200)),
 }
+# what everybody who signed in may do, to themselves only
+OWN = {"notifications-read", "notifications-email"}
 ACTIONS: dict[str, tuple[Address, dict[str, str]]] = {
     "study-transition": (address("study-transition", study_id="study"), {"to": "closed"}),
     "enrolment-answer": (
@@ -78,6 +89,7 @@ ACTIONS: dict[str, tuple[Address, dict[str, str]]] = {
         lambda world: reverse("web:site-role-revoke", args=[world.site.pk, world.site_admin.pk, "admin"]),
         {},
     ),
+    "notification": (lambda world: reverse("web:notification", args=[told(world).pk]), {}),
     "thread-new": (address("thread-new", version_id="version"), {"kind": "question", "text": "x"}),
     "thread": (lambda world: reverse("web:thread", args=[thread_of(world).pk, "resolve"]), {}),
     "checklist": (address("checklist", version_id="version"), {"site": "x", "items": "purpose"}),
@@ -92,7 +104,8 @@ ACTIONS: dict[str, tuple[Address, dict[str, str]]] = {
 
 def test_every_page_stands_in_one_of_the_tables() -> None:
     names = {str(pattern.name) for pattern in get_resolver("portal.web.urls").url_patterns if pattern.name}
-    assert names - {"sign-in", "sign-out", "protocol-file", "run-model", "run-export"} == set(PAGES) | set(ACTIONS)
+    own = {"sign-in", "sign-out", "protocol-file", "run-model", "run-export", *OWN}
+    assert names - own == set(PAGES) | set(ACTIONS)
 
 
 @pytest.mark.parametrize("who", ROLES)

@@ -2,7 +2,20 @@
 
 from django.urls import path, re_path
 
-from portal.api import audit, enrolments, node, people, problems, reviews, roles, runs, scripts, sites, studies
+from portal.api import (
+    audit,
+    enrolments,
+    node,
+    notifications,
+    people,
+    problems,
+    reviews,
+    roles,
+    runs,
+    scripts,
+    sites,
+    studies,
+)
 from portal.api.document import Document
 
 app_name = "api"
@@ -13,6 +26,17 @@ PEOPLE = [
     path("me", people.MeView.as_view(), name="me"),
     path("users", people.Accounts.as_view({"get": "list", "post": "create"}), name="users"),
     path("users/<uuid:id>", people.Accounts.as_view({"get": "retrieve", "patch": "change"}), name="user"),
+]
+
+NOTIFICATIONS = [
+    path("notifications", notifications.Notifications.as_view({"get": "list"}), name="notifications"),
+    path("notifications/read", notifications.Notifications.as_view({"post": "read_all"}), name="notifications-read"),
+    path("notifications/<uuid:id>/read", notifications.Notifications.as_view({"post": "mark"}), name="notification"),
+    path(
+        "notifications/preference",
+        notifications.PreferenceView.as_view({"get": "retrieve", "put": "choose"}),
+        name="preference",
+    ),
 ]
 
 SITES = [
@@ -131,6 +155,7 @@ NODE = [
 
 urlpatterns = [
     *PEOPLE,
+    *NOTIFICATIONS,
     *SITES,
     *STUDIES,
     *SCRIPTS,

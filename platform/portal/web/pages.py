@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.models import User
 from fedstudy_core.errors import FedStudyError, Forbidden, NotFound
+from notifications.selectors import unread_count
 from portal.web.presenters.navigation import main_navigation
 from portal.web.readers import Access, access_of
 
@@ -61,6 +62,7 @@ def render_page(request: PageRequest, template: str, context: Mapping[str, Any],
             shows_guide=settings.FEDSTUDY_PROFILE == "demo",
         ),
         "roles": request.access.roles,
+        "unread": unread_count(request.user),
         "portal_version": settings.FEDSTUDY_VERSION,
     }
     return render(request, template, {**frame, **context}, status=status)

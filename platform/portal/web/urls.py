@@ -7,6 +7,7 @@ from portal.web.views import (
     account,
     enrolments,
     events,
+    notifications,
     people,
     protocols,
     reviews,
@@ -70,6 +71,10 @@ urlpatterns = [
     path("nodes/<uuid:node_id>/token", sites.node_token, name="node-token"),
     path("nodes/<uuid:node_id>/confirm", sites.node_confirm, name="node-confirm"),
     path("nodes/<uuid:node_id>/revoke", sites.node_revoke, name="node-revoke"),
+    path("notifications", notifications.notifications, name="notifications"),
+    path("notifications/read", notifications.read_all, name="notifications-read"),
+    path("notifications/email", notifications.email, name="notifications-email"),
+    path("notifications/<uuid:notification_id>", notifications.follow, name="notification"),
     path("events", events.events, name="events"),
     path("styleguide", styleguide.styleguide, name="styleguide"),
 ]

@@ -40,6 +40,7 @@ SENTENCES = {
     "lifecycle:study:created": "Study created",
     "lifecycle:study:edited": "Study's words changed",
     "lifecycle:study:moved": "Study moved to its next state",
+    "notifications:preference:chosen": "E-mail chosen or declined",
     "registry:node:came_online": "Node came online",
     "registry:node:approvers": "Approvers of the node",
     "registry:node:changed": "Node changed its version or sandbox",

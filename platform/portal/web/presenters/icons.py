@@ -3,6 +3,7 @@
 ICONS: dict[str, str] = {
     "alert": "M12 4 2.8 20h18.4L12 4Zm0 6v4.5m0 2.8v.2",
     "arrow": "M5 12h14m-5.5-5.5L19 12l-5.5 5.5",
+    "bell": "M6 17V11a6 6 0 0 1 12 0v6l1.5 2h-15L6 17Zm4 2.5a2 2 0 0 0 4 0",
     "box": "M4 8h16v12H4zM3 4h18v4H3zm7 8h4",
     "chart": "M4 4v16h16M8 15l4-5 3 3 5-7",
     "check": "m5 12.5 4.5 4.5L19 7.5",

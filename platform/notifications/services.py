@@ -1,0 +1,89 @@
+"""Telling people, once each and in the transaction of what they are told; reading; choosing; sending e-mail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from audit.services import record
+from notifications import selectors
+from notifications.models import Notification, Preference
+
+EMAIL_SUBJECT = "FedStudy: something waits for you"
+EMAIL_TEXT = """Something waits for you in FedStudy:
+
+{address}
+
+This message says no more on purpose. To get no e-mail, change it there under Notifications.
+"""
+
+
+@transaction.atomic
+def notify(*, people: Iterable[User], kind: str, subject: str, link: str, key: str) -> None:
+    """Tell people; who was told for the same `key` before is not told again. E-mail follows once this is committed."""
+    rows = [
+        Notification(person=person, kind=kind, subject=subject[:300], link=link, key=key)
+        for person in {person.pk: person for person in people}.values()
+    ]
+    told = set(
+        Notification.objects.filter(key=key, person__in=[row.person_id for row in rows]).values_list(
+            "person", flat=True
+        )
+    )
+    new = [row for row in rows if row.person_id not in told]
+    Notification.objects.bulk_create(new, ignore_conflicts=True)
+    for row in new:
+        transaction.on_commit(partial(_wake, str(row.pk)), robust=True)
+
+
+def _wake(notification_id: str) -> None:
+    from notifications.tasks import send_email
+
+    send_email.delay(notification_id)
+
+
+def mark_read(*, notification: Notification, by: User) -> Notification:
+    """Note that a person read one of their notifications; what was read before stays as it is."""
+    Notification.objects.filter(pk=notification.pk, person=by, read_at=None).update(read_at=timezone.now())
+    notification.refresh_from_db()
+    return notification
+
+
+def mark_all_read(*, by: User) -> int:
+    """Note that a person read all of their notifications; returns how many were new."""
+    return Notification.objects.filter(person=by, read_at=None).update(read_at=timezone.now())
+
+
+@transaction.atomic
+def choose_email(*, by_email: bool, by: User) -> Preference:
+    """Choose whether to get e-mail."""
+    preference, _ = Preference.objects.update_or_create(person=by, defaults={"by_email": by_email})
+    detail = {"by_email": by_email}
+    record(action="notifications:preference:chosen", actor=by, obj=by, detail=detail)
+    return preference
+
+
+@transaction.atomic
+def email(*, notification_id: str) -> bool:
+    """Send the e-mail of a notification unless it went out before, or its person wants none; returns whether it went.
+
+    Raises:
+        OSError: the mail server is not to be reached or refuses (SMTPException is one); it may be tried again.
+    """
+    if not settings.FEDSTUDY_SENDS_EMAIL:
+        return False
+    waiting = selectors.unsent(timezone.now()).select_for_update(of=("self",), skip_locked=True)
+    row = waiting.filter(pk=notification_id).select_related("person").first()
+    if row is None:
+        return False
+    row.emailed_at = timezone.now()
+    row.save(update_fields=["emailed_at"])
+    text = EMAIL_TEXT.format(address=f"{settings.FEDSTUDY_PUBLIC_URL}{row.link}")
+    send_mail(EMAIL_SUBJECT, text, settings.DEFAULT_FROM_EMAIL, [row.person.email])
+    return True

@@ -1,0 +1,125 @@
+"""Who is told of what: news from below becomes notifications with a link to the page where it waits."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.urls import reverse
+
+from accounts.groups import holders
+from accounts.models import Site, User
+from accounts.roles import Role
+from notifications.services import notify
+from studies.enrolment.models import Enrolment
+from studies.enrolment.signals import enrolment_changed
+from studies.enrolment.states import TAKING_PART
+from studies.lifecycle.models import Study
+from studies.scripts import signals
+from studies.scripts.models import Approval, ReviewComment, ScriptVersion
+
+
+def connect() -> None:
+    """Listen; called once when the pages are loaded."""
+    enrolment_changed.connect(_invitation, dispatch_uid="web.news.invitation")
+    signals.version_submitted.connect(_version, dispatch_uid="web.news.version")
+    signals.comment_written.connect(_comment, dispatch_uid="web.news.comment")
+    signals.approval_expiring.connect(_expiring, dispatch_uid="web.news.expiring")
+    signals.approval_recorded.connect(_decision, dispatch_uid="web.news.decision")
+    signals.approval_revoked.connect(_revoked, dispatch_uid="web.news.revoked")
+
+
+def _invitation(*, enrolment: Enrolment, by: Any, **_: Any) -> None:
+    if enrolment.state == "invited":
+        notify(
+            people=_others(holders(Role.ADMIN, enrolment.site), by),
+            kind="invitation",
+            subject=f"{enrolment.site.name} is invited to “{enrolment.study.title}”.",
+            link=reverse("web:enrolment", args=[enrolment.pk]),
+            key=f"invitation:{enrolment.pk}:{enrolment.invited_at.timestamp():.0f}",
+        )
+
+
+def _version(*, version: ScriptVersion, by: Any, **_: Any) -> None:
+    """Tell the sites that take part; those that approved what is replaced hear that it is an amendment."""
+    replaced = version.replaces
+    for enrolment in Enrolment.objects.filter(study=version.script.study_id, state__in=TAKING_PART).select_related(
+        "site"
+    ):
+        amends = replaced is not None and replaced.approvals.filter(site=enrolment.site, state="valid").exists()
+        words = f"replaces version {replaced.number}" if replaced and amends else "waits for a review"
+        notify(
+            people=_others(_people_of(enrolment.site), by),
+            kind="amendment" if amends else "version",
+            subject=f"{version} of “{version.script.study.title}” {words} at {enrolment.site.name}.",
+            link=_page(version.pk),
+            key=f"version:{version.pk}",
+        )
+
+
+def _comment(*, comment: ReviewComment, opens: bool, by: User, **_: Any) -> None:
+    """A site's words are told to the investigators, theirs to the people of the site that asked; all else to both."""
+    thread = comment.thread
+    version = thread.version
+    took_part = User.objects.filter(is_active=True, pk__in=thread.comments.values("author"))
+    people = list(took_part) + _investigators(version.script.study)
+    if thread.site is not None:
+        people += _people_of(thread.site)
+    verb = "asks something" if opens and thread.kind == "question" else "wrote"
+    notify(
+        people=_others(people, by),
+        kind="question" if opens else "answer",
+        subject=f"{by.name} {verb} about {version}.",
+        link=f"{reverse('web:version-review', args=[version.pk])}#thread-{thread.pk}",
+        key=f"comment:{comment.pk}",
+    )
+
+
+def _expiring(*, approval: Approval, **_: Any) -> None:
+    notify(
+        people=_people_of(approval.site),
+        kind="expiring",
+        subject=f"The approval of {approval.version} by {approval.site.name} ends on {approval.not_after:%d %B %Y}.",
+        link=_page(approval.version_id),
+        key=f"expiring:{approval.pk}",
+    )
+
+
+def _decision(*, approval: Approval, by: Any, **_: Any) -> None:
+    notify(
+        people=_others(holders(Role.PI, approval.version.script.study), by),
+        kind=approval.decision,
+        subject=f"{approval.site.name} {approval.decision} {approval.version}.",
+        link=_page(approval.version_id),
+        key=f"decision:{approval.pk}",
+    )
+
+
+def _revoked(*, approval: Approval, by: Any, **_: Any) -> None:
+    """An approval that a newer statement takes the place of is no news: that statement is."""
+    if approval.decision == "approved" and not approval.revoked_reason.startswith("replaced by"):
+        notify(
+            people=_others(holders(Role.PI, approval.version.script.study), by),
+            kind="revoked",
+            subject=f"The approval of {approval.version} by {approval.site.name} was revoked.",
+            link=_page(approval.version_id),
+            key=f"revoked:{approval.pk}",
+        )
+
+
+def _page(version_id: UUID) -> str:
+    return reverse("web:version", args=[version_id])
+
+
+def _people_of(site: Site) -> list[User]:
+    return [*holders(Role.ADMIN, site), *holders(Role.STEWARD, site)]
+
+
+def _investigators(study: Study) -> list[User]:
+    return [*holders(Role.PI, study), *holders(Role.CO_INVESTIGATOR, study)]
+
+
+def _others(people: QuerySet[User] | list[User], by: Any) -> list[User]:
+    """Everybody but who did it."""
+    return [person for person in people if person.pk != getattr(by, "pk", None)]

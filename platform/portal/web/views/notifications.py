@@ -1,0 +1,54 @@
+"""What the reader is told: the list behind the bell."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.conf import settings
+from django.core.paginator import Paginator
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from fedstudy_core.errors import NotFound
+from notifications import selectors, services
+from portal.web.pages import PageRequest, act, page, render_page
+
+PER_PAGE = 30
+
+
+@page()
+def notifications(request: PageRequest) -> HttpResponse:
+    """Everything that the reader was told, the newest first."""
+    pages = Paginator(selectors.visible_to(request.user), PER_PAGE)
+    context = {
+        "rows": pages.get_page(request.GET.get("page")),
+        "by_email": selectors.wants_email(request.user),
+        "sends_email": settings.FEDSTUDY_SENDS_EMAIL,
+    }
+    return render_page(request, "notifications/list.html", context)
+
+
+@page("POST")
+def follow(request: PageRequest, notification_id: UUID) -> HttpResponse:
+    """Mark one as read and go where it leads."""
+    found = selectors.visible_to(request.user).filter(pk=notification_id).first()
+    if found is None:
+        raise NotFound("E_NOT_FOUND", "There is no such notification, or it is not yours to see.")
+    return redirect(services.mark_read(notification=found, by=request.user).link)
+
+
+@page("POST")
+def read_all(request: PageRequest) -> HttpResponse:
+    """Mark all of them as read."""
+    back = reverse("web:notifications")
+    return act(request, back, "All are marked as read.", lambda: services.mark_all_read(by=request.user))
+
+
+@page("POST")
+def email(request: PageRequest) -> HttpResponse:
+    """Choose whether to get e-mail."""
+    wanted = request.POST.get("by_email") == "on"
+    done = "You get e-mail from now on." if wanted else "You get no more e-mail."
+    back = reverse("web:notifications")
+    return act(request, back, done, lambda: services.choose_email(by_email=wanted, by=request.user))
