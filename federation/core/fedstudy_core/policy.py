@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fedstudy_core import canonical, dsse
 from fedstudy_core.approvers import Approver
@@ -59,6 +59,12 @@ class Policy(BaseModel):
     revocation_epoch: Annotated[int, Field(ge=0)]
     not_before: str
     not_after: str
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len({signer.key for signer in self.approvers}) != len(self.approvers):
+            raise ValueError("a person signs once")
+        return self
 
 
 def policy_payload(policy: Policy) -> bytes:

@@ -6,14 +6,14 @@ portal or the SuperLink claim is only compared with that. The order of the check
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.flower import Order
 from fedstudy_core.policy import check_policy, verify_policy
-from fedstudy_core.statement import Statement, Use, check_use, statement_id, verify_statement
+from fedstudy_core.statement import Signer, Statement, Use, check_use, statement_id, verify_statement
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.clock import Clock
 from fedstudy_node.datasets import Dataset, Datasets
@@ -117,7 +117,7 @@ class Gate:
     def _people(self, statement: Statement) -> list[str]:
         """Return the roles of those who stand behind a statement: its signers, or those of its standing policy."""
         if statement.policy is None:
-            return [signer.role for signer in statement.approvers]
+            return _roles(statement.approvers)
         policy = verify_policy(self._policies.envelope(statement.policy), self._trust.approvers())
         revoked = self._approvals.revocations()
         check_policy(
@@ -128,7 +128,7 @@ class Gate:
             revoked=revoked.statements.keys(),
             identity=statement.policy,
         )
-        return [signer.role for signer in policy.approvers]
+        return _roles(policy.approvers)
 
     def _use(self, order: Order, script: Script, dataset: Dataset, people: list[str]) -> Use:
         """Say what the message wants, in facts that this node found itself where it can."""
@@ -170,6 +170,11 @@ class Gate:
         counted = self._ledger.was_counted(approval=approval, run=order.run, number=order.round)
         if order.round > statement.rounds or (used >= statement.rounds and order.round > 0 and not counted):
             raise Refusal("E_ROUNDS", f"The approval is good for {statement.rounds} rounds of a run.")
+
+
+def _roles(signers: Sequence[Signer]) -> list[str]:
+    """Return one role for each person: whoever holds two keys is still one person."""
+    return list({signer.name: signer.role for signer in signers}.values())
 
 
 def _moment(text: str) -> datetime:

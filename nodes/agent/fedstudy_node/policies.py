@@ -9,7 +9,7 @@ from pathlib import Path
 from fedstudy_core import canonical, dsse
 from fedstudy_core.errors import Refusal
 from fedstudy_core.policy import PAYLOAD_TYPE, Policy, check_policy, verify_policy
-from fedstudy_core.statement import STANDING_POLICY, sign_statement
+from fedstudy_core.statement import STANDING_POLICY, sign_statement, statement_id
 from fedstudy_core.times import format_time
 from fedstudy_node.approvals import BEGINS_BEFORE, Approvals, Limits, Signed, build_statement, terms
 from fedstudy_node.datasets import Dataset, Datasets
@@ -41,7 +41,10 @@ class Policies:
         file = self._folder / f"{policy_id}.json"
         if len(policy_id) != _ID_LENGTH or not file.is_file():
             raise Refusal("E_POLICY", "This node does not have the standing policy that the approval names.")
-        return file.read_bytes()
+        envelope = file.read_bytes()
+        if statement_id(envelope) != policy_id:
+            raise Refusal("E_POLICY", "The standing policy's file holds another one.")
+        return envelope
 
     def keep(self, payload: bytes, signatures: Mapping[str, bytes]) -> StandingPolicy:
         """Keep a policy that everybody whom it names signed. Raises Refusal (the codes of `verify_policy`)."""
