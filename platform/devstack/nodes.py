@@ -56,6 +56,16 @@ class NodeHome:
             raise NodeCommandError(words, done.stderr)
         return json.loads(done.stdout) if done.stdout.strip() else None
 
+    @property
+    def page(self) -> str:
+        """Where the node's own page is."""
+        return str(self.command("page", "show")["address"])
+
+    def invite(self, name: str, role: str = "site admin") -> str:
+        """Print a one-time code with which somebody registers a passkey on the node's page."""
+        code = str(self.command("trust", "invite", name, "--role", role)["code"])
+        return "-".join(code[start : start + 4] for start in range(0, len(code), 4))
+
     def run_command(self) -> Command:
         """What starts the agent."""
         return Command(

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +20,30 @@ from devstack.superlink import SuperLink
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFERRED_PORT = 8000
+PREFERRED_PAGE_PORT = 8601
 WORKER_PROCESSES = 2
 # Settings of the machine's owner that must not reach into the stack.
 FOREIGN = ("FEDSTUDY_", "DJANGO_", "FLWR_", "PG", "CELERY_")
+
+
+class PagePorts:
+    """Ports for the nodes' own pages: from `first` upwards where nobody listens, or any. Used from several threads."""
+
+    def __init__(self, first: int | None) -> None:
+        self._lock = threading.Lock()
+        self._next = first
+        self._given: set[int] = set()
+
+    def take(self) -> int:
+        """Return a port that was not given before."""
+        with self._lock:
+            port = free_port(self._next)
+            while port in self._given:
+                port = free_port()
+            self._given.add(port)
+            if self._next is not None:
+                self._next += 1
+            return port
 
 
 def say_nothing(step: str) -> None:
@@ -39,6 +61,7 @@ class Stack:
     portal_url: str
     environment: Mapping[str, str]
     nodes: dict[str, NodeHome] = field(default_factory=dict)
+    page_ports: "PagePorts" = field(default_factory=lambda: PagePorts(None))
 
     def manage(self, *words: str) -> str:
         """Run a management command in a process of its own; returns what it printed. Raises SetupError."""
@@ -93,7 +116,8 @@ def start(
     supervisor.launch(_beat(environment, folders))
     for child in (link.child, portal, worker):
         child.wait_ready()
-    return Stack(supervisor, folders, running, link, url, environment)
+    pages = PagePorts(None if port is None else PREFERRED_PAGE_PORT)
+    return Stack(supervisor, folders, running, link, url, environment, page_ports=pages)
 
 
 def plain_environment() -> dict[str, str]:

@@ -67,7 +67,7 @@ class HeartbeatRequest(_Body):
         clock: the node's own time.
         boot: names this very process of the agent; another one comes with each start.
         vetoes: ids of the runs in which the site ended its part.
-        page_url: where the node's own page is, for links to it; empty where it has none.
+        page_url: where the node's own page is, for links to it; empty where it has none, None before that is settled.
     """
 
     agent_version: str
@@ -77,7 +77,7 @@ class HeartbeatRequest(_Body):
     boot: str = Field(default="", pattern=r"^([0-9a-f]{32})?$")
     paused: Pause | None = None
     vetoes: list[str] = Field(default=[], max_length=1000)
-    page_url: str = Field(default="", max_length=300, pattern=r"^(https?://[a-z0-9.-]+(:[0-9]{1,5})?)?$")
+    page_url: str | None = Field(default=None, max_length=300, pattern=r"^(https?://[a-z0-9.-]+(:[0-9]{1,5})?)?$")
 
 
 class HeartbeatAnswer(_Body):

@@ -101,7 +101,7 @@ class Heartbeats(threading.Thread):
             "boot": self._boot,
             "paused": paused,
             "vetoes": list(state.vetoes)[-MOST_VETOES:],
-            "page_url": str(self._status.get("page") or ""),
+            "page_url": self._status.get("page"),
         }
 
     def _has_new_keys(self, error: FedStudyError) -> bool:

@@ -16,7 +16,7 @@ from types import FrameType
 from rich.console import Console
 
 from devstack import stack as stacks
-from devstack.demo import report, story
+from devstack.demo import people, report, story
 from devstack.demo.cast import make_cast
 from devstack.demo.runs import RunFailed
 from devstack.demo.telling import Telling
@@ -83,6 +83,7 @@ def _play(arguments: argparse.Namespace, console: Console) -> None:
             prepared = story.prepare(running, cast, rows, tell)
             outcome = story.federate(prepared, cast, rows, arguments.rounds, tell)
             played = time.monotonic()
+            waiting = people.submit_second_script(prepared.sessions.of(cast.investigator), prepared.study)
         prepared.sessions.close()
         report.show_figures(console, outcome)
         if arguments.json:
@@ -91,7 +92,7 @@ def _play(arguments: argparse.Namespace, console: Console) -> None:
                 arguments.json, prepared, outcome, arguments.rounds, {"install_s": _install_seconds(), **timings}
             )
         if not arguments.exit:
-            report.show_address(console, running, cast, outcome)
+            report.show_address(console, running, cast, outcome, waiting)
             console.print("\nPress Ctrl-C to stop everything.")
             _watch(supervisor, console)
 

@@ -9,6 +9,7 @@ from typing import Any
 from devstack.demo.cast import DATASET, STUDY, Cast, Hospital, Person
 from devstack.stack import ROOT, Stack
 from fedstudy_client.transport import Transport
+from fedstudy_core import bundle as bundles
 
 DICTIONARY = ROOT / "federation" / "library" / "heart_disease" / "dictionary.json"
 SANDBOX_OF_REAL_DATA = "S3"
@@ -92,7 +93,7 @@ def enrol_node(stack: Stack, session: Transport, hospital: Hospital, site: str) 
     node = stack.node(hospital.node)
     ticket = session.post(f"sites/{site}/nodes", {"name": hospital.node})
     person = ("--approver", hospital.admin.name, "--passphrase-file", str(node.make_passphrase()))
-    node.command("init", "--name", hospital.node, *person)
+    node.command("init", "--name", hospital.node, "--page-port", str(stack.page_ports.take()), *person)
     here = node.command("enrol", "--portal", stack.portal_url, "--token", ticket["token"])
     there = session.get(f"nodes/{ticket['id']}")
     if here["words"] != there["words"]:
@@ -125,6 +126,18 @@ def submit_library_script(session: Transport, study: str) -> str:
     """The PI takes the heart disease script from the library; returns the version's id."""
     script = session.post(f"studies/{study}/scripts", {"name": "heart-disease"})
     version = session.post(f"scripts/{script['id']}/versions", {"library": "heart_disease"})
+    return str(version["id"])
+
+
+def submit_second_script(session: Transport, study: str) -> str:
+    """The PI proposes the same script with larger batches; nobody has signed it yet. Returns the version's id."""
+    files = bundles.source_files(ROOT / "federation" / "library" / "heart_disease")
+    project = files[bundles.PROJECT].decode("utf-8")
+    for before, after in (('version = "1.0.0"', 'version = "1.1.0"'), ("batch-size = 4", "batch-size = 16")):
+        project = project.replace(before, after)
+    bundle = bundles.build(files | {bundles.PROJECT: project.encode("utf-8")})
+    script = session.post(f"studies/{study}/scripts", {"name": "heart-disease-large-batches"})
+    version = session.upload(f"scripts/{script['id']}/versions", "bundle", "heart-disease.fab", bundle)
     return str(version["id"])
 
 

@@ -1,6 +1,7 @@
 """What the demo says at its end: a table, accounts, and figures as JSON."""
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,14 +59,27 @@ def show_figures(console: Console, outcome: Outcome) -> None:
     )
 
 
-def show_address(console: Console, stack: Stack, cast: Cast, outcome: Outcome) -> None:
-    """Where to look, and as whom."""
+def show_address(console: Console, stack: Stack, cast: Cast, outcome: Outcome, waiting: str) -> None:
+    """Where to look, as whom, and how to sign by hand what waits for the hospitals' signatures."""
     console.print(f"\nThe portal: [bold]{stack.portal_url}[/]", soft_wrap=True)
     console.print(f"The run:    {stack.portal_url}/runs/{outcome.run}\n", soft_wrap=True)
     table = Table("Role", "E-mail", "Password", title="Demo accounts", title_justify="left")
     for person in cast.people:
         table.add_row(person.role, person.email, person.password)
     console.print(table)
+    console.print(
+        "\nA second script waits for the hospitals: register a passkey on a node's own page with its one-time code\n"
+        f"(good for 10 minutes), then review and sign there. At the portal: {stack.portal_url}/scripts/{waiting}",
+        soft_wrap=True,
+    )
+    pages = Table("Hospital", "The node's own page", "One-time code", title="Nodes", title_justify="left")
+    for hospital in cast.hospitals:
+        node = stack.node(hospital.node)
+        pages.add_row(hospital.centre, f"{node.page}/register", node.invite(hospital.admin.name))
+    console.print(pages)
+    first = cast.hospitals[0]
+    words = f'fedstudy-node trust invite "{first.admin.name}" --home {stack.node(first.node).home}'
+    console.print(f"Another code: {Path(sys.executable).parent / words}", soft_wrap=True, highlight=False)
 
 
 def write_json(file: Path, prepared: Prepared, outcome: Outcome, rounds: int, timings: Mapping[str, float]) -> None:

@@ -22,6 +22,7 @@ from fedstudy_core.errors import FieldProblem, Forbidden, Invalid
 from fedstudy_core.times import format_time
 from nodes.registry.keys import signers
 from nodes.registry.models import Node
+from nodes.registry.pages import set_page_url
 from nodes.registry.services import enrol_node, note_heartbeat, rotate_node, set_approvers
 from portal.api.base import describe, find
 from portal.api.node_auth import IsNode, NodeSignature
@@ -99,6 +100,8 @@ class Agent(ViewSet):
             boot=body.boot,
             sequence=request.auth,
         )
+        if body.page_url is not None and body.page_url != node.page_url:
+            node = set_page_url(node=node, page_url=body.page_url)
         answer = wire.HeartbeatAnswer(
             server_time=format_time(timezone.now()),
             node_state=node.state,

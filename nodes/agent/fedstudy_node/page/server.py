@@ -44,6 +44,7 @@ class PageServer(threading.Thread):
         try:
             address = page_address(self._home.settings())
             if address is None:
+                self._status.set(page="")
                 return
             with _listen(address) as listening:
                 self._serve(address, listening)

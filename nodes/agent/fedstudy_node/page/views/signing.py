@@ -5,7 +5,7 @@ from starlette.responses import JSONResponse, Response
 from fedstudy_core.errors import Forbidden
 from fedstudy_core.policy import Policy
 from fedstudy_core.revocation import Revocation
-from fedstudy_core.statement import Statement
+from fedstudy_core.statement import Statement, level_of
 from fedstudy_node.datasets import Dataset
 from fedstudy_node.errors import NodeError
 from fedstudy_node.ledger import Ledger
@@ -24,6 +24,7 @@ def show(visit: Visit) -> Response:
     """Show a document in words and byte for byte, and who signs it."""
     document = waiting_document(visit, visit.path["document"])
     content, person = document.content, visit.signed_in
+    sandbox = str(read_status(visit.front.home.status_path).get("sandbox", ""))
     return visit.render(
         "sign.html",
         document=document,
@@ -33,7 +34,8 @@ def show(visit: Visit) -> Response:
         verb=_verb(content),
         mine=document.waits_for(person.id),
         passkey=ceremonies.descriptors([person]),
-        sandbox=str(read_status(visit.front.home.status_path).get("sandbox", "")),
+        sandbox=sandbox,
+        too_weak=not isinstance(content, Revocation) and level_of(sandbox) < level_of(content.sandbox_min),
     )
 
 
