@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,7 +63,8 @@ def _copy_python(into: Path, version: str) -> None:
 
 def _with_packages(python: Path, folder: Path) -> Path:
     subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True, env={"PATH": os.defpath})
-    paths = [sysconfig.get_paths()["purelib"], ROOT / "federation" / "core", ROOT / "nodes" / "agent"]
+    paths = [place for place in sys.path if Path(place).name in ("site-packages", "dist-packages")]
+    paths += [str(ROOT / "federation" / "core"), str(ROOT / "nodes" / "agent")]
     [packages] = (folder / "lib").glob("python*/site-packages")
     (packages / "shared.pth").write_text("".join(f"{path}\n" for path in paths))
     return folder / "bin" / "python"

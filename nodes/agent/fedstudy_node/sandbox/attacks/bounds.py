@@ -46,7 +46,10 @@ def memory_group(targets: Targets) -> None:
 
 
 def fork_limit(targets: Targets) -> None:
-    """Start processes without end (here: more than the limit that the probe lowers itself to)."""
+    """Start processes without end: because there is no limit, or because it does not bind this account."""
+    with suppress(Denied):
+        _unbounded(resource.RLIMIT_NPROC, 4096)
+        return
     with suppress(ValueError):
         resource.setrlimit(resource.RLIMIT_NPROC, (24, 24))
     _fork_many(48)
