@@ -132,12 +132,20 @@ def can(user: Any, permission: Permission, obj: Model | None = None) -> bool:
     if not getattr(user, "is_active", False):
         return False
     if permission.scope == "platform":
-        return permission in (PLATFORM_ADMIN if user.is_platform_admin else EVERYBODY_ELSE)
+        if user.is_platform_admin:
+            return permission in PLATFORM_ADMIN
+        return permission in EVERYBODY_ELSE and not _only_watches(user)
     if obj is None:
         raise ValueError(f"{permission} is asked of an object")
     if user.is_platform_admin and permission in PLATFORM_ADMIN_AT_SITES:
         return True
     return bool(ObjectPermissionChecker(user).has_perm(permission.codename, obj))
+
+
+def _only_watches(user: Any) -> bool:
+    """Whether a person's roles are all those of hospitals and auditors: duties that do not go with leading a study."""
+    held = {item.role for item in user.roles}
+    return bool(held) and held <= {Role.ADMIN, Role.STEWARD, Role.AUDITOR}
 
 
 def check(user: Any, permission: Permission, obj: Model | None = None) -> None:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 # The rows of the matrix, spelled out once more: columns are P (PI), C (co-investigator), U (auditor),
 # A (site admin), S (data steward), + (platform administrator), N (node).
 MATRIX = {
-    "platform.create_study": "PCUAS",
+    "platform.create_study": "CP",
     "platform.manage_users": "+",
     "platform.manage_sites": "+",
     "platform.view_health": "+",
