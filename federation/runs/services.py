@@ -204,13 +204,24 @@ def _approvals(run: Run, at: datetime) -> dict[tuple[str, str], Approval]:
     }
 
 
-@transaction.atomic
 def start_run(*, run: Run, by: User) -> Run:
     """Queue the run: it begins when its sites are there.
 
     Raises:
-        Refusal: E_NOT_APPROVED and others, when fewer sites than the quorum could take part.
+        Refusal: E_NOT_APPROVED and others, when fewer sites than the quorum could take part; the
+            log notes the try.
     """
+    try:
+        return _queue(run, by)
+    except Refusal as refusal:
+        with transaction.atomic():
+            detail = {"code": refusal.code, "reason": refusal.detail}
+            record(action="runs:run:hindered", actor=by, obj=run, study=run.study_id, outcome="refused", detail=detail)
+        raise
+
+
+@transaction.atomic
+def _queue(run: Run, by: User) -> Run:
     Study.objects.select_for_update().get(pk=run.study_id)  # it does not close meanwhile
     run = Run.objects.select_for_update(of=("self",)).select_related("version__script", "study").get(pk=run.pk)
     check(by, Permission.RUN_START, run.study)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 from django.db import transaction
+from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
 from audit.models import Event
 from audit.services import record
 from portal.web.presenters.events import SENTENCES, href_of, sentence_of
+from studies.scripts.services import revoke_approval
 from tests.api.world import World
 from tests.web.conftest import Browser
 from tests.web.markup import assert_sound
@@ -75,3 +77,15 @@ def test_every_action_has_a_sentence_even_one_that_is_new() -> None:
     assert all(text[0].isupper() for text in SENTENCES.values())
     assert href_of("setuptoken", "1") == ""
     assert href_of("run", "an id of old times") == ""
+
+
+def test_refused_starts_and_sign_ins_are_in_the_log(world: World, browser: Browser) -> None:
+    revoke_approval(approval=world.approval, by=world.site_admin)
+    browser("pi").post(reverse("web:run-start", args=[world.run.pk]))
+    rows = browser("auditor").get(reverse("web:events"), {"outcome": "refused"}).context["rows"]
+    assert [(row.action, dict(row.detail)["code"]) for row in rows] == [("runs:run:hindered", "E_NOT_APPROVED")]
+    for email in (world.pi.email, "nobody@demo.example"):
+        Client().post(reverse("web:sign-in"), {"username": email, "password": "wrong"})
+    rows = browser("admin").get(reverse("web:events"), {"outcome": "refused"}).context["rows"]
+    assert [row.action for row in rows] == ["accounts:session:refused"] * 2
+    assert "nobody@demo.example" not in str(rows)

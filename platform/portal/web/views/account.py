@@ -10,6 +10,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
+from accounts.models import User
 from audit.services import record
 from fedstudy_core.codes import CODES
 from portal.web.forms.accounts import SignInForm
@@ -37,7 +38,12 @@ class SignIn(LoginView):
         record(action="accounts:session:opened", actor=user, obj=user)
         return super().form_valid(form)
 
+    @transaction.atomic
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        # One event for a known address and for an unknown one: neither the answer nor its time tells which it was.
+        email = str(form.data.get("username", "")).strip().lower()
+        known = User.objects.filter(email=email).first() or User(name="an unknown account")
+        record(action="accounts:session:refused", actor="system:sign-in", obj=known, outcome="refused")
         log.warning("sign-in refused", address=self.request.META.get("REMOTE_ADDR", ""))
         return super().form_invalid(form)
 
