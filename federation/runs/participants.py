@@ -95,6 +95,14 @@ def settled(round_: Round) -> list[Participation]:
     return sorted(rows, key=lambda item: item.participant.position)
 
 
+ASKED = {
+    "sums": "the exact sum over all sites",
+    "initial": "the first model",
+    "train": "training",
+    "evaluate": "testing the model",
+}
+
+
 def explain_shortfall(round_: Round, done: int, needed: int) -> str:
     """A sentence that names each site that did not answer and its code."""
     others = [
@@ -102,8 +110,5 @@ def explain_shortfall(round_: Round, done: int, needed: int) -> str:
         for item in settled(round_)
         if item.state != "done"
     ]
-    return (
-        f"Round {round_.number} got {done} of the {needed} answers it needs in phase “{round_.phase}”: "
-        + "; ".join(others)
-        + "."
-    )
+    where = f"Round {round_.number}" if round_.number else "The preparation"
+    return f"{where} got {done} of the {needed} answers that {ASKED[round_.phase]} needs: {'; '.join(others)}."

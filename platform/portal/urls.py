@@ -11,4 +11,5 @@ urlpatterns = [
 ]
 
 handler400 = "portal.failures.bad_request"
+handler404 = "portal.failures.not_found"
 handler500 = "portal.failures.server_error"

@@ -10,12 +10,13 @@ from federation.runs.services import Plan, create_run
 from fedstudy_core.times import format_time
 from portal.web.presenters.picture import pictures_of
 from portal.web.presenters.scripts import ApprovalRow
-from portal.web.presenters.studies import version_rows
+from portal.web.presenters.studies import study_row, version_rows
 from portal.web.presenters.waits import INVESTIGATOR, Reader, Wait, waits_of
 from studies.dictionary.models import Dataset
 from studies.enrolment.services import invite_site, withdraw_site
 from studies.scripts.services import create_script, submit_version
 from tests.api.world import World, fab
+from tests.factories.studies import site_in_study
 from tests.web.conftest import Browser
 from tests.web.markup import assert_sound
 
@@ -83,3 +84,26 @@ def test_commands_are_quoted_for_the_shell(world: World, browser: Browser) -> No
     Dataset.objects.filter(pk=world.dataset.pk).update(name="heart; reboot")
     (row,), _ = approvals_shown(world, browser)
     assert row.command.endswith("--dataset 'heart; reboot'")
+
+
+def test_the_list_of_studies_shows_the_newest_run_over_most_sites(world: World) -> None:
+    second = site_in_study(world.study, world.pi)
+    both = create_run(study=world.study, version=world.version, plan=Plan(label="Both"), by=world.pi)
+    create_run(
+        study=world.study, version=world.version, plan=Plan(label="Alone", sites=[str(second.site.pk)]), by=world.pi
+    )
+    (picture,) = pictures_of([world.study])
+    shown = study_row(picture, Reader(), "").run
+    assert shown is not None
+    assert (shown.label, shown.sites) == (both.label, 2)
+
+
+def test_words_count_one_thing_as_one(world: World, browser: Browser) -> None:
+    (row,), _ = approvals_shown(world, browser)
+    assert "at least 1 site," in row.limits
+
+
+def test_levels_that_nothing_serves_yet_are_not_offered(world: World, browser: Browser) -> None:
+    page = browser("pi").get(reverse("web:enrolment-new", args=[world.study.pk])).content.decode()
+    assert 'value="F2"' in page
+    assert 'value="F3"' not in page

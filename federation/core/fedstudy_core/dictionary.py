@@ -110,7 +110,7 @@ def _problems(dictionary: DataDictionary) -> list[FieldProblem]:
         where = f"variables.{position}"
         first = seen.setdefault(variable.name.lower(), position)
         if first != position:
-            detail = f"“{variable.name}” is described twice (also at {first + 1})."
+            detail = f"“{variable.name}” is described twice (first at variables.{first})."
             found.append(FieldProblem(f"{where}.name", "E_DICTIONARY", detail))
         found.extend(FieldProblem(f"{where}.{field}", "E_DICTIONARY", detail) for field, detail in _check(variable))
     return found

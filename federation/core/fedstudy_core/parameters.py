@@ -151,9 +151,14 @@ def _expected(parameter: Parameter) -> str:
     words = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}[parameter.type]
     if parameter.choices is not None:
         return f"Expected one of {', '.join(map(as_text, parameter.choices))}."
-    bounds = [f"at least {parameter.min:g}" if parameter.min is not None else ""]
-    bounds.append(f"at most {parameter.max:g}" if parameter.max is not None else "")
+    bounds = [f"at least {_bound(parameter.min)}" if parameter.min is not None else ""]
+    bounds.append(f"at most {_bound(parameter.max)}" if parameter.max is not None else "")
     return " ".join(filter(None, [f"Expected {words}", " and ".join(filter(None, bounds))])) + "."
+
+
+def _bound(value: float) -> str:
+    """A bound as people write it: 2147483647 and not 2.14748e+09."""
+    return f"{Decimal(str(value)).normalize():f}"
 
 
 def allowance(parameter: Parameter) -> Allowed:

@@ -54,18 +54,17 @@ def page(
 
 def render_page(request: PageRequest, template: str, context: Mapping[str, Any], *, status: int = 200) -> HttpResponse:
     """A page in its frame: navigation, roles, version."""
-    frame = {
-        "navigation": main_navigation(
-            request.path,
-            sees_sites=request.access.sees_sites,
-            sees_log=request.access.sees_log,
-            shows_guide=settings.FEDSTUDY_PROFILE == "demo",
-        ),
-        "roles": request.access.roles,
-        "unread": unread_count(request.user),
+    return render(request, template, {**frame_of(request, request.user, request.access), **context}, status=status)
+
+
+def frame_of(request: HttpRequest, user: User, access: Access) -> dict[str, Any]:
+    """What the frame around a page shows: navigation, roles, unread notices, version."""
+    return {
+        "navigation": main_navigation(request.path, sees_sites=access.sees_sites, sees_log=access.sees_log),
+        "roles": access.roles,
+        "unread": unread_count(user),
         "portal_version": settings.FEDSTUDY_VERSION,
     }
-    return render(request, template, {**frame, **context}, status=status)
 
 
 def render_form(
@@ -106,7 +105,9 @@ def render_error(request: HttpRequest, error: FedStudyError) -> HttpResponse:
     """An error of the domain as a page with its code and what to do."""
     title, advice = ADVICE.get(error.status, ADVICE[409])
     context = {"status": error.status, "title": title, "detail": error.detail, "advice": advice, "code": error.code}
-    return render(request, "errors/error.html", context, status=error.status)
+    user = request.user
+    frame = frame_of(request, user, access_of(user)) if isinstance(user, User) and user.is_active else {}
+    return render(request, "errors/error.html", {**frame, **context}, status=error.status)
 
 
 def act(request: HttpRequest, back: str, done: str, service: Callable[[], object]) -> HttpResponse:

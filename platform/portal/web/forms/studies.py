@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import UploadedFile
 from accounts.models import Site
 from fedstudy_core.dictionary import parse
 from fedstudy_core.errors import FedStudyError
-from portal.web.presenters.levels import LEVELS
+from portal.web.presenters.levels import OFFERED
 from studies.enrolment.states import DEFAULT_LEVEL
 from studies.lifecycle.services import PROTOCOL_BYTES
 
@@ -85,7 +85,7 @@ class InvitationForm(forms.Form):
         initial=DEFAULT_LEVEL,
         help_text="How much leaves the hospital. The site sees it before it answers.",
         widget=forms.RadioSelect,
-        choices=[(level.code, f"{level.code} · {level.name}") for level in LEVELS],
+        choices=[(level.code, f"{level.code} · {level.name}") for level in OFFERED],
     )
 
     def __init__(self, *args: Any, sites: Any, **kwargs: Any) -> None:

@@ -47,6 +47,8 @@ LEVELS: tuple[Level, ...] = (
         "Everything outside the study.",
     ),
 )
+POOLING = ("F3", "F4")
+OFFERED = tuple(level for level in LEVELS if level.code not in POOLING)  # nothing pools rows yet
 BY_CODE = {level.code: level for level in LEVELS}
 
 

@@ -21,12 +21,11 @@ class Link:
     current: bool = False
 
 
-def main_navigation(path: str, *, sees_sites: bool, sees_log: bool, shows_guide: bool) -> list[Link]:
+def main_navigation(path: str, *, sees_sites: bool, sees_log: bool) -> list[Link]:
     """The bar's entries; what a person has nothing to do with is not there."""
     entries = [("Studies", reverse("web:studies"), "study", True)]
     entries += [("Sites and nodes", reverse("web:sites"), "hospital", sees_sites)]
     entries += [("Log", reverse("web:events"), "log", sees_log)]
-    entries += [("Style guide", reverse("web:styleguide"), "eye", shows_guide)]
     return [Link(label, href, icon, _is_current(path, href)) for label, href, icon, shown in entries if shown]
 
 

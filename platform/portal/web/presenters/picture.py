@@ -9,9 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from federation.runs.models import Round, Run
+from federation.runs.models import Participant, Round, Run
 from nodes.registry.models import Node
 from studies.dictionary.models import Dataset, DictionaryVersion
 from studies.enrolment.models import Enrolment
@@ -85,10 +86,18 @@ def pictures_of(studies: Iterable[Study]) -> list[Picture]:
 
 
 def runs_with_rounds(runs: QuerySet[Run]) -> Sequence[Run]:
-    """Runs with `committed`, the number of their committed rounds, and `latest_metrics`, those of the last one."""
+    """Runs with what lists show beside them.
+
+    `asked` is how many sites a run asks, `committed` how many rounds are, `latest_metrics` those of the last round.
+    """
     is_committed = Q(round_set__state="committed", round_set__number__gt=0)
     latest = Round.objects.filter(run=OuterRef("pk"), state="committed").order_by("-number").values("metrics")[:1]
-    runs = runs.annotate(committed=Count("round_set", filter=is_committed), latest_metrics=Subquery(latest))
+    asked = Participant.objects.filter(run=OuterRef("pk")).order_by().values("run").annotate(n=Count("pk")).values("n")
+    runs = runs.annotate(
+        asked=Coalesce(Subquery(asked), 0),
+        committed=Count("round_set", filter=is_committed),
+        latest_metrics=Subquery(latest),
+    )
     return list(runs.select_related("version__script").order_by("-created_at"))
 
 

@@ -143,10 +143,14 @@ def _limits(statement: dict[str, Any]) -> str:
     """The signed limits in one line."""
     privacy, limits = statement.get("privacy", {}), statement.get("limits", {})
     parts = [
-        f"at most {statement['rounds']} rounds a run" if "rounds" in statement else "",
-        f"at least {privacy['min_sites']} sites" if "min_sites" in privacy else "",
+        f"at most {_counted(statement['rounds'], 'round')} a run" if "rounds" in statement else "",
+        f"at least {_counted(privacy['min_sites'], 'site')}" if "min_sites" in privacy else "",
         f"{limits['wall_s']} s a message" if "wall_s" in limits else "",
         f"{limits['memory_mb']} MB memory" if "memory_mb" in limits else "",
         f"sandbox {statement['sandbox_min']} or stronger" if "sandbox_min" in statement else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -30,6 +30,7 @@ class RunRow:
     state: str
     committed: int
     total: int
+    sites: int
     metric: str
     value: float | None
     created_at: dt.datetime
@@ -123,7 +124,7 @@ def study_row(picture: Picture, reader: Reader, role: str) -> StudyRow:
         sites=len(counted),
         ready=sum(item.state == "ready" for item in counted),
         waits=tuple(waits_of(picture, reader)),
-        run=run_row(picture.runs[0]) if picture.runs else None,
+        run=run_row(max(picture.runs, key=lambda run: (run.asked, run.created_at))) if picture.runs else None,
     )
 
 
@@ -140,6 +141,7 @@ def run_row(run: Any) -> RunRow:
         state=run.state,
         committed=run.committed,
         total=run.rounds,
+        sites=run.asked,
         metric=metric_name(headline) if headline else "",
         value=value if isinstance(value, int | float) else None,
         created_at=run.created_at,

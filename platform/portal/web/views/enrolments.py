@@ -13,7 +13,7 @@ from accounts.permissions import Permission, can, check
 from fedstudy_core.errors import NotFound
 from portal.web.forms.studies import InvitationForm
 from portal.web.pages import PageRequest, act, page, render_form, render_page, save
-from portal.web.presenters.levels import LEVELS
+from portal.web.presenters.levels import OFFERED
 from portal.web.presenters.navigation import crumbs_in_study
 from portal.web.presenters.picture import pictures_of
 from portal.web.presenters.readiness import ending_of, steps_of
@@ -75,7 +75,7 @@ def new(request: PageRequest, study_id: UUID) -> HttpResponse:
         action="Send the invitation",
         crumbs=crumbs_in_study(study),
         template="enrolments/new.html",
-        levels=LEVELS,
+        levels=OFFERED,
     )
 
 
