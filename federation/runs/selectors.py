@@ -46,7 +46,9 @@ def events_for(user: User) -> QuerySet[Event]:
     Of such a run they read what concerns the run as a whole and their own sites, not what other sites did.
     """
     sites = user.audit_scope().sites
-    known = Participant.objects.filter(enrolment__site__in=sites).annotate(name=Cast("run_id", CharField()))
+    known = Participant.objects.filter(enrolment__site__in=[uuid.UUID(site) for site in sites]).annotate(
+        name=Cast("run_id", CharField())
+    )
     of_runs = Q(object_type="run", object_id__in=known.values("name")) & (Q(site="") | Q(site__in=sites))
     return audit.visible_to(user) | Event.objects.filter(of_runs)
 

@@ -124,8 +124,13 @@ def study_row(picture: Picture, reader: Reader, role: str) -> StudyRow:
         sites=len(counted),
         ready=sum(item.state == "ready" for item in counted),
         waits=tuple(waits_of(picture, reader)),
-        run=run_row(max(picture.runs, key=lambda run: (run.asked, run.created_at))) if picture.runs else None,
+        run=run_row(max(picture.runs, key=_breadth)) if picture.runs else None,
     )
+
+
+def _breadth(run: Any) -> tuple[int, dt.datetime]:
+    """Runs over more sites say more of a study; of equals the newest."""
+    return run.asked, run.created_at
 
 
 def run_row(run: Any) -> RunRow:
