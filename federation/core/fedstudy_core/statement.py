@@ -7,7 +7,7 @@ fields are refused. A node that acts under a standing policy signs by its own ke
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
@@ -232,6 +232,9 @@ def _parse(payload: bytes) -> Statement:
     return statement
 
 
+Rule = tuple[str, Callable[[], None]]
+
+
 def check_use(
     statement: Statement,
     use: Use,
@@ -250,25 +253,61 @@ def check_use(
         identity: the statement's own id (`statement_id`).
 
     Raises:
-        Refusal: the first rule that does not hold, in the order of the checks below.
+        Refusal: the first rule that does not hold, in the order of `rules_of_use`.
     """
-    if statement.meaning != "approved":
-        raise Refusal("E_DECISION")
-    if (statement.site, statement.node) != (use.site, use.node):
-        raise Refusal("E_AUDIENCE")
-    if statement.study != use.study:
-        raise Refusal("E_STUDY")
-    if (statement.script.sha256, statement.script.size) != (use.script_sha256, use.script_size):
-        raise Refusal("E_BUNDLE")
-    if (statement.dataset.id, statement.dataset.fingerprint) != (use.dataset_id, use.dataset_fingerprint):
-        raise Refusal("E_DATASET")
-    _check_configuration(statement, use)
-    _check_floor(statement, use)
-    _check_validity(statement, now)
-    if identity in revoked:
-        raise Refusal("E_REVOKED")
-    if statement.revocation_epoch < revocation_epoch:
-        raise Refusal("E_REVOKED_EPOCH")
+    for _, rule in rules_of_use(
+        statement, use, now=now, revocation_epoch=revocation_epoch, revoked=revoked, identity=identity
+    ):
+        rule()
+
+
+def rules_of_use(
+    statement: Statement,
+    use: Use,
+    *,
+    now: datetime,
+    revocation_epoch: int,
+    revoked: Collection[str],
+    identity: str,
+) -> list[Rule]:
+    """The rules of `check_use`, each with a name and a check that raises Refusal; they do not build on each other."""
+    floor, privacy = use.floor, statement.privacy
+    script = (statement.script.sha256, statement.script.size) == (use.script_sha256, use.script_size)
+    dataset = (statement.dataset.id, statement.dataset.fingerprint) == (use.dataset_id, use.dataset_fingerprint)
+    demanded = privacy.min_sites >= floor.min_sites and privacy.min_rows >= floor.min_rows
+    demanded = demanded and level_of(statement.sandbox_min) >= level_of(floor.sandbox_min)
+    people = floor.people <= 1 or set(ROLES) <= set(use.people)
+    sites = f"The site asks for {privacy.min_sites} sites; the run has {use.sites}."
+    rounds = f"The run has {use.rounds} rounds; the site approved {statement.rounds}."
+    sandbox = f"The site asks for sandbox {statement.sandbox_min}; the node has {use.sandbox}."
+    rows = f"The site asks for {privacy.min_rows} rows or more; the dataset has fewer."
+    phase = f"The site did not approve “{use.phase}” messages."
+    return [
+        ("decision", _rule(statement.meaning == "approved", "E_DECISION")),
+        ("node", _rule((statement.site, statement.node) == (use.site, use.node), "E_AUDIENCE")),
+        ("study", _rule(statement.study == use.study, "E_STUDY")),
+        ("script", _rule(script, "E_BUNDLE")),
+        ("dataset", _rule(dataset, "E_DATASET")),
+        ("configuration", lambda: _check_configuration(statement, use)),
+        ("rounds of the run", _rule(use.rounds <= statement.rounds, "E_ROUNDS", rounds)),
+        ("kind of message", _rule(use.phase in statement.outputs.phases, "E_OUTPUT_SCHEMA", phase)),
+        ("sites", _rule(use.sites >= privacy.min_sites, "E_QUORUM", sites)),
+        ("sandbox", _rule(level_of(use.sandbox) >= level_of(statement.sandbox_min), "E_SANDBOX", sandbox)),
+        ("rows", _rule(use.rows >= privacy.min_rows, "E_MIN_ROWS", rows)),
+        ("the steward's floor", _rule(demanded, "E_POLICY_FLOOR")),
+        ("people", _rule(people, "E_SECOND_PERSON")),
+        ("validity", lambda: _check_validity(statement, now)),
+        ("revocation", _rule(identity not in revoked, "E_REVOKED")),
+        ("revocation of all", _rule(statement.revocation_epoch >= revocation_epoch, "E_REVOKED_EPOCH")),
+    ]
+
+
+def _rule(holds: bool, code: str, detail: str = "") -> Callable[[], None]:
+    def check() -> None:
+        if not holds:
+            raise Refusal(code, detail)
+
+    return check
 
 
 def _check_configuration(statement: Statement, use: Use) -> None:
@@ -277,25 +316,6 @@ def _check_configuration(statement: Statement, use: Use) -> None:
     ]
     if wrong:
         raise Refusal("E_RUN_CONFIG", f"The run's “{wrong[0]}” is not what the site approved.")
-    if use.rounds > statement.rounds:
-        raise Refusal("E_ROUNDS", f"The run has {use.rounds} rounds; the site approved {statement.rounds}.")
-    if use.phase not in statement.outputs.phases:
-        raise Refusal("E_OUTPUT_SCHEMA", f"The site did not approve “{use.phase}” messages.")
-    if use.sites < statement.privacy.min_sites:
-        raise Refusal("E_QUORUM", f"The site asks for {statement.privacy.min_sites} sites; the run has {use.sites}.")
-    if level_of(use.sandbox) < level_of(statement.sandbox_min):
-        raise Refusal("E_SANDBOX", f"The site asks for sandbox {statement.sandbox_min}; the node has {use.sandbox}.")
-
-
-def _check_floor(statement: Statement, use: Use) -> None:
-    floor, privacy = use.floor, statement.privacy
-    if use.rows < privacy.min_rows:
-        raise Refusal("E_MIN_ROWS", f"The site asks for {privacy.min_rows} rows or more; the dataset has fewer.")
-    enough = privacy.min_sites >= floor.min_sites and privacy.min_rows >= floor.min_rows
-    if not enough or level_of(statement.sandbox_min) < level_of(floor.sandbox_min):
-        raise Refusal("E_POLICY_FLOOR")
-    if floor.people > 1 and not set(ROLES) <= set(use.people):
-        raise Refusal("E_SECOND_PERSON")
 
 
 def level_of(sandbox: str) -> int:

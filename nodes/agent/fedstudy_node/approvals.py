@@ -41,7 +41,7 @@ class Limits:
         if not 1 <= self.days <= LONGEST_DAYS:
             raise NodeError("E_TOO_LONG", f"An approval is good for 1 to {LONGEST_DAYS} days.")
         counts = (self.rounds, self.min_sites, self.min_rows, self.wall_s, self.memory_mb, self.max_bytes)
-        if min(*counts, self.max_norm or 1) < 1:
+        if min(*counts, 1 if self.max_norm is None else self.max_norm) < 1:
             raise NodeError("E_INVALID", "Each limit of an approval is 1 or more.")
 
     def at_least(self, floor: Floor) -> "Limits":

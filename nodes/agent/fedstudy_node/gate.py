@@ -9,11 +9,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 
 from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.flower import Order
 from fedstudy_core.policy import check_policy, verify_policy
-from fedstudy_core.statement import Signer, Statement, Use, check_use, statement_id, verify_statement
+from fedstudy_core.statement import Signer, Statement, Use, rules_of_use, statement_id, verify_statement
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.clock import Clock
 from fedstudy_node.datasets import Dataset, Datasets
@@ -22,6 +24,8 @@ from fedstudy_node.ledger import Ledger
 from fedstudy_node.policies import Policies
 from fedstudy_node.sandbox.levels import NOT_PROBED, Report
 from fedstudy_node.trust import Trust
+
+T = TypeVar("T")
 
 PHASES = frozenset({"query", "train", "evaluate"})
 MOST_ROUNDS = 1_000_000
@@ -53,6 +57,18 @@ def check_order(order: Order) -> None:
         raise Refusal("E_ORDER", "The message names no study, run and round.")
     if order.phase not in PHASES:
         raise Refusal("E_OUTPUT_SCHEMA", "Scripts do not answer messages of this phase.")
+
+
+class Steps:
+    """How the gate goes through its checks: the first that does not hold ends it."""
+
+    def need(self, name: str, step: Callable[[], T]) -> T:
+        """Make a check whose outcome later ones build on."""
+        return step()
+
+    def hold(self, name: str, step: Callable[[], None]) -> None:
+        """Make a check that no later one builds on."""
+        step()
 
 
 class Gate:
@@ -91,28 +107,43 @@ class Gate:
         6. everything else that the statement binds (`check_use`: E_AUDIENCE ... E_REVOKED_EPOCH);
         7. this node's own count of rounds (E_ROUNDS).
         """
-        self._check_message(order, message_type, for_client_app)
-        statement = verify_statement(order.approval, self._trust.signers())
-        if (script.sha256, script.size) != (statement.script.sha256, statement.script.size):
-            raise Refusal("E_BUNDLE", "The script that came is not the one that the site approved.")
-        dataset = self._dataset(statement)
+        return self._walk(Steps(), order, script, message_type=message_type, for_client_app=for_client_app)
+
+    def explain(self, steps: Steps, order: Order, script: Script) -> None:
+        """Go through the same checks for a training message that nobody sent; `steps` keeps what each says.
+
+        Raises FedStudyError where the checks after it cannot be made.
+        """
+        self._walk(steps, order, script, message_type=order.message_type, for_client_app=True)
+
+    def _walk(self, steps: Steps, order: Order, script: Script, *, message_type: str, for_client_app: bool) -> Permit:
+        steps.hold("message", partial(self._check_message, order, message_type, for_client_app))
+        statement = steps.need("signatures", partial(verify_statement, order.approval, self._trust.signers()))
+        steps.need("script's bytes", partial(_check_script, statement, script))
+        dataset = steps.need("dataset at this node", partial(self._dataset, statement))
+        people = steps.need("standing policy" if statement.policy else "signers", partial(self._people, statement))
+        use = steps.need("dataset's file, script's parameters", partial(self._use, order, script, dataset, people))
         approval = statement_id(order.approval)
         revoked = self._approvals.revocations()
+        for name, rule in rules_of_use(
+            statement,
+            use,
+            now=self._now(),
+            revocation_epoch=revoked.epoch,
+            revoked=revoked.statements.keys(),
+            identity=approval,
+        ):
+            steps.hold(name, partial(self._check_rule, rule, statement))
+        steps.hold("rounds used", partial(self._check_rounds, order, statement, approval))
+        return Permit(statement, approval, dataset)
+
+    def _check_rule(self, rule: Callable[[], None], statement: Statement) -> None:
         try:
-            check_use(
-                statement,
-                self._use(order, script, dataset, people=self._people(statement)),
-                now=self._now(),
-                revocation_epoch=revoked.epoch,
-                revoked=revoked.statements.keys(),
-                identity=approval,
-            )
+            rule()
         except Refusal as refusal:
             if refusal.code == "E_SANDBOX":
                 raise Refusal("E_SANDBOX", self._sandbox.refusal(statement.sandbox_min)) from refusal
             raise
-        self._check_rounds(order, statement, approval)
-        return Permit(statement, approval, dataset)
 
     def _people(self, statement: Statement) -> list[str]:
         """Return the roles of those who stand behind a statement: its signers, or those of its standing policy."""
@@ -170,6 +201,11 @@ class Gate:
         counted = self._ledger.was_counted(approval=approval, run=order.run, number=order.round)
         if order.round > statement.rounds or (used >= statement.rounds and order.round > 0 and not counted):
             raise Refusal("E_ROUNDS", f"The approval is good for {statement.rounds} rounds of a run.")
+
+
+def _check_script(statement: Statement, script: Script) -> None:
+    if (script.sha256, script.size) != (statement.script.sha256, statement.script.size):
+        raise Refusal("E_BUNDLE", "The script that came is not the one that the site approved.")
 
 
 def _roles(signers: Sequence[Signer]) -> list[str]:

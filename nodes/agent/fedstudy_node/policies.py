@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from fedstudy_core import canonical, dsse
+from fedstudy_core.bundle import Bundle
 from fedstudy_core.errors import Refusal
 from fedstudy_core.policy import PAYLOAD_TYPE, Policy, check_policy, verify_policy
-from fedstudy_core.statement import STANDING_POLICY, sign_statement, statement_id
+from fedstudy_core.statement import STANDING_POLICY, read_unverified, sign_statement, statement_id
 from fedstudy_core.times import format_time
 from fedstudy_node.approvals import BEGINS_BEFORE, Approvals, Limits, Signed, build_statement, terms
 from fedstudy_node.datasets import Dataset, Datasets
@@ -117,39 +118,15 @@ def build_policy(
 
 
 def admit(home: Home, ledger: Ledger, offer: Offer, kept: StandingPolicy) -> Signed:
-    """Sign a script under a standing policy, by the node's own key.
+    """Sign a script under a standing policy, by the node's own key, and keep the statement.
 
     Raises:
         FedStudyError: E_POLICY when the policy does not cover the script; E_DATASET when the dataset is gone.
     """
-    policy = kept.policy
-    dataset = Datasets(home).get(policy.dataset.id)
-    identity = home.identity_key()
-    by_node = next(iter(Trust(home).by_policy().values()))
-    statement = build_statement(
-        settings=home.enrolled(),
-        study=offer.study,
-        bundle=offer.bundle,
-        dataset=dataset,
-        limits=_limits(policy),
-        decision="approved",
-        approvers=[{"key": by_node.id, "name": by_node.name, "role": by_node.role}],
-        sequence=ledger.next_number("statement"),
-        epoch=policy.revocation_epoch,
-        policy=kept.id,
-    )
-    statement = statement.model_copy(update={"not_after": policy.not_after})
-    check_policy(
-        policy,
-        statement,
-        now=datetime.now(UTC),
-        revocation_epoch=Approvals(home).revocations().epoch,
-        revoked=Approvals(home).revocations().statements.keys(),
-        identity=kept.id,
-    )
-    envelope = sign_statement(statement, identity)
+    envelope = sign_under(home, kept, bundle=offer.bundle, study=offer.study, sequence=ledger.next_number("statement"))
+    statement = read_unverified(envelope)
     signed = Signed(
-        statement_id=canonical.digest(dsse.unverified_payload(envelope)),
+        statement_id=statement_id(envelope),
         envelope=envelope,
         script=offer.title,
         version=offer.version,
@@ -161,6 +138,35 @@ def admit(home: Home, ledger: Ledger, offer: Offer, kept: StandingPolicy) -> Sig
     )
     Approvals(home).keep(signed)
     return signed
+
+
+def sign_under(home: Home, kept: StandingPolicy, *, bundle: Bundle, study: str, sequence: int) -> bytes:
+    """Return the node's own statement about a script under a policy. Raises as `admit`."""
+    policy = kept.policy
+    revoked = Approvals(home).revocations()
+    by_node = next(iter(Trust(home).by_policy().values()))
+    statement = build_statement(
+        settings=home.enrolled(),
+        study=study,
+        bundle=bundle,
+        dataset=Datasets(home).get(policy.dataset.id),
+        limits=_limits(policy),
+        decision="approved",
+        approvers=[{"key": by_node.id, "name": by_node.name, "role": by_node.role}],
+        sequence=sequence,
+        epoch=policy.revocation_epoch,
+        policy=kept.id,
+    )
+    statement = statement.model_copy(update={"not_after": policy.not_after})
+    check_policy(
+        policy,
+        statement,
+        now=datetime.now(UTC),
+        revocation_epoch=revoked.epoch,
+        revoked=revoked.statements.keys(),
+        identity=kept.id,
+    )
+    return sign_statement(statement, home.identity_key())
 
 
 def _limits(policy: Policy) -> Limits:

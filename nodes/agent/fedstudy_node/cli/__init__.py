@@ -72,6 +72,18 @@ def _add_datasets(
     listing.set_defaults(command=_command("offering", "show"))
 
 
+def _add_limits(sign: argparse.ArgumentParser) -> None:
+    """Options that say what a signature grants."""
+    sign.add_argument("--days", type=int, default=90, help="how long it is good for (at most 180)")
+    sign.add_argument("--max-rounds", type=int, default=500, help="most rounds of a run")
+    sign.add_argument("--min-sites", type=int, default=3, help="fewest sites in a run (3)")
+    sign.add_argument("--min-rows", type=int, default=1, help="fewest rows behind an answer")
+    sign.add_argument("--max-norm", type=int, help="largest L2 norm of an update (no bound)")
+    sign.add_argument("--max-seconds", type=int, default=3600, help="longest work on one message")
+    sign.add_argument("--max-memory", type=int, default=8192, help="most memory of the script (MiB)")
+    sign.add_argument("--sandbox-min", choices=SANDBOX_LEVELS, default="S3", help="weakest sandbox for the script")
+
+
 def _add_approvals(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", shared: argparse.ArgumentParser
 ) -> None:
@@ -84,14 +96,7 @@ def _add_approvals(
         sign.add_argument("--dataset", required=name == "approve", help="the dataset's id or name")
         sign.add_argument("--approver", default="", help="who signs (see `trust list`)")
         sign.add_argument("--second", default="", help="the second person who signs, where the dataset asks for two")
-        sign.add_argument("--days", type=int, default=90, help="how long it is good for (at most 180)")
-        sign.add_argument("--max-rounds", type=int, default=500, help="most rounds of a run")
-        sign.add_argument("--min-sites", type=int, default=3, help="fewest sites in a run (3)")
-        sign.add_argument("--min-rows", type=int, default=1, help="fewest rows behind an answer")
-        sign.add_argument("--max-norm", type=int, help="largest L2 norm of an update (no bound)")
-        sign.add_argument("--max-seconds", type=int, default=3600, help="longest work on one message")
-        sign.add_argument("--max-memory", type=int, default=8192, help="most memory of the script (MiB)")
-        sign.add_argument("--sandbox-min", choices=SANDBOX_LEVELS, default="S3", help="weakest sandbox for the script")
+        _add_limits(sign)
         sign.add_argument("--passphrase-file", type=Path, help="file with the approval key's passphrase")
         sign.add_argument("--yes", action="store_true", help="do not ask")
         sign.set_defaults(command=_command("approving", name))
@@ -106,6 +111,39 @@ def _add_approvals(
     revoke.add_argument("--all", action="store_true", help="void every approval signed so far")
     revoke.add_argument("--reason", default="", help="why")
     revoke.set_defaults(command=_command("approving", "revoke"))
+
+
+def _add_policies(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", shared: argparse.ArgumentParser
+) -> None:
+    policy = commands.add_parser(
+        "policy", help="scripts that this node admits by itself, and what it would do with one"
+    )
+    actions = policy.add_subparsers(dest="action", required=True, metavar="ACTION")
+    explain = actions.add_parser("explain", parents=[shared], help="say what would happen to a script here, and why")
+    explain.add_argument("script", help="a version's id or hash, or a bundle's file")
+    explain.add_argument("--dataset", default="", help="the dataset's id or name")
+    explain.add_argument("--config", nargs="*", default=[], metavar="NAME=VALUE", help="what the run would set")
+    explain.add_argument("--rounds", type=int, help="rounds of the run (as many as approved)")
+    explain.add_argument("--sites", type=int, help="sites in the run (as many as asked for)")
+    explain.add_argument("--phase", choices=("query", "train", "evaluate"), default="train", help="kind of message")
+    explain.set_defaults(command=_command("policing", "explain"))
+    add = actions.add_parser("add", parents=[shared], help="sign that named scripts may run here without asking again")
+    add.add_argument("--dataset", required=True, help="the dataset's id or name")
+    add.add_argument("--script", required=True, nargs="+", help="versions' ids, or SHA-256 of bundles")
+    add.add_argument("--approver", default="", help="who signs (see `trust list`)")
+    add.add_argument("--second", default="", help="the second person who signs, where the dataset asks for two")
+    _add_limits(add)
+    add.add_argument("--passphrase-file", type=Path, help="file with the passphrase of the approver's key")
+    add.add_argument("--second-passphrase-file", type=Path, help="the same for the second person")
+    add.add_argument("--yes", action="store_true", help="do not ask")
+    add.set_defaults(command=_command("policing", "add"))
+    listing = actions.add_parser("list", parents=[shared], help="the policies in force")
+    listing.set_defaults(command=_command("policing", "show"))
+    revoke = actions.add_parser("revoke", parents=[shared], help="take a policy back, at once")
+    revoke.add_argument("policy", help="its id (the beginning of it)")
+    revoke.add_argument("--reason", default="", help="why")
+    revoke.set_defaults(command=_command("policing", "revoke"))
 
 
 def _add_trust(
@@ -184,6 +222,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_setup(commands, shared)
     _add_datasets(commands, shared)
     _add_approvals(commands, shared)
+    _add_policies(commands, shared)
     _add_trust(commands, shared)
     _add_control(commands, shared)
     _add_page(commands, shared)

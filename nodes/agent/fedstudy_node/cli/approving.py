@@ -38,7 +38,7 @@ def _sign(arguments: Namespace, output: Output, decision: str) -> int:
         signing = Signing(home, ledger)
         offer = Offers(home).fetch(arguments.version, portal)
         dataset = _dataset(home, arguments.dataset, offer.study)
-        draft = signing.begin(offer, dataset, _limits(arguments), decision, people)
+        draft = signing.begin(offer, dataset, limits_of(arguments), decision, people)
         if not arguments.yes:
             show_offer(output, home, offer)
             show_statement(output, draft.statement, dataset)
@@ -124,7 +124,8 @@ def revoke(arguments: Namespace, output: Output) -> int:
     return 0
 
 
-def _limits(arguments: Namespace) -> Limits:
+def limits_of(arguments: Namespace) -> Limits:
+    """Return the limits that a command line sets."""
     return Limits(
         days=arguments.days,
         rounds=arguments.max_rounds,
