@@ -8,19 +8,21 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from flwr.app import ConfigRecord, RecordDict
+from flwr.app import RecordDict
 
 from federation.runs import messages
 from federation.runs.journal import Artifact
 from federation.runs.messages import Answer, Arrays
 from federation.runs.metrics import combine, with_pooled_auc
-from federation.runs.models import Participation, Round, Run
+from federation.runs.models import Participant, Participation, Round, Run
 from federation.runs.phases import EVALUATE, INITIAL, SUMS, TRAIN, Phase
-from federation.runs.roster import Roster
-from federation.runs.storage import model_store, update_store
+from federation.runs.storage import model_store, state_store, update_store
 from federation.strategies.catalogue import STRATEGIES
+from federation.strategies.conduct import Conduct, Contribution
+from federation.strategies.description import Setting
 from fedstudy_core import flower as records
 from fedstudy_core.artifacts import decode_arrays, encode_arrays
+from fedstudy_core.canonical import digest
 from fedstudy_core.errors import FedStudyError
 from fedstudy_core.updates import schema_of
 
@@ -29,11 +31,12 @@ ARRAY_KEY = {SUMS: messages.SUMS, INITIAL: messages.ARRAYS, TRAIN: messages.ARRA
 
 @dataclass(frozen=True)
 class Result:
-    """What a phase brought: combined metrics, and by SHA-256 the new parameters or the sites' sums."""
+    """What a phase brought: combined metrics; by SHA-256 new parameters, the sites' sums, what the strategy keeps."""
 
     metrics: dict[str, Any] = field(default_factory=dict)
     candidate: str = ""
     shared: str = ""
+    state: str = ""
 
 
 class Aggregator:
@@ -43,13 +46,16 @@ class Aggregator:
         self._run = run
         self._models = model_store()
         self._updates = update_store(run)
+        self._states = state_store(run)
         self._arrays: dict[str, dict[str, np.ndarray]] = {}
         self._answers: dict[str, RecordDict] = {}
+        self._state: tuple[str, Arrays] = ("", {})
 
     @cached_property
-    def _strategy(self) -> Any:
-        description = STRATEGIES[self._run.strategy]
-        return description.build(self._run.strategy_parameters)
+    def _conduct(self) -> Conduct:
+        declaration, sites = self._run.version.declaration, self._run.participants.count()
+        setting = Setting(self._run.strategy_parameters, declaration, sites)
+        return Conduct(STRATEGIES[self._run.strategy], setting)
 
     @cached_property
     def _kinds(self) -> dict[str, str]:
@@ -67,39 +73,57 @@ class Aggregator:
         self._arrays[sha256] = dict(arrays)
 
     def model_sha256(self, round_: Round, phase: Phase) -> str:
-        """The parameters that the phase sends: the round's input, or while evaluating what training made of it."""
+        """The parameters that the phase sends: the round's input, and while evaluating what training made of it.
+
+        Where the model is handed on, they are those of the site that answered last.
+        """
         if phase.name == EVALUATE:
             return round_.candidate_sha256
+        if phase.name == TRAIN and phase.asks == "in turn":
+            done = round_.participations.filter(phase=TRAIN, state="done").order_by("answered_at").last()
+            if done is not None:
+                return self._handed_on(done)
         return round_.model_in.sha256 if round_.model_in else ""
+
+    def _handed_on(self, item: Participation) -> str:
+        arrays = records.arrays_of(self._answer(item).array_records[messages.ARRAYS])
+        sha256 = digest(encode_arrays(arrays))
+        self._remember(sha256, arrays)
+        return sha256
 
     @cached_property
     def _shared(self) -> Arrays:
         preparation = Round.objects.get(run=self._run, number=0)
         return decode_arrays(self._models.get(preparation.shared_sha256)) if preparation.shared_sha256 else {}
 
-    def contents(self, round_: Round, phase: Phase, node_ids: Sequence[str]) -> list[RecordDict]:
-        """What each node gets, in the order of `node_ids`."""
-        if phase.name == SUMS:
-            return [messages.query_content(self._run.config)] * len(node_ids)
-        if phase.name == INITIAL:
-            shared = decode_arrays(self._models.get(round_.shared_sha256)) if round_.shared_sha256 else {}
-            return [messages.with_shared(messages.query_content(self._run.config), shared)] * len(node_ids)
-        arrays = messages.array_record(self._load(self.model_sha256(round_, phase)))
-        configure = self._strategy.configure_train if phase.name == TRAIN else self._strategy.configure_evaluate
-        outgoing = list(configure(round_.number, arrays, ConfigRecord(), Roster(node_ids)))
-        by_node = {str(message.metadata.dst_node_id): message.content for message in outgoing}
-        return [messages.with_shared(by_node[node_id], self._shared) for node_id in node_ids]
+    def _memory(self, round_: Round) -> Arrays:
+        """What the strategy keeps from the round before."""
+        kept = (
+            Round.objects.filter(run=self._run, number=round_.number - 1).values_list("state_sha256", flat=True).get()
+        )
+        if self._state[0] != kept:
+            self._state = (kept, decode_arrays(self._states.get(kept)) if kept else {})
+        return self._state[1]
+
+    def contents(self, round_: Round, phase: Phase, asked: Sequence[Participant]) -> list[RecordDict]:
+        """What each site gets, in the order of `asked`."""
+        if phase.name in (SUMS, INITIAL):
+            shared = round_.shared_sha256 if phase.name == INITIAL else ""
+            query = messages.query_content(self._run.config, self._conduct.local_layers)
+            content = messages.with_shared(query, decode_arrays(self._models.get(shared)) if shared else {})
+            return [content] * len(asked)
+        model = self._load(self.model_sha256(round_, phase))
+        sites = [_number(participant) for participant in asked]
+        contents = self._conduct.outgoing(phase.wire_name, round_.number, model, self._memory(round_), sites)
+        return [messages.with_shared(content, self._shared) for content in contents]
 
     def read(self, round_: Round, phase: Phase, content: RecordDict) -> Answer:
         """A site's answer, checked against what the phase may bring. Raises Refusal."""
-        return messages.read_answer(
-            content,
-            messages.Expected(
-                array_key=ARRAY_KEY[phase.name],
-                schema=schema_of(self._load(self.model_sha256(round_, phase))) if phase.name == TRAIN else None,
-                kinds=self._kinds if phase.name in (TRAIN, EVALUATE) else None,
-            ),
-        )
+        kinds = self._kinds if phase.name in (TRAIN, EVALUATE) else None
+        answer = messages.read_answer(content, messages.Expected(ARRAY_KEY[phase.name], kinds))
+        if phase.name == TRAIN:
+            self._conduct.check(self._load(self.model_sha256(round_, phase)), answer.arrays, answer.metrics)
+        return answer
 
     def keep(self, item: Participation, answer: Answer) -> None:
         sha256 = self._updates.put(answer.packed)
@@ -122,21 +146,27 @@ class Aggregator:
         if phase.name == SUMS:
             return self._combine_sums(contents)
         if phase.name == INITIAL:
-            return Result(candidate=self._put(records.arrays_of(contents[0].array_records[messages.ARRAYS])))
+            first = records.arrays_of(contents[0].array_records[messages.ARRAYS])
+            return Result(candidate=self._put(self._conduct.without_local(first)))
         metrics = combine([item.metrics for item in done], self._kinds)
         if phase.name == EVALUATE:
             return Result(metrics=with_pooled_auc(metrics))
-        return Result(metrics=metrics, candidate=self._train_candidate(round_, contents))
+        candidate, state = self._train(round_, phase, done)
+        return Result(metrics=metrics, candidate=candidate, state=state)
 
-    def _train_candidate(self, round_: Round, contents: Sequence[RecordDict]) -> str:
-        """The parameters that the strategy makes of the sites' own."""
-        arrays, _ = self._strategy.aggregate_train(round_.number, messages.comparable_replies(contents))
-        if arrays is None:
-            raise FedStudyError("E_STRATEGY", f"The strategy made no model of round {round_.number}.")
-        model = records.arrays_of(arrays)
+    def _train(self, round_: Round, phase: Phase, done: Sequence[Participation]) -> tuple[str, str]:
+        """The parameters that the strategy makes of the sites' own, and what it keeps."""
+        if phase.asks == "in turn":
+            done = sorted(done, key=lambda item: item.answered_at or item.asked_at)
+        contributions = [
+            Contribution(_number(item.participant), self._answer(item).array_records[messages.ARRAYS], item.metrics)
+            for item in done
+        ]
+        before = self._load(round_.model_in.sha256 if round_.model_in else "")
+        model, memory = self._conduct.combine(round_.number, before, self._memory(round_), contributions)
         if not _is_finite(model):
             raise FedStudyError("E_STRATEGY", f"The model of round {round_.number} holds values that are not finite.")
-        return self._put(model)
+        return self._put(model), self._states.put(encode_arrays(memory)) if memory else ""
 
     def _combine_sums(self, contents: Sequence[RecordDict]) -> Result:
         sites = [records.arrays_of(content.array_records[messages.SUMS]) for content in contents]
@@ -162,11 +192,20 @@ class Aggregator:
         size = len(self._models.get(round_.candidate_sha256))
         return Artifact(round_.candidate_sha256, size, schema_of(arrays))
 
-    def forget_answers(self, round_: Round) -> None:
-        """Delete the sites' answers of a committed round: only what was made of them is kept."""
+    def forget(self, round_: Round) -> None:
+        """Delete what a committed round leaves behind: the sites' answers, and the strategy's state before the last."""
         for sha256 in round_.participations.exclude(content_sha256="").values_list("content_sha256", flat=True):
             self._answers.pop(sha256, None)
             self._updates.delete(sha256)
+        states = dict(Round.objects.filter(run=self._run).values_list("number", "state_sha256"))
+        old = states.get(round_.number - 2, "")
+        if old and old not in (states[round_.number], states[round_.number - 1]):
+            self._states.delete(old)
+
+
+def _number(participant: Participant) -> int:
+    """How the strategies know a site: by its place in the run, from 1."""
+    return participant.position + 1
 
 
 def _is_finite(arrays: Mapping[str, np.ndarray]) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
@@ -198,11 +197,13 @@ class Engine:
         if exchange.goes_on(round_, phase, self._needed(phase)):
             moved = exchange.send_and_collect(round_, phase)
             return self.pace.next_pause(round_, moved=moved)
+        if phase.asks == "in turn" and exchange.pass_on(round_, participants.new_deadline(self.run)):
+            return 0.0
         exchange.give_up_on_awaited(round_)
         return self._close_phase(round_, phase)
 
     def _needed(self, phase: phases.Phase) -> int:
-        return self.run.quorum if phase.asks_all else 1
+        return 1 if phase.asks == "one" else self.run.quorum
 
     def _exchange(self) -> Exchange:
         if self.exchange is None:
@@ -214,11 +215,10 @@ class Engine:
         if phase is None:
             return False
         call = participants.roll_call(self.run, round_, phase)
-        journal.open_phase(self.lease, round_, phase, self._deadline(), call, needed=self._needed(phase))
+        journal.open_phase(
+            self.lease, round_, phase, participants.new_deadline(self.run), call, needed=self._needed(phase)
+        )
         return True
-
-    def _deadline(self) -> datetime:
-        return timezone.now() + timedelta(seconds=self.run.deadline_s)
 
     def _close_phase(self, round_: Round, phase: phases.Phase) -> float:
         """All have answered or the time is up: combine what came, go to the next phase, or commit the round."""
@@ -226,16 +226,21 @@ class Engine:
         done = [item for item in rows if item.state == "done"]
         needed = self._needed(phase)
         if len(done) < needed:
-            if not phase.asks_all and self._ask_another(round_, phase):
+            if phase.asks == "one" and self._ask_another(round_, phase):
                 return 0.0
             raise RoundFailed("E_QUORUM_LOST", participants.explain_shortfall(round_, len(done), needed))
         result = self.aggregator.combine(round_, phase, done)
         journal.keep_phase_result(
-            self.lease, round_, metrics=result.metrics, candidate=result.candidate, shared=result.shared
+            self.lease,
+            round_,
+            metrics=result.metrics,
+            candidate=result.candidate,
+            shared=result.shared,
+            state=result.state,
         )
         if not self._open_next_phase(round_):
             journal.commit_round(self.lease, round_, self.aggregator.artifact(round_))
-            self.aggregator.forget_answers(round_)
+            self.aggregator.forget(round_)
             self.open_round = None
         return 0.0
 
@@ -245,7 +250,7 @@ class Engine:
         another = next((item for item in present if item.pk not in asked), None)
         if another is None:
             return False
-        journal.ask_another(self.lease, round_, another, self._deadline())
+        journal.ask_another(self.lease, round_, another, participants.new_deadline(self.run))
         self._exchange().forget_rows()
         return True
 

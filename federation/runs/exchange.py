@@ -14,7 +14,7 @@ from federation.runs.flower import Outgoing, Reply, Session
 from federation.runs.lease import Lease
 from federation.runs.messages import Answer, check_receipt, verify_by_any
 from federation.runs.models import Participation, Round, Run
-from federation.runs.phases import Phase
+from federation.runs.phases import Phase, sites_mixed
 from fedstudy_core import flower as records
 from fedstudy_core.canonical import plain_text
 from fedstudy_core.codes import CODES
@@ -71,13 +71,15 @@ class Exchange:
             return False
         if sum(item.state == "done" for item in rows) < needed or any(item.message_id for item in awaited):
             return True
-        return phase.asks_all and any(not participants.absence(item.participant, now) for item in awaited)
+        return phase.asks != "one" and any(not participants.absence(item.participant, now) for item in awaited)
 
     def send_and_collect(self, round_: Round, phase: Phase) -> bool:
         """Send to whom something is due and take in the replies there are; answer whether anything moved."""
         awaited = [item for item in self.rows(round_) if item.state == "awaited"]
         due = self._due(phase, awaited)
         if due:
+            if phase.asks == "in turn":
+                journal.begin_turn(self._lease, round_, participants.new_deadline(self._run))
             self._send(round_, phase, due)
         by_message = {item.message_id: item for item in awaited if item.message_id and item.state == "awaited"}
         answers: list[tuple[Participation, Answer, int]] = []
@@ -104,22 +106,38 @@ class Exchange:
                 sent.append(item)
             elif not code:
                 due.append(item)
-        if phase.asks_all:
+        if phase.asks == "all":
             return due
         return [] if sent else due[:1]
+
+    def pass_on(self, round_: Round, deadline: datetime) -> bool:
+        """Give up on the site whose turn it was; answer whether the model goes on to another."""
+        awaited = [item for item in self.rows(round_) if item.state == "awaited"]
+        late = [item for item in awaited if item.message_id]
+        if not late or len(late) == len(awaited):
+            return False
+        for item in late:
+            self._give_up_on(item)
+        journal.begin_turn(self._lease, round_, deadline)
+        return True
 
     def give_up_on_awaited(self, round_: Round) -> None:
         now = timezone.now()
         for item in self.rows(round_):
             if item.state != "awaited":
                 continue
-            code, detail = "E_DEADLINE", f"No answer within {self._run.deadline_s} seconds."
             if not item.message_id and participants.absence(item.participant, now) == participants.AWAY:
-                code, detail = participants.AWAY, "The site's node did not come back in time."
-            journal.note_absence(self._lease, item, "missing", code, detail)
+                detail = "The site's node did not come back in time."
+                journal.note_absence(self._lease, item, "missing", participants.AWAY, detail)
+            else:
+                self._give_up_on(item)
+
+    def _give_up_on(self, item: Participation) -> None:
+        detail = f"No answer within {self._run.deadline_s} seconds."
+        journal.note_absence(self._lease, item, "missing", "E_DEADLINE", detail)
 
     def _send(self, round_: Round, phase: Phase, unsent: list[Participation]) -> None:
-        contents = self._aggregator.contents(round_, phase, [item.participant.node.flower_node_id for item in unsent])
+        contents = self._aggregator.contents(round_, phase, [item.participant for item in unsent])
         outgoing = [
             Outgoing(
                 node_id=item.participant.node.flower_node_id,
@@ -148,7 +166,7 @@ class Exchange:
             round=round_.number,
             phase=phase.wire_name,
             message_type=phase.message_type,
-            sites=self._run.quorum,
+            sites=sites_mixed(self._run),
             rounds=self._run.rounds,
             deadline=_deadline(round_).isoformat(),
             model_sha256=self._aggregator.model_sha256(round_, phase),

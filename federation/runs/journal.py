@@ -102,7 +102,7 @@ def open_phase(lease: Lease, round_: Round, phase: Phase, deadline: datetime, ca
     now = timezone.now()
     round_.phase, round_.phase_started_at, round_.deadline_at = phase.name, now, deadline
     round_.save(update_fields=["phase", "phase_started_at", "deadline_at"])
-    asked = call.present if phase.asks_all else call.present[:1]
+    asked = call.present[:1] if phase.asks == "one" else call.present
     hoped_for = call.may_come_back if len(asked) < needed <= len(asked) + len(call.may_come_back) else []
     Participation.objects.bulk_create(
         Participation(round=round_, participant=participant, phase=phase.name, asked_at=now)
@@ -135,6 +135,14 @@ def ask_another(lease: Lease, round_: Round, participant: Participant, deadline:
     round_.deadline_at = deadline
     round_.save(update_fields=["deadline_at"])
     Participation.objects.create(round=round_, participant=participant, phase=round_.phase, asked_at=timezone.now())
+
+
+@transaction.atomic
+def begin_turn(lease: Lease, round_: Round, deadline: datetime) -> None:
+    """Give the next site, to which the model is handed on, a deadline of its own."""
+    lease.hold()
+    round_.deadline_at = deadline
+    round_.save(update_fields=["deadline_at"])
 
 
 @transaction.atomic
@@ -197,14 +205,21 @@ def _move(participation: Participation, state: str, **values: object) -> None:
 
 @transaction.atomic
 def keep_phase_result(
-    lease: Lease, round_: Round, *, metrics: Mapping[str, object], candidate: str = "", shared: str = ""
+    lease: Lease,
+    round_: Round,
+    *,
+    metrics: Mapping[str, object],
+    candidate: str = "",
+    shared: str = "",
+    state: str = "",
 ) -> None:
     """Keep what a phase brought, so that another worker can go on from here."""
     lease.hold()
     round_.metrics = {**round_.metrics, round_.phase: dict(metrics)}
     round_.candidate_sha256 = candidate or round_.candidate_sha256
     round_.shared_sha256 = shared or round_.shared_sha256
-    round_.save(update_fields=["metrics", "candidate_sha256", "shared_sha256"])
+    round_.state_sha256 = state or round_.state_sha256
+    round_.save(update_fields=["metrics", "candidate_sha256", "shared_sha256", "state_sha256"])
 
 
 @transaction.atomic
@@ -229,6 +244,7 @@ def commit_round(lease: Lease, round_: Round, artifact: Artifact) -> None:
         round=round_.number,
         model_in=round_.model_in.sha256 if round_.model_in else "",
         model_out=model.sha256,
+        strategy_state=round_.state_sha256,
         sites=[{"phase": p, "site": s, "state": state, "code": code} for p, s, state, code in settled],
         bytes_sent=round_.bytes_sent,
         bytes_received=round_.bytes_received,

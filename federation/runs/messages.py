@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from federation.runs.metrics import WEIGHT, Metric
 from fedstudy_core import flower as records
 from fedstudy_core.errors import Refusal
 from fedstudy_core.receipts import Receipt, verify_receipt
-from fedstudy_core.updates import Schema, check_metrics, check_update, check_weight, schema_of
+from fedstudy_core.updates import check_metrics, check_update, check_weight, schema_of
 
 ARRAYS, CONFIG, METRICS, SHARED, SUMS = "arrays", "config", "metrics", "shared", "sums"
 MAX_EXAMPLES = 10**9
-SUPERLINK = 1  # Flower's node id of the centre
+LOCAL_LAYERS = "local-layers"
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -43,8 +44,10 @@ def array_record(arrays: Arrays) -> ArrayRecord:
     return ArrayRecord({name: records.array(value) for name, value in arrays.items()})
 
 
-def query_content(config: Mapping[str, int | float | str | bool]) -> RecordDict:
-    return RecordDict({CONFIG: ConfigRecord(dict(config))})
+def query_content(config: Mapping[str, int | float | str | bool], local_layers: Sequence[str] = ()) -> RecordDict:
+    """The run's configuration, and where some layers stay at the sites, which."""
+    values: dict[str, Any] = {**config, **({LOCAL_LAYERS: list(local_layers)} if local_layers else {})}
+    return RecordDict({CONFIG: ConfigRecord(values)})
 
 
 def with_shared(content: RecordDict, shared: Arrays) -> RecordDict:
@@ -60,12 +63,10 @@ class Expected:
 
     Attributes:
         array_key: the record that must hold the arrays; None where the phase wants metrics only.
-        schema: names, shapes and dtypes that the arrays must have; None where they are not known yet.
         kinds: how the script declares that its metrics combine; None where the phase wants no metrics.
     """
 
     array_key: str | None
-    schema: Schema | None = None
     kinds: Mapping[str, str] | None = None
 
 
@@ -80,7 +81,7 @@ def read_answer(content: RecordDict, expected: Expected) -> Answer:
     metrics = {} if expected.kinds is None else _read_metrics(inner, expected.kinds)
     examples = None if expected.kinds is None else check_weight(metrics.get(WEIGHT), MAX_EXAMPLES)
     if expected.array_key is not None:
-        check_update(arrays, expected.schema or schema_of(arrays), examples=1, max_examples=1)
+        check_update(arrays, schema_of(arrays), examples=1, max_examples=1)
     return Answer(packed, sha256, receipt, arrays, metrics, examples)
 
 
@@ -104,29 +105,6 @@ def _read_metrics(content: RecordDict, kinds: Mapping[str, str]) -> dict[str, Me
         if counts is not None and any(count < 0 for count in counts):
             raise Refusal("E_METRICS_FORM", f"“{name}” holds a count below zero.")
     return metrics
-
-
-def comparable_replies(contents: Sequence[RecordDict]) -> list[Message]:
-    """The answers as replies to a Flower strategy, with the metrics that all of them hold.
-
-    A site leaves out a metric that it cannot compute (an area under the curve needs both classes); Flower's strategies
-    take only answers with the same names.
-    """
-    reported = [content.metric_records[METRICS] for content in contents]
-    common = set.intersection(*(set(metrics) for metrics in reported))
-    return [
-        Message(
-            content=RecordDict(
-                {
-                    ARRAYS: content.array_records[ARRAYS],
-                    METRICS: MetricRecord({name: value for name, value in metrics.items() if name in common}),
-                }
-            ),
-            dst_node_id=SUPERLINK,
-            message_type="train",
-        )
-        for content, metrics in zip(contents, reported, strict=True)
-    ]
 
 
 def verify_by_any(receipt: bytes, public_keys: Sequence[str]) -> Receipt:

@@ -146,6 +146,7 @@ class Round(models.Model):
     deadline_at = models.DateTimeField(null=True, blank=True)
     candidate_sha256 = models.CharField(max_length=64, blank=True, help_text="Aggregated, not yet committed")
     shared_sha256 = models.CharField(max_length=64, blank=True, help_text="Round 0: the sites' sums")
+    state_sha256 = models.CharField(max_length=64, blank=True, help_text="What the strategy keeps for the next round")
     model_in = models.ForeignKey(Model, on_delete=models.PROTECT, null=True, related_name="+")
     model_out = models.ForeignKey(Model, on_delete=models.PROTECT, null=True, related_name="+")
     metrics = models.JSONField(default=dict, help_text="By phase: the aggregated metrics")

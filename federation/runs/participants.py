@@ -56,6 +56,11 @@ def waits_until(run: Run) -> datetime:
     return (run.queued_at or run.created_at) + timedelta(seconds=run.wait_s)
 
 
+def new_deadline(run: Run) -> datetime:
+    """Until when sites that are asked now may answer."""
+    return timezone.now() + timedelta(seconds=run.deadline_s)
+
+
 @dataclass(frozen=True)
 class RollCall:
     """Who is there, in the sites' order, and who is absent, with the code that says why."""
@@ -72,14 +77,15 @@ def roll_call(run: Run, round_: Round, phase: Phase) -> RollCall:
     """Who can be asked in a phase of the round.
 
     After the first phase of the preparation only sites that answered it are asked: a site that refused the sums will
-    refuse the rest.
+    refuse the rest. Where the sites take turns by round, the one whose turn it is stands first.
     """
     everyone = _of(run)
     if phase.name == INITIAL:
         answered = set(round_.participations.filter(phase=SUMS, state="done").values_list("participant_id", flat=True))
         everyone = [item for item in everyone if item.pk in answered] or everyone
+    begin = phase.begins_at % len(everyone)
     now = timezone.now()
-    codes = {participant: absence(participant, now) for participant in everyone}
+    codes = {participant: absence(participant, now) for participant in everyone[begin:] + everyone[:begin]}
     return RollCall(
         present=[participant for participant, code in codes.items() if not code],
         absent={participant: code for participant, code in codes.items() if code},

@@ -1,7 +1,7 @@
 """The phases of a round: what each asks of which sites, and what a good answer holds.
 
 Round 0 prepares: exact sums over all sites (say, for normalising), then the initial model, asked of one site at a time
-until one gives it. Every later round trains and evaluates.
+until one gives it. Every later round trains, as the run's strategy asks, and evaluates.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from federation.runs.models import Round, Run
+from federation.strategies.catalogue import STRATEGIES
+from federation.strategies.description import Asks
 
 SUMS, INITIAL, TRAIN, EVALUATE = "sums", "initial", "train", "evaluate"
 
@@ -19,13 +21,15 @@ class Phase:
 
     Attributes:
         message_type: Flower's message type.
-        asks_all: whether all sites are asked at once, or one until it answers.
+        asks: all sites at once; one, and another until one answers; or one after the other.
+        begins_at: how far in the sites' order the first to be asked stands.
         wire_name: the phase as the sites' approvals name it.
     """
 
     name: str
     message_type: str
-    asks_all: bool = True
+    asks: Asks = "all"
+    begins_at: int = 0
 
     @property
     def wire_name(self) -> str:
@@ -35,10 +39,20 @@ class Phase:
 def phases_of(run: Run, number: int) -> list[Phase]:
     """The phases of the run's round of that number, in order."""
     if number > 0:
-        return [Phase(TRAIN, "train"), Phase(EVALUATE, "evaluate")]
+        asks = STRATEGIES[run.strategy].asks
+        begins_at = number - 1 if asks == "one" else 0
+        return [Phase(TRAIN, "train", asks, begins_at), Phase(EVALUATE, "evaluate")]
     declaration = run.version.declaration
-    asked = ((SUMS, declaration.get("sums"), True), (INITIAL, declaration.get("initial"), False))
-    return [Phase(name, message_type, asks_all) for name, message_type, asks_all in asked if message_type]
+    asked: tuple[tuple[str, str | None, Asks], ...] = (
+        (SUMS, declaration.get("sums"), "all"),
+        (INITIAL, declaration.get("initial"), "one"),
+    )
+    return [Phase(name, message_type, asks) for name, message_type, asks in asked if message_type]
+
+
+def sites_mixed(run: Run) -> int:
+    """How many sites' answers at least are mixed in what another site gets: what approvals ask for by `min_sites`."""
+    return STRATEGIES[run.strategy].mixes(run.strategy_parameters, run.quorum)
 
 
 def current_phase(round_: Round) -> Phase:

@@ -14,6 +14,7 @@ from accounts.permissions import Permission, check
 from audit.services import record
 from federation.runs import states
 from federation.runs.models import Model, Participant, Run
+from federation.runs.phases import sites_mixed
 from federation.runs.storage import model_store
 from federation.strategies.catalogue import STRATEGIES
 from federation.strategies.description import ConfigValue
@@ -66,7 +67,8 @@ def create_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) ->
 
     Raises:
         Conflict: E_STATE for a version that was taken back.
-        Invalid: E_INVALID, E_RUN_CONFIG, E_STRATEGY, E_PROXIMAL, E_NO_INITIAL, E_TOO_FEW_SITES, E_NOT_READY.
+        Invalid: E_INVALID, E_RUN_CONFIG, E_STRATEGY, E_STRATEGY_SUPPORT, E_PROXIMAL, E_NO_INITIAL, E_TOO_FEW_SITES,
+            E_NOT_READY.
     """
     check(by, Permission.RUN_START, study)
     if version.script.study_id != study.pk:
@@ -75,7 +77,7 @@ def create_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) ->
         raise Conflict("E_STATE", "This version was taken back; no new run may use it.")
     enrolments = _chosen_enrolments(study, plan)
     quorum = _check_numbers(plan, len(enrolments))
-    strategy_parameters = _check_strategy(plan, version, len(enrolments))
+    strategy_parameters = _check_strategy(plan, version, quorum)
     if not version.declaration.get("initial"):
         raise Invalid("E_NO_INITIAL", "The script does not say which query gives the initial model.")
     run = Run.objects.create(
@@ -157,15 +159,19 @@ def _sites(number: int) -> str:
     return "1 site" if number == 1 else f"{number} sites"
 
 
-def _check_strategy(plan: Plan, version: ScriptVersion, sites: int) -> dict[str, ConfigValue]:
+def _check_strategy(plan: Plan, version: ScriptVersion, quorum: int) -> dict[str, ConfigValue]:
     strategy = STRATEGIES.get(plan.strategy)
     if strategy is None:
         raise Invalid("E_STRATEGY", f"There is no strategy “{plan.strategy}”; there are {', '.join(STRATEGIES)}.")
-    if sites < strategy.minimum_sites:
-        raise Invalid("E_TOO_FEW_SITES", f"{strategy.title} needs {_sites(strategy.minimum_sites)}.")
-    if strategy.needs_proximal_term and not version.declaration.get("uses_proximal"):
-        raise Invalid("E_PROXIMAL", f"{strategy.title} needs a script that adds the proximal term; this one does not.")
-    return validate_config(strategy.parameters, dict(plan.strategy_parameters or {}))
+    need = strategy.unsupported_by(version.declaration)
+    if need is not None:
+        raise Invalid(need.code, f"{strategy.title} needs a script that {need.sentence}; this one does not.")
+    parameters = validate_config(strategy.parameters, dict(plan.strategy_parameters or {}))
+    fewest = strategy.fewest_answers(parameters)
+    if quorum < fewest:
+        detail = f"{strategy.title} needs {_sites(fewest)} in every round; this run's quorum is {quorum}."
+        raise Invalid("E_TOO_FEW_SITES", detail)
+    return parameters
 
 
 def _check_config(plan: Plan, version: ScriptVersion) -> dict[str, ConfigValue]:
@@ -188,8 +194,8 @@ def obstacles(run: Run, at: datetime | None = None) -> list[Obstacle]:
             missing.append(Obstacle(site, "E_NODE_UNAVAILABLE", f"{site}'s node is {participant.node.state}."))
         elif (approval := approvals.get(_approval_key(participant))) is None:
             missing.append(Obstacle(site, "E_NOT_APPROVED", f"{site} has not signed this script version."))
-        elif (fewest := approval.statement["privacy"]["min_sites"]) > run.quorum:
-            detail = f"{site} takes part when every round has {_sites(fewest)}; this run's quorum is {run.quorum}."
+        elif (fewest := approval.statement["privacy"]["min_sites"]) > sites_mixed(run):
+            detail = f"{site} takes part when {_sites(fewest)} at least are mixed in what others get; here {sites_mixed(run)}."
             missing.append(Obstacle(site, "E_MIN_SITES", detail))
     return missing
 

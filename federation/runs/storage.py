@@ -16,6 +16,11 @@ def model_store() -> ArtifactStore:
     return ArtifactStore(Path(settings.FEDSTUDY_DATA_DIR) / "models")
 
 
+def state_store(run: Run) -> ArtifactStore:
+    """What the run's strategy keeps from round to round."""
+    return ArtifactStore(Path(settings.FEDSTUDY_DATA_DIR) / "states" / str(run.pk))
+
+
 def forget_updates(run: Run) -> None:
     """Delete whatever is left of the sites' answers once the run is over."""
     shutil.rmtree(_updates(run), ignore_errors=True)

@@ -5,30 +5,25 @@ McMahan et al., Communication-Efficient Learning of Deep Networks from Decentral
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from federation.strategies.description import ConfigValue, Description
+from federation.strategies.description import EVERY_SITE, Description, Setting
 
 if TYPE_CHECKING:
     from flwr.serverapp.strategy import Strategy
 
 
-def build(parameters: Mapping[str, ConfigValue]) -> Strategy:
+def build(setting: Setting) -> Strategy:
     from flwr.serverapp.strategy import FedAvg  # workers only: the web process stays free of Flower
 
-    return FedAvg(
-        min_train_nodes=1,
-        min_evaluate_nodes=1,
-        min_available_nodes=1,
-    )
+    return FedAvg(**EVERY_SITE)
 
 
 DESCRIPTION = Description(
     name="fedavg",
     title="FedAvg",
     summary="Averages the sites' models, each weighted by its number of training rows.",
-    parameters=(),
-    minimum_sites=1,
+    paper="McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized Data, AISTATS 2017",
     build=build,
+    handling="average",
 )

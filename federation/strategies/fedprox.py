@@ -6,31 +6,28 @@ the strategy only sends `proximal-mu` to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from federation.strategies.description import ConfigValue, Description
+from federation.strategies.description import EVERY_SITE, Description, Need, Setting
 from fedstudy_core.parameters import Parameter
 
 if TYPE_CHECKING:
     from flwr.serverapp.strategy import Strategy
 
 
-def build(parameters: Mapping[str, ConfigValue]) -> Strategy:
+def build(setting: Setting) -> Strategy:
     from flwr.serverapp.strategy import FedProx  # workers only: the web process stays free of Flower
 
-    return FedProx(
-        min_train_nodes=1,
-        min_evaluate_nodes=1,
-        min_available_nodes=1,
-        proximal_mu=float(parameters["proximal-mu"]),
-    )
+    return FedProx(**EVERY_SITE, proximal_mu=setting.number("proximal-mu"))
 
 
 DESCRIPTION = Description(
     name="fedprox",
     title="FedProx",
     summary="Averages as FedAvg does, and asks each site to stay near the global model while it trains.",
+    paper="Li et al., Federated Optimization in Heterogeneous Networks, MLSys 2020",
+    build=build,
+    handling="average",
     parameters=(
         Parameter(
             name="proximal-mu",
@@ -41,7 +38,5 @@ DESCRIPTION = Description(
             description="How strongly a site's model is held near the global one; 0 is FedAvg.",
         ),
     ),
-    minimum_sites=1,
-    build=build,
-    needs_proximal_term=True,
+    needs=Need("uses_proximal", "adds the proximal term (`uses_proximal`)", code="E_PROXIMAL"),
 )

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -28,6 +28,10 @@ _LEFT_BY_MACHINES = ("__MACOSX/", ".git/", ".venv/")
 _LEFT_IN_FOLDERS = {"__pycache__", ".git", ".venv"}
 
 
+MetricName = Annotated[str, Field(max_length=80)]
+Pattern = Annotated[str, Field(min_length=1, max_length=120)]
+
+
 class Declaration(BaseModel):
     """What a script tells FedStudy about itself (`[tool.fedstudy]`).
 
@@ -37,6 +41,10 @@ class Declaration(BaseModel):
         metrics: how a metric aggregates over sites; the mean weighted by examples where nothing is said.
         headline: the metric that pages show first.
         uses_proximal: the script adds FedProx's term when it gets `proximal-mu`.
+        step_sum: the metric with the sum of the step sizes, from a script that corrects its steps as SCAFFOLD asks.
+        train_loss: the metric with the training loss, for strategies that weigh by it.
+        local_layers: patterns of the arrays that stay at a site where a strategy says so (`local-layers`).
+        model: "trees" where the model is a booster, which cannot be averaged.
         outputs: the arrays and histograms that the script sends back, where it says so.
     """
 
@@ -47,6 +55,10 @@ class Declaration(BaseModel):
     metrics: dict[str, Literal["mean", "sum", "histogram", "max", "min"]] = Field(default_factory=dict)
     headline: str = ""
     uses_proximal: bool = False
+    step_sum: MetricName = ""
+    train_loss: MetricName = ""
+    local_layers: Annotated[list[Pattern], Field(max_length=100)] = Field(default_factory=list)
+    model: Literal["arrays", "trees"] = "arrays"
     outputs: DeclaredOutputs = Field(default_factory=DeclaredOutputs)
 
 
@@ -118,6 +130,9 @@ def _declared(project: Mapping[str, Any]) -> tuple[tuple[Parameter, ...], Declar
         raise _not_declared(f"[tool.fedstudy] does not fit at “{where}”.") from error
     if declaration.headline and declaration.metrics and declaration.headline not in declaration.metrics:
         raise _not_declared(f"The headline “{declaration.headline}” is none of the declared metrics.")
+    for name in (declaration.step_sum, declaration.train_loss):
+        if name and declaration.metrics and declaration.metrics.get(name, "histogram") == "histogram":
+            raise _not_declared(f"“{name}” is none of the declared metrics that are plain numbers.")
     contradiction = declaration.outputs.contradiction(sums=declaration.sums, kinds=declaration.metrics)
     if contradiction:
         raise _not_declared(contradiction)

@@ -95,6 +95,7 @@ CODES = MappingProxyType(
         "E_APPROVER": "Whoever leads the study cannot approve for a site.",
         # runs
         "E_STRATEGY": "The strategy is not known, or made nothing of the answers.",
+        "E_STRATEGY_SUPPORT": "This strategy needs a script that does its part.",
         "E_PROXIMAL": "This strategy needs a script that adds the proximal term.",
         "E_NO_INITIAL": "The script does not say where its initial model comes from.",
         "E_TOO_FEW_SITES": "Too few sites are ready for this run.",
@@ -130,6 +131,7 @@ CODES = MappingProxyType(
         "E_UPDATE_DTYPE": "The update has another number type than the model.",
         "E_UPDATE_NOT_FINITE": "The update holds values that are not finite.",
         "E_UPDATE_NORM": "The update is larger than allowed.",
+        "E_UPDATE_TREES": "The update holds no trees that fit the model.",
         "E_UPDATE_WEIGHT": "The update's weight is not a plausible number of rows.",
         "E_METRICS_NAMES": "The answer holds a metric that the site did not approve.",
         "E_METRICS_NOT_FINITE": "A metric is not finite.",

@@ -1,4 +1,4 @@
-"""The grid that a Flower strategy gets: the sites of one phase, and no way to send anything."""
+"""The grid that a Flower strategy gets: the sites of one phase by their numbers, and no way to send anything."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from fedstudy_core.errors import FedStudyError
 
 
 class Roster(Grid):
-    """What a Flower strategy sees of the world: the node ids of this round, and nothing else."""
+    """What a Flower strategy sees of the world: the numbers of the sites in question, and nothing else."""
 
-    def __init__(self, node_ids: Sequence[str]) -> None:
-        self._node_ids = [int(node_id) for node_id in node_ids]
+    def __init__(self, sites: Sequence[int]) -> None:
+        self._sites = list(sites)
 
     def get_node_ids(self) -> list[int]:
-        return list(self._node_ids)
+        return list(self._sites)
 
     def set_run(self, run: Run) -> None:
         raise self._closed()
