@@ -195,7 +195,7 @@ def obstacles(run: Run, at: datetime | None = None) -> list[Obstacle]:
         elif (approval := approvals.get(_approval_key(participant))) is None:
             missing.append(Obstacle(site, "E_NOT_APPROVED", f"{site} has not signed this script version."))
         elif (fewest := approval.statement["privacy"]["min_sites"]) > sites_mixed(run):
-            detail = f"{site} takes part when {_sites(fewest)} at least are mixed in what others get; here {sites_mixed(run)}."
+            detail = f"{site} asks that {_sites(fewest)} be mixed in what others get; here it is {sites_mixed(run)}."
             missing.append(Obstacle(site, "E_MIN_SITES", detail))
     return missing
 

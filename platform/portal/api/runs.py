@@ -160,11 +160,23 @@ class ResultsOut(Output):
     curve = CurveOut()
 
 
+class StrategyNeedOut(Output):
+    declared = serializers.CharField(help_text="The field of [tool.fedstudy] in the script's pyproject.toml")
+    sentence = serializers.CharField(help_text="Goes on from: needs a script that")
+    code = serializers.CharField(help_text="What a plan without it is refused with")
+
+
 class StrategyOut(Output):
     name = serializers.CharField()
     title = serializers.CharField()
     summary = serializers.CharField()
-    minimum_sites = serializers.IntegerField()
+    paper = serializers.CharField()
+    weighting = serializers.CharField(help_text="What a site counts by: examples, equal, loss or none")
+    asks = serializers.CharField(help_text="Sites are asked all at once, in turn, or one a round")
+    model = serializers.CharField(help_text="arrays or trees")
+    minimum_sites = serializers.IntegerField(help_text="Answers that a round needs with the parameters' defaults")
+    minimum = serializers.CharField(source="minimum_formula", help_text="The same in terms of the parameters")
+    needs = StrategyNeedOut()
     parameters = serializers.SerializerMethodField()
 
     def get_parameters(self, strategy: Any) -> list[dict[str, Any]]:

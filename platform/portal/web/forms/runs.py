@@ -1,20 +1,28 @@
-"""Planning a run: fixed fields, and one for each parameter of the strategy and of the script."""
+"""Planning a run: fixed fields, and one for each parameter of the chosen strategy and of the script."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django import forms
 
 from federation.runs.services import ROUNDS_KEY, Plan
 from federation.strategies.catalogue import STRATEGIES
+from federation.strategies.description import Description
 from fedstudy_core.parameters import Parameter
 from studies.scripts.models import ScriptVersion
 
 SCRIPT, STRATEGY = "parameter:", "strategy:"
-# Another version has other parameters: htmx fetches the form again for it.
-RELOADS_FORM = {"hx-get": "", "hx-select": "#run-form", "hx-target": "#run-form", "hx-swap": "outerHTML"}
+# Another version or strategy has other parameters: htmx fetches the form again for it, with what was filled in.
+RELOADS_FORM = {
+    "hx-get": "",
+    "hx-include": "closest form",
+    "hx-params": "not csrfmiddlewaretoken",
+    "hx-select": "#run-form",
+    "hx-target": "#run-form",
+    "hx-swap": "outerHTML",
+}
 
 
 class RunForm(forms.Form):
@@ -22,7 +30,7 @@ class RunForm(forms.Form):
 
     version = forms.ChoiceField(label="Script version", widget=forms.Select(attrs=RELOADS_FORM))
     label = forms.CharField(label="Name of the run", max_length=120, required=False)
-    strategy = forms.ChoiceField(label="Strategy", help_text="How the sites' models become one.")
+    strategy = forms.ChoiceField(label="Strategy", widget=forms.Select(attrs=RELOADS_FORM))
     rounds = forms.IntegerField(label="Rounds", min_value=1, max_value=10_000, initial=20)
     quorum = forms.IntegerField(
         label="Quorum", min_value=1, required=False, help_text="Sites that must answer in each round; all when empty."
@@ -34,28 +42,46 @@ class RunForm(forms.Form):
         label="Wait at the start (seconds)", min_value=0, initial=60, help_text="How long the start waits for a site."
     )
 
-    def __init__(self, *args: Any, versions: Sequence[ScriptVersion], chosen: ScriptVersion, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        versions: Sequence[ScriptVersion],
+        chosen: ScriptVersion,
+        filled: Mapping[str, str] | None = None,
+    ) -> None:
+        """`data` is what was sent to be planned, `filled` what was filled in so far."""
+        super().__init__(data, initial=dict(filled or {}))
         self.chosen = chosen
         texts = [(str(item.pk), f"{item.script.name} v{item.number} · {item.sha256[:10]}") for item in versions]
         self._choose("version", texts, str(chosen.pk))
-        offered = [item for item in STRATEGIES.values() if self._suits(item.needs_proximal_term)]
-        self._choose("strategy", [(item.name, item.title) for item in offered], offered[0].name)
+        self._offer_strategies((data or filled or {}).get("strategy", ""))
         script = [Parameter.model_validate(item) for item in chosen.parameters]
         self._add(SCRIPT, (item for item in script if item.name != ROUNDS_KEY))
-        for strategy in offered:
-            self._add(f"{STRATEGY}{strategy.name}:", strategy.parameters, f"{strategy.title}: ")
+        self._add(f"{STRATEGY}{self.strategy.name}:", self.strategy.parameters)
+        for field in self.strategy_fields:
+            field.field.required = False  # the default holds where a browser without scripts shows another's fields
 
-    def _suits(self, needs_proximal_term: bool) -> bool:
-        return not needs_proximal_term or bool(self.chosen.declaration.get("uses_proximal"))
+    def _offer_strategies(self, asked: str) -> None:
+        """Offer the strategies that the script suits; the first unless one of them is asked for."""
+        offered = {item.name: item for item in STRATEGIES.values() if not item.unsupported_by(self.chosen.declaration)}
+        self.strategy = offered.get(asked) or next(iter(offered.values()))
+        self._choose("strategy", [(item.name, item.title) for item in offered.values()], self.strategy.name)
+        self.fields["strategy"].help_text = _about(self.strategy)
+
+    @property
+    def withheld(self) -> list[str]:
+        """The strategies that the script does not suit, each with what it would have to do."""
+        found = [(item, item.unsupported_by(self.chosen.declaration)) for item in STRATEGIES.values()]
+        return [f"{item.title} needs a script that {need.sentence}" for item, need in found if need]
 
     def _choose(self, name: str, choices: list[tuple[str, str]], initial: str) -> None:
         self.fields[name].choices = choices  # type: ignore[attr-defined]
         self.fields[name].initial = initial
 
-    def _add(self, prefix: str, parameters: Iterable[Parameter], title: str = "") -> None:
+    def _add(self, prefix: str, parameters: Iterable[Parameter]) -> None:
         for parameter in parameters:
-            self.fields[prefix + parameter.name] = parameter_field(parameter, title)
+            self.fields[prefix + parameter.name] = parameter_field(parameter)
 
     @property
     def script_fields(self) -> list[forms.BoundField]:
@@ -64,7 +90,7 @@ class RunForm(forms.Form):
 
     @property
     def strategy_fields(self) -> list[forms.BoundField]:
-        """The fields of the strategies' parameters."""
+        """The fields of the chosen strategy's parameters."""
         return [self[name] for name in self.fields if name.startswith(STRATEGY)]
 
     def _values(self, prefix: str) -> dict[str, Any]:
@@ -89,14 +115,20 @@ class RunForm(forms.Form):
         )
 
 
+def _about(strategy: Description) -> str:
+    """What the strategy does, where it was published, and how many sites it needs."""
+    fewest = f" Every round needs {strategy.minimum_formula} sites." if strategy.minimum_sites > 1 else ""
+    return f"{strategy.summary}{fewest} {strategy.paper}."
+
+
 def _typed(value: Any) -> Any:
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
-def parameter_field(parameter: Parameter, title: str = "") -> forms.Field:
+def parameter_field(parameter: Parameter) -> forms.Field:
     """The form field for a parameter: its type, its limits, its default."""
     shared: dict[str, Any] = {
-        "label": title + parameter.name,
+        "label": parameter.name,
         "help_text": parameter.description + (f" ({parameter.unit})" if parameter.unit else ""),
         "initial": parameter.default,
         "required": parameter.type != "str",
