@@ -25,10 +25,11 @@ from typing import Any
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
-from federation.strategies import buffers, trees
+from federation.strategies import buffers
 from federation.strategies.description import Arrays, Description, Setting
 from federation.strategies.roster import Roster
 from fedstudy_core import flower as records
+from fedstudy_core.boosters import check_booster
 from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.updates import check_update, schema_of
 
@@ -99,7 +100,7 @@ class Conduct:
             Refusal: E_UPDATE_*, E_METRICS_FORM.
         """
         if self._description.model == "trees":
-            trees.check_booster(arrays, model)
+            check_booster(arrays, model)
             return
         check_update(arrays, schema_of(model), examples=1, max_examples=1)
         for name, array in arrays.items():

@@ -176,4 +176,4 @@ MALICIOUS_SITES = Parameter(
     unit="sites",
     description="How many sites may send anything at all without ruining the model.",
 )
-EVERY_SITE = {"min_train_nodes": 1, "min_evaluate_nodes": 1, "min_available_nodes": 1}
+EVERY_SITE: dict[str, Any] = {"min_train_nodes": 1, "min_evaluate_nodes": 1, "min_available_nodes": 1}

@@ -33,8 +33,8 @@ def test_the_bundle_holds_the_app_and_nothing_else() -> None:
     assert fab == bundle.build(source)
     assert {file.path for file in found.files} - {".info/CONTENT"} == {
         *("LICENSE", "README.md", "dictionary.json", "pyproject.toml"),
-        *(f"heart_disease/{name}.py" for name in ("__init__", "client_app", "dataset", "preparation")),
-        *(f"heart_disease/{name}.py" for name in ("server_app", "task")),
+        *(f"heart_disease/{name}.py" for name in ("__init__", "client_app", "dataset", "local")),
+        *(f"heart_disease/{name}.py" for name in ("preparation", "server_app", "task")),
     }
     assert found.declaration.headline == "auc"
     assert (found.declaration.initial, found.declaration.sums) == ("query.initial_model", "query.moments")

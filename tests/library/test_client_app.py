@@ -141,3 +141,50 @@ def test_global_normalisation_without_moments_is_an_error(
 def test_an_unknown_question_is_an_error(make_context: MakeContext, make_message: MakeMessage) -> None:
     with pytest.raises(ValueError, match="rows"):
         client_app.app(make_message("query.rows"), make_context())
+
+
+def test_a_correction_is_added_to_every_step_and_the_step_sizes_are_reported(
+    make_context: MakeContext, make_message: MakeMessage, model: ArrayRecord
+) -> None:
+    context = make_context(normalise="site", local_steps=7)
+    zero = ArrayRecord({"weight": Array(np.zeros((1, 13), np.float32)), "bias": Array(np.zeros(1, np.float32))})
+    drift = ArrayRecord({"weight": Array(np.zeros((1, 13), np.float32)), "bias": Array(np.ones(1, np.float32))})
+    plain, still, drawn = (
+        client_app.app(make_message("train", {"server-round": 1}, arrays=model, **extra), context)
+        for extra in ({}, {"correction": zero}, {"correction": drift})
+    )
+    np.testing.assert_array_equal(arrays(plain)["weight"], arrays(still)["weight"])
+    assert "step-sum" not in plain.content.metric_records["metrics"]
+    assert still.content.metric_records["metrics"]["step-sum"] == pytest.approx(0.07)
+    assert arrays(drawn)["bias"][0] == pytest.approx(arrays(plain)["bias"][0] - 0.07, abs=0.01)
+
+
+LOCAL: dict[str, object] = {"local-layers": ["bias"]}
+
+
+def test_a_local_layer_stays_at_the_site_and_is_kept_by_round(
+    make_context: MakeContext, make_message: MakeMessage, model: ArrayRecord
+) -> None:
+    context = make_context(normalise="site", local_steps=20)
+    shared = ArrayRecord({"weight": model["weight"]})
+
+    def ask(kind: str, number: int) -> Message:
+        return client_app.app(make_message(kind, {**LOCAL, "server-round": number}, arrays=shared), context)  # type: ignore[arg-type]
+
+    first = client_app.app(make_message("query.initial_model", LOCAL), context)  # type: ignore[arg-type]
+    assert list(arrays(first)) == ["weight"]
+    before = dict(ask("evaluate", 0).content.metric_records["metrics"])
+    one = ask("train", 1)
+    assert list(arrays(one)) == ["weight"]
+    assert dict(ask("evaluate", 1).content.metric_records["metrics"]) != before
+    two = ask("train", 2)
+    again = ask("train", 2)
+    np.testing.assert_array_equal(arrays(two)["weight"], arrays(again)["weight"])
+    assert not np.array_equal(arrays(two)["weight"], arrays(one)["weight"]), "the site's own layer moved on"
+    assert sorted(context.state) == ["local.1", "local.2"]
+
+
+def test_nothing_is_kept_where_no_layer_is_local(make_context: MakeContext, train_message: Message) -> None:
+    context = make_context()
+    client_app.app(train_message, context)
+    assert not context.state

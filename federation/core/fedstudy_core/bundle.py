@@ -8,6 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -60,6 +61,10 @@ class Declaration(BaseModel):
     local_layers: Annotated[list[Pattern], Field(max_length=100)] = Field(default_factory=list)
     model: Literal["arrays", "trees"] = "arrays"
     outputs: DeclaredOutputs = Field(default_factory=DeclaredOutputs)
+
+    def may_stay_local(self, name: str) -> bool:
+        """Whether an array of that name is one of the local layers."""
+        return any(fnmatchcase(name, pattern) for pattern in self.local_layers)
 
 
 @dataclass(frozen=True)

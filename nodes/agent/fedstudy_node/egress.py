@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from fedstudy_core import flower
+from fedstudy_core.boosters import check_booster
 from fedstudy_core.bundle import Declaration
 from fedstudy_core.errors import Refusal
 from fedstudy_core.outputs import MOST_ARRAYS, MOST_BINS, PLAIN_NAME, check_layout
@@ -140,7 +141,7 @@ def _check_arrays(record: str, arrays: Arrays, allowance: Allowance) -> None:
         if declared.sums and arrays:  # a script may have nothing to add up
             check_layout(arrays, declared.sums)
     elif declared.arrays:
-        check_layout(arrays, declared.arrays)
+        check_layout(arrays, _layouts(arrays, allowance.declaration))
     if allowance.phase == "train":
         _check_update(arrays, allowance)
         return
@@ -149,12 +150,26 @@ def _check_arrays(record: str, arrays: Arrays, allowance: Allowance) -> None:
     check_update(arrays, schema_of(arrays), examples=1, max_examples=1)
 
 
+def _layouts(arrays: Arrays, declaration: Declaration) -> dict[str, str]:
+    """The declared layouts; layers that may stay at the site need not be there."""
+    return {
+        name: layout
+        for name, layout in declaration.outputs.arrays.items()
+        if name in arrays or not declaration.may_stay_local(name)
+    }
+
+
 def _check_update(arrays: Arrays, allowance: Allowance) -> None:
     """Hold an update to the model that came: its names in their order, shapes, dtypes, and the bound of the norm."""
     if allowance.model is None:
         raise Refusal("E_UPDATE_NAMES", "No model came that this could be an update of.")
-    check_update(arrays, schema_of(allowance.model), examples=1, max_examples=1)
     bound = allowance.outputs.max_norm
+    if allowance.declaration.model == "trees":
+        check_booster(arrays, allowance.model)
+        if bound is not None:
+            raise Refusal("E_UPDATE_NORM", "Trees have no distance that could be bounded.")
+        return
+    check_update(arrays, schema_of(allowance.model), examples=1, max_examples=1)
     if bound is not None:
         norm = distance(arrays, allowance.model)
         if not norm <= bound:

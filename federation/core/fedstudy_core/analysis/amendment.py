@@ -206,6 +206,16 @@ def _outputs(old: Bundle, new: Bundle) -> list[str]:
         for name, kind in after.metrics.items()
         if name in before.metrics and before.metrics[name] != kind
     ]
+    if before.model != after.model:
+        said.append(f"The model is made of {after.model}; before: {before.model}.")
+    said += [
+        f"The layers “{name}” may stay at the site." for name in after.local_layers if name not in before.local_layers
+    ]
+    said += [
+        f"The layers “{name}” always leave the site now."
+        for name in before.local_layers
+        if name not in after.local_layers
+    ]
     for label, earlier, later in (
         ("The initial model comes", before.initial, after.initial),
         ("Sums come", before.sums, after.sums),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
-from . import dataset, task
+from . import dataset, local, task
 from .preparation import Moments
 
 # A site's work is tiny: more threads would only fight each other where several nodes share a machine.
@@ -18,8 +19,8 @@ app = ClientApp()
 @app.query("initial_model")
 def initial_model(message: Message, context: Context) -> Message:
     """The model before the first round, from the run's seed alone: asked of one site."""
-    model = task.make_model(int(context.run_config["seed"]))
-    return Message(RecordDict({"arrays": ArrayRecord(model.state_dict())}), reply_to=message)
+    shared, _ = local.split(_arrays_of(task.make_model(int(context.run_config["seed"]))), _config(message))
+    return Message(RecordDict({"arrays": _record(shared)}), reply_to=message)
 
 
 @app.query("moments")
@@ -36,26 +37,42 @@ def moments(message: Message, context: Context) -> Message:
 def train(message: Message, context: Context) -> Message:
     """Train the received model for the configured number of steps on the train rows."""
     rows = dataset.read_site(context, message.content).train
-    model = _received_model(message)
-    loss = task.train(model, rows, _training(message, context), _round_seed(message, context))
+    model, number = _received_model(message, context, before=1), _round(message)
+    training, correction = _training(message, context), message.content.array_records.get("correction")
+    drifts = {name: torch.from_numpy(np.array(array.numpy())) for name, array in (correction or {}).items()}
+    loss = task.train(model, rows, training, _round_seed(message, context), drifts)
     metrics = MetricRecord({"num-examples": len(rows), "train-loss": loss})
-    content = RecordDict({"arrays": ArrayRecord(model.state_dict()), "metrics": metrics})
-    return Message(content, reply_to=message)
+    if correction is not None:
+        metrics["step-sum"] = training.steps * training.learning_rate
+    shared, staying = local.split(_arrays_of(model), _config(message))
+    local.keep(context, number, staying)
+    return Message(RecordDict({"arrays": _record(shared), "metrics": metrics}), reply_to=message)
 
 
 @app.evaluate()
 def evaluate(message: Message, context: Context) -> Message:
     """Evaluate the received model on the test rows."""
     rows = dataset.read_site(context, message.content).test
-    evaluation = task.evaluate(task.predict(_received_model(message), rows), rows)
+    evaluation = task.evaluate(task.predict(_received_model(message, context), rows), rows)
     return Message(RecordDict({"metrics": MetricRecord(evaluation.metrics())}), reply_to=message)
 
 
-def _received_model(message: Message) -> torch.nn.Linear:
-    model = task.make_model(seed=0)
-    arrays = message.content.array_records["arrays"]
-    task.load_arrays(model, {name: array.numpy() for name, array in arrays.items()})
+def _received_model(message: Message, context: Context, before: int = 0) -> torch.nn.Linear:
+    """The shared layers that came, with the site's own where some stay here; training takes those of a round before."""
+    model = task.make_model(int(context.run_config["seed"]))
+    _, first = local.split(_arrays_of(model), _config(message))
+    kept = local.recall(context, _round(message) - before) if first else {}
+    came = {name: array.numpy() for name, array in message.content.array_records["arrays"].items()}
+    task.load_arrays(model, {**first, **kept, **came})
     return model
+
+
+def _arrays_of(model: torch.nn.Linear) -> dict[str, np.ndarray]:
+    return {name: weight.detach().numpy() for name, weight in model.state_dict().items()}
+
+
+def _record(arrays: task.Arrays) -> ArrayRecord:
+    return ArrayRecord({name: Array(array) for name, array in arrays.items()})
 
 
 def _training(message: Message, context: Context) -> task.Training:
@@ -70,7 +87,11 @@ def _training(message: Message, context: Context) -> task.Training:
 
 
 def _round_seed(message: Message, context: Context) -> int:
-    return task.round_seed(int(context.run_config["seed"]), int(_config(message).get("server-round", 0)))  # type: ignore[arg-type]
+    return task.round_seed(int(context.run_config["seed"]), _round(message))
+
+
+def _round(message: Message) -> int:
+    return int(_config(message).get("server-round", 0))  # type: ignore[arg-type]
 
 
 def _config(message: Message) -> ConfigRecord:

@@ -102,22 +102,27 @@ def load_arrays(model: nn.Linear, arrays: Arrays) -> None:
     model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
 
 
-def train(model: nn.Linear, rows: Tensors, training: Training, seed: int) -> float:
+def train(
+    model: nn.Linear, rows: Tensors, training: Training, seed: int, correction: Mapping[str, Tensor] | None = None
+) -> float:
     """Train in place and return the mean loss over the steps.
 
-    The proximal term is mu/2 * ||w - w_global||^2 (Li et al., 2020, eq. 2), its gradient mu * (w - w_global).
-    SGD is written out because constructing torch's optimiser costs a fresh process over a second of imports.
+    ``correction`` is what SCAFFOLD adds to each step's gradient, by the weight's name (Karimireddy et al., 2020,
+    algorithm 1). The proximal term is mu/2 * ||w - w_global||^2 (Li et al., 2020, eq. 2), its gradient
+    mu * (w - w_global). SGD is written out because constructing torch's optimiser costs a fresh process over a second of
+    imports.
     """
     weights = list(model.parameters())
     anchors = [weight.detach().clone() for weight in weights]
+    drifts = [(correction or {}).get(name, torch.zeros(1)) for name, _ in model.named_parameters()]
     total = 0.0
     for batch in _batches(len(rows), training, seed):
         loss = binary_cross_entropy_with_logits(model(rows.features[batch]), rows.labels[batch])
         gradients = torch.autograd.grad(loss, weights)
         with torch.no_grad():
-            for weight, anchor, gradient in zip(weights, anchors, gradients, strict=True):
+            for weight, anchor, gradient, drift in zip(weights, anchors, gradients, drifts, strict=True):
                 pull = training.proximal_mu * (weight - anchor)
-                weight.sub_(gradient + pull, alpha=training.learning_rate)
+                weight.sub_(gradient + pull + drift, alpha=training.learning_rate)
         total += loss.item()
     return total / training.steps
 

@@ -58,16 +58,16 @@ class RunForm(forms.Form):
         self._offer_strategies((data or filled or {}).get("strategy", ""))
         script = [Parameter.model_validate(item) for item in chosen.parameters]
         self._add(SCRIPT, (item for item in script if item.name != ROUNDS_KEY))
-        self._add(f"{STRATEGY}{self.strategy.name}:", self.strategy.parameters)
+        self._add(f"{STRATEGY}{self.chosen_strategy.name}:", self.chosen_strategy.parameters)
         for field in self.strategy_fields:
             field.field.required = False  # the default holds where a browser without scripts shows another's fields
 
     def _offer_strategies(self, asked: str) -> None:
         """Offer the strategies that the script suits; the first unless one of them is asked for."""
         offered = {item.name: item for item in STRATEGIES.values() if not item.unsupported_by(self.chosen.declaration)}
-        self.strategy = offered.get(asked) or next(iter(offered.values()))
-        self._choose("strategy", [(item.name, item.title) for item in offered.values()], self.strategy.name)
-        self.fields["strategy"].help_text = _about(self.strategy)
+        self.chosen_strategy = offered.get(asked) or next(iter(offered.values()))
+        self._choose("strategy", [(item.name, item.title) for item in offered.values()], self.chosen_strategy.name)
+        self.fields["strategy"].help_text = _about(self.chosen_strategy)
 
     @property
     def withheld(self) -> list[str]:

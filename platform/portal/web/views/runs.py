@@ -140,7 +140,7 @@ def _form(request: PageRequest, picture: Picture) -> RunForm | None:
     versions = [item for item in picture.versions if item.state == "submitted"]
     if not versions:
         return None
-    filled = {name: value for name, value in request.GET.items() if value}
+    filled = {name: str(value) for name, value in request.GET.items() if value}
     asked = request.POST.get("version") or filled.get("version")
     chosen = next((item for item in versions if str(item.pk) == asked), best_version(picture, versions))
     return RunForm(request.POST or None, versions=versions, chosen=chosen, filled=filled)

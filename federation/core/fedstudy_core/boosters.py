@@ -7,17 +7,17 @@ end the run for all.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from federation.strategies.description import Arrays
 from fedstudy_core.errors import Refusal
 
 NAME = "0"  # as Flower's XGBoost strategies name it
 
 
-def check_booster(arrays: Arrays, model: Arrays) -> None:
+def check_booster(arrays: Mapping[str, np.ndarray], model: Mapping[str, np.ndarray]) -> None:
     """Refuse what is no booster, or one that does not fit the model so far.
 
     Raises:
