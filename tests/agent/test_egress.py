@@ -18,6 +18,7 @@ from fedstudy_core.errors import Refusal
 from fedstudy_core.statement import Outputs
 from fedstudy_node.egress import MOST_METRICS, MOST_NUMBERS, Allowance, check_reply, distance
 from fedstudy_node.replies import read_reply
+from tests.strategies.builders import booster
 
 PATIENT = "Jane Doe 1950-03-01"
 ROWS = 40
@@ -345,3 +346,44 @@ def test_metrics_that_pass_are_declared_finite_and_about_enough_rows(metrics: di
 def test_the_distance_is_the_norm_of_the_difference() -> None:
     update = {"a": np.array([3.0, 0.0]), "b": np.array([[5]])}
     assert distance(update, {"a": np.zeros(2), "b": np.array([[1]])}) == 5.0
+
+
+LAID_OUT = {"layer.weight": "float32[2,3]", "layer.bias": "float32[2]"}
+WITH_LOCAL = replace(
+    TRAIN,
+    declaration=DECLARATION.model_copy(
+        update={"local_layers": ["*.bias"], "outputs": DECLARATION.outputs.model_copy(update={"arrays": LAID_OUT})}
+    ),
+)
+SHARED = {"layer.weight": MODEL["layer.weight"]}
+
+
+def test_layers_that_are_declared_local_may_be_absent_and_no_others() -> None:
+    read_reply(flower.pack(train({"layer.bias": None})), replace(WITH_LOCAL, model=SHARED))
+    read_reply(flower.pack(train()), WITH_LOCAL)
+    for content, model in ((train({"layer.weight": None}), {"layer.bias": MODEL["layer.bias"]}), (train(), SHARED)):
+        with pytest.raises(Refusal) as refusal:
+            read_reply(flower.pack(content), replace(WITH_LOCAL, model=model))
+        assert refusal.value.code == "E_UPDATE_NAMES"
+
+
+def test_trees_grow_and_are_trees() -> None:
+    declaration = DECLARATION.model_copy(update={"model": "trees"})
+    empty = {"0": np.zeros(0, np.uint8)}
+    allowance = replace(
+        TRAIN, declaration=declaration, model=empty, outputs=OUTPUTS.model_copy(update={"max_norm": None})
+    )
+
+    def grown(content: np.ndarray) -> bytes:
+        return flower.pack(RecordDict({"arrays": arrays({"0": content}), "metrics": train()["metrics"]}))
+
+    read_reply(grown(booster(0.1)), allowance)
+    read_reply(grown(booster(0.1, 0.2)), replace(allowance, model={"0": booster(0.1)}))
+    for content, changed, code in (
+        (np.frombuffer(PATIENT.encode(), np.uint8), {}, "E_UPDATE_TREES"),
+        (booster(0.1), {"outputs": OUTPUTS}, "E_UPDATE_NORM"),
+        (booster(0.1), {"model": None}, "E_UPDATE_NAMES"),
+    ):
+        with pytest.raises(Refusal) as refusal:
+            read_reply(grown(content), replace(allowance, **changed))
+        assert refusal.value.code == code

@@ -332,3 +332,26 @@ def test_views_stay_short() -> None:
         for item in ast.walk(ast.parse(path.read_text())):
             if isinstance(item, ast.FunctionDef):
                 assert (item.end_lineno or 0) - item.lineno < 25, f"{path.name}: {item.name}"
+
+
+def test_the_form_shows_the_parameters_of_the_chosen_strategy_only(world: World, browser: Browser) -> None:
+    there = reverse("web:run-new", args=[world.study.pk])
+    plain = sound(browser("pi").get(there), 200)
+    assert "malicious-sites" not in plain.text
+    assert "SCAFFOLD needs a script that corrects its steps" in plain.text
+    chosen = sound(browser("pi").get(there, {"strategy": "krum", "label": "Robust", "rounds": "7"}), 200)
+    assert "malicious-sites" in chosen.text
+    assert "Every round needs 2 × malicious-sites + 3 sites." in chosen.text
+    assert "Blanchard" in chosen.text
+    content = browser("pi").get(there, {"strategy": "krum", "label": "Robust"}).content.decode()
+    assert 'value="Robust"' in content
+
+
+def test_a_strategy_with_too_few_sites_is_refused_on_the_page(world: World, browser: Browser) -> None:
+    there = reverse("web:run-new", args=[world.study.pk])
+    page = sound(browser("pi").post(there, run_fields(world, strategy="krum")), 400)
+    assert "E_TOO_FEW_SITES" in page.text
+    answer = browser("pi").post(there, run_fields(world, strategy="fedadam", **{"strategy:fedadam:tau": "0.5"}))
+    assert answer.status_code == 302
+    run = Run.objects.get(label="Planned")
+    assert (run.strategy, run.strategy_parameters["tau"], run.strategy_parameters["beta-1"]) == ("fedadam", 0.5, 0.9)
