@@ -7,7 +7,7 @@ BIN := $(or $(FEDSTUDY_VENV),.venv)/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint ruff mypy contracts templates format bench lock clean
+.PHONY: help setup demo test check lint ruff mypy contracts templates format bench bench-gate lock clean
 
 help:
 	@echo 'make demo    a whole federated study on this machine, then a portal to look at (ARGS="--exit --json out.json")'
@@ -15,6 +15,7 @@ help:
 	@echo 'make lint    the static checks: ruff, mypy, import contracts, templates'
 	@echo 'make format  put code into its form'
 	@echo 'make bench   measure rounds against raw Flower (minutes)'
+	@echo 'make bench-gate  measure what gate and sandbox cost a round (minutes)'
 	@echo 'make lock    compile requirements.lock anew from the pyproject files'
 	@echo 'make clean   remove .venv, caches and the state of demos'
 
@@ -57,6 +58,9 @@ format: setup
 
 bench: setup
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-gate: setup
+	@$(BIN)/python -m bench.gate $(ARGS)
 
 # torch and its GPU libraries stay out: see requirements-torch.lock.
 lock: setup

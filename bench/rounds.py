@@ -59,12 +59,12 @@ def measure_fedstudy(rounds: int) -> dict[str, Any]:
     }
 
 
-def write(result: dict[str, Any], name: str, folder: Path = RESULTS) -> tuple[Path, Path]:
-    """Write the result as ``<name>.json`` and as a table in ``<name>.md``."""
+def write(result: dict[str, Any], name: str, folder: Path = RESULTS, *, page: str = "") -> tuple[Path, Path]:
+    """Write the result as ``<name>.json`` and as a page, by default the table of this comparison, in ``<name>.md``."""
     folder.mkdir(parents=True, exist_ok=True)
     data, text = folder / f"{name}.json", folder / f"{name}.md"
     data.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    text.write_text(as_markdown(result), "utf-8")
+    text.write_text(page or as_markdown(result), "utf-8")
     return data, text
 
 
