@@ -27,6 +27,7 @@ from devstack.demo import people, runs, story
 from devstack.demo.cast import Cast, make_cast
 from devstack.demo.story import Prepared
 from devstack.demo.telling import Telling
+from devstack.nodes import NodeCommandError
 from devstack.processes import Supervisor
 from devstack.services import Folders
 from devstack.stack import Stack
@@ -43,6 +44,7 @@ from fedstudy_node.sandbox.choosing import BARE, Sandbox, choose
 
 TURNS = 2
 MESSAGES_A_ROUND = 2
+CONNECTED_WITHIN_S = 60.0
 CHECKS = 300
 STARTS = 15
 MOST_SHARE = 0.05
@@ -92,10 +94,26 @@ def _play(stack: Stack, cast: Cast, prepared: Prepared, level: str, count: int) 
         home = Home(stack.node(hospital.node).home)
         home.save(replace(home.settings(), sandbox=level))
         stack.supervisor.restart(f"node {hospital.node}")
+    for hospital in cast.hospitals:
+        _wait_connected(stack, hospital.node)
     session = prepared.sessions.of(cast.investigator)
     plan = {"version": prepared.version, "strategy": "fedavg", "rounds": count, "label": f"bench {level or 'walls'}"}
     finished = runs.follow(session, runs.start(session, prepared.study, plan), lambda _: None)
     return finished.round_durations_s
+
+
+def _wait_connected(stack: Stack, name: str) -> None:
+    """Wait until the restarted agent has its connections. Raises NodeCommandError when it never has."""
+    until = time.monotonic() + CONNECTED_WITHIN_S
+    while True:
+        try:
+            stack.node(name).command("status")
+        except NodeCommandError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 def gate_check_s(home: Home) -> float:

@@ -8,17 +8,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from flwr.app import ConfigRecord, RecordDict
-
-from fedstudy_core import canonical, dsse, flower
+from fedstudy_core import canonical, dsse
 from fedstudy_core.statement import PAYLOAD_TYPE
 from fedstudy_node.control import Control
 from fedstudy_node.datasets import Datasets
 from fedstudy_node.trust import Trust
-from tests.factories.agent import RUN, STUDY, make_node, revoke_by_hand, script
+from tests.factories.agent import RUN, make_node, revoke_by_hand, script
 from tests.security.hospital import (
     ADMIN,
     FAB,
+    OTHER_ID,
+    OTHER_SHA,
     STRANGER,
     Attempt,
     Hospital,
@@ -29,10 +29,9 @@ from tests.security.hospital import (
     without,
     written,
 )
+from tests.security.orders import orders
 from tests.security.signers import signatures
 from tests.security.standing import standing_attempts
-
-OTHER_ID, OTHER_SHA = "00000000-0000-0000-0000-0000000000ff", "0" * 64
 
 # What a statement signed by the right person says instead, and what the node says to that.
 COVERS_SOMETHING_ELSE: list[tuple[str, Any, str]] = [
@@ -294,53 +293,6 @@ def _at_home(envelope: bytes, hospital: Hospital) -> bytes:
     """Another node's statement for this node's dataset: only the audience is another."""
     ours = payload_of(hospital.node.approve(FAB))
     return seal({**payload_of(envelope), "dataset": ours["dataset"]})
-
-
-def orders(_: Hospital, good: bytes) -> Iterator[Attempt]:
-    """Every field of the order taken away, doubled in another type, or saying something else."""
-    fields = flower.Order.__dataclass_fields__
-    changes: list[tuple[dict[str, Any], str]] = [
-        *[({"study": text}, "E_ORDER") for text in ("", "x", "../../etc", OTHER_ID.upper(), "\x00", OTHER_ID + "\n")],
-        *[({"run": text}, "E_ORDER") for text in ("", "x", "../../etc", OTHER_ID.upper(), "\x00", OTHER_ID + "\n")],
-        *[({"round": number}, "E_ORDER") for number in (-1, -(10**9), 10**6 + 1, 2**60)],
-        *[({"phase": text}, "E_OUTPUT_SCHEMA") for text in ("", "agent", "fit", "TRAIN", "train ", "\u202e")],
-        *[({"phase": text}, "E_ORDER") for text in ("query", "evaluate")],
-        *[({"message_type": text}, "E_ORDER") for text in ("evaluate", "query", "query.rows", "agent", "fit")],
-        *[({"sites": number}, "E_QUORUM") for number in (0, -1)],
-        *[({"deadline": text}, "E_ORDER") for text in ("", "tomorrow", "2099-01-01T00:00:00", "99", "\x00")],
-        *[({"deadline": text}, "E_DEADLINE") for text in ("2020-01-01T00:00:00+00:00", "1970-01-01T00:00:00Z")],
-        ({"model_sha256": OTHER_SHA}, "E_ORDER"),
-        ({"model_sha256": "x"}, "E_ORDER"),
-        *[({"approval": data}, "E_ENVELOPE") for data in (b"", b"{}", b"[]", b"null", b"\xff", b"0")],
-    ]  # fmt: skip
-    for changed, code in changes:
-        yield Attempt(f"order {changed}"[:80], code, good, changed)
-    plain = {
-        "study": STUDY, "run": RUN, "round": 1, "phase": "train", "message_type": "train", "sites": 1, "rounds": 3,
-        "deadline": "2099-01-01T00:00:00+00:00", "model_sha256": "", "approval": good, "dataset": OTHER_ID,
-        "content": flower.pack(RecordDict()),
-    }  # fmt: skip
-    for name in fields:
-        left = {key: value for key, value in plain.items() if key != name}
-        yield Attempt(f"order without {name}", "E_ORDER", good, said=_said(left))
-        for wrong in (
-            1.5,
-            True,
-            [1],
-            b"x" if name != "approval" else "x",
-            "1" if plain[name] != "" and isinstance(plain[name], int) else 7,
-        ):
-            yield Attempt(f"order with {name} = {wrong!r}", "E_ORDER", good, said=_said({**left, name: wrong}))
-    yield Attempt("an order with a field more", "E_ORDER", good, said=_said({**plain, "sudo": 1}))
-    yield Attempt("no order", "E_ORDER", good, said=RecordDict())
-    yield Attempt("a content that is none", "E_REPLY", good, said=_said({**plain, "content": b"\xff\xff"}))
-    yield Attempt("another record for the order", "E_ORDER", good, said=RecordDict({"order": ConfigRecord(plain)}))
-    for outer in ("evaluate", "query", "query.rows", "train.rows", "trainer"):
-        yield Attempt(f"sent as {outer}", "E_ORDER", good, outer_type=outer)
-
-
-def _said(values: dict[str, Any]) -> RecordDict:
-    return RecordDict({flower.ORDER: ConfigRecord(values)})
 
 
 def scripts(_: Hospital, good: bytes) -> Iterator[Attempt]:

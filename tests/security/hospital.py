@@ -38,6 +38,7 @@ from tests.factories.agent import approval_key, make_node, script, signer
 
 FAB = script()
 Place = tuple[str | int, ...]
+OTHER_ID, OTHER_SHA = "00000000-0000-0000-0000-0000000000ff", "0" * 64
 HOST, PAGE = "node.hospital.test", "https://node.hospital.test"
 _STATE = ("trust.json", "revoked.json", "control.json", "datasets", "policies")
 

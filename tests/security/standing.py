@@ -17,10 +17,9 @@ from fedstudy_node.datasets import Datasets
 from fedstudy_node.policies import build_policy
 from fedstudy_node.trust import Trust
 from tests.factories.agent import STUDY, approval_key
-from tests.security.hospital import ADMIN, FAB, Attempt, Hospital, payload_of, reseal, seal
+from tests.security.hospital import ADMIN, FAB, OTHER_ID, OTHER_SHA, Attempt, Hospital, payload_of, reseal, seal
 
 LIMITS = Limits(min_sites=1, sandbox_min="S0", rounds=5, max_norm=9, max_bytes=10**6, wall_s=60, memory_mb=600, days=30)
-OTHER_ID, OTHER_SHA = "00000000-0000-0000-0000-0000000000ff", "0" * 64
 
 # What the node's statement asks for beyond its policy.
 WIDER: list[tuple[str, Any]] = [
