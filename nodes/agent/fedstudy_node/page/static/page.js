@@ -126,6 +126,12 @@ for (const form of document.querySelectorAll("form[data-ceremony]")) {
   });
 }
 
+// Who came from another site goes on from here, so that the session's cookie comes along.
+const onward = document.querySelector("a[data-onward]");
+if (onward) {
+  location.replace(onward.href);
+}
+
 // A link to a line opens the file that it is in.
 function openTarget() {
   const target = location.hash && document.getElementById(location.hash.slice(1));
