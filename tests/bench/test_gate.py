@@ -7,7 +7,7 @@ from fedstudy_node.sandbox.choosing import BARE
 
 RESULT = {
     "measured_at": "2025-11-21T05:00:00+00:00",
-    "machine": {**machine.describe(), "load": {"before": 0.1, "after": 2.0}},
+    "machine": {**machine.describe(), "cores": 2, "load": {"before": 0.1, "after": 2.0}},
     "sandbox": "S4",
     "rounds": 50,
     "round_median_s": {"with": 0.41, "without_sandbox": 0.4},
@@ -28,6 +28,13 @@ def test_the_page_tells_the_figures_and_whether_the_targets_are_met(tmp_path: Pa
     assert page.count("met") == 2
     slow = RESULT | {"share": 0.06, "start_s": {"with": 0.4, "without": 0.2, "beyond": 0.2}}
     assert gate.as_markdown(slow).count("missed") == 2
+
+
+def test_a_busy_machine_decides_nothing_about_rounds() -> None:
+    busy = RESULT | {"machine": {**RESULT["machine"], "load": {"before": 8.7, "after": 8.4}}}  # type: ignore[dict-item]
+    page = gate.as_markdown(busy)
+    assert "not decided" in page
+    assert " met." in page
 
 
 def test_the_start_of_a_process_is_timed_both_ways(tmp_path: Path, monkeypatch) -> None:
