@@ -45,9 +45,10 @@ def test_ordinary_scripts_have_nothing_to_mind(name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")  # of Flower's own build
-def test_the_library_has_nothing_to_mind() -> None:
+def test_the_library_has_nothing_to_mind_but_the_layer_that_it_keeps() -> None:
     fab = bundle.build(ready_script("heart_disease").source)
-    assert [item for item in analyse(read_archive(fab)) if item.risk is not Risk.LOW] == []
+    found = [(item.rule, item.path) for item in analyse(read_archive(fab)) if item.risk is not Risk.LOW]
+    assert found == [("FLOWER_STATE", "heart_disease/local.py")]
 
 
 def test_own_rules_see_more_than_bandit_alone() -> None:

@@ -6,8 +6,8 @@ began the first time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context
 
@@ -23,7 +23,7 @@ def split(arrays: Arrays, config: ConfigRecord) -> tuple[Arrays, Arrays]:
     staying = {
         name: array
         for name, array in arrays.items()
-        if isinstance(patterns, list) and any(fnmatchcase(name, str(pattern)) for pattern in patterns)
+        if isinstance(patterns, list) and any(_matches(name, str(pattern)) for pattern in patterns)
     }
     return {name: array for name, array in arrays.items() if name not in staying}, staying
 
@@ -45,6 +45,11 @@ def keep(context: Context, number: int, arrays: Arrays) -> None:
             del context.state[f"{_KEPT}{kept}"]
     if arrays:
         context.state[f"{_KEPT}{number}"] = ArrayRecord({name: Array(array) for name, array in arrays.items()})
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Whether the name fits the pattern, in which * stands for anything."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None
 
 
 def _rounds(state: Mapping[str, object]) -> list[int]:

@@ -109,8 +109,8 @@ def train(
 
     ``correction`` is what SCAFFOLD adds to each step's gradient, by the weight's name (Karimireddy et al., 2020,
     algorithm 1). The proximal term is mu/2 * ||w - w_global||^2 (Li et al., 2020, eq. 2), its gradient
-    mu * (w - w_global). SGD is written out because constructing torch's optimiser costs a fresh process over a second of
-    imports.
+    mu * (w - w_global). SGD is written out because constructing torch's optimiser costs a fresh process over a second
+    of imports.
     """
     weights = list(model.parameters())
     anchors = [weight.detach().clone() for weight in weights]
