@@ -15,6 +15,7 @@ from federation.runs.lease import Lease
 from federation.runs.messages import Answer, check_receipt, verify_by_any
 from federation.runs.models import Participation, Round, Run
 from federation.runs.phases import Phase, sites_mixed
+from federation.runs.signals import messages_sent
 from fedstudy_core import flower as records
 from fedstudy_core.canonical import plain_text
 from fedstudy_core.codes import CODES
@@ -149,6 +150,9 @@ class Exchange:
         ]
         sent = self._session.push(outgoing)
         accepted = [(item, message_id, size) for item, (message_id, size) in zip(unsent, sent, strict=True)]
+        messages_sent.send(
+            sender=Exchange, node_ids=[item.participant.node_id for item, message_id, _ in accepted if message_id]
+        )
         journal.note_sent(self._lease, [entry for entry in accepted if entry[1]])
         for item, message_id, _ in accepted:
             if not message_id:

@@ -146,9 +146,11 @@ def manage(environment: Mapping[str, str], *words: str) -> str:
 
 def _portal(environment: Mapping[str, str], folders: Folders, port: int) -> Command:
     words = ["-m", "uvicorn", "portal.asgi:application", "--host", "127.0.0.1", "--port", str(port)]
+    # Nodes hold connections open, which a portal that stops does not wait for.
+    words += ["--lifespan", "off", "--timeout-graceful-shutdown", "2", "--no-access-log", "--log-level", "warning"]
     return Command(
         name="portal",
-        argv=[sys.executable, *words, "--lifespan", "off", "--no-access-log", "--log-level", "warning"],
+        argv=[sys.executable, *words],
         log=folders.logs / "portal.log",
         env=environment,
         cwd=ROOT,

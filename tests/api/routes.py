@@ -315,6 +315,7 @@ NODE_ROUTES = [
             ("node-scripts", "get", "node/scripts"),
             ("node-bundle", "get", lambda world: f"node/scripts/{world.version.pk}/bundle"),
             ("node-approvers", "put", "node/approvers"),
+            ("node-events", "get", "node/events"),
             ("node-approvals", "post", "node/approvals"),
             ("node-revocation", "post", lambda world: f"node/approvals/{world.approval.pk}/revoke"),
         )
@@ -340,5 +341,6 @@ def served() -> Iterator[tuple[str, str]]:
         if pattern.name == "unknown":
             continue
         # REST framework adds "head" to a view's actions when the view is first used
-        declared = getattr(callback, "actions", None) or [name for name in METHODS if hasattr(callback.cls, name)]
+        kind = getattr(callback, "cls", None) or callback.view_class
+        declared = getattr(callback, "actions", None) or [name for name in METHODS if hasattr(kind, name)]
         yield from ((pattern.name, method) for method in declared if method in METHODS)

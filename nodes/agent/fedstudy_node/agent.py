@@ -14,6 +14,7 @@ from contextlib import suppress
 
 import structlog
 
+from fedstudy_node.bell import Bell
 from fedstudy_node.desk import Desk
 from fedstudy_node.errors import ContentLost, FleetError, KeyRefused, NotRegistered, RunEnded
 from fedstudy_node.flower import Fleet, Incoming, Outgoing
@@ -38,7 +39,7 @@ _HINTS: dict[type[FleetError], str] = {
 
 
 class Agent:
-    """Serves one node's messages until `stop` is set."""
+    """Serves one node's messages until `stop` is set. The bell tells it that a message waits, or that it shall stop."""
 
     def __init__(
         self,
@@ -50,6 +51,7 @@ class Agent:
         status: Status,
         stop: threading.Event,
         wake: threading.Event,
+        bell: Bell | None = None,
     ) -> None:
         self._home = home
         self._fleet = fleet
@@ -58,6 +60,7 @@ class Agent:
         self._status = status
         self._stop = stop
         self._wake = wake
+        self._bell = bell or Bell()
         self._key_stamp = home.key_stamp()
         self._pace = Pace()
         self._inbox: deque[Incoming] = deque()
@@ -141,7 +144,7 @@ class Agent:
                 self._fleet.send(self._outbox[0])
             self._outbox.popleft()
             self._pace.mark_sent()
-            self._poll_at = time.monotonic() + self._pace.delay(in_run=len(self.runs) > 0)
+            self._poll_at = time.monotonic() + self._pause()
 
     def _poll(self) -> None:
         try:
@@ -152,8 +155,12 @@ class Agent:
         if incoming is not None:
             self._pace.mark_received()
             self._inbox.append(incoming)
-        self._poll_at = time.monotonic() + self._pace.delay(in_run=len(self.runs) > 0)
+        self._poll_at = time.monotonic() + self._pause()
         self._take_in()
+
+    def _pause(self) -> float:
+        """Seconds until the next question, unless the bell rings before."""
+        return self._pace.delay(in_run=len(self.runs) > 0, woken=self._bell.answered)
 
     def _take_in(self) -> None:
         """Have what was pulled answered. The SuperLink hands a message out once: it stays here until it is taken."""
@@ -216,17 +223,18 @@ class Agent:
     def _wait_for_scripts(self, seconds: float) -> None:
         """Wait for what scripts say, and feed them what did not fit into their pipes yet."""
         with selectors.DefaultSelector() as waiting:
+            waiting.register(self._bell.fd, selectors.EVENT_READ)
             for run in self.runs:
                 if run.child is not None:
                     waiting.register(run.child.readable, selectors.EVENT_READ, run)
                     if not run.child.flush():
                         waiting.register(run.child.writable, selectors.EVENT_WRITE, run)
-            if not waiting.get_map():
-                self._stop.wait(seconds)
-                return
             ready = waiting.select(seconds)
         for key, events in ready:
-            if events & selectors.EVENT_READ:
+            if key.fd == self._bell.fd:
+                self._bell.hear()
+                self._poll_at = 0.0
+            elif events & selectors.EVENT_READ:
                 self._hear(key.data)
 
     def _hear(self, run: ActiveRun) -> None:

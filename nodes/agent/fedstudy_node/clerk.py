@@ -44,11 +44,14 @@ class Clerk(threading.Thread):
 
     def run(self) -> None:
         """Work until told to stop."""
-        with closing(Ledger(self._home.ledger_path)) as ledger, self._open_portal(ledger) as portal:
+        with closing(Ledger(self._home.ledger_path)) as ledger:
             while not self._stop_asked.is_set():
-                self.work(ledger, portal)
-                self._due.wait(INTERVAL * (0.9 + secrets.randbelow(200) / 1000))
-                self._due.clear()
+                keys = self._home.key_stamp()
+                with self._open_portal(ledger) as portal:
+                    while not self._stop_asked.is_set() and self._home.key_stamp() == keys:
+                        self.work(ledger, portal)
+                        self._due.wait(INTERVAL * (0.9 + secrets.randbelow(200) / 1000))
+                        self._due.clear()
 
     def hurry(self) -> None:
         """Work now, or stop now if that was asked; from any thread."""

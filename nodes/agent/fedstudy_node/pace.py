@@ -40,8 +40,10 @@ class Pace:
         self._expected = gap if gap < self._expected else _MEMORY * self._expected + (1 - _MEMORY) * gap
         self._last_event = self.clock()
 
-    def delay(self, *, in_run: bool) -> float:
-        """Seconds to wait before the next question."""
+    def delay(self, *, in_run: bool, woken: bool = False) -> float:
+        """Seconds to wait before the next question; `woken` when the portal says by itself that a message waits."""
+        if woken:
+            return LONGEST_IDLE
         longest = LONGEST_IN_RUN if in_run else LONGEST_IDLE
         passed = self.clock() - self._last_event
         early = EARLY * self._expected - passed if in_run else 0.0

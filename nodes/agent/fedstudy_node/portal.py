@@ -2,7 +2,8 @@
 
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,6 +20,7 @@ from fedstudy_node.ledger import Ledger
 
 PREFIX = "/api/v1/node/"
 TIMEOUT = 30.0
+EVENTS_SILENCE = 45.0
 _TRIES_WITH_NEW_SEQUENCE = 3
 
 
@@ -115,6 +117,24 @@ class Portal:
     def itself(self) -> dict[str, Any]:
         """Return what the portal holds of this node: state, identity key, six words."""
         return dict(_object(self._request("GET", "self")))
+
+    @contextmanager
+    def events(self) -> Iterator[Iterator[str]]:
+        """Open the connection on which the portal says that messages wait; gives its lines as they come.
+
+        Raises NodeError when the portal refuses, or is silent for longer than it ever is.
+        """
+        request = self._signed("GET", f"{PREFIX}events", b"")
+        request.extensions["timeout"] = httpx.Timeout(TIMEOUT, read=EVENTS_SILENCE).as_dict()
+        try:
+            response = self._client.send(request, stream=True)
+            with closing(response):
+                if not response.is_success:
+                    response.read()
+                    raise _refused(response)
+                yield response.iter_lines()
+        except httpx.HTTPError as error:
+            raise PortalUnreachable("E_PORTAL", f"The portal's events have ended: {type(error).__name__}.") from error
 
     def rotate(self, body: Mapping[str, str]) -> dict[str, Any]:
         """Hand in new keys, signed by the old one and proved by the new ones; return what the portal holds then."""

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fedstudy_node import __version__, connecting
 from fedstudy_node.agent import Agent
 from fedstudy_node.approvals import Approvals
+from fedstudy_node.bell import Bell
 from fedstudy_node.clerk import Clerk
 from fedstudy_node.clock import Clock
 from fedstudy_node.control import Control
@@ -25,6 +26,7 @@ from fedstudy_node.portal import Portal, open_client
 from fedstudy_node.runs import Runs
 from fedstudy_node.sandbox.choosing import Sandbox, choose
 from fedstudy_node.status import Status
+from fedstudy_node.wakes import Wakes
 from fedstudy_node.warden import Warden
 
 log = structlog.get_logger()
@@ -33,7 +35,7 @@ log = structlog.get_logger()
 def serve(home: Home, stop: threading.Event) -> None:
     """Serve the home's node until `stop` is set. Blocks."""
     settings = home.enrolled()
-    wake, clock = threading.Event(), Clock()
+    wake, bell, clock = threading.Event(), Bell(), Clock()
     status = Status(home.status_path)
     log.info("starting", node=settings.node, name=settings.name, version=__version__)
 
@@ -53,11 +55,14 @@ def serve(home: Home, stop: threading.Event) -> None:
     clerk = Clerk(home, partial(connecting.open_portal, home), stop)
     with closing(Ledger(home.ledger_path)) as ledger:
         ledger.forget_old_replies()
-        agent = build_agent(home, ledger, sandbox, status=status, stop=stop, wake=wake, control=control, clock=clock)
+        agent = build_agent(
+            home, ledger, sandbox, status=status, stop=stop, wake=wake, bell=bell, control=control, clock=clock
+        )
         warden = Warden(control, agent.runs, stop=stop, changed=heartbeats.hurry)
         heartbeats.start()
         warden.start()
         clerk.start()
+        Wakes(home, bell, stop).start()
         page = PageServer(home, control, status, hurry=clerk.hurry, served=heartbeats.hurry)
         page.start()
         agent.run()
@@ -83,6 +88,7 @@ def build_agent(
     status: Status,
     stop: threading.Event,
     wake: threading.Event,
+    bell: Bell | None = None,
     control: Control | None = None,
     clock: Clock | None = None,
 ) -> Agent:
@@ -92,4 +98,4 @@ def build_agent(
     runs = Runs(home, fleet, sandbox)
     gate = Gate(home, ledger, Datasets(home), Approvals(home), sandbox=sandbox.report, clock=clock)
     desk = Desk(home, ledger, gate, runs, control)
-    return Agent(home, fleet=fleet, runs=runs, desk=desk, status=status, stop=stop, wake=wake)
+    return Agent(home, fleet=fleet, runs=runs, desk=desk, status=status, stop=stop, wake=wake, bell=bell)

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.http import HttpRequest
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
@@ -14,11 +15,13 @@ from fedstudy_core.errors import Forbidden, Invalid, Refusal
 from nodes.registry.models import Node
 from nodes.registry.services import take_sequence
 
+CHALLENGE = "FedStudy-Signature"
+
 
 class NodeSignature(BaseAuthentication):
     """Checks signature and clock, then takes the sequence: a request counts once, whatever becomes of it."""
 
-    def authenticate(self, request: Request) -> tuple[Node, int] | None:
+    def authenticate(self, request: Request | HttpRequest) -> tuple[Node, int] | None:
         if signed_request.NODE not in request.headers:
             return None
         node = _node(request.headers[signed_request.NODE])
@@ -29,7 +32,7 @@ class NodeSignature(BaseAuthentication):
         return node, sequence
 
     def authenticate_header(self, request: Request) -> str:
-        return "FedStudy-Signature"
+        return CHALLENGE
 
 
 def _node(text: str) -> Node:
@@ -43,7 +46,7 @@ def _node(text: str) -> Node:
     return node
 
 
-def _verified(request: Request, node: Node) -> int:
+def _verified(request: Request | HttpRequest, node: Node) -> int:
     try:
         return signed_request.verify(
             request.headers,

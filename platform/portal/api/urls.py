@@ -17,6 +17,7 @@ from portal.api import (
     studies,
 )
 from portal.api.document import Document
+from portal.api.node_events import NodeEvents
 
 app_name = "api"
 
@@ -142,6 +143,7 @@ RUNS = [
 NODE = [
     path("node/enrol", node.Introduction.as_view({"post": "enrol"}), name="node-enrol"),
     path("node/heartbeat", node.Agent.as_view({"post": "heartbeat"}), name="node-heartbeat"),
+    path("node/events", NodeEvents.as_view(), name="node-events"),
     path("node/self", node.Agent.as_view({"get": "itself"}), name="node-self"),
     path("node/rotate", node.Agent.as_view({"post": "rotate"}), name="node-rotate"),
     path("node/studies", node.Agent.as_view({"get": "studies"}), name="node-studies"),

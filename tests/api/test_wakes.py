@@ -1,0 +1,47 @@
+"""A node hears at once that a message waits for it, and only what is meant for it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import pytest
+import redis
+from asgiref.sync import sync_to_async
+
+from portal import wakes
+
+
+async def heard(node: uuid.UUID, *woken: uuid.UUID) -> list[bytes]:
+    """What a node's connection says when these nodes are woken."""
+    stream = wakes.stream(node)
+    said = [await anext(stream)]
+    await sync_to_async(wakes.wake)(None, node_ids=woken)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(wakes, "ALIVE_S", 0.2)
+        said += [await anext(stream) for _ in range(3)]
+    await stream.aclose()
+    return said
+
+
+def test_a_node_hears_of_its_own_messages_at_once() -> None:
+    node = uuid.uuid4()
+    assert wakes.MESSAGE in asyncio.run(heard(node, uuid.uuid4(), node))
+
+
+def test_a_node_hears_nothing_of_others_messages() -> None:
+    assert wakes.MESSAGE not in asyncio.run(heard(uuid.uuid4(), uuid.uuid4()))
+
+
+def test_without_redis_nobody_is_woken_and_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wakes, "_shared", redis.Redis.from_url("redis://127.0.0.1:1/0"))
+    wakes.wake(None, node_ids=[uuid.uuid4()])
+
+
+def test_a_connection_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wakes, "LIFE_S", 0.0)
+
+    async def everything() -> list[bytes]:
+        return [part async for part in wakes.stream(uuid.uuid4())]
+
+    assert asyncio.run(everything()) == [wakes.CONNECTED]
