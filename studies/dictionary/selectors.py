@@ -34,7 +34,9 @@ def current_dictionary(study: Study) -> DictionaryVersion | None:
 
 def current_dictionaries(studies: Iterable[Study]) -> dict[UUID, DictionaryVersion]:
     """The newest version of each study's data dictionary, by the study's id; in one query."""
-    rows = DictionaryVersion.objects.filter(study__in=list(studies)).order_by("study_id", "-number").distinct("study_id")
+    rows = (
+        DictionaryVersion.objects.filter(study__in=list(studies)).order_by("study_id", "-number").distinct("study_id")
+    )
     return {row.study_id: row for row in rows}
 
 

@@ -13,45 +13,56 @@ from fedstudy_node.page.visits import View, endpoint, missing
 
 def build(front: Front) -> ASGIApp:
     """Return the application of one node's page."""
-
-    def read(path: str, view: View, *, strangers: bool = False) -> Route:
-        return Route(path, endpoint(front, view, strangers=strangers), methods=["GET"])
-
-    def change(path: str, view: View, *, strangers: bool = False) -> Route:
-        return Route(path, endpoint(front, view, strangers=strangers), methods=["POST"])
-
     routes = [
         Mount("/static", StaticFiles(directory=HERE / "static")),
-        read("/sign-in", entry.sign_in_page, strangers=True),
-        change("/sign-in", entry.sign_in, strangers=True),
-        change("/sign-in/options", entry.sign_in_options, strangers=True),
-        change("/sign-out", entry.sign_out),
-        read("/register", entry.register_page, strangers=True),
-        change("/register", entry.register, strangers=True),
-        change("/register/options", entry.register_options, strangers=True),
-        read("/", inbox.inbox),
-        change("/refresh", inbox.refresh),
-        read("/review/{version}", review.show),
-        change("/review/{version}", review.write),
-        read("/sign/{document}", signing.show),
-        change("/sign/{document}", signing.sign),
-        change("/sign/{document}/drop", signing.drop),
-        read("/approvals", approvals.approvals),
-        read("/approvals/{approval}", approvals.approval),
-        change("/approvals/{approval}/revoke", approvals.revoke),
-        read("/policies", policies.policies),
-        change("/policies", policies.write),
-        change("/policies/{policy}/revoke", policies.revoke),
-        read("/datasets", node.datasets),
-        read("/work", node.work),
-        change("/work/pause", node.pause),
-        change("/work/resume", node.resume),
-        change("/work/veto", node.veto),
-        read("/left", records.left),
-        read("/journal", records.journal),
-        read("/people", node.people),
-        read("/about", node.about),
+        *(_route(front, "GET", path, view, strangers=True) for path, view in READ_BY_STRANGERS),
+        *(_route(front, "POST", path, view, strangers=True) for path, view in CHANGED_BY_STRANGERS),
+        *(_route(front, "GET", path, view) for path, view in READ),
+        *(_route(front, "POST", path, view) for path, view in CHANGED),
         # also for /.well-known/webauthn, by which another site could be let in to this node's passkeys
-        read("/{rest:path}", missing, strangers=True),
+        _route(front, "GET", "/{rest:path}", missing, strangers=True),
     ]
     return Guard(Starlette(routes=routes), front.address)
+
+
+def _route(front: Front, method: str, path: str, view: View, *, strangers: bool = False) -> Route:
+    return Route(path, endpoint(front, view, strangers=strangers), methods=[method])
+
+
+READ_BY_STRANGERS: tuple[tuple[str, View], ...] = (
+    ("/sign-in", entry.sign_in_page),
+    ("/register", entry.register_page),
+)
+CHANGED_BY_STRANGERS: tuple[tuple[str, View], ...] = (
+    ("/sign-in", entry.sign_in),
+    ("/sign-in/options", entry.sign_in_options),
+    ("/register", entry.register),
+    ("/register/options", entry.register_options),
+)
+READ: tuple[tuple[str, View], ...] = (
+    ("/", inbox.inbox),
+    ("/review/{version}", review.show),
+    ("/sign/{document}", signing.show),
+    ("/approvals", approvals.approvals),
+    ("/approvals/{approval}", approvals.approval),
+    ("/policies", policies.policies),
+    ("/datasets", node.datasets),
+    ("/work", node.work),
+    ("/left", records.left),
+    ("/journal", records.journal),
+    ("/people", node.people),
+    ("/about", node.about),
+)
+CHANGED: tuple[tuple[str, View], ...] = (
+    ("/sign-out", entry.sign_out),
+    ("/refresh", inbox.refresh),
+    ("/review/{version}", review.write),
+    ("/sign/{document}", signing.sign),
+    ("/sign/{document}/drop", signing.drop),
+    ("/approvals/{approval}/revoke", approvals.revoke),
+    ("/policies", policies.write),
+    ("/policies/{policy}/revoke", policies.revoke),
+    ("/work/pause", node.pause),
+    ("/work/resume", node.resume),
+    ("/work/veto", node.veto),
+)
