@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# Of the tests: what a laptop has to spare.
+PROCESSES ?= 2
 BIN := $(or $(FEDSTUDY_VENV),.venv)/bin
 # One thread a process: four nodes share a small machine.
 export OMP_NUM_THREADS ?= 1
@@ -27,7 +29,7 @@ demo: setup
 	@$(BIN)/python -m devstack.demo $(ARGS)
 
 test: setup
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup $(ARGS)
 
 check: lint test
 

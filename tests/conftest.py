@@ -7,6 +7,13 @@ import pytest
 from tests.stage import Stage, set_up_stage
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, a file goes to one of them, and so does all that needs the stage."""
+    for item in items:
+        needs_stage = "stage" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("stage" if needs_stage else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def stage() -> Iterator[Stage]:
     """The whole stack with a study that is ready for runs; made once, when the first test asks for it."""

@@ -14,7 +14,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     {
         "audit:log:exported": "{actor} took {entries} entries of the log away as {form}.",
         "runs:results:exported": "{actor} took the results of “{object}” away as {file}.",
-        "runs:run:hindered": "{actor} could not start “{object}”: {reason}",
+        "runs:run:hindered": "{actor} could not start “{object}” ({code}).",
         "accounts:session:refused": "Somebody tried to sign in as {object} and was refused.",
         "accounts:setup:offered": "{actor} made a one-time token for the first administrator.",
         "accounts:user:set_up": "{object} became the first administrator of this portal.",

@@ -6,6 +6,8 @@ late: this plugin is named in pyproject.toml (`addopts = ["-p", "devstack.pytest
 
 import os
 from collections.abc import Generator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
@@ -29,7 +31,18 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
             raise
         os.environ.update(services.portal_environment(started, folders, profile="test"))
         os.environ["FEDSTUDY_TEST_SUPERUSER_URL"] = started.postgres.superuser_url
+    elif worker := os.environ.get("PYTEST_XDIST_WORKER", ""):
+        _keep_apart(int(worker.removeprefix("gw")) + 1)
     return (yield)
+
+
+def _keep_apart(number: int) -> None:
+    """Give one of several test processes its own part of Valkey and its own files; its database is of pytest-django."""
+    url = urlsplit(os.environ["FEDSTUDY_REDIS_URL"])
+    os.environ["FEDSTUDY_REDIS_URL"] = urlunsplit(url._replace(query=f"db={number}"))
+    data = Path(os.environ["FEDSTUDY_DATA_DIR"], f"worker-{number}")
+    data.mkdir(exist_ok=True)
+    os.environ["FEDSTUDY_DATA_DIR"] = str(data)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -151,7 +151,7 @@ def _replace_earlier(approval: Approval, by: Any) -> None:
     rows = rows.filter(node_id=approval.node_id, dataset=approval.dataset, state="valid")
     for earlier in rows.filter(version=approval.version):
         _revoke(earlier, "replaced by a newer statement", None, by)
-    if approval.decision == "approved" and approval.signed_at <= timezone.now():
+    if approval.decision == "approved" and approval.not_before <= timezone.now():
         for earlier in rows.filter(version__in=replaced_versions(approval.version), decision="approved"):
             _revoke(earlier, f"replaced by version {approval.version.number}", None, by)
 

@@ -116,7 +116,8 @@ def test_a_study_from_the_first_account_to_a_planned_run(portal: Portal, tmp_pat
         pi.runs.start(run)
     assert pi.runs.stop(run, reason="Not yet").is_final
     assert pi.runs.rounds(run) == []
-    assert [event["action"] for event in pi.runs.events(run)] == ["runs:run:created", "runs:run:stopped"]
+    told = [event["action"] for event in pi.runs.events(run)]
+    assert told == ["runs:run:created", "runs:run:hindered", "runs:run:stopped"]
     assert pi.runs.results(run)["committed"] == 0
 
     auditor = portal.client("ody@x.example")

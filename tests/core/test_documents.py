@@ -57,7 +57,11 @@ def test_a_key_has_one_text() -> None:
         public_from_text(twin)
 
 
-@pytest.mark.parametrize("text", ["", "x", "QUJD", "\n" + PUBLIC, PUBLIC + "=="])
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "QUJD", "\n" + PUBLIC, PUBLIC + "=="],
+    ids=["nothing", "short", "three", "led", "padded"],
+)
 def test_what_is_no_public_key_is_said(text: str) -> None:
     with pytest.raises(FedStudyError, match="E_KEY"):
         public_from_text(text)

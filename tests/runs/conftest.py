@@ -20,7 +20,7 @@ def data_folder(settings: Any, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Scene, SuperLink]]:
+def rehearse(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Scene, SuperLink]]:
     def build(**wishes: Any) -> tuple[Scene, SuperLink]:
         scene = scenes.build(**wishes)
         link = SuperLink({node_id: Site(node_id, key) for node_id, key in scene.keys.items()})

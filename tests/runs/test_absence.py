@@ -39,8 +39,8 @@ def honest_reply(site: Site, order: Any, content: Any) -> Reply:
     return Reply("", site.done(order, honest(site, order, content)), "", True, 100)
 
 
-def test_a_round_below_its_quorum_waits_for_a_site_to_come_back(stage) -> None:
-    scene, link = stage(rounds=1, quorum=3)
+def test_a_round_below_its_quorum_waits_for_a_site_to_come_back(rehearse) -> None:
+    scene, link = rehearse(rounds=1, quorum=3)
     drive_to_round(scene, 1)
     scene.lost(scene.nodes[1])
     run = step(scene)
@@ -56,8 +56,8 @@ def test_a_round_below_its_quorum_waits_for_a_site_to_come_back(stage) -> None:
     assert settle(run, "train", 1)["Site 1"] == ("done", "")
 
 
-def test_a_round_below_its_quorum_fails_at_its_deadline(stage) -> None:
-    scene, _ = stage(rounds=1, quorum=3)
+def test_a_round_below_its_quorum_fails_at_its_deadline(rehearse) -> None:
+    scene, _ = rehearse(rounds=1, quorum=3)
     drive_to_round(scene, 1)
     scene.lost(scene.nodes[1])
     step(scene)
@@ -68,8 +68,8 @@ def test_a_round_below_its_quorum_fails_at_its_deadline(stage) -> None:
     assert settle(run, "train", 1)["Site 1"] == ("missing", "E_OFFLINE")
 
 
-def test_a_round_closes_with_its_quorum_though_another_site_stays_away(stage) -> None:
-    scene, _ = stage(rounds=1, quorum=2)
+def test_a_round_closes_with_its_quorum_though_another_site_stays_away(rehearse) -> None:
+    scene, _ = rehearse(rounds=1, quorum=2)
     drive_to_round(scene, 1)
     scene.lost(scene.nodes[0])
     scene.lost(scene.nodes[1])
@@ -81,8 +81,8 @@ def test_a_round_closes_with_its_quorum_though_another_site_stays_away(stage) ->
     assert settle(run, "train", 1)["Site 1"] == ("done", "")
 
 
-def test_nobody_is_waited_for_whose_approval_is_gone(stage) -> None:
-    scene, _ = stage(rounds=1, quorum=3)
+def test_nobody_is_waited_for_whose_approval_is_gone(rehearse) -> None:
+    scene, _ = rehearse(rounds=1, quorum=3)
     drive_to_round(scene, 1)
     approval = scene.run.participants.get(position=1).approval
     approval.state, approval.revoked_at = "revoked", timezone.now()
@@ -92,8 +92,8 @@ def test_nobody_is_waited_for_whose_approval_is_gone(stage) -> None:
     assert settle(run, "train", 1)["Site 1"] == ("missing", "E_NOT_APPROVED")
 
 
-def test_the_first_model_comes_from_whoever_is_back_first(stage) -> None:
-    scene, link = stage(rounds=1, quorum=3)
+def test_the_first_model_comes_from_whoever_is_back_first(rehearse) -> None:
+    scene, link = rehearse(rounds=1, quorum=3)
 
     def vanish(site: Site, order: Any, content: Any) -> Reply:
         scene.lost(scene.nodes[site.number])
@@ -111,8 +111,8 @@ def test_the_first_model_comes_from_whoever_is_back_first(stage) -> None:
     assert asked == [1], "one site is asked, the first that is there"
 
 
-def test_a_second_site_asked_for_the_first_model_has_a_deadline_of_its_own(stage) -> None:
-    scene, link = stage(rounds=1, quorum=2)
+def test_a_second_site_asked_for_the_first_model_has_a_deadline_of_its_own(rehearse) -> None:
+    scene, link = rehearse(rounds=1, quorum=2)
 
     def silent(site: Site, order: Any, content: Any) -> Reply | None:
         if order.message_type == "query.initial":
@@ -126,8 +126,8 @@ def test_a_second_site_asked_for_the_first_model_has_a_deadline_of_its_own(stage
     assert settle(run, "initial", 0) == {"Site 0": ("missing", "E_DEADLINE"), "Site 1": ("done", "")}
 
 
-def test_after_a_lost_attempt_everybody_is_asked_again_though_the_quorum_has_answered(stage) -> None:
-    scene, link = stage(rounds=1, quorum=2)
+def test_after_a_lost_attempt_everybody_is_asked_again_though_the_quorum_has_answered(rehearse) -> None:
+    scene, link = rehearse(rounds=1, quorum=2)
     drive_to_round(scene, 1)
     link.sites["102"].behave = lambda *_: None
     step(scene)
@@ -137,8 +137,8 @@ def test_after_a_lost_attempt_everybody_is_asked_again_though_the_quorum_has_ans
     assert settle(drive(scene), "train", 1)["Site 2"] == ("done", "")
 
 
-def test_an_attempt_that_nobody_can_claim_is_not_repeated_without_a_pause(stage, monkeypatch) -> None:
-    scene, link = stage()
+def test_an_attempt_that_nobody_can_claim_is_not_repeated_without_a_pause(rehearse, monkeypatch) -> None:
+    scene, link = rehearse()
     monkeypatch.setattr(type(link), "claim_next", lambda _: None)
     for turn in (1, 2):
         assert engine.drive(scene.run.pk, budget_s=5.0) == engine.SUPERLINK_PAUSE_S

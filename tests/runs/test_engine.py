@@ -31,8 +31,8 @@ def weights(run: Run, number: int) -> list[float]:
     return decode_arrays(model_store().get(model.sha256))["weight"].tolist()
 
 
-def test_a_run_is_prepared_driven_and_completed(stage) -> None:
-    scene, link = stage(rounds=3)
+def test_a_run_is_prepared_driven_and_completed(rehearse) -> None:
+    scene, link = rehearse(rounds=3)
     run = drive(scene)
     assert (run.state, run.reason) == ("completed", "")
     assert list(run.round_set.values_list("number", "state")) == [(n, "committed") for n in range(4)]
@@ -47,8 +47,8 @@ def test_a_run_is_prepared_driven_and_completed(stage) -> None:
     assert (last.bytes_sent, last.bytes_received) == (300, 600)
 
 
-def test_the_sites_sums_go_back_to_them_exactly(stage) -> None:
-    scene, link = stage(rounds=1)
+def test_the_sites_sums_go_back_to_them_exactly(rehearse) -> None:
+    scene, link = rehearse(rounds=1)
     seen = []
 
     def remember(site: Site, order, content: RecordDict):
@@ -65,8 +65,8 @@ def _honest_reply(site: Site, order, content: RecordDict):
     return Reply("", site.done(order, honest(site, order, content)), "", True, 100)
 
 
-def test_each_commit_and_each_refusal_is_in_the_audit_log(stage) -> None:
-    scene, link = stage(rounds=1, quorum=2)
+def test_each_commit_and_each_refusal_is_in_the_audit_log(rehearse) -> None:
+    scene, link = rehearse(rounds=1, quorum=2)
     link.sites["102"].behave = lambda site, order, _: site.refuse(order, "E_BUNDLE")
     run = drive(scene)
     assert run.state == "completed"
@@ -79,8 +79,8 @@ def test_each_commit_and_each_refusal_is_in_the_audit_log(stage) -> None:
     assert actions[-1] == "runs:run:completed"
 
 
-def test_a_run_whose_sites_all_refuse_fails_and_names_them(stage) -> None:
-    scene, link = stage()
+def test_a_run_whose_sites_all_refuse_fails_and_names_them(rehearse) -> None:
+    scene, link = rehearse()
     for site in link.sites.values():
         site.behave = lambda site, order, _: site.refuse(order, "E_SIG")
     run = drive(scene)
@@ -90,8 +90,8 @@ def test_a_run_whose_sites_all_refuse_fails_and_names_them(stage) -> None:
     assert link.runs["1"] == "pending", "the Flower run is ended by the retire task, not by the failing driver"
 
 
-def test_a_silent_site_is_dropped_at_the_deadline_and_welcome_again(stage) -> None:
-    scene, link = stage(rounds=3, quorum=2, deadline_s=60)
+def test_a_silent_site_is_dropped_at_the_deadline_and_welcome_again(rehearse) -> None:
+    scene, link = rehearse(rounds=3, quorum=2, deadline_s=60)
     silent = link.sites["101"]
 
     def sulk(site: Site, order, content: RecordDict):
@@ -115,8 +115,8 @@ def test_a_silent_site_is_dropped_at_the_deadline_and_welcome_again(stage) -> No
     assert settle(run, "train", 3)["Site 1"] == ("done", "")
 
 
-def test_a_site_that_is_not_there_at_the_start_is_waited_for_then_left_out(stage) -> None:
-    scene, _ = stage(rounds=1, quorum=2, wait_s=3600)
+def test_a_site_that_is_not_there_at_the_start_is_waited_for_then_left_out(rehearse) -> None:
+    scene, _ = rehearse(rounds=1, quorum=2, wait_s=3600)
     scene.nodes[0].last_seen_at = None
     scene.nodes[0].save()
     assert engine.drive(scene.run.pk, budget_s=0.1) == engine.WAITING_PAUSE_S
@@ -127,8 +127,8 @@ def test_a_site_that_is_not_there_at_the_start_is_waited_for_then_left_out(stage
     assert settle(run, "train", 1)["Site 0"] == ("missing", "E_OFFLINE")
 
 
-def test_a_run_without_its_quorum_ends_when_the_wait_is_over(stage) -> None:
-    scene, link = stage(quorum=3, wait_s=0)
+def test_a_run_without_its_quorum_ends_when_the_wait_is_over(rehearse) -> None:
+    scene, link = rehearse(quorum=3, wait_s=0)
     scene.nodes[0].last_seen_at = None
     scene.nodes[0].save()
     run = drive(scene)
@@ -166,8 +166,8 @@ def metrics(examples: int = 1) -> MetricRecord:
 
 
 @pytest.mark.parametrize("name", POISON)
-def test_a_poisoned_update_is_left_out_and_named(stage, name: str) -> None:
-    scene, link = stage(rounds=1, quorum=2)
+def test_a_poisoned_update_is_left_out_and_named(rehearse, name: str) -> None:
+    scene, link = rehearse(rounds=1, quorum=2)
     make, code = POISON[name]
 
     def poison(site: Site, order, content: RecordDict):
@@ -181,8 +181,8 @@ def test_a_poisoned_update_is_left_out_and_named(stage, name: str) -> None:
     np.testing.assert_allclose(weights(run, 1), [2 / 3] * 2, rtol=1e-6)
 
 
-def test_an_answer_without_the_nodes_own_receipt_does_not_count(stage) -> None:
-    scene, link = stage(rounds=1, quorum=2)
+def test_an_answer_without_the_nodes_own_receipt_does_not_count(rehearse) -> None:
+    scene, link = rehearse(rounds=1, quorum=2)
 
     def forge(site: Site, order, content: RecordDict):
         impostor = Site(site.node_id, generate())
@@ -194,8 +194,8 @@ def test_an_answer_without_the_nodes_own_receipt_does_not_count(stage) -> None:
     assert settle(run, "train", 1)["Site 1"] == ("done", "")
 
 
-def test_a_receipt_for_another_round_does_not_count(stage) -> None:
-    scene, link = stage(rounds=1, quorum=2)
+def test_a_receipt_for_another_round_does_not_count(rehearse) -> None:
+    scene, link = rehearse(rounds=1, quorum=2)
 
     def replay(site: Site, order, content: RecordDict):
         return Reply("", site.done(order, honest(site, order, content), round=7), "", True, 100)
@@ -204,8 +204,8 @@ def test_a_receipt_for_another_round_does_not_count(stage) -> None:
     assert settle(drive(scene), "train", 1)["Site 0"] == ("failed", "E_RECEIPT")
 
 
-def test_another_worker_goes_on_where_one_stopped(stage) -> None:
-    scene, link = stage(rounds=3)
+def test_another_worker_goes_on_where_one_stopped(rehearse) -> None:
+    scene, link = rehearse(rounds=3)
     while scene.reload().round_set.filter(number=2).count() == 0:
         engine.drive(scene.run.pk, budget_s=0.0)
     committed = set(Model.objects.filter(run=scene.run).values_list("round_number", "sha256"))
@@ -217,8 +217,8 @@ def test_another_worker_goes_on_where_one_stopped(stage) -> None:
     assert trained == [(1, "train"), (2, "train"), (3, "train")], "no site trained a round twice"
 
 
-def test_a_lost_attempt_is_followed_by_another_from_the_last_committed_round(stage) -> None:
-    scene, link = stage(rounds=3)
+def test_a_lost_attempt_is_followed_by_another_from_the_last_committed_round(rehearse) -> None:
+    scene, link = rehearse(rounds=3)
     while not scene.reload().round_set.filter(number=1, state="committed").exists():
         engine.drive(scene.run.pk, budget_s=0.0)
     link.tokens.clear()
@@ -230,8 +230,8 @@ def test_a_lost_attempt_is_followed_by_another_from_the_last_committed_round(sta
     np.testing.assert_allclose(weights(run, 3), [4.0] * 2, rtol=1e-6)
 
 
-def test_two_workers_never_hold_one_run(stage) -> None:
-    scene, _ = stage()
+def test_two_workers_never_hold_one_run(rehearse) -> None:
+    scene, _ = rehearse()
     first = claim(scene.run.pk)
     assert first is not None
     assert claim(scene.run.pk) is None
@@ -244,8 +244,8 @@ def test_two_workers_never_hold_one_run(stage) -> None:
         first.hold()
 
 
-def test_answers_that_a_worker_took_in_and_lost_are_asked_for_again(stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene, link = stage(rounds=2, deadline_s=3600)
+def test_answers_that_a_worker_took_in_and_lost_are_asked_for_again(rehearse, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, link = rehearse(rounds=2, deadline_s=3600)
     note_answers = journal.note_answers
 
     def die(lease, answers) -> None:
@@ -268,15 +268,15 @@ def _work_without_a_net(self: engine.Engine, until: float) -> None:
         pass
 
 
-def test_a_worker_that_ends_in_order_asks_nobody_twice(stage) -> None:
-    scene, link = stage(rounds=2)
+def test_a_worker_that_ends_in_order_asks_nobody_twice(rehearse) -> None:
+    scene, link = rehearse(rounds=2)
     while engine.drive(scene.run.pk, budget_s=0.0) is not None:
         pass
     assert all(site.asked.count((1, "train")) == 1 for site in link.sites.values())
 
 
-def test_the_sites_updates_are_gone_once_the_round_is_committed(stage) -> None:
-    scene, _ = stage(rounds=1)
+def test_the_sites_updates_are_gone_once_the_round_is_committed(rehearse) -> None:
+    scene, _ = rehearse(rounds=1)
     run = drive(scene)
     digests = (
         Participation.objects.filter(round__run=run).exclude(content_sha256="").values_list("content_sha256", flat=True)
@@ -285,24 +285,24 @@ def test_the_sites_updates_are_gone_once_the_round_is_committed(stage) -> None:
     assert not any(update_store(run).exists(digest) for digest in digests)
 
 
-def test_a_finished_run_leaves_no_token(stage) -> None:
-    scene, link = stage(rounds=1)
+def test_a_finished_run_leaves_no_token(rehearse) -> None:
+    scene, link = rehearse(rounds=1)
     drive(scene)
     attempt = Attempt.objects.get(run=scene.run)
     assert (attempt.state, attempt.token) == ("ended", "")
     assert link.runs[attempt.flower_run_id] == "finished:completed"
 
 
-def test_an_error_in_the_engine_itself_ends_the_run(stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene, _ = stage(rounds=1)
+def test_an_error_in_the_engine_itself_ends_the_run(rehearse, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, _ = rehearse(rounds=1)
     monkeypatch.setattr(engine.Aggregator, "combine", lambda *_: 1 / 0)
     run = drive(scene)
     assert (run.state, run.reason_code) == ("failed", "E_ENGINE")
     assert run.reason
 
 
-def test_an_error_of_the_database_leaves_the_run_to_the_reconciler(stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene, _ = stage(rounds=1)
+def test_an_error_of_the_database_leaves_the_run_to_the_reconciler(rehearse, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, _ = rehearse(rounds=1)
 
     def away(*_: object) -> None:
         raise OperationalError("the server closed the connection")
@@ -315,8 +315,8 @@ def test_an_error_of_the_database_leaves_the_run_to_the_reconciler(stage, monkey
     assert abandoned_runs() == [scene.run.pk]
 
 
-def test_a_site_shows_the_rows_that_it_trained_on_from_the_first_round(stage) -> None:
-    scene, _ = stage(rounds=1)
+def test_a_site_shows_the_rows_that_it_trained_on_from_the_first_round(rehearse) -> None:
+    scene, _ = rehearse(rounds=1)
     run = drive(scene)
     results = run_summary(run, rounds_of(run)).sites
     assert {result.site: result.examples for result in results} == {"Site 0": 1, "Site 1": 2, "Site 2": 3}

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("detail", ["nul \x00", "bidi \u202e", "decomposed e\u0301", "line\r\nbreak"])
-def test_words_that_do_not_fit_the_log_are_made_plain(stage, detail: str) -> None:
-    scene, link = stage(rounds=1, quorum=2)
+def test_words_that_do_not_fit_the_log_are_made_plain(rehearse, detail: str) -> None:
+    scene, link = rehearse(rounds=1, quorum=2)
 
     def grumble(site: Site, order: Any, _: RecordDict) -> Reply:
         receipt = site.receipt(order, outcome="refused", code="E_BUNDLE")
@@ -39,16 +39,16 @@ def test_words_that_do_not_fit_the_log_are_made_plain(stage, detail: str) -> Non
 
 
 @pytest.mark.parametrize("code", ["E_" + "X" * 60, "nonsense"])
-def test_a_code_that_nobody_knows_is_not_kept(stage, code: str) -> None:
-    scene, link = stage(rounds=1, quorum=2)
+def test_a_code_that_nobody_knows_is_not_kept(rehearse, code: str) -> None:
+    scene, link = rehearse(rounds=1, quorum=2)
     link.sites["102"].behave = lambda site, order, _: site.refuse(order, code)
     run = drive(scene)
     assert run.state == "completed", run.reason
     assert settle(run, "train", 1)["Site 2"] == ("refused", "E_REPLY")
 
 
-def test_metrics_beyond_all_numbers_are_left_out(stage) -> None:
-    scene, link = stage(rounds=1)
+def test_metrics_beyond_all_numbers_are_left_out(rehearse) -> None:
+    scene, link = rehearse(rounds=1)
     scene.run.version.declaration["metrics"]["loss"] = "sum"
     scene.run.version.save()
 
@@ -67,9 +67,9 @@ def test_metrics_beyond_all_numbers_are_left_out(stage) -> None:
 
 @pytest.mark.parametrize(("phase", "code"), [("query", "E_SUMS"), ("train", "E_STRATEGY")])
 def test_parameters_beyond_all_numbers_end_the_run_and_are_never_sent(
-    stage, monkeypatch, phase: str, code: str
+    rehearse, monkeypatch, phase: str, code: str
 ) -> None:
-    scene, link = stage(rounds=1)
+    scene, link = rehearse(rounds=1)
     largest = np.finfo(np.float64).max
 
     def boast(site: Site, order: Any, content: RecordDict) -> Reply:
@@ -93,8 +93,8 @@ def _doubles(values: list[float]) -> Any:
     return ArrayRecord({"rows": records.array(np.asarray(values, dtype=np.float64))})
 
 
-def test_rows_that_the_database_refuses_end_the_run(stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene, _ = stage(rounds=1)
+def test_rows_that_the_database_refuses_end_the_run(rehearse, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, _ = rehearse(rounds=1)
 
     def refuse(*_: object) -> None:
         raise DataError("value too long")

@@ -92,8 +92,8 @@ def _record(arrays: dict[str, np.ndarray]) -> ArrayRecord:
     return ArrayRecord({name: records.array(array) for name, array in arrays.items()})
 
 
-def play(stage: Any, strategy: Description, **wishes: Any) -> tuple[Scene, SuperLink]:
-    scene, link = stage(**{"sites": SITES, "rounds": ROUNDS, **wishes})
+def play(rehearse: Any, strategy: Description, **wishes: Any) -> tuple[Scene, SuperLink]:
+    scene, link = rehearse(**{"sites": SITES, "rounds": ROUNDS, **wishes})
     choose(scene, strategy)
     for site in link.sites.values():
         site.behave = answer
@@ -109,8 +109,8 @@ def model(run: Run, number: int) -> dict[str, np.ndarray]:
 
 
 @ALL
-def test_a_run_completes_and_another_worker_goes_on_to_the_bit(stage: Any, strategy: Description) -> None:
-    scene, _ = play(stage, strategy)
+def test_a_run_completes_and_another_worker_goes_on_to_the_bit(rehearse: Any, strategy: Description) -> None:
+    scene, _ = play(rehearse, strategy)
     run = drive(scene)
     assert (run.state, run.reason) == ("completed", "")
     expected, states = models(run), list(Round.objects.filter(run=run).values_list("state_sha256", flat=True))
@@ -143,22 +143,22 @@ def _again(scene: Scene, run: Run) -> Run:
     return again
 
 
-def test_only_the_last_two_states_are_kept(stage: Any) -> None:
-    scene, _ = play(stage, STRATEGIES["fedadam"])
+def test_only_the_last_two_states_are_kept(rehearse: Any) -> None:
+    scene, _ = play(rehearse, STRATEGIES["fedadam"])
     run = drive(scene)
     states = list(Round.objects.filter(run=run).order_by("number").values_list("state_sha256", flat=True))
     assert [state_store(run).exists(state) for state in states[1:]] == [False, True, True]
 
 
-def test_batch_norm_goes_through_an_optimisers_rounds(stage: Any) -> None:
-    scene, _ = play(stage, STRATEGIES["fedadam"])
+def test_batch_norm_goes_through_an_optimisers_rounds(rehearse: Any) -> None:
+    scene, _ = play(rehearse, STRATEGIES["fedadam"])
     last = model(drive(scene), ROUNDS)
     assert int(last["norm.num_batches_tracked"]) == ROUNDS
     assert last["norm.num_batches_tracked"].dtype == np.int64
 
 
-def test_the_model_goes_from_site_to_site(stage: Any) -> None:
-    scene, link = play(stage, STRATEGIES["cyclic"], sites=3, rounds=1)
+def test_the_model_goes_from_site_to_site(rehearse: Any) -> None:
+    scene, link = play(rehearse, STRATEGIES["cyclic"], sites=3, rounds=1)
     asked: list[int] = []
 
     def remember(site: Site, order: Any, content: RecordDict) -> Reply:
@@ -174,8 +174,8 @@ def test_the_model_goes_from_site_to_site(stage: Any) -> None:
     np.testing.assert_allclose(model(run, 1)["body.weight"], np.sum([-3, -2, -1]) / 100, rtol=1e-5)
 
 
-def test_a_site_that_lets_its_turn_pass_is_skipped(stage: Any) -> None:
-    scene, link = play(stage, STRATEGIES["cyclic"], sites=3, rounds=1, quorum=2)
+def test_a_site_that_lets_its_turn_pass_is_skipped(rehearse: Any) -> None:
+    scene, link = play(rehearse, STRATEGIES["cyclic"], sites=3, rounds=1, quorum=2)
 
     def sulk(site: Site, order: Any, content: RecordDict) -> Reply | None:
         if order.phase != "train":
@@ -204,8 +204,8 @@ def test_a_site_that_lets_its_turn_pass_is_skipped(stage: Any) -> None:
     np.testing.assert_allclose(model(run, 1)["body.weight"], np.sum([-3, -1]) / 100, rtol=1e-5)
 
 
-def test_boosters_take_turns_by_round_and_a_silent_site_is_skipped(stage: Any) -> None:
-    scene, link = play(stage, STRATEGIES["xgb-cyclic"], sites=3, rounds=4, quorum=2)
+def test_boosters_take_turns_by_round_and_a_silent_site_is_skipped(rehearse: Any) -> None:
+    scene, link = play(rehearse, STRATEGIES["xgb-cyclic"], sites=3, rounds=4, quorum=2)
     link.sites["101"].behave = lambda site, order, content: (
         site.refuse(order, "E_PAUSED") if order.phase == "train" else answer(site, order, content)
     )
@@ -214,13 +214,13 @@ def test_boosters_take_turns_by_round_and_a_silent_site_is_skipped(stage: Any) -
     assert leaves_of(model(run, 4)["0"]) == [0.0, 0.2, 0.2, 0.0]
 
 
-def test_bagging_adds_a_tree_of_every_site(stage: Any) -> None:
-    scene, _ = play(stage, STRATEGIES["xgb-bagging"], sites=3, rounds=2)
+def test_bagging_adds_a_tree_of_every_site(rehearse: Any) -> None:
+    scene, _ = play(rehearse, STRATEGIES["xgb-bagging"], sites=3, rounds=2)
     assert leaves_of(model(drive(scene), 2)["0"]) == [0.0, 0.1, 0.2] * 2
 
 
-def test_local_layers_never_become_part_of_the_model(stage: Any) -> None:
-    scene, link = play(stage, STRATEGIES["fedbn"], sites=3, quorum=2)
+def test_local_layers_never_become_part_of_the_model(rehearse: Any) -> None:
+    scene, link = play(rehearse, STRATEGIES["fedbn"], sites=3, quorum=2)
 
     def show(site: Site, order: Any, content: RecordDict) -> Reply:
         reply = _content(site, order, content)
@@ -238,8 +238,8 @@ def test_local_layers_never_become_part_of_the_model(stage: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["qfedavg", "scaffold"])
-def test_a_site_that_leaves_out_what_the_strategy_reads_is_left_out(stage: Any, name: str) -> None:
-    scene, link = play(stage, STRATEGIES[name], sites=3, quorum=2)
+def test_a_site_that_leaves_out_what_the_strategy_reads_is_left_out(rehearse: Any, name: str) -> None:
+    scene, link = play(rehearse, STRATEGIES[name], sites=3, quorum=2)
 
     def silent(site: Site, order: Any, content: RecordDict) -> Reply:
         reply = _content(site, order, content)
@@ -270,7 +270,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("name", "parameters", "quorum", "declared", "code", "words"), REFUSED)
 def test_a_plan_that_a_strategy_cannot_hold_is_refused(
-    stage: Any,
+    rehearse: Any,
     name: str,
     parameters: dict[str, int],
     quorum: int | None,
@@ -278,7 +278,7 @@ def test_a_plan_that_a_strategy_cannot_hold_is_refused(
     code: str,
     words: str,
 ) -> None:
-    scene, _ = stage(sites=SITES)
+    scene, _ = rehearse(sites=SITES)
     version = scene.run.version
     version.declaration = {**DECLARED, **declared}
     version.save()
@@ -293,9 +293,9 @@ def test_a_plan_that_a_strategy_cannot_hold_is_refused(
     ("name", "mixed"), [("fedavg", 7), ("krum", 1), ("multi-krum", 2), ("bulyan", 3), ("cyclic", 1)]
 )
 def test_approvals_for_several_sites_do_not_cover_one_sites_own_model(
-    stage: Any, monkeypatch: pytest.MonkeyPatch, name: str, mixed: int
+    rehearse: Any, monkeypatch: pytest.MonkeyPatch, name: str, mixed: int
 ) -> None:
-    scene, _ = play(stage, STRATEGIES[name])
+    scene, _ = play(rehearse, STRATEGIES[name])
     approvals = {}
     for participant in scene.run.participants.all():
         participant.approval.statement = {"privacy": {"min_sites": 3}}
