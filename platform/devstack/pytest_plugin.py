@@ -7,7 +7,6 @@ late: this plugin is named in pyproject.toml (`addopts = ["-p", "devstack.pytest
 import os
 from collections.abc import Generator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
@@ -38,8 +37,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
 def _keep_apart(number: int) -> None:
     """Give one of several test processes its own part of Valkey and its own files; its database is of pytest-django."""
-    url = urlsplit(os.environ["FEDSTUDY_REDIS_URL"])
-    os.environ["FEDSTUDY_REDIS_URL"] = urlunsplit(url._replace(query=f"db={number}"))
+    server = os.environ["FEDSTUDY_REDIS_URL"].partition("?")[0]
+    os.environ["FEDSTUDY_REDIS_URL"] = f"{server}?db={number}"
     data = Path(os.environ["FEDSTUDY_DATA_DIR"], f"worker-{number}")
     data.mkdir(exist_ok=True)
     os.environ["FEDSTUDY_DATA_DIR"] = str(data)
