@@ -297,5 +297,5 @@ def test_the_apis_answers_do_not_have_it(stage: Stage, forms: list[bytes]) -> No
         *([stage.run(run["id"]), stage.rounds(run["id"]), stage.events(run["id"])] for run in runs),
     ]
     content = json.dumps(told).encode()
-    assert len(runs) > len(PLACES)
+    assert len(runs) >= len(PLACES)
     assert not any(form in content for form in forms)
