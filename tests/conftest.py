@@ -1,5 +1,6 @@
 """What every test may use. PostgreSQL and Valkey are started by `devstack.pytest_plugin`."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         needs_stage = "stage" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("stage" if needs_stage else str(item.path)))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what thousands of collected tests hold until the end."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
