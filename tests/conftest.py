@@ -8,9 +8,15 @@ import pytest
 from tests.stage import Stage, set_up_stage
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests, a file goes to one of them, and so does all that needs the stage."""
+    """Where several processes share the tests, a file goes to one of them, and so does all that needs the stage.
+
+    First of all hooks: xdist reads the marks in the same hook of its own.
+    """
     for item in items:
+        if item.get_closest_marker("xdist_group"):
+            continue
         needs_stage = "stage" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("stage" if needs_stage else str(item.path)))
 

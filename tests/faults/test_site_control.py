@@ -18,7 +18,7 @@ from devstack.demo.cast import Hospital
 from federation.runs.flower import SuperLink
 from tests.stage import Json, Stage, set_up_stage
 
-pytestmark = [pytest.mark.fault, pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.fault, pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("site control")]
 
 log = logging.getLogger(__name__)
 ROUNDS = 500
