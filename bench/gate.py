@@ -34,13 +34,13 @@ from devstack.stack import Stack
 from federation.library.heart_disease.source import write_centres
 from fedstudy_core import bundle as bundles
 from fedstudy_core.flower import Order
+from fedstudy_core.sandbox.choosing import BARE, Sandbox, choose
 from fedstudy_core.statement import read_unverified
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.datasets import Datasets
 from fedstudy_node.gate import Gate, Script
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
-from fedstudy_node.sandbox.choosing import BARE, Sandbox, choose
 
 TURNS = 5
 MESSAGES_A_ROUND = 2

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from fedstudy_core import bundle as bundles
+from fedstudy_core.sandbox.frames import Frame
+from fedstudy_core.sandbox.launching import environment
 from fedstudy_node.children import Child, Died, Failed
-from fedstudy_node.frames import Frame
-from fedstudy_node.sandbox.launching import environment
 from tests.factories.agent import script
 from tests.factories.sandbox import sandbox
 
@@ -21,7 +21,7 @@ STARTER = """
 import sys, time
 from pathlib import Path
 from fedstudy_node.children import Child
-from fedstudy_node.sandbox.choosing import choose
+from fedstudy_core.sandbox.choosing import choose
 
 folder = Path(sys.argv[1])
 walls = choose(folder, at_most=sys.argv[2]).walls

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedstudy_node.frames import MAX_HEADER, Frame, FrameError, FrameReader, FrameWriter, PipeClosed
+from fedstudy_core.sandbox.frames import MAX_HEADER, Frame, FrameError, FrameReader, FrameWriter, PipeClosed
 
 
 @pytest.fixture

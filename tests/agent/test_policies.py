@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from fedstudy_core import bundle as bundles
+from fedstudy_core.sandbox.choosing import BARE
 from fedstudy_core.statement import verify_statement
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.offers import Offers
 from fedstudy_node.policies import Policies, admit
-from fedstudy_node.sandbox.choosing import BARE
 from fedstudy_node.trust import Trust
 from tests.agent import portal as portals
 from tests.agent.portal import VERSION, FakePortal

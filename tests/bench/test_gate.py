@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bench import gate, machine, rounds
-from fedstudy_node.sandbox.choosing import BARE
+from fedstudy_core.sandbox.choosing import BARE
 
 RESULT = {
     "measured_at": "2025-11-21T05:00:00+00:00",

@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fedstudy_node.sandbox.choosing import Sandbox, choose
+from fedstudy_core.sandbox.choosing import Sandbox, choose
 
 
 @cache

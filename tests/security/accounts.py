@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fedstudy_node.sandbox import cgroups
+from fedstudy_core.sandbox import cgroups
 
 ACCOUNT = 61_001
 ROOT = Path(__file__).parents[2]

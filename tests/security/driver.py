@@ -10,7 +10,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from fedstudy_node.sandbox import choosing, probes, targets
+from fedstudy_core.sandbox import choosing, probes, targets
 
 
 def unconfined(home: Path, folder: Path) -> dict[str, object]:

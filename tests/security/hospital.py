@@ -23,6 +23,7 @@ from fedstudy_core import canonical, dsse, flower, keys
 from fedstudy_core.approvers import ApproverKey
 from fedstudy_core.passkeys import Assertion, challenge_of, public_key_text
 from fedstudy_core.receipts import verify_receipt
+from fedstudy_core.sandbox.choosing import BARE
 from fedstudy_core.statement import PAYLOAD_TYPE
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.children import Child
@@ -32,7 +33,6 @@ from fedstudy_node.flower import Incoming, RunInfo
 from fedstudy_node.gate import Gate, Permit
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.runs import ActiveRun, Runs
-from fedstudy_node.sandbox.choosing import BARE
 from fedstudy_node.trust import Trust, pinned
 from tests.factories.agent import approval_key, make_node, script, signer
 

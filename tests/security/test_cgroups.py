@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fedstudy_node.sandbox import cgroups
-from fedstudy_node.sandbox.cgroups import Ceiling, CgroupError, Group
+from fedstudy_core.sandbox import cgroups
+from fedstudy_core.sandbox.cgroups import Ceiling, CgroupError, Group
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from fedstudy_node.sandbox import bpf
-from fedstudy_node.sandbox.syscalls import DENIED, SPECIAL
+from fedstudy_core.sandbox import bpf
+from fedstudy_core.sandbox.syscalls import DENIED, SPECIAL
 
 ALLOW, KILL = "allow", "kill"
 MACHINES = list(bpf.MACHINES)
@@ -109,7 +109,7 @@ def test_the_kernel_takes_programs_of_this_size(machine: str) -> None:
 
 KERNEL = """
 import ctypes, errno, fcntl, os, socket, sys
-from fedstudy_node.sandbox.confining import install_filter
+from fedstudy_core.sandbox.confining import install_filter
 reading, writing = os.pipe()
 install_filter()
 def error_of(work):

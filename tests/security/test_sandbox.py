@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from fedstudy_node.sandbox import bubblewrap, cgroups, choosing, landlock, levels, probes
-from fedstudy_node.sandbox.levels import MUST_HOLD, Finding, Missing, Report
+from fedstudy_core.sandbox import bubblewrap, cgroups, choosing, landlock, levels, probes
+from fedstudy_core.sandbox.levels import MUST_HOLD, Finding, Missing, Report
 from tests.security import accounts
 from tests.security.accounts import delegated_groups, make_python, run_as
 

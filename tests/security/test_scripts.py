@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from flwr.app import RecordDict
 
+from fedstudy_core.sandbox import probes, targets
 from fedstudy_node.ledger import Ledger
-from fedstudy_node.sandbox import probes, targets
 from tests.agent.test_desk import Office
 from tests.factories import agent
 from tests.factories.agent import script
@@ -133,7 +133,7 @@ with open(os.path.join(os.environ["HOME"], "one"), "wb") as file:
     ),
     "frames": (
         """
-from fedstudy_node.frames import Frame, encode
+from fedstudy_core.sandbox.frames import Frame, encode
 pieces = b"".join(encode(Frame({"kind": "ready"})))
 import stat
 pipes = [fd for fd in range(3, 20) if os.path.exists(f"/proc/self/fd/{fd}") and stat.S_ISFIFO(os.fstat(fd).st_mode)]
@@ -151,7 +151,7 @@ time.sleep(600)""",
     ),
     "made-up failures": (
         """
-from fedstudy_node.frames import Frame, encode
+from fedstudy_core.sandbox.frames import Frame, encode
 import stat
 lie = {"kind": "failed", "id": 77, "text": "x" * 100_000, "memory": False, "seconds": 1.0}
 pipes = [fd for fd in range(3, 20) if os.path.exists(f"/proc/self/fd/{fd}") and stat.S_ISFIFO(os.fstat(fd).st_mode)]

@@ -11,11 +11,8 @@ and from it `ready`, `state` (body: what the script keeps between messages, when
 reply's content) and `failed` (with the exception's text, which stays at the site).
 """
 
-import ctypes
 import hashlib
 import os
-import resource
-import signal
 import sys
 import time
 import tomllib
@@ -23,10 +20,9 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from fedstudy_node.frames import Frame, FrameReader, FrameWriter, PipeClosed
-from fedstudy_node.sandbox.confining import confine, read_plan
+from fedstudy_core.sandbox.frames import Frame, FrameReader, FrameWriter, PipeClosed
+from fedstudy_core.sandbox.inside import enter, limit_torch, limit_work
 
-_PR_SET_PDEATHSIG = 1
 _LONGEST_TEXT = 20_000
 
 
@@ -85,7 +81,7 @@ class ScriptProcess:
         if not isinstance(app, ClientApp):
             raise UnusableApp(f"{reference} is not a ClientApp")
         self._app = app
-        _limit_torch(int(frame.header["torch_threads"]))
+        limit_torch(int(frame.header["torch_threads"]))
         self._state_digest = hashlib.sha256(self._state()).digest()
         self._send(Frame({"kind": "ready"}))
 
@@ -137,47 +133,9 @@ def _failure(frame: Frame, error: BaseException, seconds: float) -> Frame:
     return Frame(header)
 
 
-def limit_work(megabytes: int, seconds: int) -> None:
-    """Bound the memory that this process may write to, and the processor time of its whole life. 0 is no bound."""
-    if megabytes > 0:
-        limit = megabytes * 1024**2
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    if seconds > 0:
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-
-
-def _limit_torch(threads: int) -> None:
-    """Keep torch, where the script imported it, to its share of the machine."""
-    torch = sys.modules.get("torch")
-    if torch is not None and threads > 0:
-        torch.set_num_threads(threads)
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel end this process when the agent ends, however the agent ends (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit("the agent is gone")
-
-
-def take_pipe() -> tuple[int, int]:
-    """Move the pipe away from standard input and output, so that the script's prints cannot reach it."""
-    incoming, outgoing = os.dup(0), os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.dup2(2, 1)
-    return incoming, outgoing
-
-
 def main() -> None:
     """Serve the agent that started this process."""
-    plan = read_plan(sys.argv[1])
-    incoming, outgoing = take_pipe()
-    if plan.parent:
-        die_with_parent(plan.parent)
-    confine(plan)
+    incoming, outgoing = enter(sys.argv[1])
     try:
         ScriptProcess(FrameReader(incoming), FrameWriter(outgoing)).serve()
     except PipeClosed:

@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedstudy_node.frames import Frame, FrameError, FrameReader, FrameTooLarge, FrameWriter, PipeClosed
-from fedstudy_node.prints import keep_prints
-from fedstudy_node.sandbox.cgroups import Ceiling
-from fedstudy_node.sandbox.launching import Walled, Walls
+from fedstudy_core.sandbox.cgroups import Ceiling
+from fedstudy_core.sandbox.frames import Frame, FrameError, FrameReader, FrameTooLarge, FrameWriter, PipeClosed
+from fedstudy_core.sandbox.launching import Walled, Walls
+from fedstudy_core.sandbox.prints import keep_prints
 
 _PIPE_BYTES = 1024 * 1024
 _SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ, which Python 3.11 names on Linux only

@@ -20,13 +20,13 @@ from fedstudy_core.codes import CODES
 from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.flower import Order
 from fedstudy_core.receipts import JournalHead, Receipt, sign_receipt
+from fedstudy_core.sandbox.frames import Frame
 from fedstudy_node import __version__
 from fedstudy_node.children import Died, Failed, Outcome, Ready, Replied, StateKept
 from fedstudy_node.control import Control
 from fedstudy_node.egress import Allowance
 from fedstudy_node.errors import FleetError
 from fedstudy_node.flower import Incoming, Outgoing, RecordDict, message_bytes, refuse, reply_to
-from fedstudy_node.frames import Frame
 from fedstudy_node.gate import Gate, Permit, check_order
 from fedstudy_node.home import Home, now_text
 from fedstudy_node.ledger import Departure, Ledger

@@ -15,6 +15,7 @@ from fedstudy_core.canonical import digest
 from fedstudy_core.codes import CODES
 from fedstudy_core.errors import FedStudyError
 from fedstudy_core.flower import Order
+from fedstudy_core.sandbox.levels import Report
 from fedstudy_core.statement import read_unverified, statement_id
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.datasets import Dataset, Datasets
@@ -22,7 +23,6 @@ from fedstudy_node.gate import Gate, Script, Steps
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.policies import Policies, sign_under
-from fedstudy_node.sandbox.levels import Report
 
 T = TypeVar("T")
 NO_RUN = str(UUID(int=0))

@@ -15,6 +15,7 @@ from typing import TypeVar
 from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.flower import Order
 from fedstudy_core.policy import check_policy, verify_policy
+from fedstudy_core.sandbox.levels import NOT_PROBED, Report
 from fedstudy_core.statement import Signer, Statement, Use, rules_of_use, statement_id, verify_statement
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.clock import Clock
@@ -22,7 +23,6 @@ from fedstudy_node.datasets import Dataset, Datasets
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.policies import Policies
-from fedstudy_node.sandbox.levels import NOT_PROBED, Report
 from fedstudy_node.trust import Trust
 
 T = TypeVar("T")

@@ -13,16 +13,16 @@ from typing import Protocol
 
 from fedstudy_core import bundle as bundles
 from fedstudy_core.flower import Order
+from fedstudy_core.sandbox.cgroups import Ceiling, CgroupError
+from fedstudy_core.sandbox.choosing import Sandbox
+from fedstudy_core.sandbox.frames import Frame
+from fedstudy_core.sandbox.launching import PROCESSES, LaunchError
 from fedstudy_node.children import Child
 from fedstudy_node.egress import Allowance
 from fedstudy_node.errors import NodeError
 from fedstudy_node.flower import Incoming, RunInfo, context_bytes
-from fedstudy_node.frames import Frame
 from fedstudy_node.gate import Permit, Script
 from fedstudy_node.home import Home
-from fedstudy_node.sandbox.cgroups import Ceiling, CgroupError
-from fedstudy_node.sandbox.choosing import Sandbox
-from fedstudy_node.sandbox.launching import PROCESSES, LaunchError
 from fedstudy_node.scripting import DATASET_FORMAT, DATASET_PATH
 
 _FRAME_SLACK = 1024 * 1024

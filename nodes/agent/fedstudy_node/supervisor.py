@@ -7,6 +7,7 @@ from functools import partial
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from fedstudy_core.sandbox.choosing import Sandbox, choose
 from fedstudy_node import __version__, connecting
 from fedstudy_node.agent import Agent
 from fedstudy_node.approvals import Approvals
@@ -24,7 +25,6 @@ from fedstudy_node.ledger import Ledger
 from fedstudy_node.page.server import PageServer
 from fedstudy_node.portal import Portal, open_client
 from fedstudy_node.runs import Runs
-from fedstudy_node.sandbox.choosing import Sandbox, choose
 from fedstudy_node.status import Status
 from fedstudy_node.wakes import Wakes
 from fedstudy_node.warden import Warden
@@ -75,7 +75,7 @@ def serve(home: Home, stop: threading.Event) -> None:
 
 
 def choose_sandbox(home: Home) -> Sandbox:
-    """Probe this machine and return the sandbox for the node's scripts. Raises NodeError (E_HOME)."""
+    """Probe this machine and return the sandbox for the node's scripts. Raises NoSandbox (E_HOME)."""
     settings = home.settings()
     return choose(home.path, at_most=settings.sandbox, processors=settings.torch_threads + 1)
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from flwr.app import Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
-from fedstudy_node.sandbox import system
-from fedstudy_node.sandbox.probes import PROBES
+from fedstudy_core.sandbox import system
+from fedstudy_core.sandbox.probes import PROBES
 
 TARGETS: dict = {}
 WORD = b"of the hospital"

@@ -4,7 +4,7 @@ import os
 import resource
 from contextlib import suppress
 
-from fedstudy_node.sandbox.system import Denied, Probe, Targets, expect_in_child, read
+from fedstudy_core.sandbox.system import Denied, Probe, Targets, expect_in_child, read
 
 _MiB = 1024**2
 

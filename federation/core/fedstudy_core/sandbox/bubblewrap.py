@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from fedstudy_node.sandbox import surroundings
+from fedstudy_core.sandbox import surroundings
 
 APP, DATA, SCRATCH = Path("/app"), Path("/data"), Path("/scratch")
 CANARY = "/etc/canary"

@@ -7,7 +7,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from fedstudy_node.sandbox.system import Denied, Probe, Targets, call, clone_namespace, expect_in_child
+from fedstudy_core.sandbox.system import Denied, Probe, Targets, call, clone_namespace, expect_in_child
 
 _NEW_USER, _NEW_MOUNTS = 0x10000000, 0x00020000
 

@@ -1,4 +1,4 @@
-"""The attacks that a sandbox must stop, run inside it: `python -m fedstudy_node.sandbox.probes PLAN [NAME ...]`.
+"""The attacks that a sandbox must stop, run inside it: `python -m fedstudy_core.sandbox.probes PLAN [NAME ...]`.
 
 What is attacked is read from standard input (a command line could be seen by the probes themselves). Each probe tries
 one thing and leaves no trace. Standard output is one JSON object: the findings by name, and under `must` what fails of
@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fedstudy_node.sandbox.attacks import bounds, files, kernel, network, processes
-from fedstudy_node.sandbox.confining import confine, read_plan
-from fedstudy_node.sandbox.system import Denied, Probe, Targets, in_child, read
+from fedstudy_core.sandbox.attacks import bounds, files, kernel, network, processes
+from fedstudy_core.sandbox.confining import confine, read_plan
+from fedstudy_core.sandbox.system import Denied, Probe, Targets, in_child, read
 
 PROBES: dict[str, Probe] = {
     probe.__name__.rstrip("_"): probe for module in (files, network, processes, kernel, bounds) for probe in module.ALL

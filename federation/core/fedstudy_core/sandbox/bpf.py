@@ -11,7 +11,7 @@ import os
 import struct
 from dataclasses import dataclass, field
 
-from fedstudy_node.sandbox.syscalls import DENIED, SPECIAL
+from fedstudy_core.sandbox.syscalls import DENIED, SPECIAL
 
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 

@@ -4,7 +4,7 @@ import socket
 import struct
 from typing import Any
 
-from fedstudy_node.sandbox.system import Probe, Targets
+from fedstudy_core.sandbox.system import Probe, Targets
 
 
 def _connect(family: int, address: Any) -> None:

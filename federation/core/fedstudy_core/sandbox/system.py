@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fedstudy_node.sandbox.bpf import MACHINES
-from fedstudy_node.sandbox.syscalls import DENIED, SPECIAL
+from fedstudy_core.sandbox.bpf import MACHINES
+from fedstudy_core.sandbox.syscalls import DENIED, SPECIAL
 
 Targets = dict[str, Any]
 Probe = Callable[[Targets], None]

@@ -1,4 +1,4 @@
-"""Choosing the node's sandbox: the strongest walls of this machine that the attacks did not get through."""
+"""Choosing a machine's sandbox: the strongest walls of this machine that the attacks did not get through."""
 
 import os
 import platform
@@ -6,12 +6,12 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fedstudy_core.errors import FedStudyError
+from fedstudy_core.sandbox import bpf, bubblewrap, cgroups, landlock
+from fedstudy_core.sandbox.launching import LaunchError, Walls
+from fedstudy_core.sandbox.levels import MUST_HOLD, Finding, Missing, Report, still_open
+from fedstudy_core.sandbox.targets import attack
 from fedstudy_core.statement import SANDBOX_LEVELS as LEVELS
-from fedstudy_node.errors import NodeError
-from fedstudy_node.sandbox import bpf, bubblewrap, cgroups, landlock
-from fedstudy_node.sandbox.launching import LaunchError, Walls
-from fedstudy_node.sandbox.levels import MUST_HOLD, Finding, Missing, Report, still_open
-from fedstudy_node.sandbox.targets import attack
 
 INSTALL_BUBBLEWRAP = "`apt install bubblewrap` (Debian, Ubuntu) or `dnf install bubblewrap` (Fedora, RHEL)"
 DELEGATE = "`Delegate=memory pids cpu` in the node's systemd unit (deploy/systemd has it)"
@@ -29,9 +29,13 @@ _CONTAINER = (
 )
 
 
+class NoSandbox(FedStudyError):
+    """No script can be run on this machine as its settings ask (E_HOME)."""
+
+
 @dataclass(frozen=True)
 class Sandbox:
-    """The walls that this node puts around scripts, and what the probes found about them."""
+    """The walls that this machine puts around scripts, and what the probes found about them."""
 
     walls: Walls
     report: Report
@@ -54,10 +58,10 @@ def choose(home: Path, *, at_most: str = "", processors: int = 0) -> Sandbox:
         processors: most processors that one script may use; 0 for all.
 
     Raises:
-        NodeError: E_HOME when `at_most` is no level, or when not even a process of its own can be started.
+        NoSandbox: `at_most` is no level, or not even a process of its own can be started.
     """
     if at_most and at_most not in LEVELS:
-        raise NodeError("E_HOME", f"node.toml asks for the sandbox {at_most!r}; there are {', '.join(LEVELS)}.")
+        raise NoSandbox("E_HOME", f"node.toml asks for the sandbox {at_most!r}; there are {', '.join(LEVELS)}.")
     missing: list[Missing] = []
     with tempfile.TemporaryDirectory(prefix="fedstudy-probe-") as folder:
         for number, level in enumerate(reversed(LEVELS)):
@@ -71,7 +75,7 @@ def choose(home: Path, *, at_most: str = "", processors: int = 0) -> Sandbox:
                 walls = replace(found.walls, processors=min(processors, _all_processors()) or _all_processors())
                 return Sandbox(walls, replace(found.report, missing=tuple(reversed(missing))))
             missing.append(found)
-    raise NodeError("E_HOME", f"No script can be run on this machine. {missing[-1]}")
+    raise NoSandbox("E_HOME", f"No script can be run on this machine. {missing[-1]}")
 
 
 def _all_processors() -> int:

@@ -5,7 +5,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from fedstudy_node.sandbox.system import Denied, Probe, Targets, read
+from fedstudy_core.sandbox.system import Denied, Probe, Targets, read
 
 
 def host_file(targets: Targets) -> None:

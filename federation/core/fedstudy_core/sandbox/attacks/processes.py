@@ -6,7 +6,7 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
-from fedstudy_node.sandbox.system import Denied, Probe, Targets, call, in_child
+from fedstudy_core.sandbox.system import Denied, Probe, Targets, call, in_child
 
 _PTRACE_TRACEME, _PTRACE_ATTACH, _PTRACE_DETACH = 0, 16, 17
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 
-from fedstudy_node.sandbox import bpf, bubblewrap, surroundings
-from fedstudy_node.sandbox.cgroups import Ceiling, CgroupError, Group, Parents
-from fedstudy_node.sandbox.confining import Plan
+from fedstudy_core.sandbox import bpf, bubblewrap, surroundings
+from fedstudy_core.sandbox.cgroups import Ceiling, CgroupError, Group, Parents
+from fedstudy_core.sandbox.confining import Plan
 
 PROCESSES = 256
 _EARLY_MEMORY_MB = 4096

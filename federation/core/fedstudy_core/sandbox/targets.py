@@ -12,11 +12,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from fedstudy_node.sandbox.cgroups import Ceiling
-from fedstudy_node.sandbox.launching import LaunchError, Walled, Walls
-from fedstudy_node.sandbox.levels import Finding
+from fedstudy_core.sandbox.cgroups import Ceiling
+from fedstudy_core.sandbox.launching import LaunchError, Walled, Walls
+from fedstudy_core.sandbox.levels import Finding
 
-MODULE = "fedstudy_node.sandbox.probes"
+MODULE = "fedstudy_core.sandbox.probes"
 PATIENCE = 20.0
 _CEILING = Ceiling(memory_mb=96, processes=40, processors=1)
 
