@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -338,3 +339,10 @@ def test_flower_has_one_version() -> None:
         for match in re.findall(r"\bflwr==([\d.]+)", (ROOT / name).read_text("utf-8"))
     }
     assert len(pins) == 1
+
+
+def test_a_files_tests_share_a_process(request: pytest.FixtureRequest) -> None:
+    """Otherwise the whole stack is set up several times, and tests count what other processes did."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        pytest.skip("all tests are in one process")
+    assert request.node.nodeid.endswith(f"@{request.path}")
