@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from federation.runs import attempts, journal, participants, phases
@@ -33,6 +33,7 @@ SUPERLINK_PAUSE_S = 2.0
 LOOK_AT_RUN_S = 0.5
 WAITING_PAUSE_S = 1.0
 INLINE_PAUSE_S = 1.0
+DATABASE_PATIENCE_S, DATABASE_PAUSE_S = 20.0, 0.25
 
 
 class RoundFailed(FedStudyError):
@@ -59,7 +60,22 @@ def drive(run_id: uuid.UUID, *, budget_s: float = 20.0) -> float | None:
         return None
     finally:
         engine.close()
-        lease.release(in_order=in_order)
+        _let_go(lease, in_order=in_order)
+
+
+def _let_go(lease: Lease, *, in_order: bool) -> None:
+    """Release the lease, as soon as the database is back if it is away: the run need not wait for its end."""
+    give_up = time.monotonic() + DATABASE_PATIENCE_S
+    while True:
+        try:
+            lease.release(in_order=in_order)
+        except (OperationalError, InterfaceError):
+            if time.monotonic() > give_up:
+                raise
+            connection.close()
+            time.sleep(DATABASE_PAUSE_S)
+        else:
+            return
 
 
 def superlink() -> SuperLink:
@@ -106,6 +122,7 @@ class Engine:
             except SuperLinkError as error:
                 log.warning("superlink_trouble", run=str(self.run.pk), code=error.code, detail=error.detail)
                 self.close()
+                journal.ask_again(self.lease)  # replies that were on their way when the connection broke are gone
                 return SUPERLINK_PAUSE_S
             except FedStudyError as error:
                 journal.fail_run(self.lease, error.code, error.detail)
@@ -197,7 +214,7 @@ class Engine:
         if exchange.goes_on(round_, phase, self._needed(phase)):
             moved = exchange.send_and_collect(round_, phase)
             return self.pace.next_pause(round_, moved=moved)
-        if phase.asks == "in turn" and exchange.pass_on(round_, participants.new_deadline(self.run)):
+        if phase.asks == "in turn" and exchange.pass_on(round_, participants.new_deadline(self.run, round_)):
             return 0.0
         exchange.give_up_on_awaited(round_)
         return self._close_phase(round_, phase)
@@ -216,7 +233,7 @@ class Engine:
             return False
         call = participants.roll_call(self.run, round_, phase)
         journal.open_phase(
-            self.lease, round_, phase, participants.new_deadline(self.run), call, needed=self._needed(phase)
+            self.lease, round_, phase, participants.new_deadline(self.run, round_), call, needed=self._needed(phase)
         )
         return True
 
@@ -250,7 +267,7 @@ class Engine:
         another = next((item for item in present if item.pk not in asked), None)
         if another is None:
             return False
-        journal.ask_another(self.lease, round_, another, participants.new_deadline(self.run))
+        journal.ask_another(self.lease, round_, another, participants.new_deadline(self.run, round_))
         self._exchange().forget_rows()
         return True
 

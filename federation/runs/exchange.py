@@ -21,6 +21,8 @@ from fedstudy_core.canonical import plain_text
 from fedstudy_core.codes import CODES
 from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.receipts import Receipt
+from fedstudy_core.updates import check_weight
+from nodes.registry.boots import last_start
 
 log = structlog.get_logger(__name__)
 
@@ -50,10 +52,10 @@ class Exchange:
 
     def rows(self, round_: Round) -> list[Participation]:
         """The open phase's participations. Whoever holds the lease is the only one who changes them, so they are read
-        once; again from time to time while somebody is awaited whose node is away.
+        once; again from time to time while somebody is awaited, whose node may have gone, come back or started anew.
         """
-        unsent = any(item.state == "awaited" and not item.message_id for item in self._rows)
-        old = unsent and time.monotonic() - self._rows_at > LOOK_FOR_NODES_S
+        awaited = any(item.state == "awaited" for item in self._rows)
+        old = awaited and time.monotonic() - self._rows_at > LOOK_FOR_NODES_S
         if self._rows_of != (round_.pk, round_.phase) or old:
             self._rows, self._rows_of = participants.settled(round_), (round_.pk, round_.phase)
             self._rows_at = time.monotonic()
@@ -80,7 +82,7 @@ class Exchange:
         due = self._due(phase, awaited)
         if due:
             if phase.asks == "in turn":
-                journal.begin_turn(self._lease, round_, participants.new_deadline(self._run))
+                journal.begin_turn(self._lease, round_, participants.new_deadline(self._run, round_))
             self._send(round_, phase, due)
         by_message = {item.message_id: item for item in awaited if item.message_id and item.state == "awaited"}
         answers: list[tuple[Participation, Answer, int]] = []
@@ -118,7 +120,7 @@ class Exchange:
         if not late or len(late) == len(awaited):
             return False
         for item in late:
-            self._give_up_on(item)
+            self._give_up_on(round_, item)
         journal.begin_turn(self._lease, round_, deadline)
         return True
 
@@ -131,10 +133,11 @@ class Exchange:
                 detail = "The site's node did not come back in time."
                 journal.note_absence(self._lease, item, "missing", participants.AWAY, detail)
             else:
-                self._give_up_on(item)
+                self._give_up_on(round_, item)
 
-    def _give_up_on(self, item: Participation) -> None:
-        detail = f"No answer within {self._run.deadline_s} seconds."
+    def _give_up_on(self, round_: Round, item: Participation) -> None:
+        waited = max((_deadline(round_) - item.asked_at).total_seconds(), 0)
+        detail = f"No answer within {waited:.0f} seconds."
         journal.note_absence(self._lease, item, "missing", "E_DEADLINE", detail)
 
     def _send(self, round_: Round, phase: Phase, unsent: list[Participation]) -> None:
@@ -187,6 +190,8 @@ class Exchange:
             return []
         try:
             answer = self._aggregator.read(round_, phase, reply.content)
+            if answer.examples is not None:
+                check_weight(answer.examples, participants.most_rows(item.participant))
             self._check_receipt_by_present_keys(item, round_, phase, answer)
         except Refusal as refusal:
             journal.note_absence(self._lease, item, "failed", refusal.code, refusal.detail, size=reply.size)
@@ -239,9 +244,10 @@ class Exchange:
 
 
 def _was_sent(item: Participation) -> bool:
-    """Whether the site has its message; one that went to a key that the node replaced since is lost."""
-    rotated_at = item.participant.node.rotated_at
-    return bool(item.message_id) and (rotated_at is None or rotated_at <= item.asked_at)
+    """Whether the site has its message; one from before its node's last start, or to a replaced key, is lost."""
+    node = item.participant.node
+    lost_at = [moment for moment in (node.rotated_at, last_start(node.boots)) if moment is not None]
+    return bool(item.message_id) and all(moment <= item.asked_at for moment in lost_at)
 
 
 def _deadline(round_: Round) -> datetime:

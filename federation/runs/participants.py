@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from statistics import median
 
+from django.db.models import F, Max
 from django.utils import timezone
 
+from federation.runs.messages import MAX_EXAMPLES
 from federation.runs.models import Participant, Participation, Round, Run
 from federation.runs.phases import INITIAL, SUMS, Phase
 
 ONLINE = timedelta(seconds=30)
+LOOK_BACK, PATIENCE = 5, 3
 AWAY = "E_OFFLINE"  # the one absence that may end by itself
 
 
@@ -45,6 +49,15 @@ def _is_away(participant: Participant, now: datetime) -> bool:
     return missed_at is not None and node.last_seen_at <= missed_at
 
 
+def most_rows(participant: Participant) -> int:
+    """The most rows that a site's answer may claim to stand on: the end of the band that its dataset lies in."""
+    approval = participant.approval
+    if approval is None:
+        return 0
+    last = approval.dataset.rows_band.rpartition("-")[2]
+    return int(last) if last.isdecimal() else MAX_EXAMPLES
+
+
 def absences(run: Run) -> dict[Participant, str]:
     """The sites that a start still waits for, each with its code."""
     now = timezone.now()
@@ -56,9 +69,20 @@ def waits_until(run: Run) -> datetime:
     return (run.queued_at or run.created_at) + timedelta(seconds=run.wait_s)
 
 
-def new_deadline(run: Run) -> datetime:
-    """Until when sites that are asked now may answer."""
-    return timezone.now() + timedelta(seconds=run.deadline_s)
+def new_deadline(run: Run, round_: Round) -> datetime:
+    """Until when sites that are asked now may answer: as long as the run says, or three times as long as is usual.
+
+    Usual is the median over the last rounds of how long the slowest good answer took; sites that did not answer do not
+    count, so that waiting for them in vain does not make the next wait longer.
+    """
+    answers = Participation.objects.filter(
+        round__run=run, round__number__range=(max(round_.number - LOOK_BACK, 1), round_.number - 1), state="done"
+    )
+    slowest = (
+        answers.values("round").annotate(took=Max(F("answered_at") - F("asked_at"))).values_list("took", flat=True)
+    )
+    usual = median(took.total_seconds() for took in slowest) if slowest else 0.0
+    return timezone.now() + timedelta(seconds=max(run.deadline_s, PATIENCE * usual))
 
 
 @dataclass(frozen=True)
@@ -95,7 +119,7 @@ def roll_call(run: Run, round_: Round, phase: Phase) -> RollCall:
 def settled(round_: Round) -> list[Participation]:
     """The current phase's participations, in the sites' order."""
     rows = round_.participations.filter(phase=round_.phase).select_related(
-        "participant__enrolment__site", "participant__node", "participant__approval"
+        "participant__enrolment__site", "participant__node", "participant__approval__dataset"
     )
     rows = rows.prefetch_related("participant__node__retired_keys")
     return sorted(rows, key=lambda item: item.participant.position)

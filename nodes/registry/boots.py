@@ -19,11 +19,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Boot:
-    """A start of the agent: when it was last heard of, and with which request (`sequence`)."""
+    """A start of the agent: when it was first and last heard of, and the last time with which request (`sequence`)."""
 
     id: str
     sequence: int
     heard_at: str
+    since: str = ""
 
 
 def hear(
@@ -44,5 +45,12 @@ def hear(
     recent = [item for item in known if now - datetime.fromisoformat(item.heard_at) <= WINDOW]
     returned = boot in {item.id for item in recent} and known[-1].id != boot
     kept = [item for item in recent if item.id != boot][-(MOST - 1) :]
-    heard = Boot(boot, sequence, now.isoformat())
+    since = next((item.since for item in known if item.id == boot), "") or now.isoformat()
+    heard = Boot(boot, sequence, now.isoformat(), since)
     return [asdict(item) for item in [*kept, heard]], returned
+
+
+def last_start(boots: Sequence[Row]) -> datetime | None:
+    """When the agent that was heard last was first heard of; None where that is not known."""
+    since = boots[-1].get("since") if boots else ""
+    return datetime.fromisoformat(since) if since else None

@@ -6,14 +6,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from federation.runs import engine
-from federation.runs.flower import Reply
+from federation.runs.flower import Reply, SuperLinkError
+from federation.runs.lease import Lease
 from federation.runs.models import Participation, Round, Run
-from federation.runs.selectors import rounds_of, run_summary
+from federation.runs.participants import new_deadline
+from federation.runs.selectors import abandoned_runs, rounds_of, run_summary
+from nodes.registry import boots
 from tests.runs.scene import Scene, drive, settle
-from tests.runs.simulation import Site, honest
+from tests.runs.simulation import Session, Site, honest
 
 pytestmark = pytest.mark.django_db
 
@@ -144,3 +148,72 @@ def test_an_attempt_that_nobody_can_claim_is_not_repeated_without_a_pause(rehear
         assert engine.drive(scene.run.pk, budget_s=5.0) == engine.SUPERLINK_PAUSE_S
         assert len(link.runs) == turn
     assert not Participation.objects.filter(round__run=scene.run).exists()
+
+
+def test_a_slow_study_gets_three_times_as_long_as_its_last_rounds_took(rehearse) -> None:
+    scene, _ = rehearse(rounds=8, quorum=2, deadline_s=60)
+    run = drive(scene)
+    now = timezone.now()
+    for number, seconds in enumerate((5, 100, 1000, 30, 40, 50), start=2):
+        asked = Participation.objects.filter(round__run=run, round__number=number, phase="train")
+        asked.update(asked_at=now - timedelta(seconds=seconds), answered_at=now)
+    Participation.objects.filter(round__run=run, phase="evaluate").delete()
+    next_round = Round(run=run, number=8)
+    left = new_deadline(run, next_round) - timezone.now()
+    assert timedelta(seconds=149) < left < timedelta(seconds=151), "the median of 30, 40, 50, 100, 1000 three times"
+    run.deadline_s = 600
+    assert new_deadline(run, next_round) - timezone.now() > timedelta(seconds=599), "never less than was asked for"
+
+
+def test_a_message_that_was_under_way_when_its_node_started_anew_is_sent_again(rehearse) -> None:
+    scene, link = rehearse(rounds=1, quorum=3)
+    drive_to_round(scene, 1)
+    link.sites["101"].behave = lambda *_: None
+    step(scene)
+    assert link.sites["101"].asked.count((1, "train")) == 1
+    step(scene)
+    assert link.sites["101"].asked.count((1, "train")) == 1
+    link.sites["101"].behave = None
+    node = scene.nodes[1]
+    node.boots, _ = boots.hear([], "another start", sequence=1, now=timezone.now())
+    node.save()
+    run = drive(scene)
+    assert (run.state, settle(run, "train", 1)["Site 1"]) == ("completed", ("done", ""))
+    assert link.sites["101"].asked.count((1, "train")) == 2
+
+
+def test_what_came_before_the_superlink_went_away_is_asked_for_again(rehearse, monkeypatch) -> None:
+    scene, _ = rehearse(rounds=1, quorum=3)
+    drive_to_round(scene, 1)
+    pull = Session.pull
+
+    def broken(self: Session, message_ids: Any) -> Any:
+        for reply in list(pull(self, message_ids)):
+            yield reply
+            raise SuperLinkError("E_SUPERLINK_DOWN", "The SuperLink does not answer.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "pull", broken)
+        step(scene, 2)
+    run = drive(scene)
+    assert (run.state, run.reason) == ("completed", "")
+    assert {state for state, _ in settle(run, "train", 1).values()} == {"done"}
+
+
+def test_a_worker_lets_go_of_its_run_once_the_database_is_back(rehearse, monkeypatch) -> None:
+    scene, _ = rehearse(rounds=1)
+    release, tries = Lease.release, []
+
+    def away(self: Lease, *, in_order: bool) -> None:
+        tries.append(in_order)
+        if len(tries) < 3:
+            raise OperationalError("the database system is starting up")
+        release(self, in_order=in_order)
+
+    monkeypatch.setattr(Lease, "release", away)
+    monkeypatch.setattr(engine, "DATABASE_PAUSE_S", 0)
+    monkeypatch.setattr(engine.connection, "close", lambda: None)
+    engine.drive(scene.run.pk, budget_s=0.0)
+    assert len(tries) == 3
+    assert abandoned_runs() == [scene.run.pk]
+    assert scene.reload().lease_until is None
