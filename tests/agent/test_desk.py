@@ -199,6 +199,24 @@ def test_a_script_that_goes_wrong_is_a_failure_with_a_code(office: Office, mode:
     assert office.ledger.departures()[0].bytes_out == 0
 
 
+@pytest.mark.parametrize(
+    "header",
+    ['{"kind":"reply","id":Infinity,"seconds":1}', '{"kind":"reply","id":1,"seconds":1%s}' % ("0" * 400)],
+    ids=["call", "seconds"],
+)
+def test_numbers_beyond_all_numbers_on_the_pipe_end_the_script_only(office: Office, header: str) -> None:
+    speak = f"""header = {header.encode()!r}
+        for descriptor in range(3, 64):
+            try:
+                os.write(descriptor, len(header).to_bytes(4, "big") + bytes(8) + header)
+            except OSError:
+                pass
+        time.sleep(600)"""
+    hostile = script(**{"time.sleep(600)": speak})
+    office.open(hostile, mode="hang")
+    assert office.error(office.ask(office.node.order(office.node.approve(hostile))))[0] == "E_CHILD"
+
+
 def test_after_a_failure_the_next_round_runs(office: Office) -> None:
     chosen = 'mode = "exit" if message.content["arrays"]["0"].numpy().sum() else "good"'
     broken = script(**{'mode = context.run_config["mode"]': chosen})

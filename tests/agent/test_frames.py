@@ -63,6 +63,17 @@ def test_a_frame_larger_than_the_pipe_goes_in_parts(pipe: tuple[int, int]) -> No
     assert bytes(frames[0].body) == body
 
 
+def test_many_large_frames_are_not_read_at_once(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    os.set_blocking(reader, False)
+    out, into = FrameWriter(writer), FrameReader(reader, max_body=1000)
+    for number in range(4):
+        out.put(Frame({"number": number}, bytes(800)))
+    out.flush()
+    parts = [[frame.header["number"] for frame in into.read_ready()] for _ in range(3)]
+    assert parts == [[0, 1], [2, 3], []]
+
+
 @pytest.mark.parametrize(
     "raw",
     [

@@ -191,6 +191,7 @@ BOMB = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1099511627776,)}"
         (sent(npy(header=BOMB)), "E_REPLY"),
         (sent(npy(header=BOMB.replace(b"(1099511627776,)", b"(-1, -8)"))), "E_REPLY"),
         (sent(npy(header=BOMB.replace(b"(1099511627776,)", b"(True,)"))), "E_REPLY"),
+        (sent(npy(header=BOMB.replace(b"(1099511627776,)", b"(0, %d, %d)" % (2**40, 2**40)), data=b"")), "E_REPLY"),
         (sent(npy(header=BOMB.replace(b"(1099511627776,)", b"(0,)" + b" " * 5000))), "E_REPLY"),
         (sent(npy(header=BOMB.replace(b"'<f8'", b"'|O'"))), "E_UPDATE_DTYPE"),
         (sent(npy(header=BOMB.replace(b"'<f8'", b"'<U8'"))), "E_UPDATE_DTYPE"),

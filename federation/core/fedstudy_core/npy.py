@@ -38,7 +38,10 @@ def read_npy(data: bytes) -> np.ndarray:
     if len(data) - begin != math.prod(shape) * dtype.itemsize:
         raise _unreadable()
     flat = np.frombuffer(data, dtype, offset=begin)
-    return flat.reshape(shape, order="F" if description["fortran_order"] else "C")
+    try:
+        return flat.reshape(shape, order="F" if description["fortran_order"] else "C")
+    except ValueError as error:  # nothing at all, in a shape that no array can have
+        raise _unreadable() from error
 
 
 def _unreadable() -> Refusal:

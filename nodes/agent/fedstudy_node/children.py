@@ -136,7 +136,7 @@ class Child:
             return [self._end()]
         except FrameTooLarge as error:
             return [Died(str(error), "E_OUTPUT_SIZE")]
-        except (FrameError, KeyError, TypeError, ValueError) as error:
+        except (FrameError, KeyError, TypeError, ValueError, OverflowError) as error:
             return [Died(f"the process sent something unreadable: {error}")]
 
     def end_group(self) -> None:

@@ -87,14 +87,17 @@ class FrameReader:
     def read_ready(self) -> list[Frame]:
         """Return the frames complete by now, without waiting. Raises PipeClosed and FrameError.
 
-        At most `MOST_AT_ONCE`: who sends faster than the agent reads must not keep it from its other work.
+        At most `MOST_AT_ONCE`, and no more bytes than one largest frame and another: who sends faster than the agent
+        reads must neither keep it from its other work nor fill its memory.
         """
         frames: list[Frame] = []
+        size = 0
         try:
-            while len(frames) < MOST_AT_ONCE:
+            while len(frames) < MOST_AT_ONCE and size <= self.max_body:
                 frame = self._advance()
                 if frame is not None:
                     frames.append(frame)
+                    size += len(frame.body)
         except BlockingIOError:
             return frames
         except PipeClosed:
