@@ -16,7 +16,7 @@ help:
 	@echo 'make test    the tests (ARGS="-k words" and so on)'
 	@echo 'make lint    the static checks: ruff, mypy, import contracts, templates'
 	@echo 'make format  put code into its form'
-	@echo 'make bench   measure rounds against raw Flower (minutes)'
+	@echo 'make bench   measure workloads against raw Flower and plain copying (an hour; ARGS="--only w1" chooses)'
 	@echo 'make bench-gate  measure what gate and sandbox cost a round (minutes)'
 	@echo 'make lock    compile requirements.lock anew from the pyproject files'
 	@echo 'make clean   remove .venv, caches and the state of demos'

@@ -21,7 +21,7 @@ from uuid import uuid4
 
 from rich.console import Console
 
-from bench import machine, rounds
+from bench import machine, pages
 from devstack import stack as stacks
 from devstack.demo import people, runs, story
 from devstack.demo.cast import Cast, make_cast
@@ -208,7 +208,7 @@ def main() -> int:
     except runs.RunFailed as failure:
         print(failure, file=sys.stderr)
         return 1
-    data, text = rounds.write(result, "gate", page=as_markdown(result))
+    data, text = pages.write(result, "gate", page=as_markdown(result))
     print(text.read_text("utf-8"))
     print(f"written: {data} and {text}")
     return 0

@@ -1,57 +1,96 @@
-"""One run of the heart disease study at four sites, from its start to its last round: time, CPU, memory, bytes."""
+"""One run of a workload on a FedStudy of its own, from its start to its last round: time, CPU, memory, bytes.
+
+Everything is on as in a hospital: signed approvals, sandbox, every check of messages and answers.
+"""
 
 from __future__ import annotations
 
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from rich.console import Console
 
+from bench.figures import Figures
 from bench.processes import Watch
+from bench.workloads import Workload
 from devstack import stack as stacks
 from devstack.demo import runs, story
-from devstack.demo.cast import Cast, make_cast
+from devstack.demo.cast import Cast, Hospital, Person, make_cast
 from devstack.demo.telling import Telling
 from devstack.processes import Supervisor
 from devstack.services import Folders
 from federation.library.heart_disease.source import write_centres
+from fedstudy_client.transport import Transport
+from fedstudy_core import bundle as bundles
+
+SERVER = ("SuperLink", "worker")
+ROUND_WITHIN_S = 1800
 
 
 @dataclass(frozen=True)
 class Job:
-    """Figures of one run. Times in seconds, memory in MB, bytes of the sites' links in MB."""
+    """The figures, and what is of interest beside them.
 
-    rounds: int
-    round_median_s: float
-    start_s: float
-    job_s: float
-    cpu_s_per_round: float
+    Attributes:
+        cpu_s_by_part: CPU seconds of each part of the stack over the whole job.
+        peak_mb_by_part: the largest resident memory of each.
+    """
+
+    figures: Figures
     cpu_s_by_part: Mapping[str, float]
-    peak_mb: Mapping[str, float]
-    wan_mb_per_round: float
+    peak_mb_by_part: Mapping[str, float]
     refusals: int
 
 
-def measure(*, rounds: int) -> Job:
+def measure(workload: Workload) -> Job:
     """Play the study up to its first run, then start that and measure it. Raises what the demo raises."""
     with tempfile.TemporaryDirectory(prefix="fedstudy-job-") as folder, Supervisor() as supervisor:
         folders = Folders.under(Path(folder))
         stack = stacks.start(supervisor, folders, profile="demo", port=None)
-        cast, rows = make_cast(), write_centres(folders.state / "hospitals")
+        cast = cast_of(workload.sites)
+        rows = rows_of(cast, folders.state / "hospitals")
         with Telling(Console(quiet=True), story.PREPARING_STEPS) as tell:
-            prepared = story.prepare(stack, cast, rows, tell)
-        with Watch(supervisor) as watch:
-            return _run(prepared, cast, rounds, watch)
+            prepared = story.prepare(stack, cast, rows, tell, lambda pi, study: _submit(pi, study, workload))
+        with Watch(supervisor, {"server": SERVER}) as watch:
+            return _run(prepared, cast, workload, watch)
 
 
-def _run(prepared: story.Prepared, cast: Cast, rounds: int, watch: Watch) -> Job:
+def cast_of(sites: int) -> Cast:
+    """The demo's people and so many sites; those beyond the demo's four hospitals are plainly made up."""
+    cast = make_cast()
+    more = tuple(
+        Hospital(f"Site {number}", f"site-{number}", "Nowhere", "US", _admin(number))
+        for number in range(len(cast.hospitals) + 1, sites + 1)
+    )
+    return replace(cast, hospitals=(*cast.hospitals[:sites], *more))
+
+
+def _admin(number: int) -> Person:
+    return Person(f"site-{number}@demo.example", f"Demo Admin Site {number}", f"site admin, site-{number}")
+
+
+def rows_of(cast: Cast, folder: Path) -> dict[str, Path]:
+    """A file of rows for each site: the four centres' over and over."""
+    paths = list(write_centres(folder).values())
+    return {hospital.centre: paths[place % len(paths)] for place, hospital in enumerate(cast.hospitals)}
+
+
+def _submit(investigator: Transport, study: str, workload: Workload) -> str:
+    bundle = bundles.build(bundles.source_files(workload.source))
+    script = investigator.post(f"studies/{study}/scripts", {"name": workload.source.name.replace("_", "-")})
+    version = investigator.upload(f"scripts/{script['id']}/versions", "bundle", "measured.fab", bundle)
+    return str(version["id"])
+
+
+def _run(prepared: story.Prepared, cast: Cast, workload: Workload, watch: Watch) -> Job:
     session = prepared.sessions.of(cast.investigator)
-    plan: dict[str, Any] = {"version": prepared.version, "strategy": "fedavg", "rounds": rounds, "label": "measured"}
+    plan: dict[str, Any] = {"version": prepared.version, "strategy": "fedavg", "rounds": workload.rounds}
+    plan |= {"label": "measured", "config": dict(workload.config), "deadline_s": ROUND_WITHIN_S}
     before, began = watch.cpu_s(), time.monotonic()
     firsts: list[float] = []
 
@@ -65,14 +104,17 @@ def _run(prepared: story.Prepared, cast: Cast, rounds: int, watch: Watch) -> Job
     used = {part: round(after[part] - before.get(part, 0.0), 2) for part in after}
     training = [item for item in done.rounds if item["number"] > 0]
     moved = sum(item["bytes_sent"] + item["bytes_received"] for item in training)
-    return Job(
-        rounds=rounds,
-        round_median_s=round(median(done.round_durations_s), 3),
-        start_s=round(firsts[0], 2),
-        job_s=round(job_s, 2),
-        cpu_s_per_round=round(sum(used.values()) / rounds, 3),
-        cpu_s_by_part=used,
-        peak_mb={part: round(size) for part, size in watch.peak_mb.items()},
-        wan_mb_per_round=round(moved / rounds / 1e6, 4),
-        refusals=done.refusals,
+    peaks = {part: round(size) for part, size in watch.peak_mb.items()}
+    figures = Figures(
+        round_median_s=median(done.round_durations_s),
+        rounds=workload.rounds,
+        cpu_s_per_round=sum(used.values()) / workload.rounds,
+        start_s=firsts[0],
+        job_s=job_s,
+        peak_mb={
+            "server": peaks.pop("server"),
+            "site": max(size for part, size in peaks.items() if part.startswith("node ")),
+        },
+        wan_mb_per_round=moved / workload.rounds / 1e6,
     )
+    return Job(figures, used, peaks, done.refusals)

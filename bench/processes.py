@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import psutil
@@ -19,10 +19,12 @@ class Watch:
     """Follows every process of a stack, and those that they start, from a thread of its own.
 
     Attributes:
+        together: parts that are counted as one besides, such as the central side's, under a name of their own.
         peak_mb: the largest sum of resident memory of each part, in MB (shared pages count in each process).
     """
 
     supervisor: Supervisor
+    together: Mapping[str, Collection[str]] = field(default_factory=dict)
     peak_mb: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     _cpu: dict[tuple[str, int, float], float] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -60,6 +62,8 @@ class Watch:
                     self._cpu[part, process.pid, process.create_time()] = times.user + times.system
             except psutil.Error:
                 continue
+        for name, parts in self.together.items():
+            memory[name] = sum(memory[part] for part in parts)
         for part, size in memory.items():
             self.peak_mb[part] = max(self.peak_mb[part], size)
 

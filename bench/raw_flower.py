@@ -1,83 +1,76 @@
-"""Stock Flower on the same app and the same rows: `python -m bench.raw_flower [--rounds 3]`.
+"""Stock Flower on the same app and the same rows.
 
-One flower-superlink and four flower-supernodes with TLS, as their manuals start them, and ``flwr run``. Only the
-settings that would reach out to the network are turned off. All of it ends with this process.
+One flower-superlink and a flower-supernode for each site with TLS, as their manuals start them, and ``flwr run``. Only
+the settings that would reach out to the network are turned off. All of it ends with this process.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
 import ssl
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
 import httpx
+import psutil
 
 from bench import machine
+from bench.figures import Figures
+from bench.processes import Watch
+from bench.workloads import Workload
 from devstack import certificates
 from devstack.ports import free_port
 from devstack.processes import Command, Supervisor
-from federation.library.catalogue import ready_script
 from federation.library.heart_disease.source import write_centres
 
 PROGRAMS = Path(sys.executable).parent
 CONNECTION = "bench"
 NODES_WITHIN_S = 90.0
-ROUND_WITHIN_S = 60.0
+ROUND_WITHIN_S = 240.0
+LOOK_S = 0.5
+SPARE_MEMORY = 2 * 1024**3
 _ROUND = re.compile(r"\[ROUND (\d+)/\d+\]")
 _FINISHED = "Strategy execution finished"
-
-
-@dataclass(frozen=True)
-class RawFigures:
-    """Seconds and CPU seconds of whole rounds (train and evaluate) at all sites, and the last accuracy."""
-
-    sites: int
-    rounds: int
-    round_s: list[float]
-    round_median_s: float
-    cpu_s_per_round: float
-    first_round_s: float
 
 
 class RawFlowerError(Exception):
     """Flower did not come up, or its run did not finish; the message holds the end of its log."""
 
 
-def measure(*, rounds: int, run_config: Mapping[str, object], folder: Path) -> RawFigures:
-    """Run the study in ``folder`` for so many rounds; raises RawFlowerError. ``first_round_s`` is since the start."""
+def measure(workload: Workload, *, rounds: int, folder: Path) -> Figures:
+    """Run the workload's app in ``folder`` for so many rounds; raises RawFlowerError."""
     with Supervisor() as supervisor:
         superlink, environment = _start_superlink(supervisor, folder)
-        paths = write_centres(folder / "rows")
-        for number, path in enumerate(paths.values()):
-            supervisor.launch(_supernode(number, path, superlink, folder, environment))
-        _wait_for_nodes(len(paths), environment)
-        config = {**run_config, "num-server-rounds": rounds}
+        rows = list(write_centres(folder / "rows").values())
+        for number in range(workload.sites):
+            supervisor.launch(_supernode(number, rows[number % len(rows)], superlink, folder, environment))
+        _wait_for_nodes(workload.sites, environment)
+        config = {**workload.config, "num-server-rounds": rounds}
         pids = [child.pid for child in supervisor.children]
         started, stamps = time.monotonic(), _Stamps(pids)
-        _run(config, environment, stamps, deadline_s=(rounds + 2) * ROUND_WITHIN_S)
+        with Watch(supervisor) as watch:
+            _run(workload.source, config, environment, stamps, deadline_s=(rounds + 2) * ROUND_WITHIN_S)
+        moved = _moved_mb(environment)
     if len(stamps.rounds) != rounds or stamps.finished is None:
         raise RawFlowerError(f"flwr run did not finish {rounds} rounds:\n{stamps.tail()}")
     moments = [*(stamp for stamp, _ in stamps.rounds), stamps.finished[0]]
-    durations = [round(after - before, 2) for before, after in pairwise(moments)]
-    return RawFigures(
-        sites=len(paths),
+    peaks = dict(watch.peak_mb)
+    return Figures(
+        round_median_s=median(after - before for before, after in pairwise(moments)),
         rounds=rounds,
-        round_s=durations,
-        round_median_s=round(median(durations), 2),
-        cpu_s_per_round=round((stamps.finished[1] - stamps.rounds[0][1]) / rounds, 2),
-        first_round_s=round(moments[1] - started, 2),
+        cpu_s_per_round=(stamps.finished[1] - stamps.rounds[0][1]) / rounds,
+        start_s=moments[1] - started,
+        job_s=moments[-1] - started,
+        peak_mb={"server": peaks.pop("flower-superlink"), "site": max(peaks.values())},
+        wan_mb_per_round=moved / rounds,
     )
 
 
@@ -165,15 +158,24 @@ def _wait_for_nodes(wanted: int, environment: Mapping[str, str]) -> None:
             raise RawFlowerError(f"{wanted} SuperNodes were not online in {NODES_WITHIN_S:g} s:\n{listed.stdout}")
 
 
-def _run(config: Mapping[str, object], environment: Mapping[str, str], stamps: _Stamps, deadline_s: float) -> None:
-    """`flwr run --stream` until the strategy has finished, the log ends, or the time is over."""
+def _moved_mb(environment: Mapping[str, str]) -> float:
+    """What the SuperLink says that its one run moved over the sites' links."""
+    command = [str(PROGRAMS / "flwr"), "list", CONNECTION, "--format", "json"]
+    told = subprocess.run(command, capture_output=True, text=True, env=dict(environment), check=False)
+    return float(json.loads(told.stdout)["runs"][0]["network-traffic"]["total-bytes"]) / 1e6
+
+
+def _run(
+    source: Path, config: Mapping[str, object], environment: Mapping[str, str], stamps: _Stamps, deadline_s: float
+) -> None:
+    """`flwr run --stream` until the strategy has finished, the log ends, the time is over or memory runs short."""
     words = [f"{name}={json.dumps(value)}" for name, value in config.items()]
-    source = ready_script("heart_disease").source
     command = [str(PROGRAMS / "flwr"), "run", str(source), CONNECTION, "--stream", "--run-config", " ".join(words)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(environment)
     ) as streaming:
-        watchdog = threading.Timer(deadline_s, streaming.kill)
+        ended = threading.Event()
+        watchdog = threading.Thread(target=_watch, args=(streaming, ended, deadline_s), daemon=True)
         watchdog.start()
         try:
             assert streaming.stdout is not None
@@ -182,8 +184,17 @@ def _run(config: Mapping[str, object], environment: Mapping[str, str], stamps: _
                 if stamps.finished:
                     break
         finally:
-            watchdog.cancel()
+            ended.set()
             streaming.kill()
+
+
+def _watch(streaming: subprocess.Popen[str], ended: threading.Event, deadline_s: float) -> None:
+    """End the streaming, and with it the measurement, when the time is over or memory runs short."""
+    deadline = time.monotonic() + deadline_s
+    while not ended.wait(LOOK_S):
+        if time.monotonic() > deadline or psutil.virtual_memory().available < SPARE_MEMORY:
+            streaming.kill()
+            return
 
 
 def _answers(address: str, trust: ssl.SSLContext) -> bool:
@@ -191,18 +202,3 @@ def _answers(address: str, trust: ssl.SSLContext) -> bool:
         return httpx.get(address, verify=trust, timeout=2, trust_env=False).is_success
     except httpx.TransportError:
         return False
-
-
-def main() -> int:
-    """Print the figures as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m bench.raw_flower", description=measure.__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="raw-flower-") as folder:
-        figures = measure(rounds=arguments.rounds, run_config={}, folder=Path(folder))
-    print(json.dumps(asdict(figures), indent=1))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench import gate, machine, rounds
+from bench import gate, machine, pages
 from fedstudy_core.sandbox.choosing import BARE
 
 RESULT = {
@@ -20,7 +20,7 @@ RESULT = {
 
 
 def test_the_page_tells_the_figures_and_whether_the_targets_are_met(tmp_path: Path) -> None:
-    _, text = rounds.write(RESULT, "gate", tmp_path, page=gate.as_markdown(RESULT))
+    _, text = pages.write(RESULT, "gate", tmp_path, page=gate.as_markdown(RESULT))
     page = text.read_text("utf-8")
     assert "| median round, sandbox S4 and gate | 0.410 |" in page
     assert "add 3.5% to the median round" in page

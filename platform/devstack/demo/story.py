@@ -14,6 +14,7 @@ from devstack.demo.people import Sessions
 from devstack.demo.runs import Finished
 from devstack.demo.telling import Telling
 from devstack.stack import Stack
+from fedstudy_client.transport import Transport
 
 T = TypeVar("T")
 # The steps that `prepare` and `federate` tell of, apart from the rounds of the runs.
@@ -50,8 +51,16 @@ def steps(hospitals: int, rounds: int) -> int:
     return PREPARING_STEPS + 1 + (RUNS_OF_ALL + hospitals) * rounds
 
 
-def prepare(stack: Stack, cast: Cast, rows: Mapping[str, Path], tell: Telling) -> Prepared:
-    """Everything before the first run. `rows` is each centre's file, as it lies in the hospital."""
+def prepare(
+    stack: Stack,
+    cast: Cast,
+    rows: Mapping[str, Path],
+    tell: Telling,
+    submit: Callable[[Transport, str], str] = people.submit_library_script,
+) -> Prepared:
+    """Everything before the first run. `rows` is each centre's file, as it lies in the hospital; `submit` is how the PI
+    submits the script to the study, and returns the version's id.
+    """
     tell.step("Opening the portal: accounts and sites")
     sessions = people.open_accounts(stack, cast)
     sites = people.open_sites(sessions, cast)
@@ -70,7 +79,7 @@ def prepare(stack: Stack, cast: Cast, rows: Mapping[str, Path], tell: Telling) -
     datasets = _at_each(cast, lambda hospital: people.offer_dataset(stack, hospital, study, rows[hospital.centre]))
     tell.step("The PI submits the script")
     investigator = sessions.of(cast.investigator)
-    version = people.submit_library_script(investigator, study)
+    version = submit(investigator, study)
     tell.step("Site admins review the script and sign")
     _at_each(cast, lambda hospital: people.approve_script(stack, hospital, version, datasets[hospital.centre]))
     investigator.post(f"studies/{study}/transition", {"to": "active"})

@@ -1,0 +1,1 @@
+"""An app whose work costs nothing: it adds a number to arrays of a chosen size."""

@@ -1,0 +1,58 @@
+"""What is measured: the workloads by the names that `--only` takes.
+
+| name | what | sites |
+|---|---|---|
+| `w1` | the heart disease study: a logistic regression, trained and evaluated | 4 |
+| `w2:MB` | a model of so many megabytes of float32, to which each site adds a number | 4 |
+| `w3:SITES` | the same with 14 numbers, at so many sites | as named |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from federation.library.catalogue import ready_script
+
+ADDING = Path(__file__).parent / "adding"
+STANDARD = ("w1", "w2:10", "w2:100", "w2:500", "w3:4", "w3:16", "w3:32")
+FLOAT_BYTES = 4
+W1_NUMBERS, W3_NUMBERS = 14, 14
+W2_ARRAYS = 10
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One thing to measure.
+
+    Attributes:
+        source: the Flower app's folder.
+        config: the run configuration beside the app's defaults.
+        numbers: 32-bit numbers in the model.
+    """
+
+    name: str
+    sites: int
+    rounds: int
+    source: Path
+    config: Mapping[str, int]
+    numbers: int
+
+    @property
+    def model_bytes(self) -> int:
+        """What one copy of the model measures."""
+        return self.numbers * FLOAT_BYTES
+
+
+def workload(name: str, *, rounds: int = 50) -> Workload:
+    """The workload of that name; `rounds` is for `w1`. Raises ValueError for a name that is none."""
+    kind, _, size = name.partition(":")
+    if kind == "w1" and not size:
+        return Workload(name, 4, rounds, ready_script("heart_disease").source, {}, W1_NUMBERS)
+    if kind == "w2" and size.isdecimal() and int(size):
+        numbers = int(size) * 1_000_000 // FLOAT_BYTES
+        return Workload(name, 4, 5, ADDING, {"numbers": numbers, "arrays": W2_ARRAYS}, numbers)
+    if kind == "w3" and size.isdecimal() and int(size) > 1:
+        return Workload(name, int(size), 20, ADDING, {"numbers": W3_NUMBERS}, W3_NUMBERS)
+    raise ValueError(f"{name!r} is no workload; there are w1, w2:MB and w3:SITES")
