@@ -122,7 +122,7 @@ def gate_check_s(home: Home) -> float:
     statement = read_unverified(signed.envelope)
     fab = (home.bundles_path / f"{signed.script_sha256}.fab").read_bytes()
     config = bundles.inspect(fab).default_config
-    script = Script(signed.script_sha256, len(fab), lambda: config)
+    script = Script(signed.script_sha256, len(fab), lambda: config, lambda: "strategy")
     order = Order(
         study=statement.study,
         run=str(uuid4()),

@@ -333,7 +333,7 @@ VALUES = st.one_of(
 def test_metrics_that_pass_are_declared_finite_and_about_enough_rows(metrics: dict[str, Any]) -> None:
     content = RecordDict({"metrics": MetricRecord({"num-examples": 40, **metrics})})
     try:
-        passed = read_reply(flower.pack(content), EVALUATE).cargo.metrics
+        passed = read_reply(flower.pack(content), EVALUATE).cargo.metrics["metrics"]
     except Refusal as refusal:
         assert refusal.code.startswith("E_METRICS_") or refusal.code in ("E_UPDATE_WEIGHT", "E_MIN_ROWS")
         return

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -26,7 +27,7 @@ CONFIG = bundles.inspect(FAB).default_config
 
 
 def as_script(fab: bytes = FAB, **config: object) -> Script:
-    return Script(sha256(fab).hexdigest(), len(fab), lambda: {**CONFIG, **config})  # type: ignore[dict-item]
+    return Script(sha256(fab).hexdigest(), len(fab), lambda: {**CONFIG, **config}, lambda: "strategy")  # type: ignore[dict-item]
 
 
 class Site:
@@ -104,11 +105,16 @@ def test_a_changed_byte_of_the_approval_is_refused(site: Site) -> None:
 
 
 def test_the_bundle_is_not_opened_before_its_hash_is_approved(site: Site) -> None:
-    def open_it() -> dict[str, int]:
+    def open_it() -> NoReturn:
         raise AssertionError("the bundle was opened")
 
     with pytest.raises(Refusal, match="E_BUNDLE"):
-        site.check(fab=Script("0" * 64, len(FAB), open_it))
+        site.check(fab=Script("0" * 64, len(FAB), open_it, open_it))
+
+
+def test_a_script_that_leads_the_rounds_itself_needs_an_approval_that_says_so(site: Site) -> None:
+    with pytest.raises(Refusal, match="E_CENTRE"):
+        site.check(fab=replace(as_script(), server=lambda: "own"))
 
 
 @pytest.mark.parametrize("config", [{"step": 11.0}, {"mode": "hang-on"}, {"extra": 1}, {"step": "2"}])

@@ -21,6 +21,7 @@ from fedstudy_core.errors import Invalid, Refusal
 from fedstudy_core.outputs import DeclaredOutputs
 from fedstudy_core.parameters import Parameter, Value, from_project
 from fedstudy_core.reviewable import refuse_unreviewable
+from fedstudy_core.statement import Server
 
 MAX_BYTES = archives.MAX_BYTES
 PROJECT = "pyproject.toml"
@@ -37,6 +38,8 @@ class Declaration(BaseModel):
     """What a script tells FedStudy about itself (`[tool.fedstudy]`).
 
     Attributes:
+        server: who leads the rounds: "strategy", one of the portal's, or "own", the bundle's ServerApp as it is. An app
+            without a `[tool.fedstudy]` table is an ordinary Flower app and brings its own.
         initial: message type by which one site gives the initial model, such as "query.initial_model".
         sums: message type by which every site gives arrays that are added up and sent to all.
         metrics: how a metric aggregates over sites; the mean weighted by examples where nothing is said.
@@ -51,6 +54,7 @@ class Declaration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    server: Server = "strategy"
     initial: str | None = Field(default=None, pattern=r"^query\.[a-z][a-z0-9_]*$")
     sums: str | None = Field(default=None, pattern=r"^query\.[a-z][a-z0-9_]*$")
     metrics: dict[str, Literal["mean", "sum", "histogram", "max", "min"]] = Field(default_factory=dict)
@@ -122,7 +126,7 @@ def inspect(fab: bytes) -> Bundle:
 
 def _declared(project: Mapping[str, Any]) -> tuple[tuple[Parameter, ...], Declaration]:
     """What the script says of its configuration and of itself. Raises Refusal E_BUNDLE_DECLARATION."""
-    declared = project["tool"].get("fedstudy", {})
+    declared = project["tool"].get("fedstudy", {"server": "own"})
     if not isinstance(declared, dict):
         raise _not_declared("[tool.fedstudy] is not a table.")
     try:

@@ -40,6 +40,7 @@ CODES = MappingProxyType(
         "E_DICTIONARY": "The data dictionary does not fit together.",
         "E_DATASET": "The dataset is not the one that was approved.",
         "E_DATASET_FILE": "The dataset's file cannot be read.",
+        "E_NODE_CONFIG": "The value cannot be given to scripts.",
         "E_DATASET_INVALID": "The dataset does not fit the study's data dictionary.",
         # scripts
         "E_BUNDLE": "The script is not the one that was approved.",
@@ -88,6 +89,7 @@ CODES = MappingProxyType(
         "E_NOT_YET": "The approval is not valid yet.",
         "E_EXPIRED": "The approval has expired.",
         "E_TOO_LONG": "The approval would be valid for more than 180 days.",
+        "E_CENTRE": "The site approved another way to lead the rounds at the centre.",
         "E_REVOKED": "The site revoked this approval.",
         "E_REVOKED_EPOCH": "The site revoked all approvals of that time.",
         "E_REVOCATION": "The revocation is about another approval.",

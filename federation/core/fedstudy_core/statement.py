@@ -30,6 +30,7 @@ SANDBOX_LEVELS = ("S0", "S1", "S2", "S3", "S4")
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Identifier = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Level = Literal["S0", "S1", "S2", "S3", "S4"]
+Server = Literal["strategy", "own"]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -85,6 +86,7 @@ class Statement(_Strict):
     """What was approved (or rejected), by whom, from when until when. Times are UTC, ISO 8601, whole seconds.
 
     Attributes:
+        server: who leads the rounds at the centre: one of the portal's strategies, or the script's own ServerApp.
         issued_at: when the site wrote the statement. Validity begins a little earlier, since clocks differ.
     """
 
@@ -93,6 +95,7 @@ class Statement(_Strict):
     site: Identifier
     node: Identifier
     script: ScriptRef
+    server: Server = "strategy"
     dataset: DatasetRef
     run_config: dict[str, Allowed]
     rounds: Count
@@ -150,6 +153,7 @@ class Use:
         rows: rows of the dataset at the node.
         people: the roles of the people behind the signature: the statement's own, or the standing policy's.
         floor: the dataset's own conditions.
+        server: who leads the rounds, as the script's bytes say.
     """
 
     site: str
@@ -167,6 +171,7 @@ class Use:
     rows: int
     people: Collection[str]
     floor: Floor = Floor()
+    server: Server = "strategy"
 
 
 def payload_of(statement: Statement) -> bytes:
@@ -287,6 +292,7 @@ def rules_of_use(
         ("node", _rule((statement.site, statement.node) == (use.site, use.node), "E_AUDIENCE")),
         ("study", _rule(statement.study == use.study, "E_STUDY")),
         ("script", _rule(script, "E_BUNDLE")),
+        ("who leads the rounds", _rule(statement.server == use.server, "E_CENTRE")),
         ("dataset", _rule(dataset, "E_DATASET")),
         ("configuration", lambda: _check_configuration(statement, use)),
         ("rounds of the run", _rule(use.rounds <= statement.rounds, "E_ROUNDS", rounds)),

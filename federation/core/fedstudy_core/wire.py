@@ -145,7 +145,7 @@ class DatasetRequest(_Body):
     study: str
     name: str = Field(min_length=1, max_length=120)
     fingerprint: str = Field(pattern=r"^[0-9a-f]{64}$")
-    format: Literal["csv", "parquet"]
+    format: Literal["csv", "parquet", "sqlite"]
     rows_band: str
     columns: list[str]
     report: ValidationReport

@@ -110,6 +110,7 @@ def build_statement(
             "site": settings.site,
             "node": settings.node,
             "script": {"sha256": bundle.sha256, "size": bundle.size},
+            "server": bundle.declaration.server,
             "dataset": {"id": dataset.id, "fingerprint": dataset.fingerprint},
             "run_config": allowed(bundle.parameters),
             "rounds": limits.rounds,

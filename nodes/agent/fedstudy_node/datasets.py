@@ -1,7 +1,8 @@
 """The datasets that this node offers to studies: files of the hospital, bound to a study by a fingerprint."""
 
 import tomllib
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import tomli_w
 from fedstudy_core.statement import Floor, Level
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home, now_text, write_private
+from fedstudy_node.node_config import MOST_VALUES, Value
 from fedstudy_node.tables import Columns, file_sha256, fingerprint
 
 
@@ -18,6 +20,7 @@ class Dataset:
     """A file bound to a study. `id` is the portal's; the path and the exact number of rows never leave the node.
 
     Attributes:
+        config: what scripts find in `context.node_config` (`node_config`).
         people: how many people sign a script for it: 2 for a site admin and a data steward.
         min_sites, min_rows, sandbox_min: what every approval asks for at least.
     """
@@ -35,6 +38,7 @@ class Dataset:
     min_sites: int = 1
     min_rows: int = 1
     sandbox_min: Level = "S0"
+    config: Mapping[str, Value] = field(default_factory=dict)
     added_at: str = field(default_factory=now_text)
 
     @property
@@ -54,6 +58,19 @@ class Datasets:
     def add(self, dataset: Dataset) -> None:
         """Keep a binding."""
         write_private(self._file(dataset.id), tomli_w.dumps(asdict(dataset)).encode())
+
+    def configure(self, dataset: Dataset, changes: Mapping[str, Value | None]) -> Dataset:
+        """Change what scripts find in `context.node_config`; None takes a value away.
+
+        Raises NodeError (E_NODE_CONFIG).
+        """
+        wanted = {**dataset.config, **changes}
+        config = {name: value for name, value in wanted.items() if value is not None}
+        if len(config) > MOST_VALUES:
+            raise NodeError("E_NODE_CONFIG", f"A dataset has {MOST_VALUES} values at most.")
+        changed = replace(dataset, config=config)
+        self.add(changed)
+        return changed
 
     def all(self) -> list[Dataset]:
         """Return the bindings, oldest first."""

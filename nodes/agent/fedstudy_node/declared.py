@@ -1,12 +1,19 @@
 """What a script declares that it sends back, in words; a node holds its replies to it."""
 
-from fedstudy_core.bundle import Bundle
+from fedstudy_core.bundle import Bundle, Declaration
+
+LEADERS = {
+    "strategy": "the portal, by one of its strategies",
+    "own": "the script's own ServerApp, in a sandbox at the centre: it sees every site's answers, one by one",
+}
 
 
 def sent_back(bundle: Bundle) -> list[tuple[str, str, str]]:
     """Return rows of all that a script declares to send: in answer to what, the name, and its form."""
     declaration = bundle.declaration
     outputs = declaration.outputs
+    if declaration.server == "own":
+        return _sent_to_own_server(declaration)
     model = " and ".join(["train", *([declaration.initial] if declaration.initial else [])])
     rows = [(model, name, layout) for name, layout in outputs.arrays.items()]
     rows = rows or [(model, "arrays", "not declared: the first model may have any form, updates have the model's")]
@@ -19,3 +26,14 @@ def sent_back(bundle: Bundle) -> list[tuple[str, str, str]]:
         form = kind if kind != "histogram" else f"counts of rows in {bins or 'any number of'} bins"
         rows.append(("train, evaluate", name, form))
     return rows if declaration.metrics else [*rows, ("train, evaluate", "metrics", "not declared: any single numbers")]
+
+
+def _sent_to_own_server(declaration: Declaration) -> list[tuple[str, str, str]]:
+    """What a script with a ServerApp of its own may send to it: it names its records itself."""
+    arrays = [("train", name, layout) for name, layout in declaration.outputs.arrays.items()]
+    metrics: list[tuple[str, str, str]] = [("any message", name, kind) for name, kind in declaration.metrics.items()]
+    return [
+        *(arrays or [("any message", "arrays", "not declared: finite numbers of any form")]),
+        *(metrics or [("any message", "metrics", "not declared: finite numbers, and short lists of them")]),
+        ("any message", "texts, bytes and files", "never"),
+    ]

@@ -28,7 +28,7 @@ ARRAYS, SUMS, METRICS = "arrays", "sums", "metrics"
 EXAMPLES = "num-examples"
 MOST_METRICS = 200
 MOST_NUMBERS = 4_096
-_PLAIN_METRIC = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+PLAIN_METRIC = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 Arrays = Mapping[str, np.ndarray]
 Number = int | float
@@ -73,7 +73,7 @@ class Cargo:
     """The checked numbers of a reply, by record."""
 
     arrays: Mapping[str, Arrays] = field(default_factory=dict)
-    metrics: Metrics | None = None
+    metrics: Mapping[str, Metrics] = field(default_factory=dict)
 
     @cached_property
     def content(self) -> RecordDict:
@@ -81,21 +81,21 @@ class Cargo:
         content = RecordDict()
         for record, arrays in self.arrays.items():
             content[record] = ArrayRecord({name: flower.array(_plain(values)) for name, values in arrays.items()})
-        if self.metrics is not None:
-            content[METRICS] = MetricRecord(dict(self.metrics))
+        for record, metrics in self.metrics.items():
+            content[record] = MetricRecord(dict(metrics))
         return content
 
     @property
     def examples(self) -> int | None:
         """The rows that the script says it used."""
-        count = (self.metrics or {}).get(EXAMPLES)
-        return int(count) if isinstance(count, int | float) else None
+        counts = [count for metrics in self.metrics.values() if isinstance(count := metrics.get(EXAMPLES), int | float)]
+        return int(max(counts)) if counts else None
 
     @property
     def numbers(self) -> int:
         """How many numbers leave."""
         arrays = sum(values.size for record in self.arrays.values() for values in record.values())
-        return arrays + sum(_count(value) for value in (self.metrics or {}).values())
+        return arrays + sum(count_numbers(metrics) for metrics in self.metrics.values())
 
     def manifest(self) -> str:
         """What leaves, without the values: names, shapes, dtypes and lengths, as JSON for the ledger."""
@@ -103,7 +103,7 @@ class Cargo:
             record: {name: f"{values.dtype}{list(values.shape)}" for name, values in arrays.items()}
             for record, arrays in self.arrays.items()
         }
-        metrics = {name: len(value) if isinstance(value, list) else 1 for name, value in (self.metrics or {}).items()}
+        metrics = {name: _count(value) for record in self.metrics.values() for name, value in record.items()}
         return json.dumps({"arrays": arrays, "metrics": metrics}, separators=(",", ":"))
 
 
@@ -132,7 +132,7 @@ def check_reply(content: RecordDict, allowance: Allowance) -> Cargo:
         _check_arrays(name, values, allowance)
     if metrics is not None:
         _check_metrics(metrics, allowance)
-    return Cargo(arrays, metrics)
+    return Cargo(arrays, {} if metrics is None else {METRICS: metrics})
 
 
 def _check_arrays(record: str, arrays: Arrays, allowance: Allowance) -> None:
@@ -187,21 +187,21 @@ def distance(update: Arrays, model: Arrays) -> float:
 
 
 def _check_metrics(metrics: Metrics, allowance: Allowance) -> None:
-    if len(metrics) > MOST_METRICS or sum(map(_count, metrics.values())) > MOST_NUMBERS:
+    if len(metrics) > MOST_METRICS or count_numbers(metrics) > MOST_NUMBERS:
         raise Refusal("E_METRICS_SIZE", f"More than {MOST_METRICS} metrics, or {MOST_NUMBERS} numbers in them.")
     for name, value in metrics.items():
         if name != EXAMPLES:
             _check_metric(name, value, allowance)
-    _check_rows(metrics, allowance)
+    check_rows(metrics, allowance)
 
 
 def _check_metric(name: str, value: object, allowance: Allowance) -> None:
     allowed = allowance.outputs.metrics
-    if name not in allowed if allowed is not None else not _PLAIN_METRIC.fullmatch(name):
+    if name not in allowed if allowed is not None else not PLAIN_METRIC.fullmatch(name):
         raise Refusal("E_METRICS_NAMES", f"The site did not approve a metric {name!r}.")
     declaration = allowance.declaration
     if declaration.metrics.get(name) == "histogram":
-        _check_histogram(name, value, declaration.outputs.bins.get(name), allowance.rows)
+        check_histogram(name, value, declaration.outputs.bins.get(name), allowance.rows)
     elif isinstance(value, list):
         raise Refusal("E_METRICS_FORM", f"“{name}” is a list, and no declared histogram.")
     elif isinstance(value, bool) or not isinstance(value, int | float):
@@ -210,7 +210,7 @@ def _check_metric(name: str, value: object, allowance: Allowance) -> None:
         raise Refusal("E_METRICS_NOT_FINITE", f"“{name}” is not finite.")
 
 
-def _check_histogram(name: str, value: object, bins: int | None, rows: int) -> None:
+def check_histogram(name: str, value: object, bins: int | None, rows: int) -> None:
     """Hold a histogram to counts of rows: whole, none below zero, together no more than the dataset has."""
     if not isinstance(value, list) or len(value) > MOST_BINS or bins not in (None, len(value)):
         raise Refusal("E_METRICS_FORM", f"“{name}” is no histogram of the declared length.")
@@ -220,15 +220,21 @@ def _check_histogram(name: str, value: object, bins: int | None, rows: int) -> N
         raise Refusal("E_METRICS_FORM", f"“{name}” does not count rows of the dataset.")
 
 
-def _check_rows(metrics: Metrics, allowance: Allowance) -> None:
+def check_rows(metrics: Metrics, allowance: Allowance) -> None:
     """Hold the number of rows behind the answer to what the dataset has and to what the site asks for."""
     count = metrics.get(EXAMPLES)
-    if count is None and allowance.phase == "query" and allowance.min_rows == 1:
+    may_be_missing = allowance.phase == "query" or allowance.declaration.server == "own"
+    if count is None and may_be_missing and allowance.min_rows == 1:
         return
     if count is None or isinstance(count, list) or not 0 <= count <= allowance.rows or count != int(count):
         raise Refusal("E_UPDATE_WEIGHT", f"{EXAMPLES} is {count!r}; the dataset has {allowance.rows} rows.")
     if count < allowance.min_rows:
         raise Refusal("E_MIN_ROWS", f"{count} rows stand behind the answer; {allowance.min_rows} are asked for.")
+
+
+def count_numbers(metrics: Metrics) -> int:
+    """How many numbers metrics hold."""
+    return sum(map(_count, metrics.values()))
 
 
 def _count(value: object) -> int:

@@ -16,7 +16,7 @@ from fedstudy_core.codes import CODES
 from fedstudy_core.errors import FedStudyError
 from fedstudy_core.flower import Order
 from fedstudy_core.sandbox.levels import Report
-from fedstudy_core.statement import read_unverified, statement_id
+from fedstudy_core.statement import Server, read_unverified, statement_id
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.datasets import Dataset, Datasets
 from fedstudy_node.gate import Gate, Script, Steps
@@ -146,4 +146,7 @@ def _script(question: Question) -> Script:
     def config() -> Mapping[str, bool | float | int | str]:
         return {**bundles.inspect(question.fab).default_config, **question.config}
 
-    return Script(digest(question.fab), len(question.fab), config)
+    def server() -> Server:
+        return bundles.inspect(question.fab).declaration.server
+
+    return Script(digest(question.fab), len(question.fab), config, server)

@@ -16,7 +16,7 @@ from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.flower import Order
 from fedstudy_core.policy import check_policy, verify_policy
 from fedstudy_core.sandbox.levels import NOT_PROBED, Report
-from fedstudy_core.statement import Signer, Statement, Use, rules_of_use, statement_id, verify_statement
+from fedstudy_core.statement import Server, Signer, Statement, Use, rules_of_use, statement_id, verify_statement
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.clock import Clock
 from fedstudy_node.datasets import Dataset, Datasets
@@ -34,11 +34,12 @@ _IDENTIFIER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @dataclass(frozen=True)
 class Script:
-    """A run's script as this node received it. `config` reads its bundle: call it after the hash was approved."""
+    """A run's script as this node received it. `config` and `server` read its bundle: after its hash was approved."""
 
     sha256: str
     size: int
     config: Callable[[], Mapping[str, bool | float | int | str]]
+    server: Callable[[], Server]
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,7 @@ class Gate:
             rows=dataset.rows,
             people=people,
             floor=dataset.floor,
+            server=script.server(),
         )
 
     def _check_message(self, order: Order, message_type: str, for_client_app: bool) -> None:

@@ -23,7 +23,7 @@ from fedstudy_node.errors import NodeError
 from fedstudy_node.flower import Incoming, RunInfo, context_bytes
 from fedstudy_node.gate import Permit, Script
 from fedstudy_node.home import Home
-from fedstudy_node.scripting import DATASET_FORMAT, DATASET_PATH
+from fedstudy_node.node_config import for_script
 
 _FRAME_SLACK = 1024 * 1024
 _MESSAGES_A_ROUND = 3
@@ -78,7 +78,7 @@ class ActiveRun:
     @cached_property
     def script(self) -> Script:
         """The script for the gate: hashed here, from the bytes that came."""
-        return Script(sha256(self.fab).hexdigest(), len(self.fab), self.config)
+        return Script(sha256(self.fab).hexdigest(), len(self.fab), self.config, lambda: self.bundle.declaration.server)
 
     @cached_property
     def bundle(self) -> bundles.Bundle:
@@ -135,7 +135,7 @@ class Runs:
         child = self._launch(run, permit, dataset)
         bundles.unpack(run.fab, run.folder / "app" / "script")
         view = self.sandbox.walls.view(run.folder, dataset)
-        node_config = {DATASET_PATH: str(view.dataset), DATASET_FORMAT: permit.dataset.format}
+        node_config = for_script(permit.dataset.config, view.dataset or dataset, permit.dataset.format)
         limits, rounds = permit.statement.limits, permit.statement.rounds
         header = {
             "kind": "load",

@@ -1,8 +1,11 @@
-"""Reading data files (CSV, Parquet) and naming their exact content by a fingerprint."""
+"""Reading data files (CSV, Parquet, SQLite) and naming their exact content by a fingerprint."""
 
 import hashlib
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from fedstudy_core import canonical
 from fedstudy_node.errors import NodeError
@@ -10,8 +13,10 @@ from fedstudy_node.errors import NodeError
 if TYPE_CHECKING:
     import pandas
 
-CSV, PARQUET = "csv", "parquet"
-_SUFFIXES = {".csv": CSV, ".parquet": PARQUET, ".pq": PARQUET}
+CSV, PARQUET, SQLITE = "csv", "parquet", "sqlite"
+_SUFFIXES = {
+    ".csv": CSV, ".parquet": PARQUET, ".pq": PARQUET, ".db": SQLITE, ".sqlite": SQLITE, ".sqlite3": SQLITE,
+}  # fmt: skip
 
 Columns = list[dict[str, str]]
 
@@ -21,7 +26,9 @@ def format_of(path: Path) -> str:
     try:
         return _SUFFIXES[path.suffix.lower()]
     except KeyError:
-        raise NodeError("E_DATASET_FILE", f"{path.name} is neither CSV (.csv) nor Parquet (.parquet).") from None
+        raise NodeError(
+            "E_DATASET_FILE", f"{path.name} is neither CSV (.csv), Parquet (.parquet) nor SQLite (.db)."
+        ) from None
 
 
 def read_table(path: Path, format_: str) -> "pandas.DataFrame":
@@ -31,11 +38,30 @@ def read_table(path: Path, format_: str) -> "pandas.DataFrame":
     try:
         if format_ == PARQUET:
             return pandas.read_parquet(path)
+        if format_ == SQLITE:
+            return _read_database(path)
         return pandas.read_csv(path, encoding="utf-8-sig", skipinitialspace=True)
     except OSError as error:
         raise NodeError("E_DATASET_FILE", f"{path} cannot be read: {error.strerror or error}.") from error
     except (ValueError, UnicodeError) as error:  # parser errors of pandas and pyarrow are ValueErrors
         raise NodeError("E_DATASET_FILE", f"{path.name} is not a readable {format_} file: {error}") from error
+
+
+def _read_database(path: Path) -> "pandas.DataFrame":
+    """Read the one table of a SQLite file. Raises ValueError when there is not exactly one, or no database."""
+    import pandas
+
+    address = f"file:{quote(str(path))}?mode=ro&immutable=1"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as connection:
+            found = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            names = [str(name) for (name,) in connection.execute(found)]
+            if len(names) != 1:
+                raise ValueError(f"it has {len(names)} tables; one is needed, with the study's rows")
+            rows = connection.execute('SELECT * FROM "{}"'.format(names[0].replace('"', '""')))  # noqa: S608
+            return pandas.DataFrame.from_records(rows.fetchall(), columns=[item[0] for item in rows.description])
+    except sqlite3.Error as error:
+        raise ValueError(str(error)) from error
 
 
 def columns_of(table: "pandas.DataFrame") -> Columns:

@@ -1,4 +1,4 @@
-"""`dataset add` and `dataset list`: what the hospital offers to studies."""
+"""`dataset add`, `dataset config` and `dataset list`: what the hospital offers to studies."""
 
 from argparse import Namespace
 from collections.abc import Collection
@@ -19,6 +19,7 @@ from fedstudy_node.datasets import Dataset, Datasets
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
+from fedstudy_node.node_config import Value, parse_value
 from fedstudy_node.validation import Finding, Report, validate
 
 
@@ -103,6 +104,26 @@ def show(arguments: Namespace, output: Output) -> int:
         ("Name", "Study", "File", "Rows", "Fingerprint", "State"),
         [(item.name, item.study, item.path, item.rows_band, item.fingerprint[:12], state) for item, state in rows],
     )
+    return 0
+
+
+def configure(arguments: Namespace, output: Output) -> int:
+    """Set, take away and show what scripts find in `context.node_config`. It stays at this node."""
+    home = Home.open(arguments.home)
+    dataset = Datasets(home).find(arguments.dataset)
+    changes: dict[str, Value | None] = dict.fromkeys(arguments.unset)
+    for text in arguments.values:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise NodeError("E_NODE_CONFIG", f"{text!r} is not of the form NAME=VALUE.")
+        changes[name] = parse_value(name, value)
+    if changes:
+        dataset = Datasets(home).configure(dataset, changes)
+        with closing(Ledger(home.ledger_path)) as ledger:
+            ledger.journal.append("dataset_configured", dataset.id, {"names": ", ".join(sorted(changes))})
+    output.facts({"id": dataset.id, "name": dataset.name, "config": dict(dataset.config)})
+    rows = [(name, str(value)) for name, value in dataset.config.items()]
+    output.table(f"What scripts find in context.node_config beside {dataset.name}", ("Name", "Value"), rows)
     return 0
 
 

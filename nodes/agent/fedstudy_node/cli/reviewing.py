@@ -11,9 +11,10 @@ from fedstudy_node.cli.output import Output, plain
 from fedstudy_node.comparing import changes, last_approved, texts
 from fedstudy_node.connecting import open_portal
 from fedstudy_node.datasets import Dataset
-from fedstudy_node.declared import sent_back
+from fedstudy_node.declared import LEADERS, sent_back
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
+from fedstudy_node.node_config import in_words
 from fedstudy_node.offers import Offer, Offers
 
 _LONGEST_SHOWN = 200_000
@@ -111,6 +112,8 @@ def show_statement(output: Output, statement: Statement, dataset: Dataset) -> No
         ("", ""),
         [
             ("Dataset", f"{dataset.name} ({dataset.rows_band} rows, {dataset.fingerprint[:12]})"),
+            ("Given to the script beside it", in_words(dataset.config) or "nothing"),
+            ("Who leads the rounds", LEADERS[statement.server]),
             ("Rounds of a run", f"at most {statement.rounds}"),
             ("Sites in a run", f"at least {statement.privacy.min_sites}"),
             ("Rows behind an answer", f"at least {statement.privacy.min_rows}"),

@@ -9,6 +9,8 @@ from fedstudy_core.revocation import Revocation
 from fedstudy_core.statement import Outputs, Statement
 from fedstudy_core.times import parse_time
 from fedstudy_node.datasets import Dataset
+from fedstudy_node.declared import LEADERS
+from fedstudy_node.node_config import in_words
 
 MEANINGS = {
     "approved": "I have reviewed this script, and I approve that it runs on this dataset at this node within the limits"
@@ -54,12 +56,17 @@ def _about(content: Statement | Policy, dataset: Dataset | None, subject: str) -
     script: Rows = []
     if isinstance(content, Statement):
         found = f"{content.script.sha256} ({size(content.script.size)})"
-        script = [("Script, as the portal calls it", subject), ("SHA-256 of the script", found)]
+        script = [
+            ("Script, as the portal calls it", subject),
+            ("SHA-256 of the script", found),
+            ("Who leads the rounds", LEADERS[content.server]),
+        ]
     return [
         *script,
         ("Study", content.study),
         ("Dataset", named),
         ("Fingerprint of the dataset", content.dataset.fingerprint),
+        ("Given to the script beside it, not signed", (dataset and in_words(dataset.config)) or "nothing"),
         ("Site and node", f"{content.site}, {content.node}"),
     ]
 

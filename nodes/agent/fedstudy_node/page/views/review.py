@@ -11,7 +11,7 @@ from fedstudy_core.statement import SANDBOX_LEVELS, Level, level_of
 from fedstudy_node.approvals import LONGEST_DAYS, Limits
 from fedstudy_node.comparing import last_approved
 from fedstudy_node.datasets import Dataset
-from fedstudy_node.declared import sent_back
+from fedstudy_node.declared import LEADERS, sent_back
 from fedstudy_node.errors import NodeError
 from fedstudy_node.offers import Offer
 from fedstudy_node.page import reading
@@ -45,6 +45,7 @@ def show(visit: Visit) -> Response:
         offer=offer,
         script=reading.read(offer.fab, earlier.fab if earlier else None),
         outputs=sent_back(offer.bundle),
+        leader=LEADERS[offer.bundle.declaration.server],
         earlier=earlier,
         known=known,
         datasets=[OfferedDataset(item, state_of(front, item)) for item in datasets_of(front, offer.study)],
