@@ -1,5 +1,6 @@
 """Datasets: fingerprints, and whether a file fits a study's dictionary."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -124,6 +125,12 @@ def test_a_touched_file_is_read_again_and_a_changed_one_noticed(tmp_path: Path) 
     text = file.read_text()
     file.write_text(text.replace("63", "64"))
     assert datasets.present_fingerprint(node.dataset) != node.dataset.fingerprint
+    file.write_text(text)
+    written = file.stat()
+    assert datasets.present_fingerprint(node.dataset) == node.dataset.fingerprint
+    file.write_text(text.replace("45", "46"))
+    os.utime(file, ns=(written.st_atime_ns, written.st_mtime_ns))
+    assert datasets.present_fingerprint(node.dataset) != node.dataset.fingerprint, "its time was only set back"
     file.write_text(text)
     assert datasets.present_fingerprint(node.dataset) == node.dataset.fingerprint
     file.unlink()

@@ -148,7 +148,7 @@ class Approvals:
     """The statements in a node's home."""
 
     home: Home
-    _revoked: tuple[int, Revocations] | None = None
+    _revoked: tuple[bytes, Revocations] | None = None
 
     def keep(self, signed: Signed) -> None:
         """Keep a statement (again, when its portal id became known)."""
@@ -175,27 +175,27 @@ class Approvals:
         return found[0]
 
     def revocations(self) -> Revocations:
-        """Read what was revoked here; looked at again whenever the file changes."""
-        file = self.home.path / "revoked.json"
-        changed = file.stat().st_mtime_ns
-        if self._revoked is None or self._revoked[0] != changed:
-            raw = json.loads(file.read_bytes())
-            self._revoked = (changed, Revocations(int(raw["epoch"]), dict(raw["statements"])))
+        """Read what was revoked here. The file's time would not tell of two changes within one tick of the clock."""
+        content = (self.home.path / "revoked.json").read_bytes()
+        if self._revoked is None or self._revoked[0] != content:
+            raw = json.loads(content)
+            self._revoked = (content, Revocations(int(raw["epoch"]), dict(raw["statements"])))
         return self._revoked[1]
 
     def revoke(self, statement_id: str, reason: str) -> None:
         """Stop a statement, or a standing policy, from counting here, at once and without anybody else."""
-        now = self.revocations()
-        entries = {**now.statements, statement_id: {"at": now_text(), "reason": reason}}
-        self._save_revocations(now.epoch, entries)
+        with self.home.changing():
+            now = self.revocations()
+            entries = {**now.statements, statement_id: {"at": now_text(), "reason": reason}}
+            self._save_revocations(now.epoch, entries)
 
     def revoke_all(self) -> int:
         """Void every statement signed so far; return the new epoch."""
-        now = self.revocations()
-        self._save_revocations(now.epoch + 1, now.statements)
+        with self.home.changing():
+            now = self.revocations()
+            self._save_revocations(now.epoch + 1, now.statements)
         return now.epoch + 1
 
     def _save_revocations(self, epoch: int, entries: Mapping[str, Mapping[str, str]]) -> None:
         content = json.dumps({"epoch": epoch, "statements": entries}, indent=1)
         write_private(self.home.path / "revoked.json", content.encode())
-        self._revoked = None

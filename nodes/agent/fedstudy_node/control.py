@@ -39,43 +39,48 @@ class Control:
     """Reads and writes the people's word, and keeps the portal's. May be used from any thread."""
 
     def __init__(self, home: Home) -> None:
+        self._home = home
         self._path = home.path / "control.json"
         self._lock = threading.Lock()
-        self._read: tuple[tuple[int, int], State] = ((0, 0), State())
+        self._read: tuple[bytes | None, State] = (None, State())
         self._excluded = ""
 
     def state(self) -> State:
         """Return what the file says now. A file that cannot be read counts as a pause."""
         try:
-            stat = self._path.stat()
+            content = self._path.read_bytes()
         except FileNotFoundError:
             return State()
-        stamp = (stat.st_mtime_ns, stat.st_ino)
+        except OSError:
+            content = b"cannot be read"
         with self._lock:
-            if self._read[0] != stamp:
-                self._read = (stamp, self._load())
+            if self._read[0] != content:
+                self._read = (content, _read(content))
             return self._read[1]
 
     def pause(self, reason: str) -> None:
         """Refuse every message from now on, until `resume`. Raises NodeError (E_STATE, E_INVALID)."""
-        now = self.state()
-        if now.paused is not None:
-            raise NodeError("E_STATE", f"The node has been paused since {now.paused.at}.")
-        self._save(State(_word(reason), now.vetoes))
+        with self._home.changing():
+            now = self.state()
+            if now.paused is not None:
+                raise NodeError("E_STATE", f"The node has been paused since {now.paused.at}.")
+            self._save(State(_word(reason), now.vetoes))
 
     def resume(self) -> None:
         """Take messages again. Raises NodeError (E_STATE)."""
-        now = self.state()
-        if now.paused is None:
-            raise NodeError("E_STATE", "The node is not paused.")
-        self._save(State(None, now.vetoes))
+        with self._home.changing():
+            now = self.state()
+            if now.paused is None:
+                raise NodeError("E_STATE", "The node is not paused.")
+            self._save(State(None, now.vetoes))
 
     def veto(self, run: str, reason: str) -> None:
         """End this node's part in a run, for good. Raises NodeError (E_STATE, E_INVALID)."""
-        now = self.state()
-        if run in now.vetoes:
-            raise NodeError("E_STATE", f"This run was vetoed at {now.vetoes[run].at}.")
-        self._save(State(now.paused, {**now.vetoes, run: _word(reason)}))
+        with self._home.changing():
+            now = self.state()
+            if run in now.vetoes:
+                raise NodeError("E_STATE", f"This run was vetoed at {now.vetoes[run].at}.")
+            self._save(State(now.paused, {**now.vetoes, run: _word(reason)}))
 
     def exclude(self, sentence: str) -> None:
         """The portal no longer lets this node work, in its own words."""
@@ -98,18 +103,19 @@ class Control:
         vetoed = state.vetoes.get(run)
         return _refusal("E_VETO", vetoed) if vetoed is not None else None
 
-    def _load(self) -> State:
-        try:
-            raw = json.loads(self._path.read_bytes())
-            paused = Word(**raw["paused"]) if raw["paused"] else None
-            return State(paused, MappingProxyType({run: Word(**word) for run, word in raw["vetoes"].items()}))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return State(Word(now_text(), "the node's control.json cannot be read"))
-
     def _save(self, state: State) -> None:
         paused = vars(state.paused) if state.paused else None
         vetoes = {run: vars(word) for run, word in state.vetoes.items()}
         write_private(self._path, json.dumps({"paused": paused, "vetoes": vetoes}, indent=1).encode())
+
+
+def _read(content: bytes) -> State:
+    try:
+        raw = json.loads(content)
+        paused = Word(**raw["paused"]) if raw["paused"] else None
+        return State(paused, MappingProxyType({run: Word(**word) for run, word in raw["vetoes"].items()}))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return State(Word(now_text(), "the node's control.json cannot be read"))
 
 
 def _word(reason: str) -> Word:

@@ -52,8 +52,8 @@ class Datasets:
     """The bindings in a node's home, and their present fingerprints."""
 
     home: Home
-    _seen: dict[str, tuple[tuple[int, int, int], str]] = field(default_factory=dict)
-    _read: dict[str, tuple[int, Dataset]] = field(default_factory=dict)
+    _seen: dict[str, tuple[tuple[int, ...], str]] = field(default_factory=dict)
+    _read: dict[str, tuple[bytes, Dataset]] = field(default_factory=dict)
 
     def add(self, dataset: Dataset) -> None:
         """Keep a binding."""
@@ -92,13 +92,16 @@ class Datasets:
         return found[0]
 
     def present_fingerprint(self, dataset: Dataset) -> str:
-        """Return the fingerprint of the file as it is now; read again only when the file was touched."""
+        """Return the fingerprint of the file as it is now; read again only when the file was touched.
+
+        Its time of change is looked at as well, which nobody can set back as they can its time of modification.
+        """
         path = Path(dataset.path)
         try:
             stat = path.stat()
         except OSError as error:
             raise NodeError("E_DATASET_FILE", f"{path} cannot be read: {error.strerror}.") from error
-        stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        stamp = (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino, stat.st_dev)
         seen = self._seen.get(dataset.id)
         if seen is None or seen[0] != stamp:
             seen = (stamp, fingerprint(dataset.format, dataset.columns, file_sha256(path)))
@@ -109,14 +112,14 @@ class Datasets:
         return self.home.datasets_path / f"{dataset_id}.toml"
 
     def _load(self, file: Path) -> Dataset:
-        changed = file.stat().st_mtime_ns
-        known = self._read.get(file.name)
-        if known is not None and known[0] == changed:
-            return known[1]
         try:
-            raw: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
+            content = file.read_bytes()
+            known = self._read.get(file.name)
+            if known is not None and known[0] == content:
+                return known[1]
+            raw: dict[str, Any] = tomllib.loads(content.decode("utf-8"))
             dataset = Dataset(**raw)
-        except (OSError, TypeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, TypeError, ValueError) as error:  # what is no TOML, or no text, is a ValueError
             raise NodeError("E_HOME", f"{file} cannot be read: {error}.") from error
-        self._read[file.name] = (changed, dataset)
+        self._read[file.name] = (content, dataset)
         return dataset

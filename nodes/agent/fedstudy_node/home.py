@@ -1,10 +1,12 @@
 """The node's home folder: its settings, its keys, and what it trusts. Readable by its owner only."""
 
+import fcntl
 import json
 import os
 import secrets
 import tomllib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +27,7 @@ def now_text() -> str:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replace a file in one step; only its owner may read it."""
+    """Replace a file in one step that outlasts a power cut; only its owner may read it."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -34,10 +36,20 @@ def write_private(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        _sync(path.parent)
     except OSError as error:
         with suppress(FileNotFoundError):
             temporary.unlink()
         raise NodeError("E_HOME", f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename in the folder last."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @dataclass(frozen=True)
@@ -147,6 +159,20 @@ class Home:
         if path.stat().st_mode & 0o077:
             raise NodeError("E_HOME", f"{path} is open to other accounts: run `chmod -R go= {path}`.")
         return cls(path)
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold what people decided (trust, revocations, control) while it is read, changed and written.
+
+        The console, the page and the agent are several processes and threads: without this, of two changes at one
+        time the later would undo the earlier. Not to be entered twice.
+        """
+        descriptor = os.open(self.path / "change.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def settings(self) -> Settings:
         """Read node.toml; what it does not know (a newer version's settings) is left alone."""

@@ -36,16 +36,16 @@ class Trust:
     """The approvers of a node (trust.json), and the invitation to register the next passkey."""
 
     home: Home
-    _read: tuple[int, tuple[ApproverKey, ...]] | None = None
+    _read: tuple[bytes, tuple[ApproverKey, ...]] | None = None
 
     def all(self) -> tuple[ApproverKey, ...]:
-        """Return the approvers; looked at again whenever the file changes. Raises NodeError (E_HOME)."""
+        """Return the approvers, as the file says now. Raises NodeError (E_HOME)."""
         file = self.home.path / "trust.json"
         try:
-            changed = file.stat().st_mtime_ns
-            if self._read is None or self._read[0] != changed:
-                raw = json.loads(file.read_bytes())["approvers"]
-                self._read = (changed, tuple(ApproverKey.model_validate(entry) for entry in raw))
+            content = file.read_bytes()
+            if self._read is None or self._read[0] != content:
+                raw = json.loads(content)["approvers"]
+                self._read = (content, tuple(ApproverKey.model_validate(entry) for entry in raw))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise NodeError("E_HOME", f"{file} cannot be read: {type(error).__name__}.") from error
         return self._read[1]
@@ -86,10 +86,11 @@ class Trust:
 
     def add(self, entry: ApproverKey) -> None:
         """Pin an approver. Raises NodeError (E_EXISTS)."""
-        there = self.all() if (self.home.path / "trust.json").exists() else ()
-        if any(entry.id == known.id or (entry.name, entry.kind) == (known.name, known.kind) for known in there):
-            raise NodeError("E_EXISTS", f"{entry.name} is an approver here already, with a key of this kind.")
-        self._save((*there, entry))
+        with self.home.changing():
+            there = self.all() if (self.home.path / "trust.json").exists() else ()
+            if any(entry.id == known.id or (entry.name, entry.kind) == (known.name, known.kind) for known in there):
+                raise NodeError("E_EXISTS", f"{entry.name} is an approver here already, with a key of this kind.")
+            self._save((*there, entry))
 
     def add_console_key(self, *, name: str, role: Role, passphrase: bytes) -> ApproverKey:
         """Make a key for a person who signs on the console, encrypted with their passphrase, and pin them.
@@ -123,10 +124,11 @@ class Trust:
 
     def remove(self, entry: ApproverKey) -> None:
         """Trust a key no more: what it signed no longer counts here."""
-        left = tuple(known for known in self.all() if known.id != entry.id)
-        if not left:
-            raise NodeError("E_STATE", "Somebody must be left who can sign: add another approver first.")
-        self._save(left)
+        with self.home.changing():
+            left = tuple(known for known in self.all() if known.id != entry.id)
+            if not left:
+                raise NodeError("E_STATE", "Somebody must be left who can sign: add another approver first.")
+            self._save(left)
         self._key_file(entry.id).unlink(missing_ok=True)
 
     def invite(self, *, name: str, role: Role) -> str:
@@ -158,7 +160,6 @@ class Trust:
     def _save(self, entries: tuple[ApproverKey, ...]) -> None:
         content = json.dumps({"approvers": [entry.model_dump() for entry in entries]}, indent=1)
         write_private(self.home.path / "trust.json", content.encode())
-        self._read = None
 
     def _save_invitation(self, raw: Mapping[str, object]) -> None:
         write_private(self._invitation_file(), json.dumps(raw).encode())
