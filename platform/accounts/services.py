@@ -16,6 +16,7 @@ from accounts.duplicates import refuse_duplicates
 from accounts.grants import grant_role, revoke_role
 from accounts.models import SetupToken, Site, User
 from accounts.permissions import Permission, check
+from accounts.signals import account_closed
 from audit.services import record
 from fedstudy_core.canonical import digest
 from fedstudy_core.errors import Conflict, FieldProblem, Forbidden, Invalid, Refusal
@@ -26,6 +27,7 @@ __all__ = [
     "create_site",
     "create_user",
     "grant_role",
+    "note_refused_sign_in",
     "revoke_role",
     "set_active",
 ]
@@ -122,7 +124,7 @@ def _account_problems(user: User, password: str) -> list[FieldProblem]:
 
 @transaction.atomic
 def set_active(*, user: User, is_active: bool, by: User) -> User:
-    """Close or reopen an account. A closed account keeps its roles and cannot sign in.
+    """Close or reopen an account. A closed account keeps its roles, loses its tokens and cannot sign in.
 
     Raises:
         Forbidden: E_FORBIDDEN.
@@ -136,8 +138,20 @@ def set_active(*, user: User, is_active: bool, by: User) -> User:
         return user
     user.is_active = is_active
     user.save(update_fields=["is_active"])
+    if not is_active:
+        account_closed.send(sender=User, user=user)
     record(action=f"accounts:user:{'reopened' if is_active else 'closed'}", actor=by, obj=user)
     return user
+
+
+@transaction.atomic
+def note_refused_sign_in(*, email: str) -> None:
+    """Note a try to sign in that failed, by page or API.
+
+    One event for a known address and for an unknown one: neither the answer nor its time tells which it was.
+    """
+    known = User.objects.filter(email=email.strip().lower()).first() or User(name="an unknown account")
+    record(action="accounts:session:refused", actor="system:sign-in", obj=known, outcome="refused")
 
 
 @transaction.atomic

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.core.cache import cache
 from knox.models import AuthToken
+from knox.settings import knox_settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.services import create_setup_token
 from audit.models import Event
-from portal.api.throttles import SignInByAccount, SignInByAddress
+from portal.throttles import SignInByAccount, SignInByAddress
 from tests.api.routes import ACCOUNT
 from tests.api.world import PASSWORD, World
 
@@ -76,6 +79,42 @@ def test_a_closed_account_has_no_token_any_more(world: World) -> None:
     assert theirs.get("/api/v1/me").status_code == 401
     body = {"email": world.pi.email, "password": PASSWORD}
     assert APIClient().post("/api/v1/auth/token", body, format="json").status_code == 401
+
+
+def test_a_token_does_not_come_back_with_the_account(world: World) -> None:
+    theirs, admin = world.client("pi"), world.client("admin")
+    for is_active in (False, True):
+        admin.patch(f"/api/v1/users/{world.pi.pk}", {"is_active": is_active}, format="json")
+    assert theirs.get("/api/v1/me").status_code == 401
+
+
+def test_the_oldest_token_makes_room_for_a_new_one(world: World) -> None:
+    oldest = world.client("pi")
+    for _ in range(knox_settings.TOKEN_LIMIT_PER_USER - 1):
+        AuthToken.objects.create(user=world.pi)
+    assert oldest.get("/api/v1/me").status_code == 200
+    body = {"email": world.pi.email, "password": PASSWORD}
+    newest = APIClient().post("/api/v1/auth/token", body, format="json").json()["token"]
+    assert AuthToken.objects.filter(user=world.pi).count() == knox_settings.TOKEN_LIMIT_PER_USER
+    assert oldest.get("/api/v1/me").status_code == 401
+    assert APIClient(HTTP_AUTHORIZATION=f"Token {newest}").get("/api/v1/me").status_code == 200
+
+
+def test_an_expired_token_takes_no_room(world: World) -> None:
+    kept = world.client("pi")
+    for _ in range(knox_settings.TOKEN_LIMIT_PER_USER):
+        AuthToken.objects.create(user=world.pi, expiry=timedelta(seconds=-1))
+    body = {"email": world.pi.email, "password": PASSWORD}
+    assert APIClient().post("/api/v1/auth/token", body, format="json").status_code == 200
+    assert AuthToken.objects.filter(user=world.pi).count() == 2
+    assert kept.get("/api/v1/me").status_code == 200
+
+
+def test_a_refused_sign_in_is_in_the_log_whether_by_page_or_api(world: World) -> None:
+    for email in (world.pi.email, "nobody@demo.example"):
+        APIClient().post("/api/v1/auth/token", {"email": email, "password": "wrong"}, format="json")
+    rows = Event.objects.filter(action="accounts:session:refused", outcome="refused").order_by("id")
+    assert [row.object_label for row in rows] == [world.pi.name, "an unknown account"]
 
 
 def test_one_s_own_account_stays_open(world: World) -> None:

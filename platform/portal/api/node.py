@@ -27,7 +27,7 @@ from nodes.registry.services import enrol_node, note_heartbeat, rotate_node, set
 from portal.api.base import describe, find
 from portal.api.node_auth import IsNode, NodeSignature
 from portal.api.scripts import bundle_response
-from portal.api.throttles import EnrolByAddress
+from portal.throttles import EnrolByAddress
 from studies.dictionary import selectors as dictionary
 from studies.dictionary.models import DictionaryVersion
 from studies.dictionary.services import register_dataset

@@ -16,8 +16,8 @@ from accounts import selectors
 from accounts.permissions import Permission, check
 from accounts.services import create_first_admin, create_user, set_active
 from portal.api.base import Input, Output, PersonRequest, Resource, checked, describe
-from portal.api.throttles import SetUpByAddress, SignInByAccount, SignInByAddress
 from portal.api.tokens import give_back, sign_in
+from portal.throttles import SetUpByAddress, SignInByAccount, SignInByAddress
 
 
 class PersonOut(Output):

@@ -10,11 +10,11 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
-from accounts.models import User
+from accounts.services import note_refused_sign_in
 from audit.services import record
 from fedstudy_core.codes import CODES
+from portal.throttles import may_try_to_sign_in
 from portal.web.forms.accounts import SignInForm
-from portal.web.throttles import may_try
 
 log = structlog.get_logger("portal.web")
 
@@ -27,7 +27,7 @@ class SignIn(LoginView):
     redirect_authenticated_user = True
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if may_try(request):
+        if may_try_to_sign_in(request):
             return super().post(request, *args, **kwargs)
         context = self.get_context_data(form=SignInForm(request), trouble=CODES["E_THROTTLED"])
         return self.render_to_response(context, status=429)
@@ -38,12 +38,8 @@ class SignIn(LoginView):
         record(action="accounts:session:opened", actor=user, obj=user)
         return super().form_valid(form)
 
-    @transaction.atomic
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
-        # One event for a known address and for an unknown one: neither the answer nor its time tells which it was.
-        email = str(form.data.get("username", "")).strip().lower()
-        known = User.objects.filter(email=email).first() or User(name="an unknown account")
-        record(action="accounts:session:refused", actor="system:sign-in", obj=known, outcome="refused")
+        note_refused_sign_in(email=str(form.data.get("username", "")))
         log.warning("sign-in refused", address=self.request.META.get("REMOTE_ADDR", ""))
         return super().form_invalid(form)
 

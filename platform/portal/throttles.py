@@ -1,0 +1,57 @@
+"""How often one address, and one account, may try to sign in, set up or enrol. Pages and API count together."""
+
+import hashlib
+from typing import Any
+
+from django.http import HttpRequest
+from rest_framework.request import Request
+from rest_framework.throttling import SimpleRateThrottle
+
+
+class ByAddress(SimpleRateThrottle):
+    """Counts by the client's address, whoever it says it is."""
+
+    def get_cache_key(self, request: Any, view: Any) -> str:
+        return f"throttle:{self.scope}:{self.get_ident(request)}"
+
+
+class SignInByAddress(ByAddress):
+    """Tries to sign in from one address."""
+
+    scope = "sign-in"
+
+
+class SetUpByAddress(ByAddress):
+    """Tries to make the first administrator."""
+
+    scope = "setup"
+
+
+class EnrolByAddress(ByAddress):
+    """Tries to enrol a node."""
+
+    scope = "enrol"
+
+
+class SignInByAccount(SimpleRateThrottle):
+    """Tries to sign in to one account, from anywhere; counts the same whether the account exists or not."""
+
+    scope = "sign-in-account"
+
+    def get_cache_key(self, request: Any, view: Any) -> str | None:
+        email = _account(request)
+        if email is None:
+            return None
+        return f"throttle:{self.scope}:{hashlib.sha256(email.strip().lower().encode()).hexdigest()[:32]}"
+
+
+def _account(request: Request | HttpRequest) -> str | None:
+    """The address that somebody signs in with: by the API's body or by the page's form; None for what is no text."""
+    given = request.data.get("email") if isinstance(request, Request) else request.POST.get("username", "")
+    return given if isinstance(given, str) else None
+
+
+def may_try_to_sign_in(request: HttpRequest) -> bool:
+    """Count a try to sign in by the page, and say whether it may go on."""
+    throttles = [SignInByAddress(), SignInByAccount()]
+    return all(throttle.allow_request(request, None) for throttle in throttles)  # type: ignore[arg-type]
