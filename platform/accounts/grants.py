@@ -26,8 +26,8 @@ M = TypeVar("M", bound=Model)
 def grant_role(*, user: User, role: Role, obj: Model, by: User) -> None:
     """Give a person a role in a study or at a site.
 
-    A study's creator becomes its first principal investigator; a platform administrator appoints the first admin of a
-    site. After that investigators and site admins grant roles themselves.
+    A study's creator becomes its first principal investigator. Where nobody who can sign in leads a site or a study, a
+    platform administrator appoints somebody. Otherwise investigators and site admins grant roles themselves.
 
     Raises:
         Forbidden, NotFound: `by` may not grant this role.
@@ -36,7 +36,7 @@ def grant_role(*, user: User, role: Role, obj: Model, by: User) -> None:
     """
     _check_scope(role, obj)
     obj = _locked(obj)
-    if not _appoints_first(by, user, role, obj):
+    if not (_begins(by, user, role, obj) or (role is LEADERS[role.scope] and may_appoint(by, obj))):
         _check_may_grant(by, obj)
     if not user.is_active:
         raise Refusal("E_STATE", "This account is closed.")
@@ -75,12 +75,18 @@ def _locked(obj: M) -> M:
     return type(obj)._default_manager.select_for_update().get(pk=obj.pk)
 
 
-def _appoints_first(by: User, user: User, role: Role, obj: Model) -> bool:
-    if role is not LEADERS[role.scope] or groups.holders(role, obj).exists():
+def may_appoint(by: User, obj: Model) -> bool:
+    """Whether a person may give a study or a site somebody who leads it, because nobody who can sign in does."""
+    is_site = isinstance(obj, Site)
+    if not can(by, Permission.SITES_MANAGE if is_site else Permission.INVESTIGATOR_APPOINT):
         return False
-    if isinstance(obj, Site):
-        return can(by, Permission.SITES_MANAGE)
-    return by.is_active and by.pk == user.pk == getattr(obj, "created_by_id", None)
+    return not groups.holders(LEADERS["site" if is_site else "study"], obj).exists()
+
+
+def _begins(by: User, user: User, role: Role, obj: Model) -> bool:
+    """Whether a study's creator takes the lead of it, which they do once: before anybody has had a role in it."""
+    creates = by.is_active and by.pk == user.pk == getattr(obj, "created_by_id", None)
+    return creates and role is Role.PI and not groups.role_groups(obj).exists()
 
 
 def _check_may_grant(by: User, obj: Model) -> None:

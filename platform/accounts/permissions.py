@@ -29,6 +29,7 @@ class Permission(StrEnum):
     USERS_MANAGE = "platform.manage_users"
     SITES_MANAGE = "platform.manage_sites"
     HEALTH_VIEW = "platform.view_health"
+    INVESTIGATOR_APPOINT = "platform.appoint_investigator"
 
     STUDY_VIEW = "study.view"
     STUDY_EDIT = "study.edit"
@@ -107,7 +108,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     }
 )
 SITE_PEOPLE_IN_STUDY = frozenset({P.STUDY_VIEW, P.SCRIPT_READ, P.RESULTS_VIEW})
-PLATFORM_ADMIN = frozenset({P.USERS_MANAGE, P.SITES_MANAGE, P.HEALTH_VIEW})
+PLATFORM_ADMIN = frozenset({P.USERS_MANAGE, P.SITES_MANAGE, P.HEALTH_VIEW, P.INVESTIGATOR_APPOINT})
 PLATFORM_ADMIN_AT_SITES = frozenset({P.SITE_VIEW, P.NODE_REVOKE})
 EVERYBODY_ELSE = frozenset({P.STUDY_CREATE})
 NODE = frozenset({P.DATASET_REGISTER, P.SCRIPT_APPROVE, P.APPROVAL_REVOKE})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 from accounts.groups import holders
 from accounts.models import Site, User
@@ -33,15 +33,21 @@ def check_site_may_join(study: Study, site: Site) -> None:
 def refuse_two_duties(*, user: User, role: Role, obj: Model, **_: Any) -> None:
     """Receives `role_granting`; raises Refusal E_DUTIES."""
     if isinstance(obj, Study) and role in APART_FROM_SITES:
-        for enrolment in Enrolment.objects.filter(study=obj, state__in=states.OPEN).select_related("site"):
+        for site in _locked_sites(obj):
             for site_role in SITE_ROLES:
-                if holders(site_role, enrolment.site).filter(pk=user.pk).exists():
-                    _refuse(user, role, site_role, enrolment.site)
+                if holders(site_role, site).filter(pk=user.pk).exists():
+                    _refuse(user, role, site_role, site)
     elif isinstance(obj, Site):
         for enrolment in Enrolment.objects.filter(site=obj, state__in=states.OPEN).select_related("study"):
             for study_role in APART_FROM_SITES:
                 if holders(study_role, enrolment.study).filter(pk=user.pk).exists():
                     _refuse(user, study_role, role, obj)
+
+
+def _locked_sites(study: Study) -> QuerySet[Site]:
+    """The study's sites, locked as `check_site_may_join` locks one: nobody receives a role there meanwhile."""
+    sites = Site.objects.filter(enrolments__study=study, enrolments__state__in=states.OPEN)
+    return sites.select_for_update(of=("self",)).order_by("pk")
 
 
 def _refuse(person: User, study_role: Role, site_role: Role, site: Site) -> None:

@@ -26,6 +26,7 @@ MATRIX = {
     "platform.manage_users": "+",
     "platform.manage_sites": "+",
     "platform.view_health": "+",
+    "platform.appoint_investigator": "+",
     "study.view": "PCU",
     "study.edit": "PC",
     "study.amend": "P",

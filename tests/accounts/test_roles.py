@@ -12,6 +12,7 @@ from accounts.services import grant_role, revoke_role
 from audit.models import Event
 from fedstudy_core.errors import Conflict, Forbidden, Invalid, NotFound, Refusal
 from studies.lifecycle.models import Study
+from studies.lifecycle.selectors import without_investigator
 from tests.factories.accounts import SiteFactory, UserFactory, holder_of, platform_admin
 from tests.factories.studies import new_site, new_study, site_in_study
 
@@ -56,6 +57,42 @@ def test_a_platform_administrator_appoints_the_first_admin_of_a_site_only() -> N
     first.is_active = False
     first.save()
     grant_role(user=UserFactory.create(), role=Role.ADMIN, obj=site, by=admin)
+
+
+def test_a_platform_administrator_appoints_an_investigator_where_nobody_can_lead() -> None:
+    study, pi = new_study()
+    admin, successor = platform_admin(), UserFactory.create()
+    pi.is_active = False
+    pi.save()
+    with pytest.raises(NotFound):
+        grant_role(user=successor, role=Role.AUDITOR, obj=study, by=admin)
+    assert list(without_investigator(admin)) == [study]
+    grant_role(user=successor, role=Role.PI, obj=study, by=admin)
+    assert not without_investigator(admin).exists()
+    assert Event.objects.filter(study=str(study.pk), action="accounts:role:granted", actor=admin.audit_name).exists()
+    with pytest.raises(NotFound):
+        grant_role(user=UserFactory.create(), role=Role.PI, obj=study, by=admin)
+
+
+def test_others_appoint_nobody() -> None:
+    study, pi = new_study()
+    pi.is_active = False
+    pi.save()
+    person = holder_of(Role.CO_INVESTIGATOR, study)
+    assert not without_investigator(person).exists()
+    with pytest.raises(Forbidden):
+        grant_role(user=UserFactory.create(), role=Role.PI, obj=study, by=person)
+
+
+def test_a_creator_who_gave_the_lead_away_does_not_take_it_back() -> None:
+    study, creator = new_study()
+    successor = UserFactory.create()
+    grant_role(user=successor, role=Role.PI, obj=study, by=creator)
+    revoke_role(user=creator, role=Role.PI, obj=study, by=successor)
+    successor.is_active = False
+    successor.save()
+    with pytest.raises(NotFound):
+        grant_role(user=creator, role=Role.PI, obj=study, by=creator)
 
 
 def test_a_steward_grants_nothing() -> None:

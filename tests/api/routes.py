@@ -186,6 +186,7 @@ SITE_ROUTES = [
 STUDY_ROUTES = [
     route("studies", "get", "401 200 200 200 200 200", "studies"),
     route("studies", "post", "401 201 201 403 403 403", "studies", {"title": "Another study"}),
+    route("studies-without-investigator", "get", "401 403 403 403 403 200", "studies/without-investigator"),
     route("study", "get", "401 404 200 200 200 404", study()),
     route("study", "patch", "401 404 200 403 403 404", study(), {"summary": "Four centres"}),
     route("study-transition", "post", "401 404 200 403 403 404", study("/transition"), {"to": "closed"}),

@@ -105,7 +105,7 @@ ACTIONS: dict[str, tuple[Address, dict[str, str]]] = {
 
 def test_every_page_stands_in_one_of_the_tables() -> None:
     names = {str(pattern.name) for pattern in get_resolver("portal.web.urls").url_patterns if pattern.name}
-    own = {"sign-in", "sign-out", "protocol-file", "run-model", "run-export", *OWN}
+    own = {"sign-in", "sign-out", "protocol-file", "run-model", "run-export", "study-investigator", *OWN}
     assert names - own == set(PAGES) | set(ACTIONS)
 
 

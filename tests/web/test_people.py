@@ -8,8 +8,9 @@ from django.http import HttpResponse
 from django.urls import reverse
 
 from accounts.groups import holders
+from accounts.models import User
 from accounts.roles import Role
-from accounts.services import create_site
+from accounts.services import create_site, grant_role
 from audit.models import Event
 from studies.lifecycle.models import ProtocolVersion
 from studies.lifecycle.services import PROTOCOL_BYTES
@@ -81,6 +82,33 @@ def test_a_sites_first_admin_is_appointed_by_the_platforms_administrator(world: 
     assert "is data steward now" in sound(browser("stranger").post(there, fields, follow=True), 200).text
     revoke = reverse("web:site-role-revoke", args=[site.pk, world.auditor.pk, "steward"])
     assert "is not data steward any more" in sound(browser("stranger").post(revoke, follow=True), 200).text
+
+
+def test_a_site_whose_admin_left_is_given_another_one_by_the_page_too(world: World, browser: Browser) -> None:
+    grant_role(user=world.stranger, role=Role.STEWARD, obj=world.site, by=world.site_admin)
+    world.site_admin.is_active = False
+    world.site_admin.save()
+    there = reverse("web:site-people", args=[world.site.pk])
+    assert "Give a role" in sound(browser("admin").get(there), 200).text
+    newcomer = User.objects.create_user("new@demo.example", name="New Admin")
+    page = sound(browser("admin").post(there, {"email": newcomer.email, "role": "admin"}, follow=True), 200)
+    assert "New Admin is site admin now" in page.text
+
+
+def test_a_study_that_nobody_leads_is_given_an_investigator(world: World, browser: Browser) -> None:
+    admin, there = browser("admin"), reverse("web:study-investigator", args=[world.study.pk])
+    assert admin.get(there).status_code == 404
+    world.pi.is_active = False
+    world.pi.save()
+    assert there in sound(admin.get("/"), 200).targets
+    for who in ("stranger", "auditor", "site_admin"):
+        assert browser(who).get(there).status_code == 404
+    assert "E_DUTIES" in sound(admin.post(there, {"email": world.site_admin.email}), 400).text
+    page = sound(admin.post(there, {"email": world.stranger.email}, follow=True), 200)
+    assert "Sam Stranger is principal investigator now." in page.text
+    assert there not in page.targets
+    assert browser("stranger").get(reverse("web:study", args=[world.study.pk])).status_code == 200
+    assert admin.get(there).status_code == 404
 
 
 def test_a_protocol_is_uploaded_and_each_version_fetched(world: World, browser: Browser) -> None:

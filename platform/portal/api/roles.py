@@ -76,7 +76,7 @@ class People(Resource):
 class StudyPeople(People):
     """Who holds which role in a study."""
 
-    selector = staticmethod(lifecycle.visible_to)
+    selector = staticmethod(lifecycle.staffed_by)
     holder = StudyHolder
     permission = Permission.STUDY_GRANT
 

@@ -9,9 +9,10 @@ from rest_framework import serializers
 from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
+from accounts.permissions import Permission, check
 from fedstudy_core.errors import NotFound
 from portal.api.base import Input, Output, PersonRequest, Resource, describe
-from portal.api.names import NameOut
+from portal.api.names import NameOut, StudyName
 from studies.dictionary.selectors import current_dictionary
 from studies.dictionary.services import publish_dictionary
 from studies.lifecycle import selectors, states
@@ -116,6 +117,18 @@ class Studies(Resource):
     @describe("Move a study to its next state", input=Transition, output=StudyOut)
     def transition(self, request: PersonRequest, id: UUID) -> Response:
         return self.answer(move_study(study=self.row(id), **self.read(Transition), by=request.user))
+
+
+class StudiesWithoutInvestigator(Resource):
+    """Studies that nobody leads who can sign in, by id and title alone."""
+
+    selector = staticmethod(selectors.without_investigator)
+    output = StudyName
+
+    @describe("List the studies that need a principal investigator", output=StudyName, many=True)
+    def list(self, request: PersonRequest) -> Response:
+        check(request.user, Permission.INVESTIGATOR_APPOINT)
+        return self.page(self.rows())
 
 
 class Protocols(Resource):

@@ -58,6 +58,11 @@ SITES = [
 
 STUDIES = [
     path("studies", studies.Studies.as_view({"get": "list", "post": "create"}), name="studies"),
+    path(
+        "studies/without-investigator",
+        studies.StudiesWithoutInvestigator.as_view({"get": "list"}),
+        name="studies-without-investigator",
+    ),
     path("studies/<uuid:id>", studies.Studies.as_view({"get": "retrieve", "patch": "change"}), name="study"),
     path("studies/<uuid:id>/transition", studies.Studies.as_view({"post": "transition"}), name="study-transition"),
     path("studies/<uuid:id>/people", roles.StudyPeople.as_view({"get": "list", "post": "create"}), name="study-people"),

@@ -33,6 +33,7 @@ urlpatterns = [
     path("studies/<uuid:study_id>/protocol", protocols.protocol, name="study-protocol"),
     path("studies/<uuid:study_id>/protocol/new", protocols.new, name="protocol-new"),
     path("studies/<uuid:study_id>/protocol/<int:number>", protocols.file, name="protocol-file"),
+    path("studies/<uuid:study_id>/investigator", people.investigator, name="study-investigator"),
     path("studies/<uuid:study_id>/people", people.study_people, name="study-people"),
     path(
         "studies/<uuid:study_id>/people/<uuid:user_id>/<slug:role>/revoke",

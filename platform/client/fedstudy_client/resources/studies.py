@@ -34,6 +34,10 @@ class Studies(Resource):
         """Move the study: draft -> recruiting -> active -> closed -> archived."""
         return Study.read(self._http.post(f"studies/{id_of(study)}/transition", {"to": to}))
 
+    def without_investigator(self) -> builtins.list[tuple[str, str]]:
+        """Ids and titles of the studies to which an administrator may appoint a principal investigator."""
+        return [(row["id"], row["name"]) for row in self._http.each("studies/without-investigator")]
+
     def people(self, study: Ref) -> builtins.list[Member]:
         """Who holds which role in the study."""
         return [Member.read(row) for row in self._http.each(f"studies/{id_of(study)}/people")]
@@ -86,7 +90,7 @@ class Enrolments(Resource):
         return Enrolment.read(self._http.get(f"enrolments/{id_of(enrolment)}"))
 
     def invite(self, study: Ref, site: Ref, *, level: str = "F2") -> Enrolment:
-        """Invite a site at a level of participation (F0 to F4)."""
+        """Invite a site at a level of participation (F0, F1 or F2)."""
         body = {"site": id_of(site), "level": level}
         return Enrolment.read(self._http.post(f"studies/{id_of(study)}/enrolments", body))
 

@@ -10,10 +10,15 @@ from django import forms
 from accounts.roles import Role
 
 
-class RoleForm(forms.Form):
-    """Who is to hold which role; the person has an account already."""
+class AccountForm(forms.Form):
+    """A person who has an account already."""
 
     email = forms.EmailField(label="E-mail", max_length=254, help_text="Of the person's account at this portal.")
+
+
+class RoleForm(AccountForm):
+    """Who is to hold which role."""
+
     role = forms.ChoiceField(label="Role")
 
     def __init__(self, *args: Any, roles: Sequence[Role], **kwargs: Any) -> None:

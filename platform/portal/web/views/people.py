@@ -11,17 +11,20 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from accounts.grants import may_appoint
 from accounts.models import Site
 from accounts.permissions import Permission, can, check
 from accounts.roles import SITE_ROLES, STUDY_ROLES, Role
 from accounts.selectors import person_named, role_holders
 from accounts.services import grant_role, revoke_role
 from fedstudy_core.errors import NotFound
-from portal.web.forms.people import RoleForm
-from portal.web.pages import PageRequest, act, add_problems, page, render_page, save
+from portal.web.forms.people import AccountForm, RoleForm
+from portal.web.pages import PageRequest, act, add_problems, page, render_form, render_page, save
+from portal.web.presenters.navigation import crumbs_to_studies
 from portal.web.presenters.people import people_rows
 from portal.web.views.sites import find_site
 from portal.web.views.studies import find_study, study_frame
+from studies.lifecycle.selectors import without_investigator
 
 
 @page("GET", "POST")
@@ -41,6 +44,25 @@ def site_people(request: PageRequest, site_id: UUID) -> HttpResponse:
     return _people(request, found, reverse("web:site-people", args=[found.pk]), context)
 
 
+@page("GET", "POST")
+def investigator(request: PageRequest, study_id: UUID) -> HttpResponse:
+    """Appoint somebody to a study that nobody leads who can sign in; its other pages stay closed to who appoints."""
+    found = without_investigator(request.user).filter(pk=study_id).first()
+    if found is None:
+        raise NotFound("E_NOT_FOUND", "There is no such study, or somebody leads it.")
+    form = AccountForm(request.POST or None)
+    if request.method == "POST" and _grant(request, found, form):
+        return redirect("web:studies")
+    return render_form(
+        request,
+        form,
+        heading="Appoint a principal investigator",
+        lead=f"to “{found.title}”, which nobody leads who can sign in. The study's log says who appointed whom.",
+        action="Appoint",
+        crumbs=crumbs_to_studies(),
+    )
+
+
 def _people(request: PageRequest, obj: Model, here: str, context: dict[str, Any]) -> HttpResponse:
     may_change, may_grant = _rights(request, obj)
     form = RoleForm(request.POST or None, roles=SITE_ROLES if isinstance(obj, Site) else STUDY_ROLES)
@@ -56,19 +78,18 @@ def _permission(obj: Model) -> Permission:
 
 
 def _rights(request: PageRequest, obj: Model) -> tuple[bool, bool]:
-    """Whether the reader may give and take roles; administrators of the platform give a site its first admin."""
+    """Whether the reader may take roles, and give them; administrators appoint the first who leads."""
     may_change = can(request.user, _permission(obj), obj)
-    may_begin = isinstance(obj, Site) and can(request.user, Permission.SITES_MANAGE) and not role_holders(obj)
-    return may_change, may_change or may_begin
+    return may_change, may_change or may_appoint(request.user, obj)
 
 
-def _grant(request: PageRequest, obj: Model, form: RoleForm) -> bool:
+def _grant(request: PageRequest, obj: Model, form: AccountForm) -> bool:
     """Give a role; only who may do so learns who has an account."""
     if not _rights(request, obj)[1]:
         check(request.user, _permission(obj), obj)
 
     def service(data: dict[str, Any]) -> str:
-        person, role = person_named(data["email"]), Role(data["role"])
+        person, role = person_named(data["email"]), Role(data.get("role", Role.PI))
         grant_role(user=person, role=role, obj=obj, by=request.user)
         return f"{person.name} is {role.label} now."
 

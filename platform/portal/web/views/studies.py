@@ -63,8 +63,13 @@ def studies(request: PageRequest) -> HttpResponse:
     access = request.access
     rows = [study_row(picture, access.reader, access.role_in(picture.study.pk)) for picture in pictures]
     yours = [wait for row in rows for wait in row.waits if wait.is_yours]
-    may_create = can(request.user, Permission.STUDY_CREATE)
-    return render_page(request, "studies/list.html", {"rows": rows, "yours": yours, "may_create": may_create})
+    context = {
+        "rows": rows,
+        "yours": yours,
+        "may_create": can(request.user, Permission.STUDY_CREATE),
+        "without_investigator": selectors.without_investigator(request.user),
+    }
+    return render_page(request, "studies/list.html", context)
 
 
 @page()
