@@ -47,7 +47,9 @@ class SignInByAccount(SimpleRateThrottle):
 
 def _account(request: Request | HttpRequest) -> str | None:
     """The address that somebody signs in with: by the API's body or by the page's form; None for what is no text."""
-    given = request.data.get("email") if isinstance(request, Request) else request.POST.get("username", "")
+    if not isinstance(request, Request):
+        return request.POST.get("username", "")
+    given = request.data.get("email") if isinstance(request.data, dict) else None
     return given if isinstance(given, str) else None
 
 
