@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from fedstudy_core.errors import FedStudyError
+from fedstudy_node.approvals import Approvals
 from fedstudy_node.control import Control
 from fedstudy_node.flower import Outgoing
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
+from fedstudy_node.trust import Trust
 from fedstudy_node.warden import Warden
 from tests.agent.test_desk import FAB, Office
-from tests.factories.agent import RUN, make_node
+from tests.factories.agent import PASSPHRASE, RUN, make_node
 
 
 @pytest.fixture
@@ -148,7 +150,8 @@ def test_the_warden_ends_scripts_while_the_main_loop_is_held_up(office: Office) 
     pid = hang(office)
     stop, changes = threading.Event(), []
     control = Control(office.node.home)
-    warden = Warden(control, office.runs, stop=stop, changed=lambda: changes.append(time.monotonic()))
+    approvals = Approvals(office.node.home)
+    warden = Warden(control, office.runs, approvals, stop=stop, changed=lambda: changes.append(time.monotonic()))
     warden.start()
     try:
         Control(office.node.home).pause("")
@@ -162,6 +165,41 @@ def test_the_warden_ends_scripts_while_the_main_loop_is_held_up(office: Office) 
         stop.set()
         warden.join(timeout=5)
     assert not warden.is_alive()
+
+
+@pytest.mark.parametrize("everything", [False, True], ids=["one", "all"])
+def test_a_script_whose_approval_is_taken_back_is_ended(office: Office, everything: bool) -> None:
+    pid = hang(office)
+    approvals = Approvals(office.node.home)
+    if everything:
+        approvals.revoke_all()
+    else:
+        approvals.revoke(next(run.permit.approval for run in office.runs if run.permit is not None), "")
+    warden = Warden(Control(office.node.home), office.runs, approvals, stop=threading.Event(), changed=lambda: None)
+    warden.end_halted()
+    wait_for(lambda: is_over(pid))
+    assert office.error(office.wait())[0] == ("E_REVOKED_EPOCH" if everything else "E_REVOKED")
+
+
+def test_work_under_an_approval_that_was_taken_back_is_answered_at_once(office: Office) -> None:
+    hang(office)
+    Approvals(office.node.home).revoke_all()
+    assert [office.error(answer)[0] for answer in office.desk.stop_halted()] == ["E_REVOKED_EPOCH"]
+
+
+@pytest.mark.parametrize(("act", "code"), [("trust", "E_NO_TRUSTED_SIGNATURE"), ("file", "E_DATASET")])
+def test_what_was_made_before_the_ground_was_lost_does_not_leave(office: Office, act: str, code: str) -> None:
+    assert office.desk.take(office.incoming(office.node.order(office.node.approve(FAB)))) is None
+    if act == "trust":
+        trust = Trust(office.node.home)
+        first = trust.all()[0]
+        trust.add_console_key(name="Another", role="site admin", passphrase=PASSPHRASE)
+        trust.remove(first)
+    else:
+        file = Path(office.node.dataset.path)
+        file.write_text(file.read_text().replace("63", "64"))
+    assert office.error(office.wait())[0] == code
+    assert office.ledger.departures()[0].bytes_out == 0
 
 
 def test_the_receipt_names_the_journals_head(office: Office) -> None:

@@ -34,7 +34,8 @@ DECLARATION = Declaration.model_validate(
 OUTPUTS = Outputs(
     phases=["query", "train", "evaluate"], max_bytes=10_000, metrics=["loss", "auc", "scores", "free"], max_norm=3
 )
-TRAIN = Allowance("train", "train", OUTPUTS, DECLARATION, min_rows=5, rows=ROWS, model=MODEL)
+WORDS = frozenset("arrays metrics sums layer weight bias num examples loss auc scores free count sum train".split())
+TRAIN = Allowance("train", "train", OUTPUTS, DECLARATION, min_rows=5, rows=ROWS, words=WORDS, model=MODEL)
 EVALUATE = replace(TRAIN, phase="evaluate", message_type="evaluate")
 INITIAL = replace(TRAIN, phase="query", message_type="query.initial_model", model=None)
 SUMS = replace(INITIAL, message_type="query.moments")
@@ -246,7 +247,7 @@ def test_what_left_is_told_without_its_values() -> None:
 
 
 LAYOUTS = st.dictionaries(
-    st.from_regex(r"[a-z][a-z0-9._]{0,20}", fullmatch=True),
+    st.lists(st.sampled_from([*WORDS, "7"]), min_size=1, max_size=4).map(".".join),
     st.tuples(st.lists(st.integers(0, 4), max_size=3), st.sampled_from(["float32", "float64", "float16", "int64"])),
     min_size=1,
     max_size=5,

@@ -17,7 +17,7 @@ from fedstudy_core.flower import Order
 from fedstudy_core.statement import sign_statement, verify_statement
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.datasets import Datasets
-from fedstudy_node.gate import Gate, Permit, Script
+from fedstudy_node.gate import MOST_MESSAGES_A_ROUND, Gate, Permit, Script
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.trust import Trust
 from tests.factories.agent import Node, make_node, revoke_by_hand, script
@@ -39,11 +39,13 @@ class Site:
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.approval = self.node.approve(FAB, rounds=3, min_sites=1)
 
+    def gate(self) -> Gate:
+        return Gate(self.node.home, self.ledger, Datasets(self.node.home), Approvals(self.node.home), self.now)
+
     def check(
         self, order: Order | None = None, fab: Script | None = None, message_type: str = "train", **options: bool
     ) -> Permit:
-        gate = Gate(self.node.home, self.ledger, Datasets(self.node.home), Approvals(self.node.home), self.now)
-        return gate.check(
+        return self.gate().check(
             order or self.node.order(self.approval),
             fab or as_script(),
             message_type=message_type,
@@ -173,12 +175,23 @@ def test_revocations_count_from_the_next_message_on(site: Site) -> None:
 def test_the_nodes_own_count_of_rounds_ends_a_run(site: Site) -> None:
     approval = site.check().approval
     for number in (1, 2, 3):
-        site.ledger.count_round(approval=approval, run=site.node.order(b"").run, number=number)
+        site.ledger.count_message(approval=approval, run=site.node.order(b"").run, number=number, message="m")
     site.check(site.node.order(site.approval, round=3))  # the same again costs nothing
     site.check(site.node.order(site.approval, round=0, phase="query", message_type="query.x"), message_type="query.x")
-    site.ledger.count_round(approval=approval, run="another", number=1)
+    site.ledger.count_message(approval=approval, run="another", number=1, message="m")
     with pytest.raises(Refusal, match="E_ROUNDS"):
         site.check(site.node.order(site.approval, round=4, rounds=3))
+
+
+def test_a_round_is_asked_for_a_few_times_only(site: Site) -> None:
+    permit, order = site.check(), site.node.order(site.approval)
+    gate = site.gate()
+    for number in range(MOST_MESSAGES_A_ROUND):
+        gate.count(order, permit, f"message {number}")
+    gate.count(order, permit, "message 0")
+    with pytest.raises(Refusal, match="E_ROUNDS"):
+        gate.count(order, permit, "one more")
+    gate.count(replace(order, round=2), permit, "one more")
 
 
 def test_other_kinds_of_runs_and_messages_are_refused(site: Site) -> None:

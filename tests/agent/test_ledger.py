@@ -19,7 +19,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 def test_a_round_counts_once_however_often_it_is_sent(ledger: Ledger) -> None:
     for number in (0, 1, 1, 2, 2, 2):
-        ledger.count_round(approval="a", run="r", number=number)
+        ledger.count_message(approval="a", run="r", number=number, message="m")
     assert ledger.rounds_used(approval="a", run="r") == 2
     assert ledger.rounds_used(approval="a", run="another") == 0
     assert ledger.was_counted(approval="a", run="r", number=2)

@@ -283,7 +283,7 @@ def replays(hospital: Hospital, good: bytes) -> Iterator[Attempt]:
 
     def use_up(at: Hospital) -> None:
         for number in (11, 12, 13):
-            at.ledger.count_round(approval=identity, run=OTHER_ID, number=number)
+            at.ledger.count_message(approval=identity, run=OTHER_ID, number=number, message="m")
 
     identity = canonical.digest(dsse.unverified_payload(good))
     yield Attempt("after its rounds are used up", "E_ROUNDS", good, {"run": OTHER_ID}, prepare=use_up)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fedstudy_core.bundle import Bundle
+from fedstudy_core.errors import Refusal
 from fedstudy_core.parameters import allowed
 from fedstudy_core.statement import Floor, Level, Statement, level_of
 from fedstudy_core.times import format_time
@@ -181,6 +182,13 @@ class Approvals:
             raw = json.loads(content)
             self._revoked = (content, Revocations(int(raw["epoch"]), dict(raw["statements"])))
         return self._revoked[1]
+
+    def withdrawn(self, statement_id: str, statement: Statement) -> Refusal | None:
+        """Return why a statement was taken back (E_REVOKED, E_REVOKED_EPOCH); None while it was not."""
+        revoked = self.revocations()
+        if revoked.statements.keys() & {statement_id, statement.policy}:
+            return Refusal("E_REVOKED")
+        return Refusal("E_REVOKED_EPOCH") if statement.revocation_epoch < revoked.epoch else None
 
     def revoke(self, statement_id: str, reason: str) -> None:
         """Stop a statement, or a standing policy, from counting here, at once and without anybody else."""

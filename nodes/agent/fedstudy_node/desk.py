@@ -30,7 +30,7 @@ from fedstudy_node.flower import Incoming, Outgoing, RecordDict, message_bytes, 
 from fedstudy_node.gate import Gate, Permit, check_order
 from fedstudy_node.home import Home, now_text
 from fedstudy_node.ledger import Departure, Ledger
-from fedstudy_node.names import check_names, words_of
+from fedstudy_node.names import words_of
 from fedstudy_node.replies import Reply, model_of, model_sha256, read_reply
 from fedstudy_node.runs import ActiveRun, Job, Runs
 
@@ -95,10 +95,10 @@ class Desk:
             obstacle = self._control.obstacle(order.run)
             if obstacle is not None:
                 raise obstacle
-            run.named = order.run
             permit = self._gate.check(
                 order, run.script, message_type=incoming.message_type, for_client_app=run.info.is_server_app
             )
+            run.named = order.run
             model = _checked_model(order, content)
             asked = _Asked(incoming, asked.started_at, order, permit, run.script.sha256, model)
             return self._ask(run, asked, order, permit, content)
@@ -131,11 +131,16 @@ class Desk:
                 yield from self._stop(run, "failed", error)
 
     def stop_halted(self) -> Iterator[Outgoing]:
-        """End the processes of runs that the site's people, or the portal, do not let go on."""
+        """End the processes of runs that the site's people, or the portal, do not let go on, or took back."""
         for run in self._runs:
-            obstacle = self._control.obstacle(run.named)
+            obstacle = self._obstacle(run)
             if obstacle is not None and (run.child is not None or run.waiting):
                 yield from self._stop(run, "refused", obstacle)
+
+    def _obstacle(self, run: ActiveRun) -> Refusal | None:
+        """Return why a run under way may not go on, None when it may."""
+        obstacle = self._control.obstacle(run.named)
+        return obstacle or (self._gate.withdrawn(run.permit) if run.permit is not None else None)
 
     def _stop(self, run: ActiveRun, outcome: str, error: Refusal) -> Iterator[Outgoing]:
         answer = self._abandon(run, run.job, outcome, error)
@@ -155,7 +160,7 @@ class Desk:
         kept = self._ledger.kept_reply(run=order.run, round_=order.round, message_type=order.message_type, asked=digest)
         if kept is not None:
             return self._answer(asked, _checked(kept.content, allowance), kept.seconds)
-        self._ledger.count_round(approval=permit.approval, run=order.run, number=order.round)
+        self._gate.count(order, permit, digest)
         child = self._runs.start_child(run, permit)
         run.calls += 1
         run.job = Job(
@@ -201,8 +206,8 @@ class Desk:
         """Check a reply, keep it, and send it on."""
         asked = _of(run, job)
         try:
+            self._gate.check_again(job.order, run.script)
             reply = _checked(replied.content, job.allowance)
-            check_names(reply.content, words_of(run.fab))
         except FedStudyError as error:
             return self._decline(asked, "failed", error)
         seconds = _believable(replied.seconds, job)
@@ -238,7 +243,7 @@ class Desk:
 
     def _bury(self, run: ActiveRun, died: Died) -> Outgoing | None:
         log.error("script_process_ended", flower_run=str(run.info.run_id), detail=died.detail)
-        obstacle = self._control.obstacle(run.named)
+        obstacle = self._obstacle(run)
         if obstacle is not None:
             return self._abandon(run, run.job, "refused", obstacle)
         return self._abandon(run, run.job, "failed", Refusal(died.code))
@@ -350,6 +355,7 @@ def _allowance(run: ActiveRun, order: Order, permit: Permit, content: RecordDict
         min_rows=statement.privacy.min_rows,
         rows=permit.dataset.rows,
         model=model_of(content),
+        words=words_of(run.fab),
     )
 
 

@@ -44,6 +44,7 @@ class Allowance:
         declaration: what the approved script declares.
         min_rows: the fewest rows behind an answer.
         rows: of the dataset at this node.
+        words: what names in it may be made of (`names.words_of`).
         model: the arrays that came with the message; None when none came.
     """
 
@@ -53,6 +54,7 @@ class Allowance:
     declaration: Declaration
     min_rows: int
     rows: int
+    words: frozenset[str]
     model: Arrays | None = None
 
     @property

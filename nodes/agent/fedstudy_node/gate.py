@@ -29,6 +29,9 @@ T = TypeVar("T")
 
 PHASES = frozenset({"query", "train", "evaluate"})
 MOST_ROUNDS = 1_000_000
+# A round is at most two kinds of messages, sent anew by an attempt that had to begin the round again; what comes again
+# with the very same content is not counted. Whoever could send more would train without end in one round.
+MOST_MESSAGES_A_ROUND = 12
 _IDENTIFIER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -106,9 +109,32 @@ class Gate:
         4. the script's bytes are those that were approved (E_BUNDLE), before they are opened;
         5. a standing policy under which the node itself signed still covers it (E_POLICY);
         6. everything else that the statement binds (`check_use`: E_AUDIENCE ... E_REVOKED_EPOCH);
-        7. this node's own count of rounds (E_ROUNDS).
+        7. this node's own count of rounds (E_ROUNDS); `count` adds to it.
         """
         return self._walk(Steps(), order, script, message_type=message_type, for_client_app=for_client_app)
+
+    def check_again(self, order: Order, script: Script) -> None:
+        """Refuse what was granted before and would not be now: the reply is made, and has not left.
+
+        While a script worked its approval may have ended or been taken back, a signer may be trusted no more, the
+        dataset's file may have been changed. All is checked but the message's own words, its deadline among them.
+        """
+        self._walk_statement(Steps(), order, script)
+
+    def count(self, order: Order, permit: Permit, message: str) -> None:
+        """Count a granted message before it is worked on; `message` is the digest of its content.
+
+        Raises Refusal (E_ROUNDS) where its round had too many others.
+        """
+        approval, run, number = permit.approval, order.run, order.round
+        others = self._ledger.messages_of_round(approval=approval, run=run, number=number, but=message)
+        if others >= MOST_MESSAGES_A_ROUND:
+            raise Refusal("E_ROUNDS", f"More than {MOST_MESSAGES_A_ROUND} different messages came for one round.")
+        self._ledger.count_message(approval=approval, run=run, number=number, message=message)
+
+    def withdrawn(self, permit: Permit) -> Refusal | None:
+        """Return why what was granted was taken back since; None while it was not."""
+        return self._approvals.withdrawn(permit.approval, permit.statement)
 
     def explain(self, steps: Steps, order: Order, script: Script) -> None:
         """Go through the same checks for a training message that nobody sent; `steps` keeps what each says.
@@ -119,6 +145,10 @@ class Gate:
 
     def _walk(self, steps: Steps, order: Order, script: Script, *, message_type: str, for_client_app: bool) -> Permit:
         steps.hold("message", partial(self._check_message, order, message_type, for_client_app))
+        return self._walk_statement(steps, order, script)
+
+    def _walk_statement(self, steps: Steps, order: Order, script: Script) -> Permit:
+        """Make all checks but those of the message's own words."""
         statement = steps.need("signatures", partial(verify_statement, order.approval, self._trust.signers()))
         steps.need("script's bytes", partial(_check_script, statement, script))
         dataset = steps.need("dataset at this node", partial(self._dataset, statement))

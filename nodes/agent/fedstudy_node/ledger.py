@@ -24,6 +24,10 @@ CREATE TABLE IF NOT EXISTS round (
     approval TEXT NOT NULL, run TEXT NOT NULL, number INTEGER NOT NULL, started_at TEXT NOT NULL,
     PRIMARY KEY (approval, run, number)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS asked (
+    approval TEXT NOT NULL, run TEXT NOT NULL, number INTEGER NOT NULL, message TEXT NOT NULL,
+    PRIMARY KEY (approval, run, number, message)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS reply (
     run TEXT NOT NULL, round INTEGER NOT NULL, message_type TEXT NOT NULL, asked TEXT NOT NULL,
     content BLOB NOT NULL, seconds REAL NOT NULL,
@@ -131,10 +135,17 @@ class Ledger:
             return True
         return self._db.execute(statement, (name, value)).fetchone() is not None
 
-    def count_round(self, *, approval: str, run: str, number: int) -> int:
-        """Count a round under an approval, once; return how many training rounds of the run it was used for."""
-        self._db.execute("INSERT OR IGNORE INTO round VALUES (?, ?, ?, ?)", (approval, run, number, now_text()))
-        return self.rounds_used(approval=approval, run=run)
+    def count_message(self, *, approval: str, run: str, number: int, message: str) -> None:
+        """Count a round under an approval, and a message of it (by its digest), each once."""
+        self._db.execute("BEGIN IMMEDIATE")
+        with self._db:
+            self._db.execute("INSERT OR IGNORE INTO round VALUES (?, ?, ?, ?)", (approval, run, number, now_text()))
+            self._db.execute("INSERT OR IGNORE INTO asked VALUES (?, ?, ?, ?)", (approval, run, number, message))
+
+    def messages_of_round(self, *, approval: str, run: str, number: int, but: str) -> int:
+        """Return how many messages of a round were counted, other than one."""
+        query = "SELECT count(*) FROM asked WHERE approval = ? AND run = ? AND number = ? AND message <> ?"
+        return int(self._db.execute(query, (approval, run, number, but)).fetchone()[0])
 
     def rounds_used(self, *, approval: str, run: str) -> int:
         """Return how many rounds after preparation (round 0) ran under an approval."""

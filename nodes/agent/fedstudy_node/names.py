@@ -7,7 +7,7 @@ approved, or is one that PyTorch gives to the parameters of its layers. Numbers 
 import re
 from functools import lru_cache
 
-from fedstudy_core import bundle as bundles
+from fedstudy_core.archives import read_archive
 from fedstudy_core.errors import Refusal
 from fedstudy_node.flower import RecordDict
 
@@ -25,8 +25,8 @@ _OF_LAYERS = frozenset(
 def words_of(fab: bytes) -> frozenset[str]:
     """Return every word that stands in a bundle's text files."""
     found: set[str] = set()
-    for file in bundles.inspect(fab).files:
-        found.update(_WORD.findall(bundles.read_file(fab, file.path).decode("utf-8", "ignore")))
+    for data in read_archive(fab).values():
+        found.update(_WORD.findall(data.decode("utf-8", "ignore")))
     return frozenset(found) | _OF_LAYERS
 
 

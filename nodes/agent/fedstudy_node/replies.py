@@ -11,6 +11,7 @@ from fedstudy_core import artifacts, flower
 from fedstudy_core.errors import Refusal
 from fedstudy_node.egress import ARRAYS, Allowance, Cargo, check_reply
 from fedstudy_node.flower import ArrayRecord, RecordDict
+from fedstudy_node.names import check_names
 from fedstudy_node.open_egress import check_open_reply
 
 Model = Mapping[str, np.ndarray]
@@ -38,11 +39,12 @@ def read_reply(packed: bytes, allowance: Allowance) -> Reply:
     """Check what came from the script's process.
 
     Raises:
-        Refusal: E_OUTPUT_SIZE, E_REPLY, or a code of `check_reply` or `check_open_reply`.
+        Refusal: E_OUTPUT_SIZE, E_REPLY, or a code of `check_reply`, `check_open_reply` or `check_names`.
     """
     _check_size(packed, allowance)
     check = check_open_reply if allowance.declaration.server == "own" else check_reply
     cargo = check(flower.unpack(packed), allowance)
+    check_names(cargo.content, allowance.words)
     again = flower.pack(cargo.content)
     _check_size(again, allowance)
     return Reply(cargo, again)

@@ -58,7 +58,7 @@ def serve(home: Home, stop: threading.Event) -> None:
         agent = build_agent(
             home, ledger, sandbox, status=status, stop=stop, wake=wake, bell=bell, control=control, clock=clock
         )
-        warden = Warden(control, agent.runs, stop=stop, changed=heartbeats.hurry)
+        warden = Warden(control, agent.runs, Approvals(home), stop=stop, changed=heartbeats.hurry)
         heartbeats.start()
         warden.start()
         clerk.start()

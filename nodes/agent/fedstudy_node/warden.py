@@ -10,8 +10,10 @@ from collections.abc import Callable
 
 import structlog
 
+from fedstudy_core.errors import Refusal
+from fedstudy_node.approvals import Approvals
 from fedstudy_node.control import Control
-from fedstudy_node.runs import Runs
+from fedstudy_node.runs import ActiveRun, Runs
 
 log = structlog.get_logger()
 
@@ -19,12 +21,24 @@ INTERVAL = 0.25
 
 
 class Warden(threading.Thread):
-    """Looks at the control several times a second, until `stop` is set; `changed` is called after each change."""
+    """Looks at what people decided several times a second, until `stop` is set.
 
-    def __init__(self, control: Control, runs: Runs, *, stop: threading.Event, changed: Callable[[], None]) -> None:
+    `changed` is called after each change of the control.
+    """
+
+    def __init__(
+        self,
+        control: Control,
+        runs: Runs,
+        approvals: Approvals,
+        *,
+        stop: threading.Event,
+        changed: Callable[[], None],
+    ) -> None:
         super().__init__(name="warden", daemon=True)
         self._control = control
         self._runs = runs
+        self._approvals = approvals
         self._stop_asked = stop
         self._changed = changed
 
@@ -44,5 +58,9 @@ class Warden(threading.Thread):
         """End every process whose run may not go on."""
         for run in self._runs:
             child = run.child
-            if child is not None and self._control.obstacle(run.named) is not None:
+            if child is not None and (self._control.obstacle(run.named) or self._withdrawn(run)) is not None:
                 child.end_group()
+
+    def _withdrawn(self, run: ActiveRun) -> Refusal | None:
+        permit = run.permit
+        return None if permit is None else self._approvals.withdrawn(permit.approval, permit.statement)
