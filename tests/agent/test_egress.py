@@ -34,7 +34,25 @@ DECLARATION = Declaration.model_validate(
 OUTPUTS = Outputs(
     phases=["query", "train", "evaluate"], max_bytes=10_000, metrics=["loss", "auc", "scores", "free"], max_norm=3
 )
-WORDS = frozenset("arrays metrics sums layer weight bias num examples loss auc scores free count sum train".split())
+WORDS = frozenset(
+    [
+        "arrays",
+        "metrics",
+        "sums",
+        "layer",
+        "weight",
+        "bias",
+        "num",
+        "examples",
+        "loss",
+        "auc",
+        "scores",
+        "free",
+        "count",
+        "sum",
+        "train",
+    ]
+)
 TRAIN = Allowance("train", "train", OUTPUTS, DECLARATION, min_rows=5, rows=ROWS, words=WORDS, model=MODEL)
 EVALUATE = replace(TRAIN, phase="evaluate", message_type="evaluate")
 INITIAL = replace(TRAIN, phase="query", message_type="query.initial_model", model=None)

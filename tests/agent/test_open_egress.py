@@ -15,7 +15,25 @@ from fedstudy_node.egress import Allowance
 from fedstudy_node.replies import read_reply
 
 OUTPUTS = Outputs(phases=["query", "train", "evaluate"], max_bytes=20_000)
-WORDS = frozenset("query results age hist mean arrays counts num examples first second loss a m n".split())
+WORDS = frozenset(
+    [
+        "query",
+        "results",
+        "age",
+        "hist",
+        "mean",
+        "arrays",
+        "counts",
+        "num",
+        "examples",
+        "first",
+        "second",
+        "loss",
+        "a",
+        "m",
+        "n",
+    ]
+)
 QUERY = Allowance("query", "query.ages", OUTPUTS, Declaration(server="own"), min_rows=1, rows=40, words=WORDS)
 TRAIN = replace(QUERY, phase="train", message_type="train", model={"0": np.zeros(2)})
 
