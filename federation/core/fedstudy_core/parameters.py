@@ -151,13 +151,13 @@ def _expected(parameter: Parameter) -> str:
     words = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}[parameter.type]
     if parameter.choices is not None:
         return f"Expected one of {', '.join(map(as_text, parameter.choices))}."
-    bounds = [f"at least {_bound(parameter.min)}" if parameter.min is not None else ""]
-    bounds.append(f"at most {_bound(parameter.max)}" if parameter.max is not None else "")
+    bounds = [f"at least {digits(parameter.min)}" if parameter.min is not None else ""]
+    bounds.append(f"at most {digits(parameter.max)}" if parameter.max is not None else "")
     return " ".join(filter(None, [f"Expected {words}", " and ".join(filter(None, bounds))])) + "."
 
 
-def _bound(value: float) -> str:
-    """A bound as people write it: 2147483647 and not 2.14748e+09."""
+def digits(value: float | str) -> str:
+    """A bound as people write it: 2147483647, and neither 2.14748e+09 nor 2147483647.0."""
     return f"{Decimal(str(value)).normalize():f}"
 
 
@@ -165,8 +165,8 @@ def allowance(parameter: Parameter) -> Allowed:
     """What a statement writes for the parameter's whole declared range."""
     return Allowed(
         type=parameter.type,
-        min=None if parameter.min is None else f"{Decimal(str(parameter.min)):f}",
-        max=None if parameter.max is None else f"{Decimal(str(parameter.max)):f}",
+        min=None if parameter.min is None else digits(parameter.min),
+        max=None if parameter.max is None else digits(parameter.max),
         choices=None if parameter.choices is None else [as_text(choice) for choice in parameter.choices],
     )
 

@@ -29,6 +29,10 @@ CODE_LIFE = timedelta(minutes=10)
 CODE_TRIES = 5
 _CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _CODE_LENGTH = 12
+_WRONG_CODE = (
+    "This code does not work here: it was mistyped or used, was tried too often, or is older than 10 minutes."
+    ' Check it, or have another printed: fedstudy-node trust invite "Your Name".'
+)
 
 
 @dataclass
@@ -143,14 +147,14 @@ class Trust:
         """Return whom a code invites; a wrong one is counted. Raises Refusal (E_TOKEN)."""
         file = self._invitation_file()
         if not file.exists():
-            raise Refusal("E_TOKEN")
+            raise Refusal("E_TOKEN", _WRONG_CODE)
         raw: dict[str, Any] = json.loads(file.read_bytes())
         if datetime.fromisoformat(raw["ends"]) <= datetime.now(UTC) or raw["tries"] >= CODE_TRIES:
             file.unlink()
-            raise Refusal("E_TOKEN")
+            raise Refusal("E_TOKEN", _WRONG_CODE)
         if not compare_digest(raw["digest"], _digest(code)):
             self._save_invitation({**raw, "tries": raw["tries"] + 1})
-            raise Refusal("E_TOKEN")
+            raise Refusal("E_TOKEN", _WRONG_CODE)
         return raw["name"], raw["role"]
 
     def end_invitation(self) -> None:

@@ -75,5 +75,12 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"bytes": wording.size, "moment": wording.moment, "short": wording.short, "words": wording.words}
+    made.filters |= {
+        "allowed": wording.allowed,
+        "bytes": wording.size,
+        "many": wording.many,
+        "moment": wording.moment,
+        "short": wording.short,
+        "words": wording.words,
+    }
     return made

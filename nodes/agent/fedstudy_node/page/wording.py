@@ -1,15 +1,16 @@
 """Documents in words, for people who sign them."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from fedstudy_core.parameters import Allowed
+from fedstudy_core.parameters import Allowed, Parameter, digits
 from fedstudy_core.policy import Policy
 from fedstudy_core.revocation import Revocation
 from fedstudy_core.statement import Outputs, Statement
 from fedstudy_core.times import parse_time
 from fedstudy_node.datasets import Dataset
 from fedstudy_node.declared import LEADERS
+from fedstudy_node.home import Settings
 from fedstudy_node.node_config import in_words
 
 MEANINGS = {
@@ -29,16 +30,16 @@ def meaning(content: Statement | Policy | Revocation) -> str:
     return MEANINGS["revoked" if isinstance(content, Revocation) else content.meaning]
 
 
-def rows(content: Statement | Policy | Revocation, dataset: Dataset | None, subject: str) -> Rows:
-    """Return all that a document says, in words."""
+def rows(content: Statement | Policy | Revocation, dataset: Dataset | None, subject: str, here: Settings) -> Rows:
+    """Return all that a document says, in words; ids of this site and node with their names."""
     match content:
         case Statement():
-            return [*_about(content, dataset, subject), *_terms(content, dataset)]
+            return [*_about(content, dataset, subject, here), *_terms(content, dataset)]
         case Policy():
             scripts = "; ".join(content.scripts)
             return [
                 ("Scripts admitted, by SHA-256", scripts),
-                *_about(content, dataset, subject),
+                *_about(content, dataset, subject, here),
                 *_terms(content, dataset),
             ]
         case Revocation():
@@ -47,11 +48,16 @@ def rows(content: Statement | Policy | Revocation, dataset: Dataset | None, subj
                 ("Statement", content.statement),
                 ("Reason", content.reason or "none given"),
                 ("At", moment(content.revoked_at)),
-                ("Node", content.node),
+                ("Node", _named(content.node, here.node, here.name)),
             ]
 
 
-def _about(content: Statement | Policy, dataset: Dataset | None, subject: str) -> Rows:
+def _named(found: str, ours: str, name: str) -> str:
+    """An id, after its name where it is our own."""
+    return f"{name} ({found})" if name and found == ours else found
+
+
+def _about(content: Statement | Policy, dataset: Dataset | None, subject: str, here: Settings) -> Rows:
     named = f"{dataset.name}: exactly {dataset.rows} rows" if dataset else "a dataset that is not at this node"
     script: Rows = []
     if isinstance(content, Statement):
@@ -67,7 +73,8 @@ def _about(content: Statement | Policy, dataset: Dataset | None, subject: str) -
         ("Dataset", named),
         ("Fingerprint of the dataset", content.dataset.fingerprint),
         ("Given to the script beside it, not signed", (dataset and in_words(dataset.config)) or "nothing"),
-        ("Site and node", f"{content.site}, {content.node}"),
+        ("Site", _named(content.site, here.site, here.site_name)),
+        ("Node", _named(content.node, here.node, here.name)),
     ]
 
 
@@ -103,15 +110,17 @@ def leaves(outputs: Outputs) -> str:
 
 
 def _configuration(run_config: Mapping[str, Allowed]) -> str:
-    return "; ".join(f"{name}: {_allowed(item)}" for name, item in run_config.items()) or "nothing"
+    return "\n".join(f"{name}: {allowed(item)}" for name, item in run_config.items()) or "nothing"
 
 
-def _allowed(item: Allowed) -> str:
+def allowed(item: Allowed | Parameter) -> str:
+    """What a parameter may be."""
     if item.choices is not None:
-        return " or ".join(item.choices)
+        return " or ".join(map(str, item.choices))
     kind = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}[item.type]
-    bounds = [f"from {item.min}" if item.min is not None else "", f"to {item.max}" if item.max is not None else ""]
-    return " ".join(filter(None, [kind, *bounds]))
+    low = "" if item.min is None else f"from {digits(item.min)}"
+    high = "" if item.max is None else f"to {digits(item.max)}"
+    return " ".join(filter(None, [kind, low, high]))
 
 
 def size(count: int) -> str:
@@ -127,9 +136,14 @@ def moment(text: str) -> str:
     if not text:
         return "–"
     when = parse_time(text)
-    days = (when - datetime.now(UTC)).days
+    days = round((when - datetime.now(UTC)) / timedelta(days=1))
     away = f", in {days} days" if days > 1 else ""
     return f"{when:%d %B %Y, %H:%M} UTC{away}"
+
+
+def many(count: int, thing: str) -> str:
+    """A number of things."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def short(text: str) -> str:

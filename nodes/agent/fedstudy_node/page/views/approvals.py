@@ -1,9 +1,12 @@
 """What this site signed: the list, one approval with its signatures, and taking one back."""
 
+from datetime import UTC, datetime, timedelta
+
 from starlette.responses import Response
 
 from fedstudy_core import canonical, dsse
 from fedstudy_core.errors import Forbidden, Invalid
+from fedstudy_core.times import parse_time
 from fedstudy_node.control import LONGEST_REASON
 from fedstudy_node.page import wording
 from fedstudy_node.page.documents import Document, signer_of
@@ -11,6 +14,8 @@ from fedstudy_node.page.standing import standing, standings
 from fedstudy_node.page.views.signing import dataset_of
 from fedstudy_node.page.visits import Visit
 from fedstudy_node.revoking import build_revocation
+
+_HANDED_IN_WITHIN = timedelta(seconds=20)
 
 
 def approvals(visit: Visit) -> Response:
@@ -23,16 +28,19 @@ def approval(visit: Visit) -> Response:
     front = visit.front
     found = standing(front, front.approvals.find(visit.path["approval"]))
     settings = front.home.settings()
-    return visit.render(
+    page = visit.render(
         "approval.html",
         item=found,
         payload=dsse.unverified_payload(found.signed.envelope).decode("utf-8"),
-        rows=wording.rows(found.statement, dataset_of(front, found.statement), found.signed.script),
+        rows=wording.rows(found.statement, dataset_of(front, found.statement), found.signed.script, settings),
         meaning=wording.meaning(found.statement),
         at_portal=f"{settings.portal}/scripts/{found.signed.version}",
         revocation_untold=found.word == "revoked" and bool(found.signed.portal_id) and not found.signed.revocation_told,
         why=front.approvals.revocations().statements.get(found.signed.statement_id),
     )
+    if found.awaits_portal and datetime.now(UTC) - parse_time(found.signed.signed_at) < _HANDED_IN_WITHIN:
+        page.headers["Refresh"] = "1"
+    return page
 
 
 def revoke(visit: Visit) -> Response:

@@ -26,7 +26,7 @@ def policies(visit: Visit) -> Response:
     return visit.render(
         "policies.html",
         policies=[
-            (kept, wording.rows(kept.policy, dataset_of(front, kept.policy), ""))
+            (kept, wording.rows(kept.policy, dataset_of(front, kept.policy), "", front.home.settings()))
             for kept in Policies(front.home).in_force()
         ],
         datasets=front.datasets.all(),

@@ -29,7 +29,7 @@ def show(visit: Visit) -> Response:
         "sign.html",
         document=document,
         content=content,
-        rows=wording.rows(content, dataset_of(visit.front, content), document.title),
+        rows=wording.rows(content, dataset_of(visit.front, content), document.title, visit.front.home.settings()),
         meaning=wording.meaning(content),
         verb=_verb(content),
         mine=document.waits_for(person.id),
