@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import re
 import threading
 from base64 import b64encode
+from html import unescape
 
 import pytest
 
@@ -11,7 +13,8 @@ from fedstudy_core import dsse, policy, revocation
 from fedstudy_core.dsse import unverified_payload
 from fedstudy_core.statement import verify_statement
 from fedstudy_node.approvals import Approvals
-from fedstudy_node.page.front import Front
+from fedstudy_node.page.documents import Documents
+from fedstudy_node.page.front import HERE, Front
 from fedstudy_node.policies import Policies
 from fedstudy_node.revoking import Revoking
 from fedstudy_node.trust import Trust
@@ -54,6 +57,40 @@ def test_what_is_shown_is_what_is_signed(meet: Meet, node: Node) -> None:
     ada.sign(where)
     assert unverified_payload(Approvals(node.home).all()[0].envelope) == shown
     assert json.loads(shown)["dataset"]["id"] == node.dataset.id
+
+
+def test_the_words_are_for_people(meet: Meet, node: Node) -> None:
+    """Whole numbers without a point, a parameter a line, and our own site and node by their names."""
+    ada = meet("Ada Lovelace")
+    words = unescape(ada.read(ada.write()))
+    settings = node.home.settings()
+    assert f"{settings.name} ({settings.node})" in words
+    assert f"{settings.site_name} ({settings.site})" in words
+    assert not re.search(r"(from|to) \d+\.0\b", ada.read(f"/review/{VERSION}") + words)
+    assert "\nstep: a number from 0 to 10<" in words
+    assert "in 90 days" in words
+
+
+def test_every_cell_carries_the_name_of_its_column() -> None:
+    """On a phone the heads of the columns are gone: a cell without its label would be a riddle."""
+    tables = [
+        (file.name, table)
+        for file in sorted((HERE / "templates").glob("*.html"))
+        for table in re.findall(r"<table>.*?</table>", file.read_text(), re.DOTALL)
+    ]
+    assert len(tables) >= 10
+    for name, table in tables:
+        heads = [head for head in re.findall(r'<th scope="col"[^>]*>(.*?)</th>', table) if head]
+        labels = re.findall(r'<td data-label="([^"]+)"', table)
+        assert len(labels) == len(heads) - 1, f"{name}: one column heads the row"
+        assert set(labels) < set(heads), name
+
+
+def test_the_page_of_a_fresh_approval_looks_again_until_the_portal_was_told(meet: Meet) -> None:
+    ada = meet("Ada Lovelace")
+    approval = ada.sign(ada.write()).json()["go"]
+    assert ada.get(approval).headers["refresh"] == "1"
+    assert "refresh" not in ada.get("/approvals").headers
 
 
 def test_the_words_say_what_the_bytes_say(meet: Meet) -> None:
@@ -142,6 +179,23 @@ def test_two_people_sign_one_after_the_other(meet: Meet, node: Node, front: Fron
     assert grace.sign(where).status_code == 200
     statement = verify_statement(Approvals(node.home).all()[0].envelope, Trust(node.home).approvers())
     assert [signer.name for signer in statement.approvers] == ["Ada Lovelace", "Grace Hopper"]
+
+
+def test_a_policy_that_one_person_signed_outlives_the_agent(meet: Meet, node: Node, front: Front) -> None:
+    """The steward signs after a restart: same bytes, same inbox, and the agent of before is not needed."""
+    two_people(node, front)
+    ada, grace = meet("Ada Lovelace"), meet("Grace Hopper", "data steward")
+    sha256 = front.offers.rows()[0]["sha256"]
+    form = {"dataset": node.dataset.id, "second": grace.passkey.entry().id, f"script-{sha256}": "yes"}
+    where = ada.submit("/policies", **form).headers["location"]
+    assert ada.sign(where, kind=policy.PAYLOAD_TYPE).json()["go"] == where
+    shown = ada.shown_text(where)
+    front.documents = Documents(front.documents.folder)
+    assert "Waits for your signature" in grace.read("/")
+    assert grace.shown_text(where) == shown
+    assert grace.sign(where, kind=policy.PAYLOAD_TYPE).json()["go"] == "/policies"
+    assert [kept.policy.scripts for kept in Policies(node.home).in_force()] == [[sha256]]
+    assert list(front.documents.folder.iterdir()) == []
 
 
 def test_nobody_signs_what_does_not_name_them(meet: Meet, node: Node) -> None:

@@ -40,7 +40,6 @@ class Front:
     control: Control
     hurry: Callable[[], None]
     sessions: Sessions = field(default_factory=Sessions)
-    documents: Documents = field(default_factory=Documents)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -48,6 +47,7 @@ class Front:
         self.trust = Trust(self.home)
         self.approvals = Approvals(self.home)
         self.offers = Offers(self.home)
+        self.documents = Documents(self.home.path / "documents")
 
     def passkeys(self) -> list[ApproverKey]:
         """Return the passkeys that work on this page."""
