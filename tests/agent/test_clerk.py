@@ -66,9 +66,21 @@ def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
 
 
 def test_offers_are_on_the_shelf_before_anybody_asks(desk: Desk) -> None:
-    assert desk.work() == ["scripts", f"scripts/{VERSION}/bundle"]
+    assert desk.work() == ["approvers", "scripts", f"scripts/{VERSION}/bundle"]
     assert desk.work() == ["scripts"]
     assert Offers(desk.home).fetch(VERSION, None).fab == desk.console.portal.fab
+
+
+def test_the_portal_learns_who_may_sign_without_waiting_for_a_signature(desk: Desk) -> None:
+    """A passkey that was registered while the portal was away is told as soon as it is back, and once."""
+    desk.work()
+    desk.at("http://127.0.0.1:1")
+    Trust(desk.home).add_console_key(name="Grace Hopper", role="data steward", passphrase=PASSPHRASE)
+    desk.work()
+    desk.at(desk.console.address)
+    assert desk.work() == ["approvers", "scripts"]
+    assert {entry["name"] for entry in desk.console.portal.last("approvers")["approvers"]} >= {"Grace Hopper"}
+    assert desk.work() == ["scripts"]
 
 
 def test_what_was_signed_while_the_portal_was_away_is_handed_in_once(desk: Desk) -> None:
@@ -87,7 +99,7 @@ def test_a_revocation_of_that_time_is_told_once(desk: Desk) -> None:
     desk.sign()
     desk.work()
     desk.at("http://127.0.0.1:1")
-    assert desk.console.fails("revoke", APPROVAL, "--reason", "a mistake") == "E_PORTAL"
+    assert desk.console.facts("revoke", APPROVAL, "--reason", "a mistake")["portal_told"] is False
     desk.at(desk.console.address)
     assert desk.work() == ["scripts", f"approvals/{APPROVAL}/revoke"]
     assert desk.work() == ["scripts"]
@@ -102,7 +114,7 @@ def test_what_was_revoked_before_it_was_handed_in_stays_here(desk: Desk) -> None
 
 def test_an_unsound_bundle_is_asked_for_once(desk: Desk) -> None:
     desk.console.portal.listed_sha256 = "0" * 64
-    assert desk.work() == ["scripts", f"scripts/{VERSION}/bundle"]
+    assert desk.work() == ["approvers", "scripts", f"scripts/{VERSION}/bundle"]
     assert desk.work() == ["scripts"]
 
 

@@ -194,6 +194,7 @@ def test_a_later_version_is_shown_as_a_change(console: Console) -> None:
     assert '-"""Adds a step to every number' in out
     assert '+"""Takes a step from to every number' in out
     assert "def evaluate" not in out
+    assert "def evaluate" in console.type("review", VERSION, "--whole")[1]
 
 
 def test_a_rejection_is_signed_too(console: Console) -> None:
@@ -209,8 +210,56 @@ def test_revoking_works_while_the_portal_is_away(console: Console) -> None:
     signed = console.approve()
     home = Home.open(console.home)
     home.save(type(home.settings())(**{**vars(home.settings()), "portal": "http://127.0.0.1:1"}))
-    assert console.fails("revoke", APPROVAL) == "E_PORTAL"
+    assert console.facts("revoke", APPROVAL, "--reason", "amended")["portal_told"] is False
     assert signed["statement"] in json.loads((console.home / "revoked.json").read_text())["statements"]
+    entry = console.facts("log", "--limit", "1")["entries"][0]
+    assert (entry["kind"], entry["subject"]) == ("revoked", signed["statement"])
+    assert entry["detail"]["reason"] == "amended"
+
+
+def test_a_script_is_read_and_signed_while_the_portal_is_away(console: Console) -> None:
+    console.set_up()
+    console.facts("review", VERSION)
+    home = Home.open(console.home)
+    home.save(type(home.settings())(**{**vars(home.settings()), "portal": "http://127.0.0.1:1"}))
+    assert [row["version"] for row in console.facts("review")] == [VERSION]
+    facts = console.approve()
+    assert (facts["decision"], facts["approval"]) == ("approved", "")
+    status, out, _ = console.type("review", VERSION[:8])
+    assert status == 0, out
+
+
+def test_the_journal_tells_who_may_sign(console: Console) -> None:
+    """An invitation, an approver more and one less leave a row each; the code itself is in none."""
+    console.set_up()
+    code = console.facts("trust", "invite", "Grace Hopper", "--role", "data steward")["code"]
+    file = str(console.passphrase)
+    key = console.facts("trust", "add", "Grace Hopper", "--role", "data steward", "--passphrase-file", file)["id"]
+    console.facts("trust", "remove", "Grace Hopper", "--yes")
+    rows = console.facts("log", "--limit", "3")["entries"]
+    assert [row["kind"] for row in rows] == ["approver_removed", "approver_added", "code_printed"]
+    assert {row["subject"] for row in rows} == {"Grace Hopper"}
+    assert [row["detail"].get("key") for row in rows] == [key, key, None]
+    assert code not in json.dumps(rows)
+
+
+def test_a_reviewer_sees_what_to_look_at_first(console: Console) -> None:
+    console.portal.fab = script(**{'"""Adds a step': 'import socket\n\n"""Adds a step'})
+    console.portal.listed_sha256 = portals.bundles.inspect(console.portal.fab).sha256
+    console.set_up()
+    found = console.facts("review", VERSION)["findings"]
+    assert ("network", "high") in {(item["category"], item["risk"]) for item in found}
+    _, out, _ = console.type("review", VERSION)
+    assert "What to look at first" in out
+    assert found[0]["detail"].split()[0] in out
+
+
+def test_what_the_console_names_can_be_typed_again(console: Console) -> None:
+    """However narrow the console is, the id that it shows is one that it takes."""
+    console.set_up()
+    _, out, _ = console.type("review")
+    shown = out.rpartition("───")[2].split()[0]
+    assert console.facts("review", shown)["version"] == VERSION
 
 
 def test_revoking_everything_raises_the_epoch(console: Console) -> None:

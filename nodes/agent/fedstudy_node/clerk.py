@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from fedstudy_core.approvers import ApproverKey
 from fedstudy_core.errors import FedStudyError
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.home import Home
@@ -21,6 +22,7 @@ from fedstudy_node.offers import Offers
 from fedstudy_node.policies import Policies, StandingPolicy, admit
 from fedstudy_node.portal import Portal, PortalRefusal, PortalUnreachable
 from fedstudy_node.signing import Signing
+from fedstudy_node.trust import Trust
 
 log = structlog.get_logger()
 
@@ -41,6 +43,7 @@ class Clerk(threading.Thread):
         self._due = threading.Event()
         self._given_up: set[str] = set()
         self._said = ""
+        self._told: tuple[ApproverKey, ...] = ()
 
     def run(self) -> None:
         """Work until told to stop."""
@@ -60,6 +63,7 @@ class Clerk(threading.Thread):
     def work(self, ledger: Ledger, portal: Portal) -> None:
         """Fetch, admit, hand in; what the portal does not take now is tried again next time."""
         try:
+            self._tell_approvers(portal)
             rows = Offers(self._home).refresh(portal)
             self._fetch(rows, portal)
             self._admit(rows, ledger)
@@ -70,6 +74,13 @@ class Clerk(threading.Thread):
             self._said = error.detail
         else:
             self._said = ""
+
+    def _tell_approvers(self, portal: Portal) -> None:
+        """Tell the portal who may sign here, when the agent starts and whenever that has changed."""
+        people = Trust(self._home).all()
+        if people != self._told:
+            portal.tell_approvers([entry.model_dump() for entry in people])
+            self._told = people
 
     def _fetch(self, rows: list[dict[str, Any]], portal: Portal) -> None:
         """Fetch the scripts that this node does not have yet; an unsound one is not asked for again."""

@@ -1,6 +1,7 @@
-"""What a script declares that it sends back, in words; a node holds its replies to it."""
+"""What a script declares, in words: what a run may set, and what it sends back, to which a node holds its replies."""
 
 from fedstudy_core.bundle import Bundle, Declaration
+from fedstudy_core.parameters import Allowed, Parameter, digits
 
 LEADERS = {
     "strategy": "the portal, by one of its strategies",
@@ -37,3 +38,13 @@ def _sent_to_own_server(declaration: Declaration) -> list[tuple[str, str, str]]:
         *(metrics or [("any message", "metrics", "not declared: finite numbers, and short lists of them")]),
         ("any message", "texts, bytes and files", "never"),
     ]
+
+
+def allowed(item: Allowed | Parameter) -> str:
+    """What a parameter may be."""
+    if item.choices is not None:
+        return " or ".join(map(str, item.choices))
+    kind = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}[item.type]
+    low = "" if item.min is None else f"from {digits(item.min)}"
+    high = "" if item.max is None else f"to {digits(item.max)}"
+    return " ".join(filter(None, [kind, low, high]))

@@ -9,7 +9,7 @@ from fedstudy_core import bundle as bundles
 from fedstudy_core.bundle import Bundle
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home, write_private
-from fedstudy_node.portal import Portal
+from fedstudy_node.portal import Portal, PortalUnreachable
 
 _SHORTEST = 8
 
@@ -50,6 +50,13 @@ class Offers:
         write_private(self._shelf, json.dumps(rows).encode())
         return rows
 
+    def current(self, portal: Portal) -> list[dict[str, Any]]:
+        """Ask the portal; where it is away, return what it said last. Raises NodeError."""
+        try:
+            return self.refresh(portal)
+        except PortalUnreachable:
+            return self.rows()
+
     def rows(self) -> list[dict[str, Any]]:
         """Return what the portal said last."""
         if not self._shelf.exists():
@@ -68,7 +75,7 @@ class Offers:
             NodeError: E_NOT_FOUND, E_BUNDLE.
             Refusal: the codes of `bundle.inspect`.
         """
-        rows = [row for row in (self.rows() if portal is None else self.refresh(portal)) if _is_version(row, text)]
+        rows = [row for row in (self.rows() if portal is None else self.current(portal)) if _is_version(row, text)]
         if len(rows) != 1:
             raise NodeError("E_NOT_FOUND", f"The portal offers this site no script version {text!r}.")
         fab = self.bundle(str(rows[0]["sha256"])) or self._fetched(rows[0], portal)

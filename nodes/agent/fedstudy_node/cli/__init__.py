@@ -93,11 +93,12 @@ def _add_approvals(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", shared: argparse.ArgumentParser
 ) -> None:
     review = commands.add_parser("review", parents=[shared], help="what scripts ask for, their code and what changed")
-    review.add_argument("version", nargs="?", help="a script version's id")
+    review.add_argument("version", nargs="?", help="the beginning of a script version's id, or of its hash")
+    review.add_argument("--whole", action="store_true", help="all of its code, not only what changed")
     review.set_defaults(command=_command("reviewing", "review"))
     for name, text in (("approve", "sign that a script may run here"), ("reject", "sign that it may not")):
         sign = commands.add_parser(name, parents=[shared], help=text)
-        sign.add_argument("version", help="a script version's id")
+        sign.add_argument("version", help="the beginning of a script version's id, or of its hash")
         sign.add_argument("--dataset", required=name == "approve", help="the dataset's id or name")
         sign.add_argument("--approver", default="", help="who signs (see `trust list`)")
         sign.add_argument("--second", default="", help="the second person who signs, where the dataset asks for two")

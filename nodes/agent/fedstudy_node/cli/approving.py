@@ -2,11 +2,12 @@
 
 from argparse import Namespace
 from contextlib import closing
+from functools import partial
 
 from fedstudy_node.approvals import Approvals, Limits
-from fedstudy_node.cli.output import Output, plain, read_passphrase
+from fedstudy_node.cli.output import Output, moment, plain, read_passphrase
 from fedstudy_node.cli.reviewing import show_offer, show_statement
-from fedstudy_node.connecting import open_portal
+from fedstudy_node.connecting import open_portal, told
 from fedstudy_node.datasets import Dataset, Datasets
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home
@@ -15,6 +16,11 @@ from fedstudy_node.offers import Offers
 from fedstudy_node.portal import Portal
 from fedstudy_node.signing import Draft, Signing
 from fedstudy_node.trust import Trust
+
+_TOLD = {
+    True: "The portal was told.",
+    False: "The portal is away. It holds here all the same; the agent tells the portal as soon as it answers.",
+}
 
 
 def approve(arguments: Namespace, output: Output) -> int:
@@ -74,7 +80,7 @@ def _list_waiting(signing: Signing, output: Output) -> int:
     output.table(
         "Statements that wait for a second person",
         ("Id", "Script", "Waits for", "Begun"),
-        [(draft.id[:12], draft.script, ", ".join(draft.awaited), draft.begun_at) for draft in drafts],
+        [(draft.id[:12], draft.script, ", ".join(draft.awaited), moment(draft.begun_at)) for draft in drafts],
     )
     return 0
 
@@ -98,9 +104,13 @@ def _conclude(signing: Signing, portal: Portal, draft: Draft, output: Output) ->
             f"  [bold]fedstudy-node cosign {draft.id[:12]}[/]",
         )
         return 0
-    signed = signing.hand_in(signing.finish(draft), portal)
-    output.facts(facts | {"approval": signed.portal_id})
-    output.say(f"Signed as {statement.meaning}: {plain(draft.script)}, until {statement.not_after} ({draft.id[:12]}).")
+    signed = signing.finish(draft)
+    known = told(lambda: signing.hand_in(signed, portal))
+    output.facts(facts | {"approval": Approvals(signing.home).find(draft.id).portal_id})
+    output.say(
+        f"Signed as {statement.meaning}: {plain(draft.script)}, until {moment(statement.not_after)} ({draft.id[:12]}).",
+        _TOLD[known],
+    )
     return 0
 
 
@@ -115,12 +125,16 @@ def revoke(arguments: Namespace, output: Output) -> int:
         approvals.revoke_all()
     for signed in chosen:
         approvals.revoke(signed.statement_id, arguments.reason)
-    output.say(f"{len(chosen)} approval(s) no longer count at this node.")
     with closing(Ledger(home.ledger_path)) as ledger, open_portal(home, ledger) as portal:
         for signed in chosen:
-            Signing(home, ledger).tell_revocation(signed, portal)
-    output.facts({"revoked": [signed.statement_id for signed in chosen]})
-    output.say("The portal was told.")
+            ledger.journal.append(
+                "revoked", signed.statement_id, {"about": signed.script, "reason": arguments.reason, "by": "console"}
+            )
+        output.say(f"Taken back here: {', '.join(plain(signed.script) for signed in chosen) or 'nothing'}.")
+        signing = Signing(home, ledger)
+        known = all(told(partial(signing.tell_revocation, signed, portal)) for signed in chosen)
+    output.facts({"revoked": [signed.statement_id for signed in chosen], "portal_told": known})
+    output.say(_TOLD[known])
     return 0
 
 

@@ -9,10 +9,11 @@ from dataclasses import asdict
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedstudy_node.cli.output import Output, plain, read_passphrase
+from fedstudy_node.cli.output import Output, moment, plain, read_passphrase
 from fedstudy_node.control import Control
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home
+from fedstudy_node.journal import Entry
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.portal import Portal, open_client
 from fedstudy_node.rotation import KeyChange
@@ -98,8 +99,8 @@ def log(arguments: Namespace, output: Output) -> int:
     output.facts(facts)
     output.table(
         "What happened at this node",
-        ("No.", "When", "What", "About", "Particulars"),
-        [(item.sequence, item.at, item.kind.replace("_", " "), item.subject, _said(item.detail)) for item in entries],
+        ("No.", "When", "What", "Particulars"),
+        [(item.sequence, moment(item.at), item.kind.replace("_", " "), _said(item)) for item in entries],
     )
     verdict = f"All {head.sequence} rows hold. " if arguments.verify else ""
     output.say(f"{verdict}Head {head.head} after {head.sequence} rows.")
@@ -114,14 +115,13 @@ def left(arguments: Namespace, output: Output) -> int:
     output.facts([asdict(item) | {"contents": json.loads(item.contents or "null")} for item in departures])
     output.table(
         "What left this node",
-        ("When", "Run", "Round", "Message", "What", "Bytes", "SHA-256"),
+        ("When", "Run", "Round", "What", "Bytes", "SHA-256"),
         [
             (
-                item.at,
+                moment(item.at),
                 item.run[:8],
                 item.round,
-                item.message_type,
-                item.code or _names(item.contents),
+                f"{item.message_type}: {item.code or _names(item.contents)}",
                 item.bytes_out,
                 item.update_sha256[:8],
             )
@@ -138,8 +138,9 @@ def _names(contents: str) -> str:
     return ", ".join([*arrays, *held["metrics"]])
 
 
-def _said(detail: Mapping[str, str | int | None]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in detail.items() if value not in ("", None))
+def _said(entry: Entry) -> str:
+    told = [f"{name.replace('_', ' ')}: {value}" for name, value in entry.detail.items() if value not in ("", None)]
+    return "\n".join([entry.subject, *told])
 
 
 def _note(home: Home, kind: str, subject: str, detail: Mapping[str, str]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -48,7 +49,9 @@ class Output:
         if not rows:
             self.console.print(f"{plain(title)}: none")
             return
-        table = Table(*columns, title=title, title_justify="left", header_style="bold")
+        table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+        for number, column in enumerate(columns):
+            table.add_column(column, overflow="fold", no_wrap=number == 0)  # what is shortened cannot be typed again
         for row in rows:
             table.add_row(*(cell if isinstance(cell, Text) else plain("" if cell is None else cell) for cell in row))
         self.console.print(table)
@@ -66,6 +69,11 @@ def plain(text: object) -> str:
     return escape(
         "".join(char if char in "\n\t" or char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(text))
     )
+
+
+def moment(text: str) -> str:
+    """A time of the node's files for people, to the minute: 2026-11-21 11:04 UTC."""
+    return f"{text[:10]} {text[11:16]} UTC" if text else ""
 
 
 def print_error(code: str, detail: str, *, as_json: bool) -> None:

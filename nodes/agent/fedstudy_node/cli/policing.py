@@ -11,7 +11,7 @@ from typing import Any
 from fedstudy_core import dsse
 from fedstudy_core.policy import PAYLOAD_TYPE, Policy, policy_payload
 from fedstudy_node.cli.approving import limits_of
-from fedstudy_node.cli.output import Output, read_passphrase
+from fedstudy_node.cli.output import Output, moment, read_passphrase
 from fedstudy_node.datasets import Dataset, Datasets
 from fedstudy_node.errors import NodeError
 from fedstudy_node.explain import Explanation, Question
@@ -63,7 +63,7 @@ def add(arguments: Namespace, output: Output) -> int:
         kept = Policies(home).keep(payload, signatures)
         ledger.journal.append("policy_in_force", kept.id, {"scripts": len(kept.policy.scripts)})
     output.facts(_facts(kept))
-    output.say(f"The policy {kept.id[:12]} is in force until {policy.not_after}.")
+    output.say(f"The policy {kept.id[:12]} is in force until {moment(policy.not_after)}.")
     return 0
 
 
@@ -79,7 +79,7 @@ def _show(policy: Policy, dataset: Dataset, output: Output) -> None:
             ("Rows behind an answer", f"at least {policy.privacy.min_rows}"),
             ("Work on one message", f"at most {policy.limits.wall_s} s, {policy.limits.memory_mb} MiB"),
             ("Sandbox", f"{policy.sandbox_min} or stronger"),
-            ("Good until", policy.not_after),
+            ("Good until", moment(policy.not_after)),
             ("Signed by", "; ".join(f"{signer.name}, {signer.role}" for signer in policy.approvers)),
         ],
     )
@@ -97,7 +97,7 @@ def show(arguments: Namespace, output: Output) -> int:
                 kept.id[:12],
                 kept.policy.dataset.id,
                 ", ".join(sha256[:12] for sha256 in kept.policy.scripts),
-                kept.policy.not_after,
+                moment(kept.policy.not_after),
                 "; ".join(signer.name for signer in kept.policy.approvers),
             )
             for kept in policies

@@ -6,18 +6,21 @@ from typing import Any
 
 from rich.syntax import Syntax
 
+from fedstudy_core.analysis import Finding, analyse
+from fedstudy_core.archives import read_archive
 from fedstudy_core.statement import Statement
-from fedstudy_node.cli.output import Output, plain
+from fedstudy_node.cli.output import Output, moment, plain
 from fedstudy_node.comparing import changes, last_approved, texts
 from fedstudy_node.connecting import open_portal
 from fedstudy_node.datasets import Dataset
-from fedstudy_node.declared import LEADERS, sent_back
+from fedstudy_node.declared import LEADERS, allowed, sent_back
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.node_config import in_words
 from fedstudy_node.offers import Offer, Offers
 
 _LONGEST_SHOWN = 200_000
+_SHORT = 8
 _LEXERS = {".py": "python", ".toml": "toml", ".md": "markdown", ".json": "json"}
 
 
@@ -26,11 +29,11 @@ def review(arguments: Namespace, output: Output) -> int:
     home = Home.open(arguments.home)
     with closing(Ledger(home.ledger_path)) as ledger, open_portal(home, ledger) as portal:
         if arguments.version is None:
-            _show_rows(output, Offers(home).refresh(portal))
+            _show_rows(output, Offers(home).current(portal))
             return 0
         offer = Offers(home).fetch(arguments.version, portal)
     output.facts(_facts(offer))
-    show_offer(output, home, offer)
+    show_offer(output, home, offer, whole=arguments.whole)
     return 0
 
 
@@ -44,24 +47,27 @@ def _facts(offer: Offer) -> dict[str, Any]:
         "size": offer.bundle.size,
         "files": [{"path": file.path, "sha256": file.sha256, "size": file.size} for file in offer.bundle.files],
         "parameters": [parameter.model_dump(exclude_none=True) for parameter in offer.bundle.parameters],
+        "findings": [finding.as_json() for finding in _findings(offer)],
         "declaration": offer.bundle.declaration.model_dump(mode="json"),
         "approval": offer.row.get("approval"),
     }
+
+
+def _findings(offer: Offer) -> list[Finding]:
+    return analyse(read_archive(offer.fab))
 
 
 def _show_rows(output: Output, rows: list[dict[str, Any]]) -> None:
     output.facts(rows)
     output.table(
         "Scripts offered to this site",
-        ("Version", "Study", "Script", "Number", "SHA-256", "Submitted", "Approval here"),
+        ("Version", "Script", "SHA-256", "Submitted", "Answer of this site"),
         [
             (
-                row["version"],
-                row["study_title"],
-                row["script"],
-                row["number"],
+                str(row["version"])[:_SHORT],
+                f"{row['script']} {row['number']} for “{row['study_title']}”",
                 str(row["sha256"])[:12],
-                row["submitted_at"],
+                moment(str(row["submitted_at"])),
                 "signed" if row.get("approval") else "-",
             )
             for row in rows
@@ -69,28 +75,30 @@ def _show_rows(output: Output, rows: list[dict[str, Any]]) -> None:
     )
 
 
-def show_offer(output: Output, home: Home, offer: Offer) -> None:
-    """Show what a person needs to decide: parameters, then the code, or what changed in it."""
+def show_offer(output: Output, home: Home, offer: Offer, *, whole: bool = False) -> None:
+    """Show what a person needs to decide: parameters, findings, then the code, or what changed in it.
+
+    Args:
+        whole: show all of the code though an earlier version was approved here.
+    """
     if output.as_json:
         return
     output.say(f"[bold]{plain(offer.title)}[/]", f"SHA-256 {offer.bundle.sha256}, {offer.bundle.size} bytes")
     output.table(
         "What a run may set",
-        ("Parameter", "Default", "From", "To", "Choices", "Meaning"),
+        ("Parameter", "Default", "May be", "Meaning"),
         [
-            (
-                item.name,
-                item.default,
-                item.min,
-                item.max,
-                item.choices and ", ".join(map(str, item.choices)),
-                item.description,
-            )
+            (item.name, item.default, f"{allowed(item)} {item.unit}", item.description)
             for item in offer.bundle.parameters
         ],
     )
     output.table("What it says that it sends back", ("Answer to", "Holds", "Of the form"), sent_back(offer.bundle))
-    before = last_approved(home, offer)
+    output.table(
+        "What to look at first; it points and does not judge, and what holds the script is the sandbox",
+        ("Risk", "Where", "What"),
+        [(item.risk.value, f"{item.path}:{item.line}", item.detail) for item in _findings(offer)],
+    )
+    before = None if whole else last_approved(home, offer)
     if before is None:
         for path, text in texts(offer.fab).items():
             lexer = next((name for end, name in _LEXERS.items() if path.endswith(end)), "text")
@@ -98,7 +106,11 @@ def show_offer(output: Output, home: Home, offer: Offer) -> None:
         return
     for path, lines in changes(texts(before.fab), texts(offer.fab)).items():
         _show_file(output, path, "\n".join(lines), "diff")
-    output.say("", f"Only what changed since {plain(before.signed.script)}, which was approved here, is shown.")
+    output.say(
+        "",
+        f"Only what changed since {plain(before.signed.script)}, which was approved here, is shown. All of it:",
+        f"  [bold]fedstudy-node review {offer.version[:_SHORT]} --whole[/]",
+    )
 
 
 def _show_file(output: Output, path: str, text: str, lexer: str) -> None:
@@ -120,8 +132,8 @@ def show_statement(output: Output, statement: Statement, dataset: Dataset) -> No
             ("Work on one message", f"at most {statement.limits.wall_s} s, {statement.limits.memory_mb} MiB"),
             ("Leaves the site", _leaves(statement)),
             ("Sandbox", f"{statement.sandbox_min} or stronger"),
-            ("Written", statement.issued_at),
-            ("Good until", statement.not_after),
+            ("Written", moment(statement.issued_at)),
+            ("Good until", moment(statement.not_after)),
             ("Signed by", "; ".join(f"{signer.name}, {signer.role}" for signer in statement.approvers)),
         ],
     )

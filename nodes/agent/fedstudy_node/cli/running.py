@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fedstudy_node.approvals import Approvals
-from fedstudy_node.cli.output import Output, plain
+from fedstudy_node.cli.output import Output, moment, plain
 from fedstudy_node.clock import warning
 from fedstudy_node.control import Control
 from fedstudy_node.datasets import Datasets
@@ -71,13 +71,16 @@ def status(arguments: Namespace, output: Output) -> int:
     output.table(
         "Approvals",
         ("Id", "Script", "Decision", "Until"),
-        [(row["statement"][:12], row["script"], row["decision"], row["not_after"]) for row in facts["approvals"]],
+        [
+            (row["statement"][:12], row["script"], row["decision"], moment(row["not_after"]))
+            for row in facts["approvals"]
+        ],
     )
-    columns = ("at", "round", "message_type", "outcome", "code", "bytes_out")
+    columns = ("round", "message_type", "outcome", "code", "bytes_out")
     output.table(
         "What left last",
         ("When", "Round", "Message", "Outcome", "Code", "Bytes"),
-        [[row[column] for column in columns] for row in facts["last_replies"]],
+        [[moment(row["at"]), *(row[column] for column in columns)] for row in facts["last_replies"]],
     )
     return _exit_status(facts["agent"])
 
@@ -96,7 +99,7 @@ def _say_control(facts: dict[str, Any], output: Output) -> None:
     output.table(
         "Vetoed runs",
         ("Run", "When", "Why"),
-        [(run, word["at"], word["reason"]) for run, word in facts["vetoes"].items()],
+        [(run, moment(word["at"]), word["reason"]) for run, word in facts["vetoes"].items()],
     )
 
 

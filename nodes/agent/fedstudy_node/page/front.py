@@ -13,6 +13,7 @@ from fedstudy_core.approvers import ApproverKey
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.control import Control
 from fedstudy_node.datasets import Datasets
+from fedstudy_node.declared import allowed
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.offers import Offers
@@ -76,7 +77,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {
-        "allowed": wording.allowed,
+        "allowed": allowed,
         "bytes": wording.size,
         "many": wording.many,
         "moment": wording.moment,

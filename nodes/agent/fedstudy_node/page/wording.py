@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from fedstudy_core.parameters import Allowed, Parameter, digits
+from fedstudy_core.parameters import Allowed
 from fedstudy_core.policy import Policy
 from fedstudy_core.revocation import Revocation
 from fedstudy_core.statement import Outputs, Statement
 from fedstudy_core.times import parse_time
 from fedstudy_node.datasets import Dataset
-from fedstudy_node.declared import LEADERS
+from fedstudy_node.declared import LEADERS, allowed
 from fedstudy_node.home import Settings
 from fedstudy_node.node_config import in_words
 
@@ -111,16 +111,6 @@ def leaves(outputs: Outputs) -> str:
 
 def _configuration(run_config: Mapping[str, Allowed]) -> str:
     return "\n".join(f"{name}: {allowed(item)}" for name, item in run_config.items()) or "nothing"
-
-
-def allowed(item: Allowed | Parameter) -> str:
-    """What a parameter may be."""
-    if item.choices is not None:
-        return " or ".join(map(str, item.choices))
-    kind = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}[item.type]
-    low = "" if item.min is None else f"from {digits(item.min)}"
-    high = "" if item.max is None else f"to {digits(item.max)}"
-    return " ".join(filter(None, [kind, low, high]))
 
 
 def size(count: int) -> str:
