@@ -48,6 +48,7 @@ class FakePortal:
         self.told: list[tuple[str, Any]] = []
         self.words: str | None = None
         self.state = "active"
+        self.lists: Any = None
 
     def answer(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, Any]:
         """Answer a request: status and body."""
@@ -99,7 +100,7 @@ class FakePortal:
             case "GET", "studies":
                 return 200, [study()]
             case "GET", "scripts":
-                return 200, [self._offer()]
+                return 200, [self._offer()] if self.lists is None else self.lists
             case "GET", _ if route == f"scripts/{VERSION}/bundle":
                 return 200, self.fab
         return problem(404, "E_NOT_FOUND", "There is no such thing.")

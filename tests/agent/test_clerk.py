@@ -15,6 +15,7 @@ from fedstudy_node.approvals import Approvals, Limits
 from fedstudy_node.clerk import Clerk
 from fedstudy_node.connecting import open_portal
 from fedstudy_node.datasets import Datasets
+from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.offers import Offers
@@ -24,7 +25,22 @@ from fedstudy_node.trust import Trust
 from tests.agent import portal as portals
 from tests.agent.portal import APPROVAL, VERSION, FakePortal
 from tests.agent.test_console import Console
+from tests.agent.test_control import wait_for
 from tests.factories.agent import PASSPHRASE, script
+
+OFFER = {
+    "version": VERSION,
+    "study": "s",
+    "study_title": "Hearts",
+    "script": "numbers",
+    "number": 1,
+    "sha256": "0" * 64,
+    "size": 1,
+    "submitted_at": "",
+    "parameters": [],
+    "declaration": {},
+    "approval": None,
+}
 
 
 class Desk:
@@ -116,6 +132,50 @@ def test_an_unsound_bundle_is_asked_for_once(desk: Desk) -> None:
     desk.console.portal.listed_sha256 = "0" * 64
     assert desk.work() == ["approvers", "scripts", f"scripts/{VERSION}/bundle"]
     assert desk.work() == ["scripts"]
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [
+        [1],
+        {"results": 3},
+        [{"version": VERSION}],
+        [{**OFFER, "sha256": "../../0"}],
+        [{**OFFER, "version": "../scripts"}],
+        [{**OFFER, "number": "one"}],
+    ],
+    ids=["no rows", "no list", "missing", "path", "route", "type"],
+)
+def test_a_list_of_another_form_is_not_acted_on(desk: Desk, lists: object) -> None:
+    desk.console.portal.lists = lists
+    assert desk.work() == ["scripts"]
+    assert Offers(desk.home).rows() == []
+
+
+def test_a_file_on_the_shelf_is_shown_only_as_what_it_is(desk: Desk) -> None:
+    desk.work()
+    sha256 = bundles.inspect(desk.console.portal.fab).sha256
+    (desk.home.bundles_path / f"{sha256}.fab").write_bytes(script(**{"calls": "cells"}))
+    with pytest.raises(NodeError, match="E_BUNDLE"):
+        Offers(desk.home).fetch(VERSION, None)
+
+
+def test_the_paperwork_goes_on_after_what_nobody_foresaw(desk: Desk) -> None:
+    stop = Event()
+    clerk = Clerk(desk.home, lambda ledger: open_portal(desk.home, ledger), stop)
+    damaged = desk.home.approvals_path / "damaged.json"
+    damaged.write_text("{")
+    clerk.start()
+    try:
+        wait_for(lambda: any(desk.home.bundles_path.iterdir()))
+        damaged.unlink()
+        desk.sign()
+        clerk.hurry()
+        wait_for(lambda: "approvals" in (route for route, _ in desk.console.portal.told))
+    finally:
+        stop.set()
+        clerk.hurry()
+        clerk.join(timeout=5)
 
 
 @pytest.mark.parametrize("named", [True, False])

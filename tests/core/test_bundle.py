@@ -138,6 +138,7 @@ def test_what_is_no_flower_app_is_refused(files: dict[str, bytes]) -> None:
         ("learning-rate = 0.1", "learning-rate = [1]"),
         ("learning-rate = 0.1", "learning-rate = 1979-05-27"),
         ('initial = "query.initial"', 'headline = "auc"\nmetrics = {loss = "mean"}'),
+        ('initial = "query.initial"', f'metrics = {{{"m" * 81} = "mean"}}'),
         ('initial = "query.initial"', 'metrics = {loss = "median"}'),
         ("[tool.fedstudy.parameters.local-steps]", "[tool.fedstudy.parameters.unknown]"),
     ],

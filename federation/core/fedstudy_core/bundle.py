@@ -31,6 +31,7 @@ _LEFT_IN_FOLDERS = {"__pycache__", ".git", ".venv"}
 
 
 MetricName = Annotated[str, Field(max_length=80)]
+NamedMetric = Annotated[str, Field(min_length=1, max_length=80)]  # as statements name them
 Pattern = Annotated[str, Field(min_length=1, max_length=120)]
 
 
@@ -57,7 +58,7 @@ class Declaration(BaseModel):
     server: Server = "strategy"
     initial: str | None = Field(default=None, pattern=r"^query\.[a-z][a-z0-9_]*$")
     sums: str | None = Field(default=None, pattern=r"^query\.[a-z][a-z0-9_]*$")
-    metrics: dict[str, Literal["mean", "sum", "histogram", "max", "min"]] = Field(default_factory=dict)
+    metrics: dict[NamedMetric, Literal["mean", "sum", "histogram", "max", "min"]] = Field(default_factory=dict)
     headline: str = ""
     uses_proximal: bool = False
     step_sum: MetricName = ""

@@ -46,15 +46,23 @@ class Clerk(threading.Thread):
         self._told: tuple[ApproverKey, ...] = ()
 
     def run(self) -> None:
-        """Work until told to stop."""
-        with closing(Ledger(self._home.ledger_path)) as ledger:
-            while not self._stop_asked.is_set():
-                keys = self._home.key_stamp()
-                with self._open_portal(ledger) as portal:
-                    while not self._stop_asked.is_set() and self._home.key_stamp() == keys:
-                        self.work(ledger, portal)
-                        self._due.wait(INTERVAL * (0.9 + secrets.randbelow(200) / 1000))
-                        self._due.clear()
+        """Work until told to stop; what nobody foresaw (a full disk) ends no more than one attempt."""
+        while not self._stop_asked.is_set():
+            try:
+                with closing(Ledger(self._home.ledger_path)) as ledger:
+                    self._work_under_present_keys(ledger)
+            except Exception:
+                log.exception("paperwork_failed")
+                self._due.wait(INTERVAL)
+                self._due.clear()
+
+    def _work_under_present_keys(self, ledger: Ledger) -> None:
+        keys = self._home.key_stamp()
+        with self._open_portal(ledger) as portal:
+            while not self._stop_asked.is_set() and self._home.key_stamp() == keys:
+                self.work(ledger, portal)
+                self._due.wait(INTERVAL * (0.9 + secrets.randbelow(200) / 1000))
+                self._due.clear()
 
     def hurry(self) -> None:
         """Work now, or stop now if that was asked; from any thread."""

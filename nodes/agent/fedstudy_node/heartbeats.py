@@ -59,14 +59,18 @@ class Heartbeats(threading.Thread):
         self._said = ""
 
     def run(self) -> None:
-        """Beat until told to stop."""
+        """Beat until told to stop; what nobody foresaw (a full disk) ends no more than one beat."""
         self._key_change.finish()
         stamp, portal = -1, None
         while not self._stop_asked.is_set():
-            if portal is None or stamp != self._home.key_stamp():
-                stamp = self._home.key_stamp()
-                portal = self._open_portal(self._home.identity_key())
-            interval = self._beat(portal)
+            try:
+                if portal is None or stamp != self._home.key_stamp():
+                    stamp = self._home.key_stamp()
+                    portal = self._open_portal(self._home.identity_key())
+                interval = self._beat(portal)
+            except Exception:
+                log.exception("heartbeat_failed")
+                interval = INTERVAL
             self._status.set(clock_off_s=self._clock.off_s())
             self._due.wait(interval * (0.9 + secrets.randbelow(200) / 1000))
             self._due.clear()

@@ -1,17 +1,23 @@
 """The scripts that the portal offers to this site: fetched, hashed and read here, and kept on a shelf."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from fedstudy_core import bundle as bundles
 from fedstudy_core.bundle import Bundle
+from fedstudy_core.wire import ScriptOffer
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home, write_private
 from fedstudy_node.portal import Portal, PortalUnreachable
 
 _SHORTEST = 8
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_VERSION = re.compile(r"[0-9A-Za-z-]{8,64}")
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,8 @@ class Offers:
     home: Home
 
     def refresh(self, portal: Portal) -> list[dict[str, Any]]:
-        """Ask the portal, and keep what it says. Raises NodeError."""
-        rows = portal.scripts()
+        """Ask the portal, and keep what it says. Raises NodeError (E_PORTAL for what has another form)."""
+        rows = [_promised(row) for row in portal.scripts()]
         write_private(self._shelf, json.dumps(rows).encode())
         return rows
 
@@ -79,7 +85,7 @@ class Offers:
         if len(rows) != 1:
             raise NodeError("E_NOT_FOUND", f"The portal offers this site no script version {text!r}.")
         fab = self.bundle(str(rows[0]["sha256"])) or self._fetched(rows[0], portal)
-        return Offer(rows[0], fab, bundles.inspect(fab))
+        return Offer(rows[0], fab, _inspect(rows[0], fab))
 
     def bundle(self, sha256: str) -> bytes | None:
         """Return the bytes of a script that this node has, None where it has not."""
@@ -94,15 +100,32 @@ class Offers:
     def download(self, row: dict[str, Any], portal: Portal) -> bytes:
         """Fetch the bytes of a script and keep them. Raises NodeError (E_BUNDLE), Refusal (E_BUNDLE_*)."""
         fab = portal.bundle(str(row["version"]))
-        found = bundles.inspect(fab).sha256
-        if found != row["sha256"]:
-            raise NodeError("E_BUNDLE", "The bundle that came is not the one that the portal lists.")
-        write_private(self.home.bundles_path / f"{found}.fab", fab)
+        write_private(self.home.bundles_path / f"{_inspect(row, fab).sha256}.fab", fab)
         return fab
 
     @property
     def _shelf(self) -> Path:
         return self.home.path / "offers.json"
+
+
+def _promised(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row in the form that the portal promises; what a newer portal adds is left out."""
+    try:
+        known = {name: row[name] for name in ScriptOffer.model_fields if name in row}
+        offer = ScriptOffer.model_validate(known).model_dump(mode="json")
+    except ValidationError as error:
+        raise NodeError("E_PORTAL", "The portal lists a script in another form than it promises.") from error
+    if not _SHA256.fullmatch(offer["sha256"]) or not _VERSION.fullmatch(offer["version"]):
+        raise NodeError("E_PORTAL", "The portal lists a script without a proper name.")  # they become files and paths
+    return offer
+
+
+def _inspect(row: dict[str, Any], fab: bytes) -> Bundle:
+    """Read the bytes of a script. Raises NodeError (E_BUNDLE), Refusal (E_BUNDLE_*)."""
+    bundle = bundles.inspect(fab)
+    if bundle.sha256 != row["sha256"]:
+        raise NodeError("E_BUNDLE", "The bundle that came is not the one that the portal lists.")
+    return bundle
 
 
 def _is_version(row: dict[str, Any], text: str) -> bool:

@@ -94,10 +94,29 @@ def _object(response: httpx.Response) -> Any:
         raise NodeError("E_PORTAL", "The portal's answer is not JSON.") from error
 
 
+def _mapping(response: httpx.Response) -> dict[str, Any]:
+    answer = _object(response)
+    if not isinstance(answer, dict):
+        raise _strange()
+    return answer
+
+
+def _id(response: httpx.Response) -> str:
+    """Return what the portal calls the thing that it was just told of."""
+    named = _mapping(response).get("id")
+    if not isinstance(named, str):
+        raise _strange()
+    return named
+
+
+def _strange() -> NodeError:
+    return NodeError("E_PORTAL", "The portal's answer has another form than it promises.")
+
+
 def enrol(client: httpx.Client, body: Mapping[str, Any]) -> dict[str, Any]:
     """Introduce a node by its one-time token; return what the portal says about node, site and SuperLink."""
-    answer = _object(_send(client, client.build_request("POST", f"{PREFIX}enrol", json=dict(body))))
-    return dict(answer)
+    answer = _mapping(_send(client, client.build_request("POST", f"{PREFIX}enrol", json=dict(body))))
+    return answer
 
 
 class Portal:
@@ -112,11 +131,11 @@ class Portal:
     def heartbeat(self, words: Mapping[str, Any]) -> dict[str, Any]:
         """Say that the node is alive and how it is doing; return the portal's view of the node."""
         body = {"agent_version": __version__, "clock": datetime.now(UTC).isoformat(), **words}
-        return dict(_object(self._request("POST", "heartbeat", body)))
+        return _mapping(self._request("POST", "heartbeat", body))
 
     def itself(self) -> dict[str, Any]:
         """Return what the portal holds of this node: state, identity key, six words."""
-        return dict(_object(self._request("GET", "self")))
+        return _mapping(self._request("GET", "self"))
 
     @contextmanager
     def events(self) -> Iterator[Iterator[str]]:
@@ -138,15 +157,15 @@ class Portal:
 
     def rotate(self, body: Mapping[str, str]) -> dict[str, Any]:
         """Hand in new keys, signed by the old one and proved by the new ones; return what the portal holds then."""
-        return dict(_object(self._request("POST", "rotate", dict(body))))
+        return _mapping(self._request("POST", "rotate", dict(body)))
 
     def studies(self) -> list[dict[str, Any]]:
         """Return the studies that the site takes part in, each with its data dictionary."""
-        return _list(_object(self._request("GET", "studies")))
+        return _list(self._request("GET", "studies"))
 
     def scripts(self) -> list[dict[str, Any]]:
         """Return the script versions of those studies."""
-        return _list(_object(self._request("GET", "scripts")))
+        return _list(self._request("GET", "scripts"))
 
     def bundle(self, version: str) -> bytes:
         """Return the bytes of a script version."""
@@ -154,7 +173,7 @@ class Portal:
 
     def add_dataset(self, body: Mapping[str, Any]) -> str:
         """Tell the portal of a dataset (never its rows); return the portal's id for it."""
-        return str(_object(self._request("POST", "datasets", dict(body)))["id"])
+        return _id(self._request("POST", "datasets", dict(body)))
 
     def tell_approvers(self, approvers: list[dict[str, Any]]) -> None:
         """Say who may sign for the site at this node (public keys, names and roles)."""
@@ -163,7 +182,7 @@ class Portal:
     def add_approval(self, *, version: str, dataset: str, envelope: str) -> str:
         """Hand in a signed statement (base64); return the portal's id for it."""
         body = {"version": version, "dataset": dataset, "envelope": envelope}
-        return str(_object(self._request("POST", "approvals", body))["id"])
+        return _id(self._request("POST", "approvals", body))
 
     def revoke_approval(self, approval: str, envelope: str) -> None:
         """Tell the portal that a statement was revoked here."""
@@ -197,7 +216,10 @@ class Portal:
         return request
 
 
-def _list(answer: Any) -> list[dict[str, Any]]:
+def _list(response: httpx.Response) -> list[dict[str, Any]]:
     """Return the rows of a list answer, bare or in a page."""
-    rows = answer.get("results", []) if isinstance(answer, dict) else answer
-    return [dict(row) for row in rows]
+    answer = _object(response)
+    rows = answer.get("results") if isinstance(answer, dict) else answer
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise _strange()
+    return rows

@@ -6,8 +6,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from fedstudy_node import __version__
+from fedstudy_node.errors import NodeError
 from fedstudy_node.home import now_text, write_private
+
+log = structlog.get_logger()
 
 
 class Status:
@@ -40,8 +45,12 @@ class Status:
             return self._facts.get(key)
 
     def _write(self) -> None:
+        """Write all facts. Where that fails (a full disk), the work goes on, and the next change is written whole."""
         content = self._facts | {"written_at": now_text()}
-        write_private(self._path, json.dumps(content, indent=1).encode())
+        try:
+            write_private(self._path, json.dumps(content, indent=1).encode())
+        except NodeError as error:
+            log.warning("status_not_written", detail=error.detail)
 
 
 def read_status(path: Path) -> dict[str, Any]:

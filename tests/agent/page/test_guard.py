@@ -41,6 +41,9 @@ def test_nothing_changes_without_the_token_or_for_strangers(meet: Meet, path: st
     for body in ({}, {"token": ""}, {"token": "x" * 43}):
         answer = ada.client.request("POST", path, data=body, headers=ada.headers)
         assert (answer.status_code, "E_AUTHENTICATION" in answer.text) == (403, True)
+    half = '{"token": "\\ud800"}'  # half a character, which JSON can write and no text can hold
+    answer = ada.client.request("POST", path, content=half, headers={**ada.headers, "content-type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "E_AUTHENTICATION")
     stranger = meet()
     answer = stranger.submit(path)
     assert (answer.status_code, "E_AUTHENTICATION" in answer.text) == (403, True)

@@ -48,7 +48,7 @@ class Session:
 
     def fits(self, token: str) -> bool:
         """Whether a form's token is this session's."""
-        return compare_digest(token.encode(), self.token.encode())
+        return compare_digest(token.encode(errors="replace"), self.token.encode())
 
 
 class Sessions:
