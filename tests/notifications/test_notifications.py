@@ -15,7 +15,7 @@ from accounts.roles import Role
 from notifications import selectors, services
 from notifications.models import Notification
 from notifications.services import choose_email, email, mark_all_read, mark_read, notify
-from studies.enrolment.services import invite_site
+from studies.enrolment.services import accept_invitation, invite_site
 from studies.scripts.models import Approval, ScriptVersion
 from studies.scripts.reviews import answer_thread, open_thread
 from studies.scripts.services import record_approval, revoke_approval, submit_version
@@ -69,6 +69,20 @@ def test_sites_that_take_part_are_told_of_versions(part: SiteInStudy) -> None:
     submit_version(script=first.script, bundle=bundle_of(more=b"x = 1\n"), by=part.pi)
     assert told(part.admin) == ["amendment", "version"]
     assert "replaces version 1" in selectors.visible_to(part.admin)[0].subject
+
+
+def test_a_site_that_joins_later_is_told_of_what_waits_already(part: SiteInStudy) -> None:
+    """Of the newest version of each script, once, and also the person who accepted."""
+    first = new_version(part.study, part.pi)
+    newest = submit_version(script=first.script, bundle=bundle_of(more=b"x = 1\n"), by=part.pi)
+    late, admin = new_site()
+    steward = holder_of(Role.STEWARD, late)
+    enrolment = invite_site(study=part.study, site=late, by=part.pi)
+    accept_invitation(enrolment=enrolment, by=admin)
+    for person in (admin, steward):
+        waiting = selectors.visible_to(person).filter(kind="version")
+        assert [item.link for item in waiting] == [f"/scripts/{newest.pk}"]
+        assert late.name in waiting[0].subject
 
 
 def test_questions_and_answers_find_their_people(part: SiteInStudy) -> None:

@@ -172,7 +172,7 @@ class Approvals:
             if text == item.portal_id or (len(text) >= 8 and item.statement_id.startswith(text))
         ]
         if len(found) != 1:
-            raise NodeError("E_NOT_FOUND", f"This node has no approval {text!r}.")
+            raise NodeError("E_NOT_FOUND", f"This node has no approval {text!r}: see `fedstudy-node status`.")
         return found[0]
 
     def revocations(self) -> Revocations:

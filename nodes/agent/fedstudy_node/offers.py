@@ -83,7 +83,11 @@ class Offers:
         """
         rows = [row for row in (self.rows() if portal is None else self.current(portal)) if _is_version(row, text)]
         if len(rows) != 1:
-            raise NodeError("E_NOT_FOUND", f"The portal offers this site no script version {text!r}.")
+            raise NodeError(
+                "E_NOT_FOUND",
+                f"The portal offers this site no script version {text!r}: give {_SHORTEST} characters or more of it,"
+                " as `fedstudy-node review` lists them.",
+            )
         fab = self.bundle(str(rows[0]["sha256"])) or self._fetched(rows[0], portal)
         return Offer(rows[0], fab, _inspect(rows[0], fab))
 

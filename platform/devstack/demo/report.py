@@ -80,6 +80,10 @@ def show_address(console: Console, stack: Stack, cast: Cast, outcome: Outcome, w
     first = cast.hospitals[0]
     words = f'fedstudy-node trust invite "{first.admin.name}" --home {stack.node(first.node).home}'
     console.print(f"Another code: {Path(sys.executable).parent / words}", soft_wrap=True, highlight=False)
+    node = stack.node(first.node)
+    typed = f"{Path(sys.executable).parent / 'fedstudy-node'} review --home {node.home}"
+    console.print(f"Or on the console: {typed}", soft_wrap=True, highlight=False)
+    console.print(f"The passphrase that `approve` asks for: {node.passphrase_file}", soft_wrap=True, highlight=False)
 
 
 def write_json(file: Path, prepared: Prepared, outcome: Outcome, rounds: int, timings: Mapping[str, float]) -> None:

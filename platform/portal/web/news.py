@@ -18,11 +18,13 @@ from studies.enrolment.states import TAKING_PART
 from studies.lifecycle.models import Study
 from studies.scripts import signals
 from studies.scripts.models import Approval, ReviewComment, ScriptVersion
+from studies.scripts.selectors import versions_for_site
 
 
 def connect() -> None:
     """Listen; called once when the pages are loaded."""
     enrolment_changed.connect(_invitation, dispatch_uid="web.news.invitation")
+    enrolment_changed.connect(_newcomer, dispatch_uid="web.news.newcomer")
     signals.version_submitted.connect(_version, dispatch_uid="web.news.version")
     signals.comment_written.connect(_comment, dispatch_uid="web.news.comment")
     signals.approval_expiring.connect(_expiring, dispatch_uid="web.news.expiring")
@@ -41,21 +43,35 @@ def _invitation(*, enrolment: Enrolment, by: Any, **_: Any) -> None:
         )
 
 
+def _newcomer(*, enrolment: Enrolment, old: str, **_: Any) -> None:
+    """Tell the people of a site that takes part from now on of what was submitted before; also who accepted for it."""
+    if old in TAKING_PART or enrolment.state not in TAKING_PART:
+        return
+    versions = versions_for_site(enrolment.site_id).filter(script__study=enrolment.study_id)
+    newest = {version.script_id: version for version in versions.order_by("number")}
+    for version in newest.values():
+        _tell_of_version(version, enrolment, _people_of(enrolment.site))
+
+
 def _version(*, version: ScriptVersion, by: Any, **_: Any) -> None:
     """Tell the sites that take part; those that approved what is replaced hear that it is an amendment."""
-    replaced = version.replaces
     for enrolment in Enrolment.objects.filter(study=version.script.study_id, state__in=TAKING_PART).select_related(
         "site"
     ):
-        amends = replaced is not None and replaced.approvals.filter(site=enrolment.site, state="valid").exists()
-        words = f"replaces version {replaced.number}" if replaced and amends else "waits for a review"
-        notify(
-            people=_others(_people_of(enrolment.site), by),
-            kind="amendment" if amends else "version",
-            subject=f"{version} of “{version.script.study.title}” {words} at {enrolment.site.name}.",
-            link=_page(version.pk),
-            key=f"version:{version.pk}",
-        )
+        _tell_of_version(version, enrolment, _others(_people_of(enrolment.site), by))
+
+
+def _tell_of_version(version: ScriptVersion, enrolment: Enrolment, people: list[User]) -> None:
+    replaced = version.replaces
+    amends = replaced is not None and replaced.approvals.filter(site=enrolment.site, state="valid").exists()
+    words = f"replaces version {replaced.number}" if replaced and amends else "waits for a review"
+    notify(
+        people=people,
+        kind="amendment" if amends else "version",
+        subject=f"{version} of “{version.script.study.title}” {words} at {enrolment.site.name}.",
+        link=_page(version.pk),
+        key=f"version:{version.pk}",
+    )
 
 
 def _comment(*, comment: ReviewComment, opens: bool, by: User, **_: Any) -> None:
