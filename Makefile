@@ -9,13 +9,14 @@ BIN := $(or $(FEDSTUDY_VENV),.venv)/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint ruff mypy contracts templates format bench bench-gate lock clean
+.PHONY: help setup demo test check lint ruff mypy contracts templates format faults bench bench-gate lock clean
 
 help:
 	@echo 'make demo    a whole federated study on this machine, then a portal to look at (ARGS="--exit --json out.json")'
 	@echo 'make test    the tests (ARGS="-k words" and so on)'
 	@echo 'make lint    the static checks: ruff, mypy, import contracts, templates'
 	@echo 'make format  put code into its form'
+	@echo 'make faults  make each fault and check what must hold after it (ARGS="--short", "--only R5,R7", "--json FILE")'
 	@echo 'make bench   measure workloads against raw Flower and plain copying (an hour; ARGS="--only w1" chooses)'
 	@echo 'make bench-gate  measure what gate and sandbox cost a round (minutes)'
 	@echo 'make lock    compile requirements.lock anew from the pyproject files'
@@ -57,6 +58,10 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/djlint --reformat --quiet templates
+
+# Kills, cuts and fills what it can on a stack of its own (some 30 minutes; ARGS="--short" takes a few).
+faults: setup
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 bench: setup
 	@$(BIN)/python -m bench $(ARGS)

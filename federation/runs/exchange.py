@@ -40,6 +40,7 @@ class Exchange:
         self._rows: list[Participation] = []
         self._rows_of: tuple[object, str] | None = None
         self._rows_at = 0.0
+        self._again_at: dict[int, float] = {}  # by participation: when a node that could not be reached is tried again
 
     def close(self) -> None:
         self._session.__exit__(None, None, None)
@@ -74,7 +75,9 @@ class Exchange:
             return False
         if sum(item.state == "done" for item in rows) < needed or any(item.message_id for item in awaited):
             return True
-        return phase.asks != "one" and any(not participants.absence(item.participant, now) for item in awaited)
+        return phase.asks != "one" and any(
+            item.pk not in self._again_at and not participants.absence(item.participant, now) for item in awaited
+        )
 
     def send_and_collect(self, round_: Round, phase: Phase) -> bool:
         """Send to whom something is due and take in the replies there are; answer whether anything moved."""
@@ -107,7 +110,7 @@ class Exchange:
                 journal.note_absence(self._lease, item, "missing", code, CODES[code])
             elif has_it:
                 sent.append(item)
-            elif not code:
+            elif not code and time.monotonic() >= self._again_at.get(item.pk, 0.0):
                 due.append(item)
         if phase.asks == "all":
             return due
@@ -129,7 +132,9 @@ class Exchange:
         for item in self.rows(round_):
             if item.state != "awaited":
                 continue
-            if not item.message_id and participants.absence(item.participant, now) == participants.AWAY:
+            if item.pk in self._again_at:
+                self._note_unreachable(item)
+            elif not item.message_id and participants.absence(item.participant, now) == participants.AWAY:
                 detail = "The site's node did not come back in time."
                 journal.note_absence(self._lease, item, "missing", participants.AWAY, detail)
             else:
@@ -159,9 +164,23 @@ class Exchange:
         journal.note_sent(self._lease, [entry for entry in accepted if entry[1]])
         for item, message_id, _ in accepted:
             if not message_id:
-                journal.note_absence(
-                    self._lease, item, "missing", "E_NODE_UNAVAILABLE", "The SuperLink does not know the site's node."
-                )
+                self._not_reached(phase, item)
+
+    def _not_reached(self, phase: Phase, item: Participation, size: int = 0) -> None:
+        """The SuperLink does not know a node, or not as being there: until the deadline it may be back any moment.
+
+        So it is after a restart of the SuperLink, which knows nobody until nodes have introduced themselves anew. Where
+        another site can be asked instead, it is.
+        """
+        if phase.asks == "all":
+            journal.lose_message(self._lease, item)
+            self._again_at[item.pk] = time.monotonic() + LOOK_FOR_NODES_S
+        else:
+            self._note_unreachable(item, size)
+
+    def _note_unreachable(self, item: Participation, size: int = 0) -> None:
+        detail = "The SuperLink could not reach the site's node."
+        journal.note_absence(self._lease, item, "missing", "E_NODE_UNAVAILABLE", detail, size=size)
 
     def _order(self, round_: Round, phase: Phase, item: Participation) -> records.Order:
         approval = item.participant.approval
@@ -186,7 +205,7 @@ class Exchange:
     ) -> list[tuple[Participation, Answer, int]]:
         """The reply as a good answer to note, or nothing: then it was noted as what it is."""
         if reply.content is None:
-            self._take_in_error(item, reply)
+            self._take_in_error(item, phase, reply)
             return []
         try:
             answer = self._aggregator.read(round_, phase, reply.content)
@@ -220,12 +239,10 @@ class Exchange:
             },
         )
 
-    def _take_in_error(self, item: Participation, reply: Reply) -> None:
+    def _take_in_error(self, item: Participation, phase: Phase, reply: Reply) -> None:
         """A refusal or failure: the node's word counts if it signed it, otherwise it is only a missing answer."""
         if not reply.from_node:
-            journal.note_absence(
-                self._lease, item, "missing", "E_NODE_UNAVAILABLE", "The site's node went away.", size=reply.size
-            )
+            self._not_reached(phase, item, reply.size)
             return
         try:
             error = records.parse_error_reason(reply.error)

@@ -129,6 +129,14 @@ def ask_again(lease: Lease) -> None:
 
 
 @transaction.atomic
+def lose_message(lease: Lease, participation: Participation) -> None:
+    """A message did not reach its node: it is to be sent anew."""
+    lease.hold()
+    participation.message_id = ""
+    participation.save(update_fields=["message_id"])
+
+
+@transaction.atomic
 def ask_another(lease: Lease, round_: Round, participant: Participant, deadline: datetime) -> None:
     """Ask one more site in the current phase until a deadline of its own; the one before did not answer well."""
     lease.hold()

@@ -72,7 +72,7 @@ def renew_token(*, node: Node, by: User) -> str:
 
 
 def _new_token(node: Node) -> str:
-    token = secrets.token_urlsafe(32)
+    token = secrets.token_hex(32)
     EnrolmentToken.objects.create(node=node, digest=digest(token.encode()), expires_at=timezone.now() + TOKEN_LIFE)
     return token
 

@@ -217,3 +217,24 @@ def test_a_worker_lets_go_of_its_run_once_the_database_is_back(rehearse, monkeyp
     assert len(tries) == 3
     assert abandoned_runs() == [scene.run.pk]
     assert scene.reload().lease_until is None
+
+
+def test_a_superlink_that_does_not_know_the_nodes_yet_is_waited_for(rehearse) -> None:
+    scene, link = rehearse(rounds=1, quorum=3)
+    drive_to_round(scene, 1)
+    sites, link.sites = link.sites, {}
+    step(scene)
+    assert {state for state, _ in settle(scene.run, "train", 1).values()} == {"awaited"}
+    link.sites = sites
+    run = drive(scene)
+    assert (run.state, run.reason) == ("completed", "")
+
+
+def test_a_node_that_the_superlink_cannot_reach_does_not_hold_up_the_others(rehearse) -> None:
+    scene, link = rehearse(rounds=2, quorum=2)
+    gone = Reply("", None, "gone", from_node=False, size=7)
+    link.sites["101"].behave = lambda site, order, content: gone if order.round else honest_reply(site, order, content)
+    run = drive(scene)
+    assert run.state == "completed"
+    assert settle(run, "train", 1)["Site 1"] == ("missing", "E_NODE_UNAVAILABLE")
+    assert settle(run, "train", 2)["Site 2"] == ("done", "")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import numpy as np
 import pytest
 from django.db import OperationalError, transaction
 from django.utils import timezone
-from flwr.app import MetricRecord, RecordDict
+from flwr.app import RecordDict
 
 from audit.models import Event
 from federation.runs import engine, journal
@@ -21,7 +20,7 @@ from federation.runs.storage import model_store, update_store
 from fedstudy_core.artifacts import decode_arrays
 from fedstudy_core.keys import generate
 from tests.runs.scene import drive, settle
-from tests.runs.simulation import Site, arrays, honest
+from tests.runs.simulation import Site, honest
 
 pytestmark = pytest.mark.django_db
 
@@ -135,50 +134,6 @@ def test_a_run_without_its_quorum_ends_when_the_wait_is_over(rehearse) -> None:
     assert (run.state, run.reason_code) == ("failed", "E_QUORUM")
     assert "Site 0 (E_OFFLINE)" in run.reason
     assert not link.runs, "nothing was announced"
-
-
-POISON = {
-    "nan": (lambda: RecordDict({"arrays": arrays(weight=[np.nan, 0]), "metrics": metrics()}), "E_UPDATE_NOT_FINITE"),
-    "shape": (lambda: RecordDict({"arrays": arrays(weight=[0.0]), "metrics": metrics()}), "E_UPDATE_SHAPE"),
-    "names": (lambda: RecordDict({"arrays": arrays(other=[0.0, 0.0]), "metrics": metrics()}), "E_UPDATE_NAMES"),
-    "weight": (lambda: RecordDict({"arrays": arrays(weight=[0, 0]), "metrics": metrics(-9)}), "E_UPDATE_WEIGHT"),
-    "heavy": (lambda: RecordDict({"arrays": arrays(weight=[0, 0]), "metrics": metrics(10**12)}), "E_UPDATE_WEIGHT"),
-    "metric": (
-        lambda: RecordDict(
-            {"arrays": arrays(weight=[0, 0]), "metrics": MetricRecord({"num-examples": 1, "loss": np.nan})}
-        ),
-        "E_METRICS_NOT_FINITE",
-    ),
-    "nothing": (RecordDict, "E_REPLY"),
-    "no metrics": (lambda: RecordDict({"arrays": arrays(weight=[0, 0])}), "E_REPLY"),
-    "list": (lambda: poisoned_metrics(loss=[0.1, 0.2]), "E_METRICS_FORM"),
-    "count": (lambda: poisoned_metrics(bins=[-1, 5]), "E_METRICS_FORM"),
-    "no list": (lambda: poisoned_metrics(bins=3), "E_METRICS_FORM"),
-}
-
-
-def poisoned_metrics(**values: Any) -> RecordDict:
-    return RecordDict({"arrays": arrays(weight=[0, 0]), "metrics": MetricRecord({"num-examples": 1, **values})})
-
-
-def metrics(examples: int = 1) -> MetricRecord:
-    return MetricRecord({"num-examples": examples})
-
-
-@pytest.mark.parametrize("name", POISON)
-def test_a_poisoned_update_is_left_out_and_named(rehearse, name: str) -> None:
-    scene, link = rehearse(rounds=1, quorum=2)
-    make, code = POISON[name]
-
-    def poison(site: Site, order, content: RecordDict):
-        answer = make() if order.phase == "train" else honest(site, order, content)
-        return Reply("", site.done(order, answer), "", True, 100)
-
-    link.sites["102"].behave = poison
-    run = drive(scene)
-    assert run.state == "completed"
-    assert settle(run, "train", 1)["Site 2"] == ("failed", code)
-    np.testing.assert_allclose(weights(run, 1), [2 / 3] * 2, rtol=1e-6)
 
 
 def test_an_answer_without_the_nodes_own_receipt_does_not_count(rehearse) -> None:
