@@ -93,14 +93,12 @@ class Aggregator:
 
     @cached_property
     def _shared(self) -> Arrays:
-        preparation = Round.objects.get(run=self._run, number=0)
+        preparation = self._run.standing_rounds.get(number=0)
         return decode_arrays(self._models.get(preparation.shared_sha256)) if preparation.shared_sha256 else {}
 
     def _memory(self, round_: Round) -> Arrays:
         """What the strategy keeps from the round before."""
-        kept = (
-            Round.objects.filter(run=self._run, number=round_.number - 1).values_list("state_sha256", flat=True).get()
-        )
+        kept = self._run.standing_rounds.values_list("state_sha256", flat=True).get(number=round_.number - 1)
         if self._state[0] != kept:
             self._state = (kept, decode_arrays(self._states.get(kept)) if kept else {})
         return self._state[1]
@@ -197,7 +195,7 @@ class Aggregator:
         for sha256 in round_.participations.exclude(content_sha256="").values_list("content_sha256", flat=True):
             self._answers.pop(sha256, None)
             self._updates.delete(sha256)
-        states = dict(Round.objects.filter(run=self._run).values_list("number", "state_sha256"))
+        states = dict(self._run.standing_rounds.values_list("number", "state_sha256"))
         old = states.get(round_.number - 2, "")
         if old and old not in (states[round_.number], states[round_.number - 1]):
             self._states.delete(old)

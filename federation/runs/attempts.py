@@ -86,7 +86,8 @@ def retire(attempt: Attempt, link: SuperLink) -> None:
     except SuperLinkError as error:
         log.warning("attempt_not_retired", flower_run=attempt.flower_run_id, code=error.code)
         return
-    forget_updates(attempt.run)
+    if Run.objects.filter(pk=attempt.run_id, state__in=states.FINAL).exists():
+        forget_updates(attempt.run)
     with transaction.atomic():
         ended = Attempt.objects.select_for_update().get(pk=attempt.pk)
         if ended.state in ("announced", "driving"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -24,6 +25,7 @@ from federation.runs.flower import AttemptLost, SuperLink, SuperLinkError
 from federation.runs.lease import Fenced, Lease, claim
 from federation.runs.models import Attempt, Round, Run
 from federation.runs.pace import Pace
+from federation.runs.states import DRIVEN
 from fedstudy_core.codes import CODES
 from fedstudy_core.errors import FedStudyError
 
@@ -146,16 +148,19 @@ class Engine:
         if self.run.state == "waiting":
             return self._begin()
         attempt = self._attempt()
+        if self.run.state == "pausing" and self._is_between_rounds():
+            self._leave(attempt, journal.pause_run)
+            return None
         round_ = self._round()
         if round_ is None:
-            self._complete(attempt)
+            self._leave(attempt, journal.complete_run)
             return None
         return self._step_round(round_)
 
     def _look_at_run(self) -> None:
-        """See whether somebody stopped the run. Every write is fenced as well; this only makes it soon."""
+        """See whether somebody paused or stopped it. Every write is fenced as well; this only makes it soon."""
         self.run.refresh_from_db(fields=["state", "epoch", "lease_owner"])
-        if self.run.is_final or self.run.epoch != self.lease.epoch:
+        if self.run.state not in DRIVEN or self.run.epoch != self.lease.epoch:
             raise Fenced
         self.looked_at = time.monotonic()
 
@@ -197,12 +202,12 @@ class Engine:
         return self.open_round
 
     def _last_or_next(self) -> Round | None:
-        last = Round.objects.filter(run=self.run).select_related("model_in", "model_out").last()
+        last = self.run.standing_rounds.select_related("model_in", "model_out").last()
         if last is not None and last.state == "open":
             last.run = self.run
             return last
         number = 0 if last is None else last.number + 1
-        if number > self.run.rounds:
+        if number > self.run.last_round:
             return None
         return journal.open_round(self.lease, self.run, number, last.model_out if last else None)
 
@@ -271,7 +276,11 @@ class Engine:
         self._exchange().forget_rows()
         return True
 
-    def _complete(self, attempt: Attempt) -> None:
-        journal.complete_run(self.lease)
+    def _is_between_rounds(self) -> bool:
+        return self.open_round is None and not self.run.round_set.filter(state="open").exists()
+
+    def _leave(self, attempt: Attempt, write: Callable[[Lease], None]) -> None:
+        """The run is complete, or pauses: write that down, and end its attempt."""
+        write(self.lease)
         self._exchange().finish("completed")
         attempts.retire(attempt, self.link)

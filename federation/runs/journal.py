@@ -11,12 +11,12 @@ from django.db.models import Max, Sum
 from django.utils import timezone
 
 from audit.services import record
-from federation.runs import states
+from federation.runs import halting, states
 from federation.runs.lease import Lease
 from federation.runs.messages import Answer
 from federation.runs.models import Attempt, Model, Participant, Participation, Round, Run
 from federation.runs.participants import RollCall
-from federation.runs.phases import Phase
+from federation.runs.phases import EVALUATE, Phase
 from fedstudy_core.updates import Schema
 
 ENGINE = "system:engine"
@@ -61,9 +61,21 @@ def _site_event(participation: Participation, **detail: object) -> None:
 def begin_run(lease: Lease, *, absent: Sequence[str]) -> None:
     run = lease.locked_run()
     states.RUN.move(run, "running")
-    run.started_at = timezone.now()
+    resumed = run.started_at is not None
+    run.started_at = run.started_at or timezone.now()
     run.save(update_fields=["state", "started_at"])
-    _event(run, "runs:run:began", rounds=run.rounds, absent=list(absent))
+    if resumed:
+        _reopen_phase(run)
+    _event(run, "runs:run:resumed" if resumed else "runs:run:began", rounds=run.rounds, absent=list(absent))
+
+
+def _reopen_phase(run: Run) -> None:
+    """Give the phase at which the run was paused its whole time again, and have sent again what was not answered."""
+    now = timezone.now()
+    for round_ in run.round_set.filter(state="open", deadline_at__isnull=False):
+        round_.phase_started_at, round_.deadline_at = now, now + timedelta(seconds=run.deadline_s)
+        round_.save(update_fields=["phase_started_at", "deadline_at"])
+        round_.participations.filter(state="awaited").update(message_id="", asked_at=now)
 
 
 @transaction.atomic
@@ -228,6 +240,8 @@ def keep_phase_result(
     round_.shared_sha256 = shared or round_.shared_sha256
     round_.state_sha256 = state or round_.state_sha256
     round_.save(update_fields=["metrics", "candidate_sha256", "shared_sha256", "state_sha256"])
+    if round_.phase == EVALUATE:
+        halting.note_evaluation(round_.run)
 
 
 @transaction.atomic
@@ -265,8 +279,19 @@ def _milliseconds(span: timedelta) -> int:
 
 
 @transaction.atomic
+def pause_run(lease: Lease) -> None:
+    """The round at work is committed: now the run pauses, as somebody wished."""
+    run = lease.locked_run()
+    states.RUN.move(run, "paused")
+    run.lease_owner, run.lease_until = "", None
+    run.save(update_fields=["state", "lease_owner", "lease_until"])
+    _event(run, "runs:run:paused")
+
+
+@transaction.atomic
 def complete_run(lease: Lease) -> None:
-    _end(lease.locked_run(), "completed", "", "")
+    run = lease.locked_run()
+    _end(run, "completed", "", halting.epitaph(run))
 
 
 @transaction.atomic

@@ -43,11 +43,9 @@ class Lease:
         """Lock the run's row for the current transaction and renew the lease, in one statement.
 
         Raises:
-            Fenced: the run is no longer this holder's, or is in a final state.
+            Fenced: the run is no longer this holder's, or nobody is to drive it.
         """
-        mine = Run.objects.filter(pk=self.run_id, epoch=self.epoch, lease_owner=self.owner).exclude(
-            state__in=states.FINAL
-        )
+        mine = Run.objects.filter(pk=self.run_id, epoch=self.epoch, lease_owner=self.owner, state__in=states.DRIVEN)
         if not mine.update(lease_until=timezone.now() + LEASE):
             raise Fenced
 
@@ -63,12 +61,12 @@ class Lease:
 
 
 def claim(run_id: uuid.UUID) -> Lease | None:
-    """Take the run if it is live and nobody holds it; None otherwise."""
+    """Take the run if it is to be driven and nobody holds it; None otherwise."""
     now = timezone.now()
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
     with transaction.atomic():
-        rows = Run.objects.select_for_update(skip_locked=True).filter(free, pk=run_id, state__in=states.LIVE)
+        rows = Run.objects.select_for_update(skip_locked=True).filter(free, pk=run_id, state__in=states.DRIVEN)
         before = rows.values_list("epoch", "lease_owner").first()
         if before is None:
             return None

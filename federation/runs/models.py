@@ -6,10 +6,12 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from federation.runs import states
+
+PRIORITIES = ("low", "normal", "high")
 
 
 class Run(models.Model):
@@ -30,10 +32,22 @@ class Run(models.Model):
     quorum = models.PositiveIntegerField()
     deadline_s = models.PositiveIntegerField(help_text="Seconds that a phase of a round waits for its sites")
     wait_s = models.PositiveIntegerField(help_text="Seconds that a start waits for missing sites")
+    priority = models.CharField(max_length=8, default="normal", choices=[(item, item) for item in PRIORITIES])
+
+    metric = models.CharField(max_length=100, blank=True, help_text="By which the best round is chosen")
+    better = models.CharField(max_length=8, blank=True, choices=[("higher", "higher"), ("lower", "lower")])
+    patience = models.PositiveIntegerField(default=0, help_text="Rounds without gain after which it ends; 0: never")
+    min_delta = models.FloatField(default=0.0, help_text="The least change of the metric that counts as gain")
+    best_round = models.PositiveIntegerField(null=True, blank=True)
+    ends_after = models.PositiveIntegerField(null=True, blank=True, help_text="The round at which a plateau ends it")
+
+    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="forks")
+    parent_round = models.PositiveIntegerField(null=True, blank=True, help_text="Whose model it began with")
 
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     queued_at = models.DateTimeField(null=True, blank=True)
+    admitted_at = models.DateTimeField(null=True, blank=True, help_text="When its turn came")
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
@@ -51,6 +65,12 @@ class Run(models.Model):
             models.CheckConstraint(
                 condition=Q(ended_at__isnull=True) ^ Q(state__in=states.FINAL), name="runs_run_ended_when_final"
             ),
+            models.CheckConstraint(
+                condition=Q(parent__isnull=True) ^ Q(parent_round__isnull=False), name="runs_run_parent_and_round"
+            ),
+            models.CheckConstraint(condition=Q(metric="") ^ ~Q(better=""), name="runs_run_metric_and_direction"),
+            models.CheckConstraint(condition=Q(patience=0) | ~Q(metric=""), name="runs_run_patience_needs_metric"),
+            models.CheckConstraint(condition=Q(min_delta__gte=0), name="runs_run_min_delta"),
         ]
         triggers = [states.RUN.trigger()]
 
@@ -60,6 +80,16 @@ class Run(models.Model):
     @property
     def is_final(self) -> bool:
         return self.state in states.FINAL
+
+    @property
+    def standing_rounds(self) -> QuerySet[Round]:
+        """The rounds that count: all but those that failed, of which a later one may have taken the number."""
+        return self.round_set.exclude(state="failed")
+
+    @property
+    def last_round(self) -> int:
+        """The number of the round after which the run is complete."""
+        return self.rounds if self.ends_after is None else self.ends_after
 
 
 class Participant(models.Model):
@@ -158,10 +188,10 @@ class Round(models.Model):
 
     class Meta:
         default_permissions = ()
-        ordering = ["number"]
+        ordering = ["number", "pk"]
         constraints = [
             states.ROUND.check("runs_round_state"),
-            models.UniqueConstraint(fields=["run", "number"], name="runs_round_once"),
+            models.UniqueConstraint(fields=["run", "number"], condition=~Q(state="failed"), name="runs_round_once"),
             models.CheckConstraint(
                 condition=Q(state="committed", committed_at__isnull=False)
                 | (~Q(state="committed") & Q(committed_at__isnull=True)),
@@ -213,3 +243,45 @@ class Participation(models.Model):
         if self.answered_at is None:
             return None
         return round((self.answered_at - self.asked_at).total_seconds() * 1000)
+
+
+class Schedule(models.Model):
+    """When a new run is made from the plan of another, and started."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    template = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="schedules")
+    label = models.CharField(max_length=120)
+    state = models.CharField(max_length=12, default=states.SCHEDULE.initial)
+    kind = models.CharField(max_length=8, choices=[(item, item) for item in ("once", "weekly", "ready")])
+    weekdays = models.JSONField(default=list, help_text="weekly: 0 for Monday to 6 for Sunday")
+    time = models.TimeField(null=True, blank=True, help_text="weekly: the time of day")
+    time_zone = models.CharField(max_length=64, default="UTC", help_text="weekly: its name in the IANA database")
+    sites_needed = models.PositiveIntegerField(null=True, blank=True, help_text="ready: sites that must be there")
+    next_at = models.DateTimeField(null=True, blank=True, help_text="once, weekly: when it is due")
+    last_at = models.DateTimeField(null=True, blank=True)
+    last_run = models.ForeignKey(Run, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    last_problem = models.TextField(blank=True, help_text="Why no run was made when it was due last")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ()
+        ordering = ["-created_at"]
+        constraints = [
+            states.SCHEDULE.check("runs_schedule_state"),
+            models.CheckConstraint(
+                condition=Q(kind="ready", sites_needed__gte=1) | (~Q(kind="ready") & Q(sites_needed__isnull=True)),
+                name="runs_schedule_sites_needed",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="active") | Q(kind="ready") | Q(next_at__isnull=False), name="runs_schedule_due"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="weekly", time__isnull=False) | (~Q(kind="weekly") & Q(time__isnull=True)),
+                name="runs_schedule_time",
+            ),
+        ]
+        triggers = [states.SCHEDULE.trigger()]
+
+    def __str__(self) -> str:
+        return self.label

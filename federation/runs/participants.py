@@ -38,10 +38,10 @@ def absence(participant: Participant, now: datetime) -> str:
     declined = node.declines(participant.run_id)
     if declined:
         return declined
-    return AWAY if _is_away(participant, now) else ""
+    return AWAY if is_away(participant, now) else ""
 
 
-def _is_away(participant: Participant, now: datetime) -> bool:
+def is_away(participant: Participant, now: datetime) -> bool:
     """Whether a site's node may be back any moment; one without an id has a new key on its way to the SuperLink."""
     node, missed_at = participant.node, participant.last_missed_at
     if not node.flower_node_id or node.last_seen_at is None or now - node.last_seen_at > ONLINE:
@@ -66,7 +66,7 @@ def absences(run: Run) -> dict[Participant, str]:
 
 
 def waits_until(run: Run) -> datetime:
-    return (run.queued_at or run.created_at) + timedelta(seconds=run.wait_s)
+    return (run.admitted_at or run.created_at) + timedelta(seconds=run.wait_s)
 
 
 def new_deadline(run: Run, round_: Round) -> datetime:

@@ -17,7 +17,7 @@ from audit import selectors as audit
 from audit.models import Event
 from federation.runs import states
 from federation.runs.metrics import NEGATIVES, POSITIVES, WEIGHT, Curve, Metric, roc
-from federation.runs.models import Attempt, Participant, Participation, Round, Run
+from federation.runs.models import Attempt, Participant, Participation, Round, Run, Schedule
 from federation.runs.phases import EVALUATE, TRAIN
 from fedstudy_core.errors import NotFound
 from studies.lifecycle import selectors as studies
@@ -38,6 +38,22 @@ def run_for(user: User, run_id: uuid.UUID) -> Run:
     if run is None:
         raise NotFound("E_NOT_FOUND", "There is no such run, or it is not yours to see.")
     return run
+
+
+def schedules_for(user: User) -> QuerySet[Schedule]:
+    """Schedules of the studies that the user may see."""
+    visible = studies.visible_to(user)
+    return Schedule.objects.filter(template__study__in=visible).select_related(
+        "template__study", "last_run", "created_by"
+    )
+
+
+def schedule_for(user: User, schedule_id: uuid.UUID) -> Schedule:
+    """Raises NotFound when there is no such schedule for this user."""
+    schedule = schedules_for(user).filter(pk=schedule_id).first()
+    if schedule is None:
+        raise NotFound("E_NOT_FOUND", "There is no such schedule, or it is not yours to see.")
+    return schedule
 
 
 def events_for(user: User) -> QuerySet[Event]:
@@ -181,16 +197,17 @@ def _site_results(rounds: list[Round]) -> list[SiteResult]:
 
 
 def abandoned_runs() -> list[uuid.UUID]:
-    """Live runs that no worker holds."""
+    """Runs that are to be driven and that no worker holds."""
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=timezone.now())
-    return list(Run.objects.filter(free, state__in=states.LIVE).values_list("pk", flat=True))
+    return list(Run.objects.filter(free, state__in=states.DRIVEN).values_list("pk", flat=True))
 
 
 def finished_with_live_attempt() -> list[uuid.UUID]:
-    live = Attempt.objects.filter(state__in=["announced", "driving"], run__state__in=states.FINAL)
+    """Runs that nobody drives any more, over or paused, whose attempt is still there."""
+    live = Attempt.objects.filter(state__in=["announced", "driving"]).exclude(run__state__in=states.DRIVEN)
     return list(live.values_list("run_id", flat=True).distinct())
 
 
 def attempts_to_retire(run_id: uuid.UUID) -> list[Attempt]:
-    live = Attempt.objects.filter(run_id=run_id, state__in=["announced", "driving"], run__state__in=states.FINAL)
-    return list(live)
+    live = Attempt.objects.filter(run_id=run_id, state__in=["announced", "driving"])
+    return list(live.exclude(run__state__in=states.DRIVEN))

@@ -12,8 +12,8 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.permissions import Permission, check
 from audit.services import record
-from federation.runs import states
-from federation.runs.models import Model, Participant, Run
+from federation.runs import halting, queue, states
+from federation.runs.models import PRIORITIES, Model, Participant, Run
 from federation.runs.phases import sites_mixed
 from federation.runs.storage import model_store
 from federation.strategies.catalogue import STRATEGIES
@@ -38,7 +38,12 @@ class Plan:
         sites: ids of the enrolments, or of their sites, that take part; all ready ones when None.
         quorum: answers that a round needs; all sites when None.
         deadline_s: seconds that a phase of a round waits.
-        wait_s: seconds that the start waits for missing sites.
+        wait_s: seconds that the start waits for missing sites, once the run's turn has come.
+        priority: "low", "normal" or "high": a head start in the queue.
+        metric: by which the best round is chosen; the script's headline when None, no choice when "".
+        better: "higher" or "lower" values of it; what its name suggests when None.
+        patience: evaluated rounds without gain after which the run ends; 0 for never.
+        min_delta: the least change of the metric that counts as gain.
     """
 
     label: str = ""
@@ -50,6 +55,11 @@ class Plan:
     quorum: int | None = None
     deadline_s: int = 600
     wait_s: int = 60
+    priority: str = "normal"
+    metric: str | None = None
+    better: str | None = None
+    patience: int = 0
+    min_delta: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -67,10 +77,18 @@ def create_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) ->
 
     Raises:
         Conflict: E_STATE for a version that was taken back.
-        Invalid: E_INVALID, E_RUN_CONFIG, E_STRATEGY, E_STRATEGY_SUPPORT, E_PROXIMAL, E_NO_INITIAL, E_TOO_FEW_SITES,
-            E_NOT_READY.
+        Invalid: E_INVALID, E_METRIC, E_RUN_CONFIG, E_STRATEGY, E_STRATEGY_SUPPORT, E_PROXIMAL, E_NO_INITIAL,
+            E_TOO_FEW_SITES, E_NOT_READY.
     """
     check(by, Permission.RUN_START, study)
+    run = plan_run(study=study, version=version, plan=plan, by=by)
+    detail = {"version": version.sha256, "strategy": run.strategy, "rounds": run.rounds, "quorum": run.quorum}
+    record(action="runs:run:created", actor=by, obj=run, study=study.pk, detail=detail)
+    return run
+
+
+def plan_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) -> Run:
+    """The planned run with its participants; the caller has checked the permission and writes the event."""
     if version.script.study_id != study.pk:
         raise Invalid("E_INVALID", "This script version belongs to another study.")
     if version.state != "submitted":
@@ -92,12 +110,12 @@ def create_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) ->
         deadline_s=plan.deadline_s,
         wait_s=plan.wait_s,
         created_by=by,
+        priority=_check_priority(plan),
+        **halting.fields_of(plan, version.declaration),
     )
     for position, enrolment in enumerate(enrolments):
         node = Node.objects.get(pk=_node_id(enrolment))
         Participant.objects.create(run=run, enrolment=enrolment, node=node, position=position)
-    detail = {"version": version.sha256, "strategy": run.strategy, "rounds": run.rounds, "quorum": quorum}
-    record(action="runs:run:created", actor=by, obj=run, study=study.pk, detail=detail)
     return run
 
 
@@ -182,6 +200,13 @@ def _check_config(plan: Plan, version: ScriptVersion) -> dict[str, ConfigValue]:
     return validate_config(parameters, given)
 
 
+def _check_priority(plan: Plan) -> str:
+    if plan.priority not in PRIORITIES:
+        words = f"One of {', '.join(PRIORITIES)}."
+        raise Invalid("E_INVALID", words, errors=[FieldProblem("priority", "E_INVALID", words)])
+    return plan.priority
+
+
 def obstacles(run: Run, at: datetime | None = None) -> list[Obstacle]:
     """What is missing before the run can start; empty when nothing is."""
     approvals = _approvals(run, at or timezone.now())
@@ -211,19 +236,48 @@ def _approvals(run: Run, at: datetime) -> dict[tuple[str, str], Approval]:
 
 
 def start_run(*, run: Run, by: User) -> Run:
-    """Queue the run: it begins when its sites are there.
+    """Queue the run: it begins when its turn has come and its sites are there.
+
+    What was paused, failed or was stopped goes on after its last committed round.
 
     Raises:
+        Conflict: E_STATE for a run that is under way or complete.
         Refusal: E_NOT_APPROVED and others, when fewer sites than the quorum could take part; the
             log notes the try.
     """
     try:
-        return _queue(run, by)
+        return _go_on(run, by) or _queue(run, by)
     except Refusal as refusal:
         with transaction.atomic():
             detail = {"code": refusal.code, "reason": refusal.detail}
             record(action="runs:run:hindered", actor=by, obj=run, study=run.study_id, outcome="refused", detail=detail)
         raise
+
+
+def resume_run(*, run: Run, by: User) -> Run:
+    """Let a run go on that is paused (or about to be), failed or was stopped.
+
+    Raises:
+        Conflict: E_STATE for any other run.
+        Refusal: as `start_run`.
+    """
+    if run.state not in ("pausing", "paused", "failed", "stopped"):
+        check(by, Permission.RUN_START, run.study)
+        raise Conflict("E_STATE", f"This run is {run.state}; what is paused, failed or stopped goes on.")
+    return start_run(run=run, by=by)
+
+
+@transaction.atomic
+def _go_on(run: Run, by: User) -> Run | None:
+    """Take back the wish to pause after the round at work; None where there is no such wish."""
+    run = Run.objects.select_for_update(of=("self",)).select_related("study").get(pk=run.pk)
+    if run.state != "pausing":
+        return None
+    check(by, Permission.RUN_START, run.study)
+    states.RUN.move(run, "running")
+    run.save(update_fields=["state"])
+    record(action="runs:run:unpaused", actor=by, obj=run, study=run.study_id)
+    return run
 
 
 @transaction.atomic
@@ -240,17 +294,18 @@ def _queue(run: Run, by: User) -> Run:
     for participant in run.participants.select_related("enrolment"):
         participant.approval = approvals.get(_approval_key(participant))
         participant.save(update_fields=["approval"])
-    states.RUN.move(run, "waiting")
-    run.queued_at = timezone.now()
-    run.save(update_fields=["state", "queued_at"])
-    record(action="runs:run:queued", actor=by, obj=run, study=run.study_id)
-    _wake(run)
+    before = states.RUN.move(run, "queued")
+    run.queued_at, run.ended_at, run.reason_code, run.reason = timezone.now(), None, "", ""
+    run.save(update_fields=["state", "queued_at", "ended_at", "reason_code", "reason"])
+    record(action="runs:run:queued", actor=by, obj=run, study=run.study_id, detail={"before": before})
+    queue.admit_runs()
+    run.refresh_from_db(fields=["state", "admitted_at"])
     return run
 
 
 @transaction.atomic
 def stop_run(*, run: Run, by: User, reason: str = "") -> Run:
-    """Stop the run for good; what is committed stays. The sites are told to end their work."""
+    """End the run, also before it begins; what is committed stays. The sites are told to end their work."""
     run = Run.objects.select_for_update(of=("self",)).select_related("study").get(pk=run.pk)
     check(by, Permission.RUN_STOP, run.study)
     states.RUN.move(run, "stopped")
@@ -261,7 +316,28 @@ def stop_run(*, run: Run, by: User, reason: str = "") -> Run:
         states.ROUND.move(round_, "failed")
         round_.save(update_fields=["state"])
     record(action="runs:run:stopped", actor=by, obj=run, study=run.study_id, detail={"reason": reason[:200]})
-    _retire(run)
+    leave(run)
+    return run
+
+
+@transaction.atomic
+def pause_run(*, run: Run, by: User, at_once: bool = False) -> Run:
+    """Pause the run: after the round at work, or at once; `start_run` lets it go on.
+
+    At once means that the sites end what they work on; answers that came count, the others are asked for again later.
+
+    Raises:
+        Conflict: E_STATE for a run that is not under way.
+    """
+    run = Run.objects.select_for_update(of=("self",)).select_related("study").get(pk=run.pk)
+    check(by, Permission.RUN_STOP, run.study)
+    at_work = run.state in ("running", "pausing")
+    states.RUN.move(run, "pausing" if at_work and not at_once else "paused")
+    if run.state == "paused":
+        run.epoch, run.lease_owner, run.lease_until = run.epoch + 1, "", None
+        leave(run)
+    run.save(update_fields=["state", "epoch", "lease_owner", "lease_until"])
+    record(action=f"runs:run:{run.state}", actor=by, obj=run, study=run.study_id, detail={"at_once": at_once})
     return run
 
 
@@ -285,6 +361,13 @@ def fetch_model(*, run: Run, round_number: int | None = None, by: User) -> tuple
     return model, content
 
 
+def best_round(run: Run) -> int:
+    """The number of the best round so far. Raises NotFound (E_NOT_FOUND) where there is none."""
+    if run.best_round is None:
+        raise NotFound("E_NOT_FOUND", "No best round is known: the run watches no metric, or none was reported yet.")
+    return run.best_round
+
+
 @transaction.atomic
 def note_export(*, run: Run, file: str, by: User) -> None:
     """Note in the log that somebody took a run's results away as a file. Raises Forbidden (E_FORBIDDEN)."""
@@ -292,13 +375,9 @@ def note_export(*, run: Run, file: str, by: User) -> None:
     record(action="runs:results:exported", actor=by, obj=run, study=run.study_id, detail={"file": file})
 
 
-def _wake(run: Run) -> None:
-    from federation.runs.tasks import drive
-
-    transaction.on_commit(lambda: drive.delay(str(run.pk)))
-
-
-def _retire(run: Run) -> None:
-    from federation.runs.tasks import retire
+def leave(run: Run) -> None:
+    """Once this is committed: have the sites end their work for the run, and others take its place."""
+    from federation.runs.tasks import admit, retire
 
     transaction.on_commit(lambda: retire.delay(str(run.pk)))
+    transaction.on_commit(admit.delay)

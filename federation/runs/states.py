@@ -10,12 +10,15 @@ RUN = StateTable(
     name="run",
     initial="draft",
     moves={
-        "draft": {"waiting", "stopped"},
-        "waiting": {"running", "failed", "stopped"},
-        "running": {"completed", "failed", "stopped"},
+        "draft": {"queued", "stopped"},
+        "queued": {"waiting", "paused", "stopped"},
+        "waiting": {"running", "paused", "failed", "stopped"},
+        "running": {"pausing", "paused", "completed", "failed", "stopped"},
+        "pausing": {"running", "paused", "completed", "failed", "stopped"},
+        "paused": {"queued", "stopped"},
         "completed": set(),
-        "failed": set(),
-        "stopped": set(),
+        "failed": {"queued"},
+        "stopped": {"queued"},
     },
 )
 
@@ -52,5 +55,16 @@ PARTICIPATION = StateTable(
     },
 )
 
-LIVE = ("waiting", "running")
-FINAL = ("completed", "failed", "stopped")
+SCHEDULE = StateTable(
+    name="schedule",
+    initial="active",
+    moves={
+        "active": {"suspended", "ended"},
+        "suspended": {"active", "ended"},
+        "ended": set(),
+    },
+)
+
+DRIVEN = ("waiting", "running", "pausing")  # had its turn: a worker drives it
+LIVE = ("queued", *DRIVEN, "paused")  # under way: no mere plan, and not over
+FINAL = ("completed", "failed", "stopped")  # over; what failed or was stopped may be resumed

@@ -28,6 +28,23 @@ def retire(run_id: str) -> None:
 
 
 @shared_task
+def admit() -> None:
+    """Let runs begin whose turn it is."""
+    from federation.runs import queue
+
+    queue.admit_runs()
+
+
+@shared_task
+def fire_schedules() -> None:
+    """Make and start the runs of schedules that are due."""
+    from federation.runs import schedules
+
+    for schedule_id in schedules.due_schedules():
+        schedules.fire(schedule_id)
+
+
+@shared_task
 def sync_nodes() -> None:
     """Register the keys of confirmed nodes at the SuperLink, and strike revoked ones."""
     from federation.runs import engine, fleet
@@ -40,6 +57,8 @@ def reconcile() -> None:
     """Wake up whatever PostgreSQL says is to do and nobody does: after a crash, or an emptied broker."""
     from federation.runs.selectors import abandoned_runs, finished_with_live_attempt
 
+    fire_schedules()
+    admit()
     for run_id in abandoned_runs():
         drive.delay(str(run_id))
     for run_id in finished_with_live_attempt():

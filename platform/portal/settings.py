@@ -23,6 +23,9 @@ FEDSTUDY_SUPEREXEC_SECRET_FILE = environment.existing_path("FEDSTUDY_SUPEREXEC_S
 # The largest script bundle or protocol that is taken, in bytes; every other request is held to FEDSTUDY_MAX_BODY.
 FEDSTUDY_MAX_UPLOAD = environment.whole_number("FEDSTUDY_MAX_UPLOAD", 10 * 1024 * 1024)
 FEDSTUDY_MAX_BODY = environment.whole_number("FEDSTUDY_MAX_BODY", 4 * 1024 * 1024)
+# How many runs of one study, and how many that ask one node, may be under way together; further ones are queued.
+FEDSTUDY_RUNS_PER_STUDY = environment.whole_number("FEDSTUDY_RUNS_PER_STUDY", 2)
+FEDSTUDY_RUNS_PER_NODE = environment.whole_number("FEDSTUDY_RUNS_PER_NODE", 4)
 FEDSTUDY_VERSION = "0.1.0"
 
 # Health checks ask on the machine itself, whatever name the portal has outside.

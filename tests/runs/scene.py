@@ -75,6 +75,7 @@ def build(
         wait_s=wait_s,
         created_by=pi,
         queued_at=timezone.now(),
+        admitted_at=timezone.now(),
     )
     dictionary = DictionaryVersion.objects.create(study=study, number=1, variables=[], sha256="d" * 64, created_by=pi)
     scene = Scene(run, [], {})

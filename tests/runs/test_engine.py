@@ -120,7 +120,7 @@ def test_a_site_that_is_not_there_at_the_start_is_waited_for_then_left_out(rehea
     scene.nodes[0].save()
     assert engine.drive(scene.run.pk, budget_s=0.1) == engine.WAITING_PAUSE_S
     assert scene.reload().state == "waiting"
-    Run.objects.filter(pk=scene.run.pk).update(queued_at=timezone.now() - timedelta(hours=2))
+    Run.objects.filter(pk=scene.run.pk).update(admitted_at=timezone.now() - timedelta(hours=2))
     run = drive(scene)
     assert run.state == "completed"
     assert settle(run, "train", 1)["Site 0"] == ("missing", "E_OFFLINE")

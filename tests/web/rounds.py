@@ -25,10 +25,10 @@ def set_to_work(world: World) -> Run:
     version = world.version
     type(version).objects.filter(pk=version.pk).update(declaration={**version.declaration, "headline": "auc"})
     run = world.run
-    run.state, run.queued_at, run.started_at = "waiting", timezone.now(), timezone.now()
-    run.save()
-    run.state = "running"
-    run.save()
+    run.queued_at = run.admitted_at = run.started_at = timezone.now()
+    for state in ("queued", "waiting", "running"):
+        run.state = state
+        run.save()
     return Run.objects.get(pk=run.pk)
 
 
