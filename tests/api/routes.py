@@ -12,6 +12,7 @@ from typing import Any
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from portal.api.urls import urlpatterns
+from tests.api.run_states import paused, prepared, scheduled, started, suspended
 from tests.api.world import PASSWORD, VARIABLES, NodeKeys, World, enrolled_node, fab
 
 PEOPLE = ("anonymous", "stranger", "pi", "site_admin", "auditor", "admin")
@@ -295,6 +296,16 @@ RUN_ROUTES = [
     ),
     route("run", "get", "401 404 200 200 200 404", run()),
     route("run-start", "post", "401 404 200 403 403 404", run("/start")),
+    route("run-pause", "post", "401 404 200 403 403 404", started("/pause"), {"at_once": True}),
+    route("run-resume", "post", "401 404 200 403 403 404", paused("/resume")),
+    route("run-fork", "post", "401 404 201 403 403 404", prepared("/fork"), {"round": 0}),
+    route("run-priority", "post", "401 404 200 403 403 404", run("/priority"), {"priority": "high"}),
+    route("run-schedules", "post", "401 404 201 403 403 404", run("/schedules"), {"kind": "ready", "sites_needed": 1}),
+    route("study-schedules", "get", "401 404 200 200 200 404", study("/schedules")),
+    route("schedule", "get", "401 404 200 200 200 404", scheduled()),
+    route("schedule-suspend", "post", "401 404 200 403 403 404", scheduled("/suspend")),
+    route("schedule-resume", "post", "401 404 200 403 403 404", suspended("/resume")),
+    route("schedule-end", "post", "401 404 200 403 403 404", scheduled("/end")),
     route("run-stop", "post", "401 404 200 403 403 404", run("/stop"), {"reason": "Enough"}),
     route("run-rounds", "get", "401 404 200 200 200 404", run("/rounds")),
     route("run-results", "get", "401 404 200 200 200 404", run("/results")),

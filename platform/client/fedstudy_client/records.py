@@ -217,11 +217,30 @@ class Run(Record):
     committed: int = 0
     reason_code: str = ""
     reason: str = ""
+    priority: str = "normal"
+    best_round: int | None = None
+    parent: str | None = None
+    parent_round: int | None = None
+    place: dict[str, Any] | None = None
 
     @property
     def is_final(self) -> bool:
         """Whether the run has ended: completed, failed or stopped."""
         return self.state in FINAL
+
+
+@dataclass(frozen=True)
+class Schedule(Record):
+    """When new runs are made from a run's plan. States: active, suspended, ended."""
+
+    id: str
+    template: str
+    label: str
+    state: str
+    kind: str
+    next_at: datetime | None = None
+    last_run: str | None = None
+    last_problem: str = ""
 
 
 @dataclass(frozen=True)

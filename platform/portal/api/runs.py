@@ -1,17 +1,18 @@
 """Runs: plan, start, watch and stop them; their rounds, results and models."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from accounts.permissions import Permission, check
 from audit import selectors as audit_selectors
-from federation.runs import selectors, services
+from federation.runs import lineage, queue, selectors, services
 from federation.runs.models import Participation, Run
 from federation.strategies.catalogue import STRATEGIES
 from portal.api.audit import EventOut
@@ -47,6 +48,33 @@ class NewRun(Input):
     quorum = serializers.IntegerField(required=False)
     deadline_s = serializers.IntegerField(required=False)
     wait_s = serializers.IntegerField(required=False)
+    priority = serializers.CharField(max_length=8, required=False, help_text="low, normal or high")
+    metric = serializers.CharField(
+        max_length=100, required=False, allow_blank=True,
+        help_text="By which the best round is chosen; the script's headline when left out, none when empty",
+    )  # fmt: skip
+    better = serializers.CharField(max_length=8, required=False, help_text="higher or lower")
+    patience = serializers.IntegerField(
+        required=False, help_text="Evaluated rounds without gain after which the run ends; 0 for never"
+    )
+    min_delta = serializers.FloatField(required=False, help_text="A gain has to be larger than this")
+
+
+class Fork(NewRun):
+    """A fork's plan; what is left out is as in the run that it comes from."""
+
+    version = None  # type: ignore[assignment]
+    round = serializers.IntegerField(min_value=0, help_text="The committed round whose model it begins with")
+
+
+class Pause(Input):
+    at_once = serializers.BooleanField(
+        required=False, default=False, help_text="Do not wait for the round at work; the sites end what they do"
+    )
+
+
+class Priority(Input):
+    priority = serializers.CharField(max_length=8, help_text="low, normal or high")
 
 
 class Reason(Input):
@@ -55,6 +83,7 @@ class Reason(Input):
 
 class RoundQuery(Input):
     round = serializers.IntegerField(required=False, min_value=0)
+    best = serializers.BooleanField(required=False, default=False, help_text="The best round instead of the last")
 
 
 class RunOut(Output):
@@ -72,8 +101,20 @@ class RunOut(Output):
     quorum = serializers.IntegerField()
     deadline_s = serializers.IntegerField()
     wait_s = serializers.IntegerField()
+    priority = serializers.CharField()
+    metric = serializers.CharField()
+    better = serializers.CharField()
+    patience = serializers.IntegerField()
+    min_delta = serializers.FloatField()
+    best_round = serializers.IntegerField(help_text="By the metric, so far")
+    ends_after = serializers.IntegerField(help_text="The round at which a plateau ended the run, or will")
+    parent = serializers.UUIDField(  # type: ignore[assignment]
+        source="parent_id", help_text="The run that it was forked from"
+    )
+    parent_round = serializers.IntegerField()
     created_at = serializers.DateTimeField()
     queued_at = serializers.DateTimeField()
+    admitted_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField()
 
@@ -84,9 +125,31 @@ class ObstacleOut(Output):
     detail = serializers.CharField()
 
 
+class HindranceOut(Output):
+    site = serializers.CharField(help_text="Empty for the study itself")
+    limit = serializers.IntegerField(help_text="Runs at a time")
+    sentence = serializers.CharField()
+
+
+class PlaceOut(Output):
+    number = serializers.IntegerField()
+    length = serializers.IntegerField(help_text="Runs in the queue")
+    waits_for = HindranceOut(many=True)
+
+
 class RunDetailOut(RunOut):
+    place = serializers.SerializerMethodField(help_text="Where it stands in the queue")
+    forks = serializers.SerializerMethodField(help_text="Runs that were forked from this one")
     committed = serializers.SerializerMethodField()
     missing = serializers.SerializerMethodField(help_text="What is missing before the run can start")
+
+    @extend_schema_field(PlaceOut(allow_null=True))
+    def get_place(self, run: Run) -> dict[str, Any] | None:
+        place = queue.place_of(run)
+        return None if place is None else dict(PlaceOut(place).data)
+
+    def get_forks(self, run: Run) -> list[UUID]:
+        return list(run.forks.order_by("created_at").values_list("pk", flat=True))
 
     def get_committed(self, run: Run) -> int:
         return run.round_set.filter(state="committed", number__gt=0).count()
@@ -218,11 +281,34 @@ class Runs(Resource):
     def retrieve(self, request: PersonRequest, id: UUID) -> Response:
         return self.answer(self.row(id))
 
-    @describe("Start the run as soon as its sites are there", output=RunDetailOut)
+    @describe("Queue the run: it begins when its turn has come and its sites are there", output=RunDetailOut)
     def start(self, request: PersonRequest, id: UUID) -> Response:
         return self.answer(services.start_run(run=self.row(id), by=request.user))
 
-    @describe("Stop the run for good; committed rounds stay", input=Reason, output=RunDetailOut)
+    @describe("Pause the run after the round at work, or at once", input=Pause, output=RunDetailOut)
+    def pause(self, request: PersonRequest, id: UUID) -> Response:
+        run = services.pause_run(run=self.row(id), by=request.user, at_once=self.read(Pause)["at_once"])
+        return self.answer(run)
+
+    @describe("Let a paused, failed or stopped run go on after its last committed round", output=RunDetailOut)
+    def resume(self, request: PersonRequest, id: UUID) -> Response:
+        return self.answer(services.resume_run(run=self.row(id), by=request.user))
+
+    @describe("Plan a run that begins with the model of a committed round", input=Fork, output=RunDetailOut, status=201)
+    def fork(self, request: PersonRequest, id: UUID) -> Response:
+        run, values = self.row(id), self.read(Fork)
+        number, sites = values.pop("round"), values.pop("sites", None)
+        plan = lineage.plan_of_fork(run, number)
+        if sites is not None:
+            plan = replace(plan, sites=[str(site) for site in sites], quorum=None)
+        plan = replace(plan, **values)
+        return self.answer(lineage.fork_run(run=run, round_number=number, plan=plan, by=request.user), status=201)
+
+    @describe("Give a run that has not begun another priority", input=Priority, output=RunDetailOut)
+    def prioritise(self, request: PersonRequest, id: UUID) -> Response:
+        return self.answer(queue.set_priority(run=self.row(id), by=request.user, **self.read(Priority)))
+
+    @describe("End the run, also before it begins; committed rounds stay", input=Reason, output=RunDetailOut)
     def stop(self, request: PersonRequest, id: UUID) -> Response:
         run = services.stop_run(run=self.row(id), by=request.user, reason=self.read(Reason)["reason"])
         return self.answer(run)
@@ -242,10 +328,13 @@ class Runs(Resource):
         rows = audit_selectors.for_object("run", self._with_results(request, id).pk)
         return self.page(rows, EventOut, ordering=("-id",))
 
-    @describe("The parameters after a round, the last one by default (safetensors)", output=bytes)
+    @describe(
+        "The parameters after a round, the last one by default (safetensors)", output=bytes, parameters=[RoundQuery]
+    )
     def model(self, request: PersonRequest, id: UUID) -> HttpResponse:
-        wanted = self.query(RoundQuery).get("round")
-        model, content = services.fetch_model(run=self.row(id), round_number=wanted, by=request.user)
+        wanted, run = self.query(RoundQuery), self.row(id)
+        number = services.best_round(run) if wanted["best"] else wanted.get("round")
+        model, content = services.fetch_model(run=run, round_number=number, by=request.user)
         answer = HttpResponse(content, content_type="application/octet-stream")
         answer["Content-Disposition"] = f'attachment; filename="{model.sha256[:12]}.safetensors"'
         return answer

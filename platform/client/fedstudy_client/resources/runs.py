@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fedstudy_client.problem import FedStudyProblem
-from fedstudy_client.records import Run
+from fedstudy_client.records import Run, Schedule
 from fedstudy_client.resources.base import Ref, Resource, id_of
 
 Value = int | float | str | bool
@@ -40,6 +40,11 @@ class Runs(Resource):
         quorum: int | None = None,
         deadline_s: int = 600,
         wait_s: int = 60,
+        priority: str = "normal",
+        metric: str | None = None,
+        better: str | None = None,
+        patience: int = 0,
+        min_delta: float = 0.0,
     ) -> Run:
         """Plan a run; nothing is sent to a site before `start`.
 
@@ -49,6 +54,11 @@ class Runs(Resource):
             quorum: answers that a round needs; all sites when None.
             deadline_s: seconds that a phase of a round waits for its sites.
             wait_s: seconds that the start waits for missing sites.
+            priority: "low", "normal" or "high": a head start in the queue.
+            metric: by which the best round is chosen; the script's headline when None, none when "".
+            better: "higher" or "lower" values of it; what its name suggests when None.
+            patience: evaluated rounds without gain after which the run ends; 0 for never.
+            min_delta: a gain has to be larger than this.
         """
         body: dict[str, Any] = {
             "version": id_of(version),
@@ -59,19 +69,66 @@ class Runs(Resource):
             "config": dict(config or {}),
             "deadline_s": deadline_s,
             "wait_s": wait_s,
+            "priority": priority,
+            "patience": patience,
+            "min_delta": min_delta,
         }
+        body |= {name: value for name, value in (("metric", metric), ("better", better)) if value is not None}
         if enrolments is not None:
             body["sites"] = [id_of(enrolment) for enrolment in enrolments]
         if quorum is not None:
             body["quorum"] = quorum
         return Run.read(self._http.post(f"studies/{id_of(study)}/runs", body))
 
+    def fork(self, run: Ref, round: int, **changes: Any) -> Run:
+        """Plan a run that begins with the model of a committed round; `changes` are fields of the plan, as in `create`.
+
+        What is not named stays as in the run that it comes from; `enrolments` names other sites.
+        """
+        if "enrolments" in changes:
+            changes["sites"] = [id_of(enrolment) for enrolment in changes.pop("enrolments")]
+        return Run.read(self._http.post(f"runs/{id_of(run)}/fork", {"round": round, **changes}))
+
+    def pause(self, run: Ref, *, at_once: bool = False) -> Run:
+        """Pause the run after the round at work; at once where that is not to be waited for."""
+        return Run.read(self._http.post(f"runs/{id_of(run)}/pause", {"at_once": at_once}))
+
+    def resume(self, run: Ref) -> Run:
+        """Let a paused, failed or stopped run go on after its last committed round."""
+        return Run.read(self._http.post(f"runs/{id_of(run)}/resume"))
+
+    def prioritise(self, run: Ref, priority: str) -> Run:
+        """Give a run that has not begun "low", "normal" or "high" priority."""
+        return Run.read(self._http.post(f"runs/{id_of(run)}/priority", {"priority": priority}))
+
+    def schedule(self, run: Ref, kind: str, **timing: Any) -> Schedule:
+        """Have new runs made from the run's plan.
+
+        Args:
+            kind: "once" (with `at`), "weekly" (`weekdays` from 0 for Monday, `time`, `time_zone`) or "ready"
+                (`sites_needed`).
+        """
+        body = {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in timing.items()}
+        return Schedule.read(self._http.post(f"runs/{id_of(run)}/schedules", {"kind": kind, **body}))
+
+    def schedules(self, study: Ref) -> builtins.list[Schedule]:
+        """The study's schedules, newest first."""
+        return [Schedule.read(row) for row in self._http.each(f"studies/{id_of(study)}/schedules")]
+
+    def change_schedule(self, schedule: Ref, verb: str) -> Schedule:
+        """Change a schedule; the verb is "suspend", "resume" or "end"."""
+        return Schedule.read(self._http.post(f"schedules/{id_of(schedule)}/{verb}"))
+
+    def strategies(self) -> builtins.list[dict[str, Any]]:
+        """The strategies that a run may choose, each with its parameters and what it needs."""
+        return list(self._http.get("strategies")["results"])
+
     def start(self, run: Ref) -> Run:
-        """Start the run; it begins when its sites are there."""
+        """Queue the run; it begins when its turn has come and its sites are there."""
         return Run.read(self._http.post(f"runs/{id_of(run)}/start"))
 
     def stop(self, run: Ref, *, reason: str = "") -> Run:
-        """Stop the run for good; what is committed stays."""
+        """End the run, also before it begins; what is committed stays, and `resume` goes on from there."""
         return Run.read(self._http.post(f"runs/{id_of(run)}/stop", {"reason": reason}))
 
     def wait(
@@ -112,9 +169,9 @@ class Runs(Resource):
         """Metrics per site and pooled after the last round."""
         return self._http.get(f"runs/{id_of(run)}/results")
 
-    def model(self, run: Ref, *, round: int | None = None, into: Path | str | None = None) -> bytes:
-        """The parameters after a committed round (the last one by default), as safetensors."""
-        content = self._http.download(f"runs/{id_of(run)}/model", round=round)
+    def model(self, run: Ref, *, round: int | None = None, best: bool = False, into: Path | str | None = None) -> bytes:
+        """The parameters after a committed round (the last one by default, or the best), as safetensors."""
+        content = self._http.download(f"runs/{id_of(run)}/model", round=round, best=best or None)
         if into is not None:
             Path(into).write_bytes(content)
         return content
