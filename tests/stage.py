@@ -67,6 +67,13 @@ class Stage:
             assert time.monotonic() < deadline, now
             time.sleep(0.05)
 
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition; fails after PATIENCE_S."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
     def wait_for_end(self, run: str) -> Json:
         """The run once it is over."""
         return self.wait_for(run, lambda now: now["state"] in runs.FINAL)

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -164,15 +163,6 @@ def problem(status: int, code: str, detail: str) -> tuple[int, Any]:
     return status, {"type": "about:blank", "title": code, "status": status, "detail": detail, "code": code}
 
 
-class Server(ThreadingHTTPServer):
-    """A server that says nothing of clients that hang up: a slow machine's do, in the middle of a console's JSON."""
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Tell of what is wrong here, on the test's standard error."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
-
-
 @contextmanager
 def serve(portal: FakePortal) -> Iterator[str]:
     """Serve a portal on a free port; give its address."""
@@ -194,7 +184,7 @@ def serve(portal: FakePortal) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             return
 
-    server = Server(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

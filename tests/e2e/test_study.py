@@ -76,7 +76,7 @@ def test_strangers_are_sent_to_sign_in(stage: Stage, completed: Json) -> None:
 
 def test_audit_events_tell_the_run(stage: Stage, completed: Json) -> None:
     actions = [event["action"] for event in reversed(stage.events(completed["id"]))]
-    assert actions[:3] == ["runs:run:created", "runs:run:queued", "runs:run:began"]
+    assert actions[:4] == [f"runs:run:{name}" for name in ("created", "queued", "admitted", "began")]
     assert actions.count("runs:round:committed") == 6
     assert actions[-1] == "runs:run:completed"
 

@@ -12,6 +12,8 @@ from django.utils import timezone
 from rest_framework.throttling import SimpleRateThrottle
 
 from audit.models import Event
+from federation.runs.models import Model, Round, Run, Schedule
+from federation.runs.schedules import Timing, create_schedule
 from nodes.registry.models import Node
 from notifications.models import Notification
 from notifications.services import notify
@@ -45,6 +47,20 @@ def told(world: World) -> Notification:
     return Notification.objects.get(key="test")
 
 
+def prepared(world: World) -> Run:
+    """The world's run, its preparation committed."""
+    if not world.run.round_set.exists():
+        model = Model.objects.create(run=world.run, round_number=0, sha256="0" * 64, size=1, schema={})
+        Round.objects.create(run=world.run, number=0, state="committed", model_out=model, committed_at=timezone.now())
+    return world.run
+
+
+def scheduled(world: World) -> Schedule:
+    """A schedule that waits for one site."""
+    known = Schedule.objects.first()
+    return known or create_schedule(run=world.run, timing=Timing("ready", sites_needed=1), by=world.pi)
+
+
 # page -> what anonymous, stranger, pi, site_admin, auditor and admin get
 PAGES: dict[str, tuple[Address, tuple[int, int, int, int, int, int]]] = {
     "studies": (address("studies"), (302, 200, 200, 200, 200, 200)),
@@ -66,6 +82,15 @@ PAGES: dict[str, tuple[Address, tuple[int, int, int, int, int, int]]] = {
     "version-review": (address("version-review", version_id="version"), (302, 404, 200, 200, 200, 404)),
     "run-new": (address("run-new", study_id="study"), (302, 404, 200, 403, 403, 404)),
     "run": (address("run", run_id="run"), (302, 404, 200, 200, 200, 404)),
+    "run-fork": (
+        lambda world: reverse("web:run-fork", args=[prepared(world).pk]),
+        (302, 404, 200, 403, 403, 404),
+    ),
+    "schedule-new": (address("schedule-new", run_id="run"), (302, 404, 200, 403, 403, 404)),
+    "study-schedules": (
+        lambda world: reverse("web:study-schedules", args=[scheduled(world).template.study_id]),
+        (302, 404, 200, 200, 200, 404),
+    ),
     "sites": (address("sites"), (302, 200, 200, 200, 200, 200)),
     "site-new": (address("site-new"), (302, 403, 403, 403, 403, 200)),
     "site": (address("site", site_id="site"), (302, 404, 404, 200, 404, 200)),
@@ -95,6 +120,10 @@ ACTIONS: dict[str, tuple[Address, dict[str, str]]] = {
     "thread": (lambda world: reverse("web:thread", args=[thread_of(world).pk, "resolve"]), {}),
     "checklist": (address("checklist", version_id="version"), {"site": "x", "items": "purpose"}),
     "run-start": (address("run-start", run_id="run"), {}),
+    "run-pause": (address("run-pause", run_id="run"), {}),
+    "run-resume": (address("run-resume", run_id="run"), {}),
+    "run-priority": (address("run-priority", run_id="run"), {"priority": "high"}),
+    "schedule": (lambda world: reverse("web:schedule", args=[scheduled(world).pk, "end"]), {}),
     "run-stop": (address("run-stop", run_id="run"), {}),
     "node-new": (address("node-new", site_id="site"), {"name": "second"}),
     "node-token": (address("node-token", node_id="node"), {}),

@@ -140,9 +140,9 @@ def test_a_draft_says_what_is_missing_and_starting_is_refused_with_it(world: Wor
 
 
 def test_only_who_may_start_and_stop_sees_the_buttons(run: Run, browser: Browser) -> None:
-    assert "Stop this run for good?" in look(browser("pi"), run).text
+    assert "Stop this run?" in look(browser("pi"), run).text
     for who in ("auditor", "site_admin"):
-        assert "Stop this run for good?" not in look(browser(who), run).text
+        assert "Stop this run?" not in look(browser(who), run).text
 
 
 def test_the_page_reads_its_rounds_once(run: Run, browser: Browser) -> None:

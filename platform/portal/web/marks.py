@@ -7,6 +7,7 @@ import hashlib
 from django.db.models import Count, Max
 
 from federation.runs.models import Participation, Run
+from federation.runs.queue import place_of
 
 
 def mark_of(run: Run) -> str:
@@ -15,4 +16,6 @@ def mark_of(run: Run) -> str:
         asked=Count("pk"), answered=Count("answered_at"), latest=Max("answered_at")
     )
     rounds = run.round_set.aggregate(opened=Count("pk"), committed=Count("committed_at"))
-    return hashlib.sha256(repr((run.state, *answers.values(), *rounds.values())).encode()).hexdigest()[:16]
+    place = place_of(run)
+    seen = (run.state, run.priority, run.best_round, place, *answers.values(), *rounds.values())
+    return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]

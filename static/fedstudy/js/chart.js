@@ -61,6 +61,28 @@
 
   const whole = (_, splits) => splits.map((value) => (Number.isInteger(value) ? value : ""));
 
+  // A dashed line at the best round; the table marks its row.
+  const markBest = (figure) => (chart) => {
+    const row = figure.querySelector("tr[data-best]");
+    if (!row) {
+      return;
+    }
+    const x = chart.valToPos(Number(row.cells[0].textContent), "x", true);
+    const { ctx, bbox } = chart;
+    if (x < bbox.left || x > bbox.left + bbox.width) {
+      return;
+    }
+    ctx.save();
+    ctx.strokeStyle = colour("--fs-ok");
+    ctx.setLineDash([4, 4]);
+    ctx.lineWidth = devicePixelRatio;
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    ctx.restore();
+  };
+
   const optionsOf = (figure, plot, names) => ({
     width: Math.max(plot.clientWidth, 200),
     height: 240,
@@ -68,6 +90,7 @@
     legend: { live: true },
     scales: { x: { time: false } },
     series: seriesOf(names),
+    hooks: { draw: [markBest(figure)] },
     axes: [axis("Round", { values: whole, size: 30 }), axis("", { size: 48 })],
   });
 

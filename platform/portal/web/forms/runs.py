@@ -7,10 +7,11 @@ from typing import Any
 
 from django import forms
 
+from federation.runs.halting import better_when
 from federation.runs.services import ROUNDS_KEY, Plan
 from federation.strategies.catalogue import STRATEGIES
 from federation.strategies.description import Description
-from fedstudy_core.parameters import Parameter
+from fedstudy_core.parameters import Parameter, as_text
 from studies.scripts.models import ScriptVersion
 
 SCRIPT, STRATEGY = "parameter:", "strategy:"
@@ -41,6 +42,39 @@ class RunForm(forms.Form):
     wait_s = forms.IntegerField(
         label="Wait at the start (seconds)", min_value=0, initial=60, help_text="How long the start waits for a site."
     )
+    priority = forms.ChoiceField(
+        label="Priority",
+        choices=[("high", "high"), ("normal", "normal"), ("low", "low")],
+        initial="normal",
+        required=False,
+        help_text="A head start of four hours in the queue, or as much later.",
+    )
+    metric = forms.CharField(
+        label="Metric that chooses the best round",
+        max_length=100,
+        required=False,
+        help_text="As the script reports it when it tests; none when empty.",
+    )
+    better = forms.ChoiceField(
+        label="Better is",
+        choices=[("higher", "higher"), ("lower", "lower")],
+        required=False,
+    )
+    patience = forms.IntegerField(
+        label="End after rounds without gain",
+        min_value=0,
+        initial=0,
+        required=False,
+        help_text="Saves rounds that gain nothing; 0 for never.",
+    )
+    min_delta = forms.FloatField(
+        label="Least gain",
+        min_value=0,
+        initial=0,
+        required=False,
+        widget=forms.NumberInput(attrs={"step": "any"}),
+        help_text="What is not more than this is no gain, in the metric's own unit.",
+    )
 
     def __init__(
         self,
@@ -59,6 +93,9 @@ class RunForm(forms.Form):
         script = [Parameter.model_validate(item) for item in chosen.parameters]
         self._add(SCRIPT, (item for item in script if item.name != ROUNDS_KEY))
         self._add(f"{STRATEGY}{self.chosen_strategy.name}:", self.chosen_strategy.parameters)
+        headline = str(chosen.declaration.get("headline", ""))
+        self.fields["metric"].initial = headline
+        self.fields["better"].initial = better_when(headline)
         for field in self.strategy_fields:
             field.field.required = False  # the default holds where a browser without scripts shows another's fields
 
@@ -112,7 +149,23 @@ class RunForm(forms.Form):
             quorum=data["quorum"],
             deadline_s=data["deadline_s"],
             wait_s=data["wait_s"],
+            priority=data["priority"] or "normal",
+            metric=data["metric"],
+            better=data["better"] or None,
+            patience=data["patience"] or 0,
+            min_delta=data["min_delta"] or 0.0,
         )
+
+
+def filled_from(plan: Plan) -> dict[str, str]:
+    """What the form shows for a plan that there is."""
+    fixed = ("label", "strategy", "rounds", "quorum", "deadline_s", "wait_s", "priority", "metric", "patience")
+    values: dict[str, Any] = {name: getattr(plan, name) for name in fixed}
+    values |= {"better": plan.better or "", "min_delta": plan.min_delta}
+    values |= {f"{SCRIPT}{name}": value for name, value in (plan.config or {}).items()}
+    strategy = f"{STRATEGY}{plan.strategy}:"
+    values |= {f"{strategy}{name}": value for name, value in (plan.strategy_parameters or {}).items()}
+    return {name: as_text(value) for name, value in values.items()}
 
 
 def _about(strategy: Description) -> str:

@@ -95,6 +95,8 @@ def _round(number: int) -> RoundRow:
     return RoundRow(
         number=number,
         title=f"Round {number}" if number else "Preparation",
+        key=str(number),
+        is_best=number == 11,
         state="open" if is_open else "committed",
         asked=4,
         done=3 if is_open else 4 - len(troubles),

@@ -9,6 +9,7 @@ from typing import Any
 
 from federation.runs.metrics import NEGATIVES, POSITIVES, WEIGHT, roc
 from federation.runs.models import Participation, Round, Run
+from federation.runs.queue import Place, place_of
 from federation.runs.selectors import RunSummary, Series
 from federation.runs.states import LIVE
 from fedstudy_core.codes import CODES
@@ -56,6 +57,18 @@ class RoundRow:
     duration_ms: int | None
     committed_at: dt.datetime | None
     model: str
+    key: str
+    is_best: bool = False
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best round so far by the metric that the run watches."""
+
+    round: int
+    metric: str
+    better: str
+    value: float | None
 
 
 @dataclass(frozen=True)
@@ -102,21 +115,23 @@ class RunPage:
     bytes_received: int = 0
     troubles: int = 0
     mark: str = ""
+    place: Place | None = None
+    best: Best | None = None
     phase_names: Mapping[str, str] = field(default_factory=lambda: PHASES)
 
     @property
     def tone(self) -> str:
-        return {"completed": "ok", "failed": "bad", "stopped": "idle"}.get(self.state, "")
+        return {"completed": "ok", "failed": "bad", "stopped": "idle", "paused": "idle"}.get(self.state, "")
 
 
 def present_run(run: Run, summary: RunSummary, rounds: Sequence[Round], *, mark: str, all_rounds: bool) -> RunPage:
     """The live part of the run page; ``all_rounds`` shows the whole round table instead of its end."""
     names = site_names(rounds, summary)
-    rows = [present_round(item, summary.headline) for item in reversed(rounds)]
+    rows = [present_round(item, summary.headline, best=run.best_round) for item in reversed(rounds)]
     shown = rows if all_rounds else rows[:LATEST_ROUNDS]
     return RunPage(
         state=run.state,
-        is_live=run.state in LIVE,
+        is_live=run.state in LIVE and run.state != "paused",
         committed=summary.committed,
         total=summary.total,
         median_round_ms=summary.median_round_ms,
@@ -133,6 +148,8 @@ def present_run(run: Run, summary: RunSummary, rounds: Sequence[Round], *, mark:
         bytes_received=sum(row.bytes_received for row in rows),
         troubles=sum(len(row.troubles) for row in rows),
         mark=mark,
+        place=place_of(run),
+        best=present_best(run, rounds),
     )
 
 
@@ -170,7 +187,19 @@ def _lines(series: Iterable[Series], names: Sequence[str], metric: str) -> dict[
     return {name: found[name] for name in names if name in found}
 
 
-def present_round(round_: Round, headline: str) -> RoundRow:
+def present_best(run: Run, rounds: Iterable[Round]) -> Best | None:
+    """The best round, with its value for all sites."""
+    values = [
+        _number(item.metrics.get("evaluate", {}).get(run.metric))
+        for item in rounds
+        if item.number == run.best_round and item.state != "failed"
+    ]
+    if run.best_round is None or not values:
+        return None
+    return Best(run.best_round, metric_name(run.metric), run.better, values[0])
+
+
+def present_round(round_: Round, headline: str, *, best: int | None = None) -> RoundRow:
     """One line of the round table."""
     rows = list(round_.participations.all())
     asked = {row.participant_id for row in rows}
@@ -188,6 +217,8 @@ def present_round(round_: Round, headline: str) -> RoundRow:
         duration_ms=round_.duration_ms,
         committed_at=round_.committed_at,
         model=round_.model_out.sha256 if round_.model_out else "",
+        key=f"{round_.number}" if round_.state != "failed" else f"{round_.number}-failed-{round_.pk}",
+        is_best=round_.number == best and round_.state != "failed",
     )
 
 

@@ -63,11 +63,19 @@ STATUSES: dict[str, dict[str, Status]] = {
     },
     "run": {
         "draft": Status("Draft", "idle", "pencil", "Set up, not started."),
+        "queued": Status("Queued", "wait", "clock", "Other runs come first; its place is on its page."),
         "waiting": Status("Waiting for sites", "wait", "clock", "It starts as soon as the quorum is there."),
         "running": Status("Running", "info", "pulse", "Rounds are under way."),
-        "completed": Status("Completed", "ok", "check", "Every round is committed."),
+        "pausing": Status("Pausing", "wait", "pause", "The round at work is finished first."),
+        "paused": Status("Paused", "idle", "pause", "Nothing is sent to any site until somebody resumes it."),
+        "completed": Status("Completed", "ok", "check", "Its rounds are committed."),
         "failed": Status("Failed", "bad", "alert", "It ended before its last round; the reason is on the page."),
         "stopped": Status("Stopped", "idle", "stop", "Somebody stopped it."),
+    },
+    "schedule": {
+        "active": Status("Active", "ok", "clock", "It makes its run when it is due."),
+        "suspended": Status("Suspended", "idle", "pause", "It makes no run until somebody resumes it."),
+        "ended": Status("Ended", "idle", "stop", "It makes no more runs."),
     },
     "round": {
         "open": Status("Open", "info", "pulse", "Answers are coming in."),

@@ -1,32 +1,26 @@
-"""Runs: planning, the live page, starting and stopping."""
+"""Runs: the live page and its buttons."""
 
 from __future__ import annotations
 
 from typing import Any
 from uuid import UUID
 
-from django.contrib import messages
 from django.http import Http404, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 
 from accounts.permissions import Permission, can, check
-from federation.runs import selectors, services
-from federation.runs.models import Run
+from federation.runs import queue, selectors, services
+from federation.runs.models import PRIORITIES, Run
+from federation.runs.states import RUN
 from federation.strategies.catalogue import STRATEGIES
-from fedstudy_core.errors import FedStudyError
 from portal.web.downloads import csv_file, json_file
 from portal.web.formats import value_text
-from portal.web.forms.runs import RunForm
 from portal.web.marks import mark_of
-from portal.web.pages import PageRequest, act, page, render_page, save
+from portal.web.pages import PageRequest, act, page, render_page
 from portal.web.presenters.exports import result_records, round_records, run_record
 from portal.web.presenters.navigation import crumbs_in_study
-from portal.web.presenters.picture import Picture, pictures_of
 from portal.web.presenters.runs import RunPage, present_run
-from portal.web.presenters.start import best_version, readiness_rows
-from portal.web.views.studies import find_study
-from studies.lifecycle.models import Study
 
 
 @page()
@@ -65,17 +59,35 @@ def _frame_context(request: PageRequest, found: Run) -> dict[str, Any]:
         "sites_count": len(participants),
         "may_download": can(request.user, Permission.MODEL_DOWNLOAD, study),
         "configuration": [(name, value_text(value)) for name, value in sorted(configuration.items())],
-        "may_start": found.state == "draft" and can(request.user, Permission.RUN_START, study),
-        "may_stop": found.state in ("waiting", "running") and can(request.user, Permission.RUN_STOP, study),
+        **_buttons(request, found),
+        "priorities": PRIORITIES,
+        "forks": list(found.forks.order_by("created_at")),
         "crumbs": crumbs_in_study(study),
+    }
+
+
+def _buttons(request: PageRequest, found: Run) -> dict[str, bool]:
+    """What the person may do to the run as it stands."""
+    may_start = can(request.user, Permission.RUN_START, found.study)
+    may_stop = can(request.user, Permission.RUN_STOP, found.study)
+    return {
+        "may_start": may_start and found.state == "draft",
+        "may_pause": may_stop and RUN.allows(found.state, "paused"),
+        "is_at_work": found.state in ("running", "pausing"),
+        "may_resume": may_start and found.state in ("pausing", "paused", "failed", "stopped"),
+        "may_stop": may_stop and RUN.allows(found.state, "stopped"),
+        "may_prioritise": may_start and found.state in ("draft", "queued", "paused"),
+        "may_schedule": may_start,
+        "may_fork": may_start and found.standing_rounds.filter(state="committed").exists(),
     }
 
 
 @page()
 def model(request: PageRequest, run_id: UUID) -> HttpResponse:
-    """The newest model as a file (safetensors); the log notes who took it."""
+    """The newest model, or the best (`?round=best`), as a file (safetensors); the log notes who took it."""
     found = selectors.run_for(request.user, run_id)
-    made, content = services.fetch_model(run=found, by=request.user)
+    number = services.best_round(found) if request.GET.get("round") == "best" else None
+    made, content = services.fetch_model(run=found, round_number=number, by=request.user)
     response = HttpResponse(content, content_type="application/octet-stream")
     response.headers["Content-Disposition"] = f'attachment; filename="{made.sha256[:12]}.safetensors"'
     return response
@@ -97,64 +109,47 @@ def export(request: PageRequest, run_id: UUID, name: str) -> HttpResponse:
 
 @page("POST")
 def start(request: PageRequest, run_id: UUID) -> HttpResponse:
-    """Start the run as soon as its sites are there."""
+    """Queue the run: it begins when its turn has come and its sites are there."""
     found = selectors.run_for(request.user, run_id)
     back = reverse("web:run", args=[found.pk])
-    done = f"“{found.label}” starts as soon as its sites are there."
+    done = f"“{found.label}” starts when its turn has come and its sites are there."
     return act(request, back, done, lambda: services.start_run(run=found, by=request.user))
 
 
 @page("POST")
+def pause(request: PageRequest, run_id: UUID) -> HttpResponse:
+    """Pause the run after the round at work, or at once."""
+    found = selectors.run_for(request.user, run_id)
+    at_once = bool(request.POST.get("at_once"))
+    back = reverse("web:run", args=[found.pk])
+    done = f"“{found.label}” pauses{'' if at_once else ' after the round at work'}."
+    return act(request, back, done, lambda: services.pause_run(run=found, by=request.user, at_once=at_once))
+
+
+@page("POST")
+def resume(request: PageRequest, run_id: UUID) -> HttpResponse:
+    """Let the run go on after its last committed round."""
+    found = selectors.run_for(request.user, run_id)
+    back = reverse("web:run", args=[found.pk])
+    done = f"“{found.label}” goes on when its turn has come."
+    return act(request, back, done, lambda: services.resume_run(run=found, by=request.user))
+
+
+@page("POST")
+def prioritise(request: PageRequest, run_id: UUID) -> HttpResponse:
+    """Give the run another priority."""
+    found = selectors.run_for(request.user, run_id)
+    priority = request.POST.get("priority", "")
+    back = reverse("web:run", args=[found.pk])
+    done = f"“{found.label}” has {priority} priority."
+    return act(request, back, done, lambda: queue.set_priority(run=found, priority=priority, by=request.user))
+
+
+@page("POST")
 def stop(request: PageRequest, run_id: UUID) -> HttpResponse:
-    """Stop the run for good."""
+    """End the run, also before it begins."""
     found = selectors.run_for(request.user, run_id)
     reason = request.POST.get("reason", "").strip()[:200]
     back = reverse("web:run", args=[found.pk])
     done = f"“{found.label}” is stopped."
     return act(request, back, done, lambda: services.stop_run(run=found, by=request.user, reason=reason))
-
-
-@page("GET", "POST")
-def new(request: PageRequest, study_id: UUID) -> HttpResponse:
-    """Plan a run, and start it at once if asked."""
-    study = find_study(request, study_id)
-    check(request.user, Permission.RUN_START, study)
-    (picture,) = pictures_of([study])
-    form = _form(request, picture)
-    if form is not None and request.method == "POST":
-        made = save(form, lambda _: _plan(request, study, form))
-        if made:
-            return _after_plan(request, made)
-    context = {
-        "study": study,
-        "form": form,
-        "study_is_active": study.state == "active",
-        "readiness": readiness_rows(picture, form.chosen) if form else [],
-        "crumbs": crumbs_in_study(study),
-    }
-    return render_page(request, "runs/new.html", context, status=400 if form and form.errors else 200)
-
-
-def _form(request: PageRequest, picture: Picture) -> RunForm | None:
-    """The form for the version that the address or the form names, else the newest."""
-    versions = [item for item in picture.versions if item.state == "submitted"]
-    if not versions:
-        return None
-    filled = {name: str(value) for name, value in request.GET.items() if value}
-    asked = request.POST.get("version") or filled.get("version")
-    chosen = next((item for item in versions if str(item.pk) == asked), best_version(picture, versions))
-    return RunForm(request.POST or None, versions=versions, chosen=chosen, filled=filled)
-
-
-def _plan(request: PageRequest, study: Study, form: RunForm) -> Run:
-    return services.create_run(study=study, version=form.chosen, plan=form.plan, by=request.user)
-
-
-def _after_plan(request: PageRequest, made: Run) -> HttpResponse:
-    """Start the planned run if the person asked for it; what hinders the start is said on the run's page."""
-    if request.POST.get("start"):
-        try:
-            services.start_run(run=made, by=request.user)
-        except FedStudyError as error:
-            messages.error(request, f"It is planned and could not start: {error.detail} ({error.code})")
-    return redirect("web:run", made.pk)

@@ -1,0 +1,110 @@
+"""Planning runs: new ones, and forks of others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect
+
+from accounts.permissions import Permission, check
+from federation.runs import lineage, selectors, services
+from federation.runs.models import Run
+from fedstudy_core.errors import FedStudyError
+from portal.web.forms.runs import RunForm, filled_from
+from portal.web.pages import PageRequest, page, render_page, save
+from portal.web.presenters.navigation import crumbs_in_study
+from portal.web.presenters.picture import Picture, pictures_of
+from portal.web.presenters.start import best_version, readiness_rows
+from portal.web.views.studies import find_study
+from studies.lifecycle.models import Study
+
+
+@page("GET", "POST")
+def new(request: PageRequest, study_id: UUID) -> HttpResponse:
+    """Plan a run, and start it at once if asked."""
+    study = find_study(request, study_id)
+    check(request.user, Permission.RUN_START, study)
+    (picture,) = pictures_of([study])
+    form = _form(request, picture)
+    if form is not None and request.method == "POST":
+        made = save(form, lambda _: _plan(request, study, form))
+        if made:
+            return _after_plan(request, made)
+    context = {
+        "study": study,
+        "form": form,
+        "study_is_active": study.state == "active",
+        "readiness": readiness_rows(picture, form.chosen) if form else [],
+        "crumbs": crumbs_in_study(study),
+    }
+    return render_page(request, "runs/new.html", context, status=400 if form and form.errors else 200)
+
+
+def _form(request: PageRequest, picture: Picture) -> RunForm | None:
+    """The form for the version that the address or the form names, else the newest."""
+    versions = [item for item in picture.versions if item.state == "submitted"]
+    if not versions:
+        return None
+    filled = {name: str(value) for name, value in request.GET.items() if value}
+    asked = request.POST.get("version") or filled.get("version")
+    chosen = next((item for item in versions if str(item.pk) == asked), best_version(picture, versions))
+    return RunForm(request.POST or None, versions=versions, chosen=chosen, filled=filled)
+
+
+def _plan(request: PageRequest, study: Study, form: RunForm) -> Run:
+    return services.create_run(study=study, version=form.chosen, plan=form.plan, by=request.user)
+
+
+def _after_plan(request: PageRequest, made: Run) -> HttpResponse:
+    """Start the planned run if the person asked for it; what hinders the start is said on the run's page."""
+    if request.POST.get("start"):
+        try:
+            services.start_run(run=made, by=request.user)
+        except FedStudyError as error:
+            messages.error(request, f"It is planned and could not start: {error.detail} ({error.code})")
+    return redirect("web:run", made.pk)
+
+
+@page("GET", "POST")
+def fork(request: PageRequest, run_id: UUID) -> HttpResponse:
+    """Plan a run that begins with the model of a committed round; the fields begin as in the run that it comes from."""
+    found = selectors.run_for(request.user, run_id)
+    check(request.user, Permission.RUN_START, found.study)
+    number = _round_of(request, found)
+    standard = lineage.plan_of_fork(found, number)
+    filled = filled_from(standard) | {name: str(value) for name, value in request.GET.items() if value}
+    form = RunForm(request.POST or None, versions=[found.version], chosen=found.version, filled=filled)
+    if request.method == "POST":
+        made = save(form, lambda _: _fork(request, found, number, form, standard))
+        if made:
+            return _after_plan(request, made)
+    (picture,) = pictures_of([found.study])
+    context = {
+        "study": found.study,
+        "form": form,
+        "origin": found,
+        "origin_round": number,
+        "study_is_active": found.study.state == "active",
+        "readiness": readiness_rows(picture, found.version),
+        "crumbs": crumbs_in_study(found.study),
+    }
+    return render_page(request, "runs/new.html", context, status=400 if form.errors else 200)
+
+
+def _round_of(request: PageRequest, found: Run) -> int:
+    """The round that is asked for, else the best, else the last."""
+    committed = set(found.standing_rounds.filter(state="committed").values_list("number", flat=True))
+    asked = request.GET.get("round", "")
+    if not committed or (asked and not (asked.isdecimal() and int(asked) in committed)):
+        raise Http404
+    if asked:
+        return int(asked)
+    return found.best_round if found.best_round in committed else max(committed)
+
+
+def _fork(request: PageRequest, found: Run, number: int, form: RunForm, standard: services.Plan) -> Run:
+    plan = replace(form.plan, sites=standard.sites)
+    return lineage.fork_run(run=found, round_number=number, plan=plan, by=request.user)
