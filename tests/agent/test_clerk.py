@@ -178,9 +178,8 @@ def test_the_paperwork_goes_on_after_what_nobody_foresaw(desk: Desk) -> None:
         clerk.join(timeout=5)
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_a_standing_policy_admits_the_scripts_that_it_names(desk: Desk, named: bool) -> None:
-    sha256 = bundles.inspect(desk.console.portal.fab).sha256 if named else "0" * 64
+def stand(desk: Desk, sha256: str) -> str:
+    """Sign a standing policy for a script on the console; return its id."""
     person = Trust(desk.home).on_console()
     policy = build_policy(
         desk.home,
@@ -192,6 +191,31 @@ def test_a_standing_policy_admits_the_scripts_that_it_names(desk: Desk, named: b
     )
     payload = policy_payload(policy)
     signature = Trust(desk.home).console_key(person, PASSPHRASE).sign(dsse.pre_authentication(PAYLOAD_TYPE, payload))
-    Policies(desk.home).keep(payload, {person.id: signature})
+    return Policies(desk.home).keep(payload, {person.id: signature}).id
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_standing_policy_admits_the_scripts_that_it_names(desk: Desk, named: bool) -> None:
+    stand(desk, bundles.inspect(desk.console.portal.fab).sha256 if named else "0" * 64)
     assert ("approvals" in desk.work()) is named
     assert desk.work() == ["scripts"]
+
+
+def test_what_a_policy_admitted_is_admitted_again_under_new_keys_and_a_later_policy(desk: Desk) -> None:
+    sha256 = bundles.inspect(desk.console.portal.fab).sha256
+    policy = stand(desk, sha256)
+    assert "approvals" in desk.work()
+    desk.console.facts("rotate")
+    assert "approvals" in desk.work()
+    assert "approvals" not in desk.work()
+    desk.console.facts("policy", "revoke", policy)
+    assert "approvals" not in desk.work()
+    stand(desk, sha256)
+    assert "approvals" in desk.work()
+
+
+def test_what_a_person_took_back_is_not_admitted_again(desk: Desk) -> None:
+    stand(desk, bundles.inspect(desk.console.portal.fab).sha256)
+    desk.work()
+    desk.console.facts("revoke", Approvals(desk.home).all()[0].statement_id)
+    assert "approvals" not in desk.work()

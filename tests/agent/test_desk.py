@@ -3,10 +3,12 @@
 import json
 import os
 import select
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from fedstudy_node.desk import Desk
 from fedstudy_node.errors import Unreachable
 from fedstudy_node.flower import Incoming, Outgoing, RunInfo
 from fedstudy_node.gate import Gate
+from fedstudy_node.home import RESERVE
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.runs import Runs
 from tests.factories.agent import make_node, script
@@ -164,6 +167,15 @@ def test_the_same_message_again_is_answered_without_training(office: Office) -> 
     assert again[0].sequence > first[0].sequence
     other = RecordDict({"arrays": ArrayRecord({"0": flower.array(np.ones(14, dtype=np.float32))})})
     assert office.read(office.ask(order, other))[1]["metrics"]["calls"] == 2  # type: ignore[index]
+
+
+def test_a_full_disk_is_a_refusal_until_there_is_room(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = office.node.order(office.node.approve(FAB))
+    with monkeypatch.context() as full:
+        full.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=RESERVE - 1))
+        code, account = office.error(office.ask(order))
+    assert (code, account.outcome) == ("E_DISK_FULL", "refused")
+    assert office.read(office.ask(order))[0].outcome == "done"
 
 
 def test_a_message_that_comes_while_the_script_works_waits_for_it(office: Office) -> None:

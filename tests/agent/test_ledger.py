@@ -4,11 +4,12 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fedstudy_node.ledger import Departure, Ledger
+from fedstudy_node.ledger import LONGEST_TYPE, Departure, Ledger
 
 
 @pytest.fixture
@@ -82,6 +83,19 @@ def test_what_left_is_told_by_run_with_its_contents(ledger: Ledger) -> None:
     [found] = ledger.departures(run="tw")
     assert (found.run, found.numbers, found.contents[:10]) == ("two", 3, '{"arrays":')
     assert len(ledger.departures()) == 2
+
+
+def test_what_leaves_is_in_the_list_and_in_the_journal_or_in_neither(tmp_path: Path, ledger: Ledger) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as hand:
+        hand.execute("CREATE TRIGGER full BEFORE INSERT ON journal BEGIN SELECT raise(ABORT, 'full'); END")
+    train = Departure("study", "run", "7", 1, "train", "approval", "done", "", 10, 20, "sha")
+    with pytest.raises(sqlite3.Error, match="full"):
+        ledger.note_departure(train)
+    assert ledger.departures() == []
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as hand:
+        hand.execute("DROP TRIGGER full")
+    ledger.note_departure(replace(train, message_type="query." + "x" * 10**6))
+    assert len(ledger.departures()[0].message_type) == LONGEST_TYPE
 
 
 def test_a_ledger_of_an_older_agent_is_read_and_written(tmp_path: Path) -> None:

@@ -123,6 +123,7 @@ CODES = MappingProxyType(
         "E_SCRIPT": "The script failed at the site. Its words stay there; the node's log has them.",
         "E_WALL_CLOCK": "The script took longer than the site allows.",
         "E_MEMORY": "The script needed more memory than the site allows.",
+        "E_DISK_FULL": "The disk of the site's node is full.",
         "E_CHILD": "The script's process ended unexpectedly.",
         "E_AGENT": "Something went wrong in the node's agent; its log has the details, which stay at the site.",
         "E_PAUSED": "The site has paused its node.",

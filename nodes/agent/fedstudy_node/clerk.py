@@ -19,7 +19,7 @@ from fedstudy_node.approvals import Approvals
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.offers import Offers
-from fedstudy_node.policies import Policies, StandingPolicy, admit
+from fedstudy_node.policies import Policies, StandingPolicy, admit, answered
 from fedstudy_node.portal import Portal, PortalRefusal, PortalUnreachable
 from fedstudy_node.signing import Signing
 from fedstudy_node.trust import Trust
@@ -103,7 +103,7 @@ class Clerk(threading.Thread):
         policies = Policies(self._home).in_force()
         if not policies:
             return
-        decided = {(signed.script_sha256, signed.dataset) for signed in Approvals(self._home).all()}
+        decided = answered(self._home)
         for kept in policies:
             for row in rows:
                 sha256, policy = str(row["sha256"]), kept.policy

@@ -160,6 +160,7 @@ class Desk:
         kept = self._ledger.kept_reply(run=order.run, round_=order.round, message_type=order.message_type, asked=digest)
         if kept is not None:
             return self._answer(asked, _checked(kept.content, allowance), kept.seconds)
+        self._home.check_room(asked.incoming.bytes_in)
         self._gate.count(order, permit, digest)
         child = self._runs.start_child(run, permit)
         run.calls += 1

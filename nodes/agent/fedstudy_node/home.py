@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,8 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedstudy_core import keys
+from fedstudy_core.codes import CODES
+from fedstudy_core.errors import Refusal
 from fedstudy_core.naming import check_node_name
 from fedstudy_node.errors import NodeError
+
+RESERVE = 64 * 1024**2  # bytes of disk that no script's work may take
 
 
 def now_text() -> str:
@@ -173,6 +178,11 @@ class Home:
             yield
         finally:
             os.close(descriptor)
+
+    def check_room(self, size: int) -> None:
+        """Refuse work (E_DISK_FULL) unless the disk has twice `size` bytes left, beside what ledger and log need."""
+        if shutil.disk_usage(self.path).free < RESERVE + 2 * size:
+            raise Refusal("E_DISK_FULL", CODES["E_DISK_FULL"])
 
     def settings(self) -> Settings:
         """Read node.toml; what it does not know (a newer version's settings) is left alone."""

@@ -65,22 +65,26 @@ class Journal:
         Characters that could deceive a reader are replaced and long texts cut, so that nothing that comes from
         elsewhere can keep a row from being written. Never put a value of a patient's row into `detail`.
         """
-        if not _KIND.fullmatch(kind):
-            raise ValueError(f"not a kind of entry: {kind!r}")
         self._db.execute("BEGIN IMMEDIATE")
         with self._db:
-            last = self.head()
-            body = {
-                "v": 1,
-                "sequence": last.sequence + 1,
-                "at": now_text(),
-                "kind": kind,
-                "subject": _plain(subject),
-                "detail": {name: _plain(value) for name, value in (detail or {}).items()},
-            }
-            written = canonical.dumps(body).decode("utf-8")
-            new = JournalHead(sequence=last.sequence + 1, head=_chained(last.head, written))
-            self._db.execute("INSERT INTO journal VALUES (?, ?, ?)", (new.sequence, written, new.head))
+            return self.add(kind, subject, detail)
+
+    def add(self, kind: str, subject: str, detail: Mapping[str, Fact] | None = None) -> JournalHead:
+        """As `append`, within a transaction that the caller began (immediate): both are written, or neither."""
+        if not _KIND.fullmatch(kind):
+            raise ValueError(f"not a kind of entry: {kind!r}")
+        last = self.head()
+        body = {
+            "v": 1,
+            "sequence": last.sequence + 1,
+            "at": now_text(),
+            "kind": kind,
+            "subject": _plain(subject),
+            "detail": {name: _plain(value) for name, value in (detail or {}).items()},
+        }
+        written = canonical.dumps(body).decode("utf-8")
+        new = JournalHead(sequence=last.sequence + 1, head=_chained(last.head, written))
+        self._db.execute("INSERT INTO journal VALUES (?, ?, ?)", (new.sequence, written, new.head))
         return new
 
     def head(self) -> JournalHead:

@@ -8,7 +8,7 @@ same file holds the site's own audit log (`journal`).
 import sqlite3
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from fedstudy_core.receipts import JournalHead
@@ -16,6 +16,7 @@ from fedstudy_node.home import now_text
 from fedstudy_node.journal import Journal
 
 LARGEST_KEPT_REPLY = 64 * 1024**2
+LONGEST_TYPE = 120
 _ROUNDS_KEPT = 2
 
 _SCHEMA = """
@@ -188,6 +189,14 @@ class Ledger:
 
     def note_departure(self, departure: Departure) -> JournalHead:
         """Write down what leaves, before it leaves; returns the journal's head with this in it."""
+        departure = replace(departure, message_type=departure.message_type[:LONGEST_TYPE])  # the SuperLink's own word
+        self._db.execute("BEGIN IMMEDIATE")
+        with self._db:
+            self._insert(departure)
+            told = {name: value for name, value in asdict(departure).items() if name not in _NOT_IN_JOURNAL}
+            return self.journal.add(_KINDS[departure.outcome], departure.run, told)
+
+    def _insert(self, departure: Departure) -> None:
         self._db.execute(
             "INSERT INTO egress (at, study, run, flower_run, round, message_type, approval, outcome, code,"
             " bytes_in, bytes_out, update_sha256, numbers, contents)"
@@ -209,8 +218,6 @@ class Ledger:
                 departure.contents,
             ),
         )
-        told = {name: value for name, value in asdict(departure).items() if name not in _NOT_IN_JOURNAL}
-        return self.journal.append(_KINDS[departure.outcome], departure.run, told)
 
     def runs(self) -> list[str]:
         """Return the ids of all runs that this node ever answered."""

@@ -117,6 +117,28 @@ def build_policy(
     )
 
 
+def answered(home: Home) -> set[tuple[str, str]]:
+    """Return the scripts (SHA-256) and datasets that no policy need admit: this site has an answer about them.
+
+    A person's answer counts whatever became of it. The node's own under a policy counts while it lets the script run,
+    and when somebody took back just that one. So a later policy, and one under new keys of the node, admits again.
+    """
+    return {(signed.script_sha256, signed.dataset) for signed in Approvals(home).all() if _answers(home, signed)}
+
+
+def _answers(home: Home, signed: Signed) -> bool:
+    statement = read_unverified(signed.envelope)
+    if statement.policy is None:
+        return True
+    revoked = Approvals(home).revocations()
+    if statement.revocation_epoch < revoked.epoch or statement.policy in revoked.statements:
+        return False
+    if signed.statement_id in revoked.statements:
+        return True
+    by_present_key = {signer.key for signer in statement.approvers} <= Trust(home).by_policy().keys()
+    return by_present_key and format_time(datetime.now(UTC)) < statement.not_after
+
+
 def admit(home: Home, ledger: Ledger, offer: Offer, kept: StandingPolicy) -> Signed:
     """Sign a script under a standing policy, by the node's own key, and keep the statement.
 

@@ -71,7 +71,7 @@ def rotate(arguments: Namespace, output: Output) -> int:
     output.say(
         "The node has new keys of its own; the portal knows them, and the old ones are void.",
         f"Six words: [bold]{words}[/]. The portal shows the same on the node's page.",
-        "What this node admitted by itself under a standing policy is to be admitted again.",
+        "What this node admitted by itself under a standing policy its agent admits again.",
     )
     return 0
 
