@@ -7,8 +7,13 @@ sends every five seconds, picks up whatever a lost message or a lost worker left
 import os
 
 from celery import Celery
+from kombu.transport.redis import Channel
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+
+# A worker that loses Redis in the middle of a task would put the task's message back over the connection that is gone,
+# and end of that (kombu 5.7). What a worker leaves undone is found in PostgreSQL, or delivered again by Redis in time.
+Channel.do_restore = False
 
 app = Celery("fedstudy")
 app.config_from_object("django.conf:settings", namespace="CELERY")
