@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -35,23 +36,7 @@ OUTPUTS = Outputs(
     phases=["query", "train", "evaluate"], max_bytes=10_000, metrics=["loss", "auc", "scores", "free"], max_norm=3
 )
 WORDS = frozenset(
-    [
-        "arrays",
-        "metrics",
-        "sums",
-        "layer",
-        "weight",
-        "bias",
-        "num",
-        "examples",
-        "loss",
-        "auc",
-        "scores",
-        "free",
-        "count",
-        "sum",
-        "train",
-    ]
+    re.findall("[a-z]+", "arrays metrics sums layer weight bias num-examples loss auc scores free count sum train")
 )
 TRAIN = Allowance("train", "train", OUTPUTS, DECLARATION, min_rows=5, rows=ROWS, words=WORDS, model=MODEL)
 EVALUATE = replace(TRAIN, phase="evaluate", message_type="evaluate")
