@@ -167,7 +167,7 @@ def test_the_paperwork_goes_on_after_what_nobody_foresaw(desk: Desk) -> None:
     damaged.write_text("{")
     clerk.start()
     try:
-        wait_for(lambda: any(desk.home.bundles_path.iterdir()))
+        wait_for(lambda: any(desk.home.bundles_path.glob("*.fab")))
         damaged.unlink()
         desk.sign()
         clerk.hurry()
