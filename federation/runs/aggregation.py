@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+import mmap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,7 @@ from federation.strategies.catalogue import STRATEGIES
 from federation.strategies.conduct import Conduct, Contribution
 from federation.strategies.description import Setting
 from fedstudy_core import flower as records
-from fedstudy_core.artifacts import decode_arrays, encode_arrays
-from fedstudy_core.canonical import digest
+from fedstudy_core.artifacts import decode_arrays, digest_of, pieces_of
 from fedstudy_core.errors import FedStudyError
 from fedstudy_core.updates import schema_of
 
@@ -48,7 +48,7 @@ class Aggregator:
         self._updates = update_store(run)
         self._states = state_store(run)
         self._arrays: dict[str, dict[str, np.ndarray]] = {}
-        self._answers: dict[str, RecordDict] = {}
+        self._written: set[str] = set()
         self._state: tuple[str, Arrays] = ("", {})
 
     @cached_property
@@ -86,8 +86,8 @@ class Aggregator:
         return round_.model_in.sha256 if round_.model_in else ""
 
     def _handed_on(self, item: Participation) -> str:
-        arrays = records.arrays_of(self._answer(item).array_records[messages.ARRAYS])
-        sha256 = digest(encode_arrays(arrays))
+        arrays = records.arrays_of(self._answer(item)[0].array_records[messages.ARRAYS])
+        sha256 = digest_of(pieces_of(arrays))
         self._remember(sha256, arrays)
         return sha256
 
@@ -123,16 +123,19 @@ class Aggregator:
             self._conduct.check(self._load(self.model_sha256(round_, phase)), answer.arrays, answer.metrics)
         return answer
 
-    def keep(self, item: Participation, answer: Answer) -> None:
-        sha256 = self._updates.put(answer.packed)
+    def keep(self, item: Participation, answer: Answer) -> Answer:
+        """Store the answer; return it without its content, which is read again when it is combined."""
+        sha256 = self._updates.put(answer.pieces)
         if sha256 != answer.sha256:
             raise FedStudyError("E_REPLY", "The kept answer is not the one that was checked.")
-        self._answers[sha256] = records.unpack(answer.packed)
+        self._written.add(sha256)
+        return replace(answer, pieces=(), arrays={})
 
-    def _answer(self, item: Participation) -> RecordDict:
-        if item.content_sha256 not in self._answers:
-            self._answers[item.content_sha256] = records.unpack(self._updates.get(item.content_sha256))
-        return self._answers[item.content_sha256]
+    def _answer(self, item: Participation) -> tuple[RecordDict, Callable[[], None]]:
+        """The answer's content, mapped to its file, and how to give the memory back that looking at it took."""
+        sha256 = item.content_sha256
+        mapped = self._updates.map(sha256, verify=sha256 not in self._written)
+        return records.unpack(memoryview(mapped)), partial(mapped.madvise, mmap.MADV_DONTNEED)
 
     def combine(self, round_: Round, phase: Phase, done: Sequence[Participation]) -> Result:
         """Combine the phase's answers.
@@ -140,11 +143,10 @@ class Aggregator:
         Raises:
             FedStudyError: E_SUMS when the sites' sums do not fit together, E_STRATEGY when nothing came of them.
         """
-        contents = [self._answer(item) for item in done]
         if phase.name == SUMS:
-            return self._combine_sums(contents)
+            return self._combine_sums([self._answer(item)[0] for item in done])
         if phase.name == INITIAL:
-            first = records.arrays_of(contents[0].array_records[messages.ARRAYS])
+            first = records.arrays_of(self._answer(done[0])[0].array_records[messages.ARRAYS])
             return Result(candidate=self._put(self._conduct.without_local(first)))
         metrics = combine([item.metrics for item in done], self._kinds)
         if phase.name == EVALUATE:
@@ -156,15 +158,16 @@ class Aggregator:
         """The parameters that the strategy makes of the sites' own, and what it keeps."""
         if phase.asks == "in turn":
             done = sorted(done, key=lambda item: item.answered_at or item.asked_at)
-        contributions = [
-            Contribution(_number(item.participant), self._answer(item).array_records[messages.ARRAYS], item.metrics)
-            for item in done
-        ]
+        contributions = []
+        for item in done:
+            content, let_go = self._answer(item)
+            arrays = content.array_records[messages.ARRAYS]
+            contributions.append(Contribution(_number(item.participant), arrays, item.metrics, let_go))
         before = self._load(round_.model_in.sha256 if round_.model_in else "")
         model, memory = self._conduct.combine(round_.number, before, self._memory(round_), contributions)
         if not _is_finite(model):
             raise FedStudyError("E_STRATEGY", f"The model of round {round_.number} holds values that are not finite.")
-        return self._put(model), self._states.put(encode_arrays(memory)) if memory else ""
+        return self._put(model), self._states.put(pieces_of(memory)) if memory else ""
 
     def _combine_sums(self, contents: Sequence[RecordDict]) -> Result:
         sites = [records.arrays_of(content.array_records[messages.SUMS]) for content in contents]
@@ -177,23 +180,22 @@ class Aggregator:
             total = {name: np.asarray(sum(site[name].astype(np.float64) for site in sites)) for name in sites[0]}
         if not _is_finite(total):
             raise FedStudyError("E_SUMS", "The sites' sums are beyond all numbers.")
-        return Result(shared=self._models.put(encode_arrays(total)))
+        return Result(shared=self._models.put(pieces_of(total)))
 
     def _put(self, arrays: Mapping[str, np.ndarray]) -> str:
-        sha256 = self._models.put(encode_arrays(arrays))
+        sha256 = self._models.put(pieces_of(arrays))
         self._remember(sha256, arrays)
         return sha256
 
     def artifact(self, round_: Round) -> Artifact:
         """The round's new parameters, as they are committed."""
         arrays = self._load(round_.candidate_sha256)
-        size = len(self._models.get(round_.candidate_sha256))
-        return Artifact(round_.candidate_sha256, size, schema_of(arrays))
+        return Artifact(round_.candidate_sha256, self._models.size(round_.candidate_sha256), schema_of(arrays))
 
     def forget(self, round_: Round) -> None:
         """Delete what a committed round leaves behind: the sites' answers, and the strategy's state before the last."""
         for sha256 in round_.participations.exclude(content_sha256="").values_list("content_sha256", flat=True):
-            self._answers.pop(sha256, None)
+            self._written.discard(sha256)
             self._updates.delete(sha256)
         states = dict(self._run.standing_rounds.values_list("number", "state_sha256"))
         old = states.get(round_.number - 2, "")

@@ -215,8 +215,7 @@ class Exchange:
         except Refusal as refusal:
             journal.note_absence(self._lease, item, "failed", refusal.code, refusal.detail, size=reply.size)
             return []
-        self._aggregator.keep(item, answer)
-        return [(item, answer, reply.size)]
+        return [(item, self._aggregator.keep(item, answer), reply.size)]
 
     def _check_receipt_by_present_keys(self, item: Participation, round_: Round, phase: Phase, answer: Answer) -> None:
         """Check the receipt; a node may have changed its keys since its row was read."""

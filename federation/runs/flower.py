@@ -47,6 +47,7 @@ from flwr.supercore.constant import TaskType
 from flwr.supercore.control.control_http_client import ControlHttpClient
 from flwr.supercore.fab import Fab
 from flwr.supercore.inflatable.inflatable_object import (
+    InflatableObject,
     get_all_nested_objects,
     get_object_tree,
     iterate_object_tree,
@@ -288,7 +289,7 @@ class Session:
             push = make_push_object_fn_protobuf(self._client.PushObject, self._node, self._run_id, answer.session_id)
             for parcel in parcels:
                 for object_id in wanted & set(parcel.objects):
-                    push(object_id, parcel.objects[object_id])
+                    push(object_id, parcel.objects[object_id].deflate())
                     wanted.discard(object_id)
         return list(zip(answer.message_ids, (parcel.size for parcel in parcels), strict=True))
 
@@ -345,7 +346,7 @@ class _Parcel:
 
     message: MessageProto
     tree: ObjectTree
-    objects: dict[str, bytes]
+    objects: dict[str, InflatableObject]
     size: int
 
 
@@ -356,9 +357,14 @@ def _parcel(message: Message) -> _Parcel:
     if is_small(message.content):
         proto = message_to_proto(message)
         return _Parcel(proto, ObjectTree(object_id=message_id), {}, proto.ByteSize())
-    objects = {object_id: item.deflate() for object_id, item in get_all_nested_objects(message).items()}
+    objects = get_all_nested_objects(message)
     announced = message_to_proto(remove_content_from_message(message))
-    return _Parcel(announced, get_object_tree(message), objects, sum(map(len, objects.values())))
+    return _Parcel(announced, get_object_tree(message), objects, _size(message.content))
+
+
+def _size(content: RecordDict) -> int:
+    """About the bytes of a large content: its arrays'."""
+    return sum(len(item.data) for record in content.array_records.values() for item in record.values())
 
 
 def _reply(asked: str, message: Message, from_node: bool, size: int) -> Reply:

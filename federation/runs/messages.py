@@ -28,11 +28,11 @@ class Answer:
     """A site's good answer.
 
     Attributes:
-        packed: its content as it is kept, with the SHA-256 that the receipt names.
+        pieces: its content as it is kept, in pieces, with the SHA-256 that the receipt names; empty once it is kept.
         receipt: the node's signed account (DSSE bytes).
     """
 
-    packed: bytes
+    pieces: Sequence[records.Data]
     sha256: str
     receipt: bytes
     arrays: dict[str, np.ndarray]
@@ -41,7 +41,7 @@ class Answer:
 
 
 def array_record(arrays: Arrays) -> ArrayRecord:
-    return ArrayRecord({name: records.array(value) for name, value in arrays.items()})
+    return records.record_of({name: records.array(value) for name, value in arrays.items()})
 
 
 def query_content(config: Mapping[str, int | float | str | bool], local_layers: Sequence[str] = ()) -> RecordDict:
@@ -76,13 +76,13 @@ def read_answer(content: RecordDict, expected: Expected) -> Answer:
     Raises:
         Refusal: E_UPDATE_*, E_METRICS_* or E_REPLY, with what is wrong.
     """
-    receipt, inner, packed, sha256 = records.unwrap_reply(content)
+    receipt, inner, pieces, sha256 = records.unwrap_reply(content)
     arrays = {} if expected.array_key is None else _read_arrays(inner, expected.array_key)
     metrics = {} if expected.kinds is None else _read_metrics(inner, expected.kinds)
     examples = None if expected.kinds is None else check_weight(metrics.get(WEIGHT), MAX_EXAMPLES)
     if expected.array_key is not None:
         check_update(arrays, schema_of(arrays), examples=1, max_examples=1)
-    return Answer(packed, sha256, receipt, arrays, metrics, examples)
+    return Answer(pieces, sha256, receipt, arrays, metrics, examples)
 
 
 def _read_arrays(content: RecordDict, key: str) -> dict[str, np.ndarray]:

@@ -11,12 +11,14 @@ What becomes of an array depends on the strategy's `handling`:
 | step | in 64 bits | mean by examples | mean by examples, rounded |
 | robust | in 64 bits, as differences from the model | as trained arrays | median, rounded |
 | last, trees | as they are | as they are | as they are |
+
+Strategies that combine each number by itself (`elementwise`) see the model in slices.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -34,6 +36,7 @@ from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.updates import check_update, schema_of
 
 WEIGHT = "num-examples"
+SLICE = 1024 * 1024
 LARGEST = float(np.finfo(np.float32).max)  # beyond it squares would leave the range of 64 bits
 
 
@@ -43,11 +46,13 @@ class Contribution:
 
     Attributes:
         site: its number in the run, from 1.
+        let_go: told when a part of the arrays was used, so that memory that they are mapped to can be given back.
     """
 
     site: int
     arrays: ArrayRecord
     metrics: Mapping[str, Any]
+    let_go: Callable[[], None] = lambda: None
 
 
 class Conduct:
@@ -130,6 +135,8 @@ class Conduct:
         fewest = self._description.fewest_answers(self._setting.parameters)
         if self._description.asks == "all" and len(contributions) < fewest:
             raise FedStudyError("E_STRATEGY", f"{self._description.title} needs {fewest} answers.")
+        if self._description.elementwise:
+            return self._in_slices(number, model, contributions), {}
         strategy = self._strategy(memory)
         if handling in ("last", "trees"):
             combined = self._through(strategy, number, model, contributions)
@@ -138,6 +145,29 @@ class Conduct:
             result = self._by_kind(strategy, number, model, contributions)
         keep = self._description.memory
         return result, {} if keep is None else keep.save(strategy)
+
+    def _in_slices(self, number: int, model: Arrays, contributions: Sequence[Contribution]) -> dict[str, np.ndarray]:
+        """The model, a slice at a time: only a slice of each answer is in memory, whatever the size of the model."""
+        result = {name: np.empty(array.shape, array.dtype) for name, array in model.items()}
+        flat = {name: array.reshape(-1) for name, array in result.items()}
+        before = {name: array.reshape(-1) for name, array in model.items()}
+        views = [records.arrays_of(item.arrays) for item in contributions]
+        came = [{name: array.reshape(-1) for name, array in view.items()} for view in views]
+        for slices in slices_of(model):
+            part = {name: before[name][place] for name, place in slices.items()}
+            given = [
+                Contribution(
+                    item.site,
+                    records.record_of({name: records.viewed(arrays[name][place]) for name, place in slices.items()}),
+                    item.metrics,
+                )
+                for item, arrays in zip(contributions, came, strict=True)
+            ]
+            for name, values in self._by_kind(self._strategy({}), number, part, given).items():
+                flat[name][slices[name]] = values
+            for item in contributions:
+                item.let_go()
+        return result
 
     def _by_kind(
         self, strategy: Any, number: int, model: Arrays, contributions: Sequence[Contribution]
@@ -153,7 +183,9 @@ class Conduct:
             combined = self._through(strategy, number, {name: base[name] for name in given}, forms)
             if handling == "robust":
                 combined = {name: base[name] + array for name, array in combined.items()}
-        views = [records.arrays_of(ArrayRecord({name: item.arrays[name] for name in aside})) for item in contributions]
+        views = [
+            records.arrays_of(records.record_of({name: item.arrays[name] for name in aside})) for item in contributions
+        ]
         weights = [float(item.metrics[WEIGHT]) for item in contributions]
         for name in aside:
             seen = [view[name] for view in views]
@@ -178,6 +210,22 @@ class Conduct:
         return records.arrays_of(arrays)
 
 
+def slices_of(model: Arrays) -> Iterator[dict[str, slice]]:
+    """Cut the arrays into parts of about `SLICE` numbers: large ones into several, small ones together."""
+    together: dict[str, slice] = {}
+    count = 0
+    for name, array in model.items():
+        for begin in range(0, max(array.size, 1), SLICE):
+            end = min(begin + SLICE, array.size)
+            if together and (count + end - begin > SLICE or name in together):
+                yield together
+                together, count = {}, 0
+            together[name] = slice(begin, end)
+            count += end - begin
+    if together:
+        yield together
+
+
 @contextmanager
 def _cheap_collections() -> Iterator[None]:
     """Flower's q-FedAvg and Bulyan collect garbage once an array (flwr 1.41): keep the process' objects out of it."""
@@ -190,7 +238,7 @@ def _cheap_collections() -> Iterator[None]:
 
 def _given(item: Contribution, names: Sequence[str], model: Arrays, handling: str) -> Contribution:
     """The contribution with the arrays that the strategy gets, in the form in which it gets them."""
-    picked = ArrayRecord({name: item.arrays[name] for name in names})
+    picked = records.record_of({name: item.arrays[name] for name in names})
     if handling == "average":
         return Contribution(item.site, picked, item.metrics)
     wide = {name: array.astype(np.float64) for name, array in records.arrays_of(picked).items()}
@@ -207,7 +255,7 @@ def _reply(item: Contribution, read: Sequence[str]) -> Message:
 
 
 def _record(arrays: Arrays) -> ArrayRecord:
-    return ArrayRecord({name: records.array(np.asarray(array)) for name, array in arrays.items()})
+    return records.record_of({name: records.array(np.asarray(array)) for name, array in arrays.items()})
 
 
 def _fit(values: np.ndarray, like: np.ndarray) -> np.ndarray:

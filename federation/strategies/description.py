@@ -105,6 +105,7 @@ class Description:
         needs: what the script has to do and to declare.
         reports: a number that the strategy reads from every answer.
         memory: None where each round begins anew.
+        elementwise: every number of the model comes from the same number of the answers and nothing else.
         model: whether the script's model is arrays or trees.
         mixes: how many sites' answers at least are mixed in what other sites get, of a quorum.
     """
@@ -122,6 +123,7 @@ class Description:
     needs: Need | None = None
     reports: Report | None = None
     memory: Memory | None = None
+    elementwise: bool = False
     model: Literal["arrays", "trees"] = "arrays"
     mixes: Callable[[Mapping[str, ConfigValue], int], int] = lambda _, quorum: quorum
 

@@ -26,4 +26,5 @@ DESCRIPTION = Description(
     paper="McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized Data, AISTATS 2017",
     build=build,
     handling="average",
+    elementwise=True,
 )

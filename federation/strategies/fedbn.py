@@ -30,5 +30,6 @@ DESCRIPTION = Description(
     paper="Li et al., FedBN: Federated Learning on Non-IID Features via Local Batch Normalization, ICLR 2021",
     build=build,
     handling="average",
+    elementwise=True,
     needs=Need("local_layers", "keeps layers at the site (`local_layers`)"),
 )

@@ -28,6 +28,7 @@ DESCRIPTION = Description(
     paper="Li et al., Federated Optimization in Heterogeneous Networks, MLSys 2020",
     build=build,
     handling="average",
+    elementwise=True,
     parameters=(
         Parameter(
             name="proximal-mu",

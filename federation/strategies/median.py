@@ -27,6 +27,7 @@ DESCRIPTION = Description(
     paper="Yin et al., Byzantine-Robust Distributed Learning: Towards Optimal Statistical Rates, ICML 2018",
     build=build,
     handling="robust",
+    elementwise=True,
     parameters=(MALICIOUS_SITES,),
     weighting="equal",
     minimums=(Minimum(1, {MALICIOUS: 2}),),

@@ -237,7 +237,15 @@ def test_what_a_script_hides_beside_its_numbers_stays_here(content: RecordDict) 
 
 def test_fields_that_nobody_reads_stay_here() -> None:
     unknown = b"\xfa\x7f" + bytes([len(PATIENT)]) + PATIENT.encode()  # field 2047 of the protobuf message
-    assert PATIENT.encode() not in read_reply(flower.pack(train()) + unknown, TRAIN).packed
+    packed = flower.pack(train())
+    length = int.from_bytes(packed[:8], "little")
+    description, data = packed[8 : 8 + length] + unknown, packed[8 + length + -(8 + length) % 16 :]
+    longer = (length + len(unknown)).to_bytes(8, "little") + description
+    smuggled = longer + bytes(-len(longer) % 16) + data
+    assert PATIENT.encode() not in read_reply(smuggled, TRAIN).packed
+    for odd in (packed + PATIENT.encode(), packed[: 8 + length] + b"x" + packed[9 + length :]):
+        with pytest.raises(Refusal, match="E_REPLY"):
+            read_reply(odd, TRAIN)
 
 
 def test_what_left_is_told_without_its_values() -> None:

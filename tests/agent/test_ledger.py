@@ -28,7 +28,7 @@ def test_a_round_counts_once_however_often_it_is_sent(ledger: Ledger) -> None:
 
 
 def test_only_the_very_same_message_gets_the_kept_reply(ledger: Ledger) -> None:
-    ledger.keep_reply(run="r", round_=1, message_type="train", asked="x", content=b"reply", seconds=0.5)
+    ledger.keep_reply(run="r", round_=1, message_type="train", asked="x", content=[b"re", b"ply"], seconds=0.5)
     kept = ledger.kept_reply(run="r", round_=1, message_type="train", asked="x")
     assert kept is not None
     assert (kept.content, kept.seconds) == (b"reply", 0.5)
@@ -38,7 +38,7 @@ def test_only_the_very_same_message_gets_the_kept_reply(ledger: Ledger) -> None:
 
 def test_old_replies_are_dropped(ledger: Ledger) -> None:
     for number in range(1, 6):
-        ledger.keep_reply(run="r", round_=number, message_type="train", asked="x", content=b"reply", seconds=0)
+        ledger.keep_reply(run="r", round_=number, message_type="train", asked="x", content=[b"re", b"ply"], seconds=0)
     there = [
         number
         for number in range(1, 6)

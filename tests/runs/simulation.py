@@ -46,7 +46,7 @@ class Site:
     def done(self, order: records.Order, content: RecordDict, **changes: object) -> RecordDict:
         packed = records.pack(content)
         receipt = self.receipt(order, outcome="done", update_sha256=hashlib.sha256(packed).hexdigest(), **changes)
-        return records.wrap_reply(content, packed, receipt)
+        return records.wrap_reply(content, [packed], receipt)
 
     def refuse(self, order: records.Order, code: str, outcome: str = "refused") -> Reply:
         reason = records.error_reason(code, "No.", self.receipt(order, outcome=outcome, code=code))

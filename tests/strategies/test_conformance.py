@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from flwr.app import ConfigRecord
 
 from federation.strategies.catalogue import STRATEGIES
+from federation.strategies.conduct import slices_of
 from federation.strategies.description import Description
 from fedstudy_core import flower as records
 from fedstudy_core.artifacts import decode_arrays, encode_arrays
@@ -221,3 +223,32 @@ def test_an_answer_without_the_number_that_the_strategy_reads_is_refused(name: s
     with pytest.raises(Refusal) as refusal:
         conduct(name).check(single([1]), single([2]), metrics)
     assert refusal.value.code == "E_METRICS_FORM"
+
+
+@pytest.mark.parametrize(
+    "strategy", [item for item in ARRAY_STRATEGIES if item.elementwise], ids=lambda item: item.name
+)
+def test_slices_make_the_very_model_that_whole_arrays_make(
+    strategy: Description, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And each answer is let go of after each slice."""
+    given = [contribution(site, network(site), 10 * site) for site in range(1, 9)]
+    whole = conduct(strategy.name)._by_kind(conduct(strategy.name)._strategy({}), 1, network(), given)
+    gone: list[int] = []
+    mapped = [replace(item, let_go=lambda site=item.site: gone.append(site)) for item in given]
+    monkeypatch.setattr("federation.strategies.conduct.SLICE", 4)
+    sliced, _ = conduct(strategy.name).combine(1, network(), {}, mapped)
+    assert encode_arrays(sliced) == encode_arrays(whole)
+    assert len(gone) > 5 * len(given)
+
+
+def test_slices_cover_every_array_once() -> None:
+    model = {"a": np.arange(5), "b": np.arange(10), "empty": np.zeros(0), "none": np.ones(()), "c": np.arange(3)}
+    seen: dict[str, list[np.ndarray]] = {name: [] for name in model}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("federation.strategies.conduct.SLICE", 4)
+        for part in slices_of(model):
+            assert sum(place.stop - place.start for place in part.values()) <= 4
+            for name, place in part.items():
+                seen[name].append(model[name].reshape(-1)[place])
+    assert all(np.array_equal(np.concatenate(parts), model[name].reshape(-1)) for name, parts in seen.items())

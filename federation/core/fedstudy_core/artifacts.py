@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import mmap
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,13 @@ from safetensors import SafetensorError
 from fedstudy_core.canonical import digest
 from fedstudy_core.errors import Refusal
 
+# Safetensors' names of the number types, in the order in which its own library lays arrays out.
+_TYPES = {
+    "uint64": "U64", "int64": "I64", "float64": "F64", "float32": "F32", "uint32": "U32",
+    "int32": "I32", "float16": "F16", "uint16": "U16", "int16": "I16", "int8": "I8", "uint8": "U8", "bool": "BOOL",
+}  # fmt: skip
+_PLACES = {name: place for place, name in enumerate(_TYPES)}
+
 
 def encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Arrays as safetensors bytes; the same arrays give the same bytes. The order of the names is kept.
@@ -22,11 +31,28 @@ def encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
     Raises:
         Refusal: E_ARTIFACT when an array holds something other than plain real numbers.
     """
-    contiguous = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
-    try:
-        return safetensors.numpy.save(contiguous, metadata={"order": json.dumps(list(arrays))})
-    except SafetensorError as error:
-        raise Refusal("E_ARTIFACT", "The parameters are not plain numbers.") from error
+    return b"".join(pieces_of(arrays))
+
+
+def pieces_of(arrays: Mapping[str, np.ndarray]) -> list[bytes | memoryview]:
+    """What `encode_arrays` joins: a head, and the arrays' own memory. To hash or write these copies nothing.
+
+    The bytes are those that safetensors' own library writes. Raises Refusal E_ARTIFACT as `encode_arrays`.
+    """
+    if any(array.dtype.name not in _TYPES for array in arrays.values()):
+        raise Refusal("E_ARTIFACT", "The parameters are not plain numbers.")
+    laid = sorted(arrays, key=lambda name: (_PLACES[arrays[name].dtype.name], name.encode()))
+    head: dict[str, object] = {"__metadata__": {"order": json.dumps(list(arrays))}}
+    at, data = 0, []
+    for name in laid:
+        array = np.ascontiguousarray(arrays[name], arrays[name].dtype.newbyteorder("<"))
+        kind, shape = _TYPES[array.dtype.name], list(arrays[name].shape)
+        head[name] = {"dtype": kind, "shape": shape, "data_offsets": [at, at + array.nbytes]}
+        data.append(array.reshape(-1).view(np.uint8).data)
+        at += array.nbytes
+    text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return [len(text).to_bytes(8, "little") + text, *data]
 
 
 def decode_arrays(data: bytes) -> dict[str, np.ndarray]:
@@ -65,9 +91,10 @@ class ArtifactStore:
             raise Refusal("E_ARTIFACT", "An artifact is named by 64 hexadecimal digits.")
         return self._root / sha256[:2] / sha256
 
-    def put(self, data: bytes, *, durable: bool = True) -> str:
-        """Keep the bytes; answer their SHA-256. With `durable` they are on disk when this returns."""
-        sha256 = digest(data)
+    def put(self, data: bytes | Sequence[bytes | memoryview], *, durable: bool = True) -> str:
+        """Keep bytes, whole or in pieces; answer their SHA-256. With `durable` they are on disk when this returns."""
+        pieces = [data] if isinstance(data, bytes) else data
+        sha256 = digest_of(pieces)
         path = self._path(sha256)
         if self._is_sound(path, sha256):
             return sha256
@@ -75,7 +102,8 @@ class ArtifactStore:
         handle, temporary = tempfile.mkstemp(dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                for piece in pieces:
+                    file.write(piece)
                 file.flush()
                 if durable:
                     os.fsync(file.fileno())
@@ -89,7 +117,10 @@ class ArtifactStore:
 
     def _is_sound(self, path: Path, sha256: str) -> bool:
         """Whether the file is there whole: one that a crash or a disk damaged is written again."""
-        return path.exists() and digest(path.read_bytes()) == sha256
+        if not path.exists():
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
 
     def get(self, sha256: str) -> bytes:
         """The bytes of that SHA-256.
@@ -105,11 +136,41 @@ class ArtifactStore:
             raise Refusal("E_ARTIFACT", "The file is not what it was when it was written.")
         return data
 
+    def map(self, sha256: str, *, verify: bool = True) -> mmap.mmap:
+        """The file's bytes, read as they are looked at. `verify` may be left out for what this process wrote itself.
+
+        Raises:
+            Refusal: E_ARTIFACT_MISSING, or E_ARTIFACT when the file was altered.
+        """
+        path = self._path(sha256)
+        if verify and path.exists() and not self._is_sound(path, sha256):
+            raise Refusal("E_ARTIFACT", "The file is not what it was when it was written.")
+        try:
+            with path.open("rb") as file:
+                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except FileNotFoundError as error:
+            raise Refusal("E_ARTIFACT_MISSING") from error
+
+    def size(self, sha256: str) -> int:
+        """Bytes of that file. Raises Refusal E_ARTIFACT_MISSING."""
+        try:
+            return self._path(sha256).stat().st_size
+        except FileNotFoundError as error:
+            raise Refusal("E_ARTIFACT_MISSING") from error
+
     def exists(self, sha256: str) -> bool:
         return self._path(sha256).exists()
 
     def delete(self, sha256: str) -> None:
         self._path(sha256).unlink(missing_ok=True)
+
+
+def digest_of(pieces: Iterable[bytes | memoryview]) -> str:
+    """The SHA-256 of the pieces one after the other."""
+    running = hashlib.sha256()
+    for piece in pieces:
+        running.update(piece)
+    return running.hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,7 +8,9 @@ more. A large content keeps its own records, which Flower moves in chunks.
 from __future__ import annotations
 
 import base64
+import io
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -19,7 +21,7 @@ from flwr.common.serde import recorddict_from_proto, recorddict_to_proto
 from flwr.proto.recorddict_pb2 import RecordDict as RecordDictProto
 from google.protobuf.message import DecodeError
 
-from fedstudy_core.canonical import digest
+from fedstudy_core.artifacts import digest_of
 from fedstudy_core.errors import Refusal
 from fedstudy_core.npy import read_npy
 
@@ -27,6 +29,9 @@ ORDER = "fedstudy.order"
 RECEIPT = "fedstudy.receipt"
 CONTENT = "content"
 INLINE_LIMIT = 4 * 1024 * 1024
+_STEP = 16
+
+Data = bytes | memoryview
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,51 @@ class NodeError:
 
 
 def array(value: np.ndarray) -> Array:
-    return Array.from_numpy_ndarray(value)
+    """The array as Flower carries it, copied once; Flower's own way copies it three times."""
+    if not value.flags.c_contiguous or value.dtype.kind not in "biufc":
+        return Array.from_numpy_ndarray(value)
+    data = b"".join((_npy_head(value), value.reshape(-1).view(np.uint8).data))
+    return Array(str(value.dtype), value.shape, SType.NUMPY, data)
+
+
+class _Viewed(Array):
+    """An array that is read where it lies. It does not travel."""
+
+    def __init__(self, value: np.ndarray) -> None:
+        super().__init__(str(value.dtype), value.shape, SType.NUMPY, b"")
+        self._value = value
+
+    def numpy(self) -> np.ndarray:
+        return self._value
+
+
+def viewed(value: np.ndarray) -> Array:
+    """The array for code of Flower's that only reads it by `numpy()`, without a copy."""
+    return _Viewed(value)
+
+
+def record_of(items: Mapping[str, Array]) -> ArrayRecord:
+    """A record of these arrays as they are; Flower's own way to make one copies each."""
+    record = ArrayRecord()
+    for name, item in items.items():
+        record[name] = item
+    return record
+
+
+def array_again(came: Array | None, value: np.ndarray) -> Array:
+    """As `array(value)`: its data are those that `value` was read from, where these are the very same bytes."""
+    head = _npy_head(value) if came is not None and value.flags.c_contiguous else b""
+    if came is None or not head or bytes(came.data[: len(head)]) != head or len(came.data) != len(head) + value.nbytes:
+        return array(value)
+    again = Array(str(value.dtype), value.shape, SType.NUMPY, b"")
+    again.data = came.data
+    return again
+
+
+def _npy_head(value: np.ndarray) -> bytes:
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(value))
+    return head.getvalue()
 
 
 def arrays_of(record: ArrayRecord) -> dict[str, np.ndarray]:
@@ -77,20 +126,88 @@ def arrays_of(record: ArrayRecord) -> dict[str, np.ndarray]:
     """
     if any(item.stype != SType.NUMPY for item in record.values()):
         raise Refusal("E_REPLY", "An array is not in NumPy's format.")
-    return {name: read_npy(item.data) for name, item in record.items()}
+    return {name: item.numpy() if isinstance(item, _Viewed) else read_npy(item.data) for name, item in record.items()}
 
 
 def pack(content: RecordDict) -> bytes:
-    """A content as deterministic bytes (Flower's protobuf)."""
-    return recorddict_to_proto(content).SerializeToString(deterministic=True)
+    """A content as deterministic bytes: what it consists of, and then the data of its arrays, as they are.
+
+    The former is Flower's protobuf with the length of each array (8 bytes, little-endian) in the place of its data; its
+    own length (8 bytes) comes before it. Everything begins at a multiple of 16 bytes, with zeros between. So the data
+    are copied once, and not copied to be read.
+    """
+    return b"".join(pieces_of(content))
 
 
-def unpack(data: bytes) -> RecordDict:
-    """Raises Refusal E_REPLY when the bytes are no content."""
+def pieces_of(content: RecordDict) -> list[Data]:
+    """What `pack` joins; the arrays' data are not copied."""
+    arrays = _arrays(content)
+    lengths = iter([len(item.data).to_bytes(8, "little") for item in arrays])
+    plan = RecordDict(
+        {
+            name: _filled(record, lengths) if isinstance(record, ArrayRecord) else record
+            for name, record in content.items()
+        }
+    )
+    description = recorddict_to_proto(plan).SerializeToString(deterministic=True)
+    pieces: list[Data] = []
+    for piece in (len(description).to_bytes(8, "little") + description, *(item.data for item in arrays)):
+        pieces += (piece, bytes(-len(piece) % _STEP))
+    return pieces
+
+
+def unpack(data: bytes | bytearray | memoryview) -> RecordDict:
+    """The content whose bytes these are; the arrays' data are views of them.
+
+    Raises:
+        Refusal: E_REPLY when the bytes are no content.
+    """
+    view = memoryview(data).toreadonly()
+    length = int.from_bytes(view[:8], "little")
+    if length > len(view) - 8:
+        raise _unreadable()
     try:
-        return recorddict_from_proto(RecordDictProto.FromString(data))
+        content = recorddict_from_proto(RecordDictProto.FromString(bytes(view[8 : 8 + length])))
     except (DecodeError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise Refusal("E_REPLY", "The content of a message cannot be read.") from error
+        raise _unreadable() from error
+    at = _after_padding(view, 8 + length)
+    for item in _arrays(content):
+        end = at + int.from_bytes(item.data, "little")
+        if len(item.data) != 8 or end > len(view):
+            raise _unreadable()
+        item.data = view[at:end]  # type: ignore[assignment]  # Flower's own reading takes any buffer
+        at = _after_padding(view, end)
+    if at != len(view):
+        raise _unreadable()
+    return content
+
+
+def owned(content: RecordDict) -> RecordDict:
+    """The content with data of its own, as Flower makes it, instead of views of the bytes that it was read from."""
+    for item in _arrays(content):
+        item.data = bytes(item.data)
+    return content
+
+
+def _arrays(content: RecordDict) -> list[Array]:
+    return [item for record in content.values() if isinstance(record, ArrayRecord) for item in record.values()]
+
+
+def _filled(record: ArrayRecord, data: Iterator[bytes]) -> ArrayRecord:
+    """The record's arrays with other data, one after the other."""
+    return ArrayRecord({name: Array(item.dtype, item.shape, item.stype, next(data)) for name, item in record.items()})
+
+
+def _after_padding(view: memoryview, at: int) -> int:
+    """Where the next piece begins. Raises Refusal E_REPLY where something stands between."""
+    begin = at + -at % _STEP
+    if any(view[at:begin]):
+        raise _unreadable()
+    return begin
+
+
+def _unreadable() -> Refusal:
+    return Refusal("E_REPLY", "The content of a message cannot be read.")
 
 
 def is_small(content: RecordDict) -> bool:
@@ -122,17 +239,17 @@ def unwrap_order(message: RecordDict) -> tuple[Order, RecordDict]:
     return Order(**values), _inner(message, ORDER, record)  # type: ignore[arg-type]
 
 
-def wrap_reply(content: RecordDict, packed: bytes | None, receipt: bytes) -> RecordDict:
+def wrap_reply(content: RecordDict, pieces: Sequence[Data] | None, receipt: bytes) -> RecordDict:
     """The reply that goes back: the receipt, and the content inside or beside it.
 
     Args:
-        packed: `pack(content)` where it is at hand already.
+        pieces: `pieces_of(content)` where they are at hand already.
     """
-    return _wrap(RECEIPT, {"receipt": receipt}, content, packed)
+    return _wrap(RECEIPT, {"receipt": receipt}, content, pieces)
 
 
-def unwrap_reply(message: RecordDict) -> tuple[bytes, RecordDict, bytes, str]:
-    """Receipt, content, packed content and its SHA-256.
+def unwrap_reply(message: RecordDict) -> tuple[bytes, RecordDict, list[Data], str]:
+    """Receipt, content, the pieces of the packed content and its SHA-256.
 
     Raises:
         Refusal: E_REPLY when the reply is not from a FedStudy node.
@@ -142,15 +259,15 @@ def unwrap_reply(message: RecordDict) -> tuple[bytes, RecordDict, bytes, str]:
         raise Refusal("E_REPLY", "The reply carries no receipt.")
     content = _inner(message, RECEIPT, record)
     inline = record.get(CONTENT)
-    packed = inline if isinstance(inline, bytes) else pack(content)
-    return receipt, content, packed, digest(packed)
+    pieces: list[Data] = [inline] if isinstance(inline, bytes) else pieces_of(content)
+    return receipt, content, pieces, digest_of(pieces)
 
 
-def _wrap(name: str, values: dict[str, Any], content: RecordDict, packed: bytes | None = None) -> RecordDict:
+def _wrap(name: str, values: dict[str, Any], content: RecordDict, pieces: Sequence[Data] | None = None) -> RecordDict:
     if name in content:
         raise Refusal("E_REPLY", f"A script's record cannot be named “{name}”.")
     if is_small(content):
-        inline = packed if packed is not None else pack(content)
+        inline = b"".join(pieces if pieces is not None else pieces_of(content))
         if len(inline) <= INLINE_LIMIT:
             return RecordDict({name: ConfigRecord({**values, CONTENT: inline})})
     return RecordDict({name: ConfigRecord(values), **content})

@@ -21,7 +21,7 @@ _LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
 _KINDS = "biufc"
 
 
-def read_npy(data: bytes) -> np.ndarray:
+def read_npy(data: bytes | memoryview) -> np.ndarray:
     """The array of NumPy's file format, as a read-only view of the bytes.
 
     Raises:
@@ -48,9 +48,9 @@ def _unreadable() -> Refusal:
     return Refusal("E_REPLY", "An array's description does not agree with its data.")
 
 
-def _header(data: bytes) -> tuple[dict[str, Any], int]:
+def _header(data: bytes | memoryview) -> tuple[dict[str, Any], int]:
     """The description of the array, and where its data begin."""
-    length_bytes = _LENGTH_BYTES.get(data[6] if len(data) > 8 and data.startswith(_MAGIC) else 0)
+    length_bytes = _LENGTH_BYTES.get(data[6] if len(data) > 8 and bytes(data[:6]) == _MAGIC else 0)
     if length_bytes is None:
         raise _unreadable()
     begin = 8 + length_bytes
@@ -58,7 +58,7 @@ def _header(data: bytes) -> tuple[dict[str, Any], int]:
     if end > min(len(data), MAX_HEADER):
         raise _unreadable()
     try:
-        description = ast.literal_eval(data[begin:end].decode("latin-1").strip())
+        description = ast.literal_eval(bytes(data[begin:end]).decode("latin-1").strip())
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         raise _unreadable() from error
     if not _is_sound(description):

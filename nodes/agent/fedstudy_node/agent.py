@@ -11,13 +11,15 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import structlog
 
+from fedstudy_core import flower
 from fedstudy_node.bell import Bell
 from fedstudy_node.desk import Desk
 from fedstudy_node.errors import ContentLost, FleetError, KeyRefused, NotRegistered, RunEnded
-from fedstudy_node.flower import Fleet, Incoming, Outgoing
+from fedstudy_node.flower import Fleet, Incoming, Outgoing, RecordDict
 from fedstudy_node.home import Home
 from fedstudy_node.pace import Pace
 from fedstudy_node.runs import ActiveRun, Runs
@@ -175,9 +177,13 @@ class Agent:
             if answer is not None:
                 self._outbox.append(answer)
             if not incoming.inline:
-                self._to_confirm.append((time.monotonic() + CONFIRM_AFTER, incoming))
+                self._to_confirm.append((self._confirm_at(incoming), replace(incoming, content=RecordDict())))
             self._send_replies()
             self._status.set(runs=[str(run.info.run_id) for run in self.runs])
+
+    def _confirm_at(self, incoming: Incoming) -> float:
+        """A large message was pulled with all its objects: the SuperLink need not hold it any longer."""
+        return time.monotonic() + (CONFIRM_AFTER if flower.is_small(incoming.content) else 0.0)
 
     def _confirm_old(self) -> None:
         """Let the SuperLink forget messages, a while after they came.

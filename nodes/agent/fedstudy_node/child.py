@@ -5,12 +5,13 @@ the run's messages. Standard input and output are the framed pipe (`frames`); wh
 error, which the agent keeps. Frames to this process:
 
     {"kind": "load", "bundle", "memory_mb", "cpu_s", "torch_threads"}  body: Flower context
-    {"kind": "call", "id"}                                      body: Flower message
+    {"kind": "call", "id", "message"}  body: the message's content (`fedstudy_core.flower.pack`); "message" has its head
 
 and from it `ready`, `state` (body: what the script keeps between messages, when that changed), `reply` (body: the
 reply's content) and `failed` (with the exception's text, which stays at the site).
 """
 
+import base64
 import hashlib
 import os
 import sys
@@ -87,12 +88,16 @@ class ScriptProcess:
 
     def _call(self, frame: Frame) -> None:
         """Hand one message to the app and send back its reply's content."""
+        from flwr.app.message import make_message
         from flwr.common.serde import message_from_proto
         from flwr.proto.message_pb2 import Message as ProtoMessage
 
+        from fedstudy_core import flower
+
         if self._app is None:
             raise UnusableApp("no app is loaded")
-        message = message_from_proto(ProtoMessage.FromString(bytes(frame.body)))
+        head = message_from_proto(ProtoMessage.FromString(base64.b64decode(frame.header["message"])))
+        message = make_message(metadata=head.metadata, content=flower.owned(flower.unpack(frame.body)))
         started = time.monotonic()
         reply = self._app(message=message, context=self._context)
         seconds = time.monotonic() - started
@@ -103,7 +108,8 @@ class ScriptProcess:
         if digest != self._state_digest:
             self._state_digest = digest
             self._send(Frame({"kind": "state"}, state))
-        self._send(Frame({"kind": "reply", "id": frame.header["id"], "seconds": seconds}, _pack(reply.content)))
+        header = {"kind": "reply", "id": frame.header["id"], "seconds": seconds}
+        self._send(Frame(header, rest=flower.pieces_of(reply.content)))
 
     def _state(self) -> bytes:
         return _pack(self._context.state)

@@ -37,7 +37,7 @@ class Replied:
     """The script's reply to call number `call`: packed content, and the seconds it took."""
 
     call: int
-    content: bytes
+    content: bytes | bytearray | memoryview
     seconds: float
 
 
@@ -165,7 +165,7 @@ def _outcome(frame: Frame) -> Outcome:
         case "state":
             return StateKept(bytes(frame.body))
         case "reply":
-            return Replied(int(header["id"]), bytes(frame.body), float(header["seconds"]))
+            return Replied(int(header["id"]), frame.body, float(header["seconds"]))
         case "failed":
             call = None if header["id"] is None else int(header["id"])
             return Failed(call, str(header["text"]), bool(header["memory"]), float(header["seconds"]))

@@ -5,7 +5,6 @@ with its code, or a failure with its code. No text that a script wrote (an excep
 answer.
 """
 
-import hashlib
 import hmac
 import secrets
 import sqlite3
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 import structlog
 
 from fedstudy_core import flower
+from fedstudy_core.artifacts import digest_of
 from fedstudy_core.codes import CODES
 from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.flower import Order
@@ -26,7 +26,7 @@ from fedstudy_node.children import Died, Failed, Outcome, Ready, Replied, StateK
 from fedstudy_node.control import Control
 from fedstudy_node.egress import Allowance
 from fedstudy_node.errors import FleetError
-from fedstudy_node.flower import Incoming, Outgoing, RecordDict, message_bytes, refuse, reply_to
+from fedstudy_node.flower import Incoming, Outgoing, RecordDict, message_head, refuse, reply_to
 from fedstudy_node.gate import Gate, Permit, check_order
 from fedstudy_node.home import Home, now_text
 from fedstudy_node.ledger import Departure, Ledger
@@ -156,7 +156,8 @@ class Desk:
     def _ask(self, run: ActiveRun, asked: _Asked, order: Order, permit: Permit, content: RecordDict) -> Outgoing | None:
         """Answer from memory, or hand the message to the script."""
         allowance = _allowance(run, order, permit, content)
-        digest = hashlib.sha256(permit.approval.encode() + flower.pack(content)).hexdigest()
+        pieces = flower.pieces_of(content)
+        digest = digest_of((permit.approval.encode(), *pieces))
         kept = self._ledger.kept_reply(run=order.run, round_=order.round, message_type=order.message_type, asked=digest)
         if kept is not None:
             return self._answer(asked, _checked(kept.content, allowance), kept.seconds)
@@ -175,7 +176,8 @@ class Desk:
             asked.started_at,
             time.monotonic() + permit.statement.limits.wall_s,
         )
-        child.send(Frame({"kind": "call", "id": run.calls}, message_bytes(asked.incoming, content)))
+        header = {"kind": "call", "id": run.calls, "message": message_head(asked.incoming)}
+        child.send(Frame(header, rest=pieces))
         return None
 
     def _next_waiting(self, run: ActiveRun) -> Iterator[Outgoing]:
@@ -217,7 +219,7 @@ class Desk:
             round_=job.order.round,
             message_type=job.order.message_type,
             asked=job.asked,
-            content=reply.packed,
+            content=reply.pieces,
             seconds=seconds,
         )
         return self._answer(asked, reply, seconds)
@@ -251,12 +253,12 @@ class Desk:
 
     def _answer(self, asked: _Asked, reply: Reply, seconds: float) -> Outgoing:
         """Write the answer with content."""
-        size, examples = len(reply.packed), reply.cargo.examples
+        size, examples = reply.size, reply.cargo.examples
         head = self._note(asked, "done", reply=reply)
         receipt = self._receipt(
             asked, head, outcome="done", update=reply.update_sha256, examples=examples, bytes_out=size
         )
-        return reply_to(asked.incoming, flower.wrap_reply(reply.content, reply.packed, receipt), seconds)
+        return reply_to(asked.incoming, flower.wrap_reply(reply.content, reply.pieces, receipt), seconds)
 
     def _decline(self, asked: _Asked, outcome: str, error: FedStudyError) -> Outgoing:
         """Write the answer without content: a code and a sentence that says nothing about the site."""
@@ -321,7 +323,7 @@ class Desk:
                 outcome=outcome,
                 code=code,
                 bytes_in=asked.incoming.bytes_in,
-                bytes_out=len(reply.packed) if reply else 0,
+                bytes_out=reply.size if reply else 0,
                 update_sha256=reply.update_sha256 if reply else "",
                 numbers=reply.cargo.numbers if reply else 0,
                 contents=reply.cargo.manifest() if reply else "",
@@ -360,7 +362,7 @@ def _allowance(run: ActiveRun, order: Order, permit: Permit, content: RecordDict
     )
 
 
-def _checked(packed: bytes, allowance: Allowance) -> Reply:
+def _checked(packed: bytes | bytearray | memoryview, allowance: Allowance) -> Reply:
     """Return a reply that may leave. Raises Refusal without a word of the script: those are in the site's log."""
     try:
         return read_reply(packed, allowance)

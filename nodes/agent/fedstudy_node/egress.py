@@ -76,13 +76,17 @@ class Cargo:
 
     arrays: Mapping[str, Arrays] = field(default_factory=dict)
     metrics: Mapping[str, Metrics] = field(default_factory=dict)
+    came: RecordDict | None = None
 
     @cached_property
     def content(self) -> RecordDict:
         """The reply's content, written anew from the numbers and nothing else."""
         content = RecordDict()
         for record, arrays in self.arrays.items():
-            content[record] = ArrayRecord({name: flower.array(_plain(values)) for name, values in arrays.items()})
+            came = self.came.array_records[record] if self.came else ArrayRecord()
+            content[record] = flower.record_of(
+                {name: flower.array_again(came.get(name), _plain(values)) for name, values in arrays.items()}
+            )
         for record, metrics in self.metrics.items():
             content[record] = MetricRecord(dict(metrics))
         return content
@@ -134,7 +138,7 @@ def check_reply(content: RecordDict, allowance: Allowance) -> Cargo:
         _check_arrays(name, values, allowance)
     if metrics is not None:
         _check_metrics(metrics, allowance)
-    return Cargo(arrays, {} if metrics is None else {METRICS: metrics})
+    return Cargo(arrays, {} if metrics is None else {METRICS: metrics}, content)
 
 
 def _check_arrays(record: str, arrays: Arrays, allowance: Allowance) -> None:

@@ -78,7 +78,7 @@ from fedstudy_node.errors import ContentLost, FleetError, KeyRefused, NotRegiste
 # fmt: off
 __all__ = [
     "ArrayRecord", "Fleet", "Incoming", "MetricRecord", "Outgoing", "RecordDict", "RunInfo", "context_bytes",
-    "message_bytes", "refuse", "reply_to",
+    "message_head", "refuse", "reply_to",
 ]
 # fmt: on
 
@@ -380,10 +380,10 @@ def refuse(incoming: Incoming, reason: str) -> Outgoing:
     return Outgoing(incoming.run_id, Message(error, reply_to=incoming.message), incoming.inline, 0.0)
 
 
-def message_bytes(incoming: Incoming, content: RecordDict) -> bytes:
-    """Serialise a message for the script's process."""
-    message = make_message(metadata=incoming.message.metadata, content=content)
-    return bytes(message_to_proto(message).SerializeToString())
+def message_head(incoming: Incoming) -> str:
+    """A message without its content, in words for the script's process."""
+    head = make_message(metadata=incoming.message.metadata, content=RecordDict())
+    return b64encode(message_to_proto(head).SerializeToString()).decode("ascii")
 
 
 def context_bytes(

@@ -7,6 +7,7 @@ same file holds the site's own audit log (`journal`).
 
 import sqlite3
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -159,17 +160,24 @@ class Ledger:
         return self._db.execute(query, (approval, run, number)).fetchone() is not None
 
     def keep_reply(
-        self, *, run: str, round_: int, message_type: str, asked: str, content: bytes, seconds: float
+        self,
+        *,
+        run: str,
+        round_: int,
+        message_type: str,
+        asked: str,
+        content: Sequence[bytes | memoryview],
+        seconds: float,
     ) -> None:
         """Keep a reply until two rounds later; `asked` is the digest of the message that it answers."""
-        if len(content) > LARGEST_KEPT_REPLY:
+        if sum(map(len, content)) > LARGEST_KEPT_REPLY:
             return
         self._db.execute("BEGIN IMMEDIATE")
         with self._db:
             self._db.execute("DELETE FROM reply WHERE run = ? AND round <= ?", (run, round_ - _ROUNDS_KEPT))
             self._db.execute(
                 "INSERT OR REPLACE INTO reply VALUES (?, ?, ?, ?, ?, ?)",
-                (run, round_, message_type, asked, content, seconds),
+                (run, round_, message_type, asked, b"".join(content), seconds),
             )
 
     def kept_reply(self, *, run: str, round_: int, message_type: str, asked: str) -> KeptReply | None:

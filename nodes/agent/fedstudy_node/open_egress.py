@@ -53,7 +53,7 @@ def check_open_reply(content: RecordDict, allowance: Allowance) -> Cargo:
     for record_arrays in arrays.values():
         _check_arrays(record_arrays, allowance)
     _check_metrics(metrics, allowance)
-    return Cargo(arrays, metrics)
+    return Cargo(arrays, metrics, content)
 
 
 def _check_arrays(arrays: Arrays, allowance: Allowance) -> None:

@@ -1,11 +1,10 @@
 """A script's reply between its process and the wire: opened, checked, and packed again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from functools import cached_property
 
 import numpy as np
-from safetensors import SafetensorError
 
 from fedstudy_core import artifacts, flower
 from fedstudy_core.errors import Refusal
@@ -19,42 +18,54 @@ Model = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Reply:
-    """A checked reply. `packed` is its content in the exact bytes that its receipt names by `update_sha256`."""
+    """A checked reply. Its pieces together are the exact bytes that its receipt names by `update_sha256`."""
 
     cargo: Cargo
-    packed: bytes
 
     @property
     def content(self) -> RecordDict:
         """The content that leaves."""
         return self.cargo.content
 
+    @cached_property
+    def pieces(self) -> Sequence[flower.Data]:
+        """The packed content, its arrays where they lie."""
+        return flower.pieces_of(self.content)
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of the packed content."""
+        return sum(map(len, self.pieces))
+
     @property
+    def packed(self) -> bytes:
+        """The packed content."""
+        return b"".join(self.pieces)
+
+    @cached_property
     def update_sha256(self) -> str:
         """The digest of the packed content."""
-        return sha256(self.packed).hexdigest()
+        return artifacts.digest_of(self.pieces)
 
 
-def read_reply(packed: bytes, allowance: Allowance) -> Reply:
+def read_reply(packed: bytes | bytearray | memoryview, allowance: Allowance) -> Reply:
     """Check what came from the script's process.
 
     Raises:
         Refusal: E_OUTPUT_SIZE, E_REPLY, or a code of `check_reply`, `check_open_reply` or `check_names`.
     """
-    _check_size(packed, allowance)
+    _check_size(len(packed), allowance)
     check = check_open_reply if allowance.declaration.server == "own" else check_reply
     cargo = check(flower.unpack(packed), allowance)
     check_names(cargo.content, allowance.words)
-    again = flower.pack(cargo.content)
-    _check_size(again, allowance)
-    return Reply(cargo, again)
+    reply = Reply(cargo)
+    _check_size(reply.size, allowance)
+    return reply
 
 
-def _check_size(packed: bytes, allowance: Allowance) -> None:
-    if len(packed) > allowance.outputs.max_bytes:
-        raise Refusal(
-            "E_OUTPUT_SIZE", f"The reply has {len(packed)} bytes; {allowance.outputs.max_bytes} are approved."
-        )
+def _check_size(size: int, allowance: Allowance) -> None:
+    if size > allowance.outputs.max_bytes:
+        raise Refusal("E_OUTPUT_SIZE", f"The reply has {size} bytes; {allowance.outputs.max_bytes} are approved.")
 
 
 def model_of(content: RecordDict) -> Model | None:
@@ -73,8 +84,8 @@ def model_sha256(model: Model | None) -> str | None:
     if model is None:
         return None
     try:
-        return sha256(artifacts.encode_arrays(model)).hexdigest()
-    except (Refusal, ValueError, TypeError, KeyError, SafetensorError) as error:
+        return artifacts.digest_of(artifacts.pieces_of(model))
+    except (Refusal, ValueError, TypeError, KeyError) as error:
         raise _unreadable() from error
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import struct
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,10 +34,15 @@ class PipeClosed(Exception):
 
 @dataclass(frozen=True)
 class Frame:
-    """One message: a small JSON header and a body of bytes."""
+    """One message: a small JSON header and a body of bytes.
+
+    Attributes:
+        rest: the body's further pieces, where it is to be sent and lies in several.
+    """
 
     header: dict[str, Any]
-    body: bytes | bytearray = b""
+    body: bytes | bytearray | memoryview = b""
+    rest: Sequence[bytes | memoryview] = ()
 
     @property
     def kind(self) -> str:
@@ -49,11 +55,9 @@ def encode(frame: Frame) -> list[memoryview]:
     header = json.dumps(frame.header, separators=(",", ":")).encode()
     if len(header) > MAX_HEADER:
         raise FrameError(f"a frame header of {len(header)} bytes is too long")
-    prefix = PREFIX.pack(len(header), len(frame.body))
-    pieces = [memoryview(prefix + header)]
-    if frame.body:
-        pieces.append(memoryview(frame.body))
-    return pieces
+    body = [memoryview(piece) for piece in (frame.body, *frame.rest) if len(piece)]
+    prefix = PREFIX.pack(len(header), sum(map(len, body)))
+    return [memoryview(prefix + header), *body]
 
 
 def _parse_header(raw: bytes | bytearray) -> dict[str, Any]:
