@@ -149,16 +149,30 @@ def _only_watches(user: Any) -> bool:
     return bool(held) and held <= {Role.ADMIN, Role.STEWARD, Role.AUDITOR}
 
 
+class Denied(Forbidden):
+    """Somebody may not do this to a thing that they know of; whoever answers them has it noted (`accounts.refusals`).
+
+    Attributes:
+        permission: what they lack.
+        obj: the study or site; None for the whole platform.
+    """
+
+    def __init__(self, permission: Permission, obj: Model | None = None, detail: str = "") -> None:
+        super().__init__("E_FORBIDDEN", detail or f"Your role does not allow this ({permission.value}).")
+        self.permission = permission
+        self.obj = obj
+
+
 def check(user: Any, permission: Permission, obj: Model | None = None) -> None:
     """Refuse what the user may not do.
 
     Raises:
         NotFound: E_NOT_FOUND, when the user may not even know that the object exists.
-        Forbidden: E_FORBIDDEN otherwise.
+        Denied: E_FORBIDDEN otherwise.
     """
     if can(user, permission, obj):
         return
     view = VIEW.get(permission.scope)
     if view is not None and not isinstance(user, SiteAgent) and not can(user, view, obj):
         raise NotFound("E_NOT_FOUND", f"There is no such {permission.scope}, or it is not yours to see.")
-    raise Forbidden("E_FORBIDDEN", f"Your role does not allow this ({permission.value}).")
+    raise Denied(permission, obj)

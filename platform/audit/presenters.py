@@ -16,6 +16,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "runs:results:exported": "{actor} took the results of “{object}” away as {file}.",
         "runs:run:hindered": "{actor} could not start “{object}” ({code}).",
         "accounts:session:refused": "Somebody tried to sign in as {object} and was refused.",
+        "accounts:permission:denied": "{actor} was refused what only others may do here ({permission}).",
         "accounts:setup:offered": "{actor} made a one-time token for the first administrator.",
         "accounts:user:set_up": "{object} became the first administrator of this portal.",
         "accounts:user:created": "{actor} opened an account for {object}.",

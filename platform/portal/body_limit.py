@@ -35,11 +35,11 @@ class BodyLimit:
         limit = self.upload if is_upload else self.body
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
-            await self._refuse(send, is_upload=is_upload, limit=limit)
+            await self._refuse(send, limit - FRAMING if is_upload else limit)
             return
-        await self._pass_on(scope, receive, send, is_upload=is_upload, limit=limit)
+        await self._pass_on(scope, receive, send, limit=limit, allowed=limit - FRAMING if is_upload else limit)
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, *, is_upload: bool, limit: int) -> None:
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, *, limit: int, allowed: int) -> None:
         seen = 0
 
         async def counted() -> Message:
@@ -53,17 +53,16 @@ class BodyLimit:
         try:
             await self.application(scope, counted, send)
         except _TooLarge:
-            await self._refuse(send, is_upload=is_upload, limit=limit)
+            await self._refuse(send, allowed)
 
-    async def _refuse(self, send: Send, *, is_upload: bool, limit: int) -> None:
-        code = "E_BUNDLE_TOO_LARGE" if is_upload else "E_TOO_LARGE"
-        allowed = limit - FRAMING if is_upload else limit
+    async def _refuse(self, send: Send, allowed: int) -> None:
+        """Answer 413. What an upload was to be, a script or a protocol, nobody knows here: the code is the same."""
         problem = {
-            "type": f"urn:fedstudy:problem:{code}",
+            "type": "urn:fedstudy:problem:E_TOO_LARGE",
             "title": "Content Too Large",
             "status": 413,
             "detail": f"The request is too large; at most {allowed} bytes are taken.",
-            "code": code,
+            "code": "E_TOO_LARGE",
         }
         body = json.dumps(problem).encode()
         headers = [

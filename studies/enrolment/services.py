@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from accounts.groups import give, groups_of_site, take
 from accounts.models import Site, User
-from accounts.permissions import SITE_PEOPLE_IN_STUDY, Permission, can, check
+from accounts.permissions import SITE_PEOPLE_IN_STUDY, Denied, Permission, can, check
 from audit.services import record
-from fedstudy_core.errors import Conflict, Forbidden, Invalid, NotFound
+from fedstudy_core.errors import Conflict, Invalid, NotFound
 from studies.dictionary.models import Dataset
 from studies.dictionary.selectors import current_dictionary
 from studies.dictionary.services import withdraw_datasets
@@ -33,14 +33,15 @@ def invite_site(*, study: Study, site: Site, level: str = states.DEFAULT_LEVEL, 
         Forbidden: E_FORBIDDEN.
         Conflict: E_STATE when the study does not recruit; E_EXISTS when the site is invited already.
         Refusal: E_DUTIES when somebody would lead or audit the study and speak for the site.
-        Invalid: E_INVALID for an unknown level.
+        Invalid: E_INVALID for a level that is unknown or that nothing holds to yet.
     """
     study = Study.objects.select_for_update().get(pk=study.pk)
     check(by, Permission.STUDY_INVITE, study)
     if study.state not in INVITING:
         raise Conflict("E_STATE", f"Sites are invited while a study recruits or is active; this one is {study.state}.")
-    if level not in states.LEVELS:
-        raise Invalid("E_INVALID", f"A level of participation is one of {', '.join(states.LEVELS)}.")
+    if level not in states.OFFERED_LEVELS:
+        offered = ", ".join(states.OFFERED_LEVELS)
+        raise Invalid("E_INVALID", f"Sites are invited at the level {offered}; nothing holds to another one yet.")
     check_site_may_join(study, site)
     enrolment, old = _invited(study, site, by)
     enrolment.level = level
@@ -185,7 +186,7 @@ def _check_speaks(by: User, permission: Permission, enrolment: Enrolment) -> Non
         check(by, permission, enrolment.site)
     except NotFound:
         check(by, Permission.STUDY_VIEW, enrolment.study)
-        raise Forbidden("E_FORBIDDEN", "Only the site's own people answer for it.") from None
+        raise Denied(permission, enrolment.site, "Only the site's own people answer for it.") from None
 
 
 def _hide_study(enrolment: Enrolment) -> None:

@@ -25,3 +25,5 @@ LEVELS = {
     "F4": "the study dataset is pooled",
 }
 DEFAULT_LEVEL = "F2"
+# What the engine holds to today; a site that was promised another level would train like all others.
+OFFERED_LEVELS = ("F2",)

@@ -76,14 +76,16 @@ def last_approved(version: ScriptVersion, sites: Iterable[UUID]) -> ScriptVersio
         version__script=version.script_id, version__number__lt=version.number, site__in=list(sites), decision="approved"
     )
     newest = approvals.order_by("-recorded_at").values_list("version", flat=True).first()
-    return ScriptVersion.objects.filter(pk=newest).select_related("script").first() if newest else None
+    if newest is None:
+        return None
+    return ScriptVersion.objects.filter(pk=newest).select_related("script").defer("bundle").first()
 
 
 def threads_visible_to(user: User) -> QuerySet[ReviewThread]:
     """The threads on the versions that the person sees, oldest first, with their comments."""
     rows = ReviewThread.objects.filter(version__script__in=scripts_visible_to(user))
     comments = ReviewComment.objects.select_related("author").order_by("written_at", "pk")
-    related = rows.select_related("version__script", "site", "opened_by", "resolved_by").defer("version__bundle")
+    related = rows.select_related("site", "opened_by", "resolved_by")
     return related.prefetch_related(Prefetch("comments", comments)).order_by("opened_at", "pk")
 
 

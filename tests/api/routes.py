@@ -216,7 +216,7 @@ STUDY_ROUTES = [
         "post",
         "401 404 201 403 403 404",
         study("/enrolments"),
-        lambda world: {"site": another_site(world), "level": "F1"},
+        lambda world: {"site": another_site(world), "level": "F2"},
     ),
     route("invitable-sites", "get", "401 404 200 403 403 404", study("/invitable-sites")),
     route("study-datasets", "get", "401 404 200 200 200 404", study("/datasets")),

@@ -12,9 +12,12 @@ from django.db import DataError, IntegrityError, OperationalError
 from django.test import Client
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.validation import validate_schema
+from psycopg.errors import UniqueViolation
 from redis.exceptions import ConnectionError as RedisDown
 from rest_framework import exceptions, serializers
 
+from audit.models import Event
+from federation.runs.selectors import events_for
 from fedstudy_core.errors import FieldProblem, Invalid
 from portal.api import problems
 from portal.api.base import Input, checked
@@ -108,7 +111,6 @@ def test_events_are_narrowed(world: World) -> None:
     ("error", "status", "code"),
     [
         (Invalid("E_DICTIONARY", errors=[FieldProblem("a", "E_DICTIONARY", "Twice.")]), 400, "E_DICTIONARY"),
-        (IntegrityError("duplicate key"), 409, "E_EXISTS"),
         (DataError("bad value"), 400, "E_INVALID"),
         (OperationalError("server closed the connection"), 503, "E_UNAVAILABLE"),
         (RedisDown("refused"), 503, "E_UNAVAILABLE"),
@@ -124,8 +126,51 @@ def test_errors_become_problems_without_their_inner_words(error: Exception, stat
     assert "duplicate key" not in str(answer.data)
 
 
-def test_what_is_not_foreseen_goes_on_as_a_failure() -> None:
-    assert problems.handle(ZeroDivisionError(), {}) is None
+def test_only_what_is_there_already_is_told_to_be_there() -> None:
+    doubled = IntegrityError("duplicate key")
+    doubled.__cause__ = UniqueViolation()
+    answer = problems.handle(doubled, {})
+    assert answer is not None
+    assert (answer.status_code, answer.data["code"]) == (409, "E_EXISTS")
+    assert "duplicate key" not in str(answer.data)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), IntegrityError("violates a check constraint")])
+def test_what_is_not_foreseen_goes_on_as_a_failure(error: Exception) -> None:
+    assert problems.handle(error, {}) is None
+
+
+def test_what_somebody_may_not_do_is_in_the_log_once_a_minute(world: World) -> None:
+    for _ in range(3):
+        answer = world.client("auditor").patch(f"/api/v1/studies/{world.study.pk}", {"title": "Mine"}, format="json")
+        assert answer.status_code == 403
+    world.client("stranger").get("/api/v1/users")
+    client = Client()
+    client.force_login(world.auditor, backend="django.contrib.auth.backends.ModelBackend")
+    assert client.get(f"/studies/{world.study.pk}/runs/new").status_code == 403
+    rows = Event.objects.filter(action="accounts:permission:denied").order_by("pk")
+    assert [(row.actor_label, row.outcome, json.loads(row.detail)["permission"], row.study) for row in rows] == [
+        ("Ody Auditor", "refused", "study.edit", str(world.study.pk)),
+        ("Sam Stranger", "refused", "platform.manage_users", ""),
+        ("Ody Auditor", "refused", "study.start_run", str(world.study.pk)),
+    ]
+    assert rows[0] in events_for(world.pi)
+
+
+def test_a_refusal_at_a_site_is_that_site_s(world: World) -> None:
+    world.client("pi").post(f"/api/v1/enrolments/{world.enrolment.pk}/withdraw", {}, format="json")
+    row = Event.objects.get(action="accounts:permission:denied")
+    assert (row.site, row.object_label) == (str(world.site.pk), world.site.name)
+    assert row in events_for(world.site_admin)
+
+
+def test_a_refusal_is_noted_while_redis_is_down(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(*args: Any, **kwargs: Any) -> None:
+        raise RedisDown("refused")
+
+    monkeypatch.setattr(cache, "add", down)
+    assert world.client("pi").get("/api/v1/users").status_code == 403
+    assert Event.objects.filter(action="accounts:permission:denied").exists()
 
 
 def test_a_failure_answers_a_problem_and_tells_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,6 +145,16 @@ def test_a_zip_of_sources_is_built(world: World) -> None:
     assert made.json()["dropped"] == ["notes.txt"]
 
 
+@pytest.mark.parametrize(("form", "replaced"), [({}, True), ({"replaces_previous": "false"}, False)])
+def test_a_version_replaces_the_one_before_unless_it_is_told_not_to(
+    world: World, form: dict[str, str], replaced: bool
+) -> None:
+    body = {"bundle": SimpleUploadedFile("tiny.fab", fab("1.0.1")), **form}
+    path = f"/api/v1/scripts/{world.script.pk}/versions"
+    made = world.client("pi").post(path, body, format="multipart").json()
+    assert made["replaces"] == (str(world.version.pk) if replaced else None)
+
+
 @builds
 def test_a_library_script_is_submitted_by_its_name(world: World) -> None:
     client, path = world.client("pi"), f"/api/v1/scripts/{world.script.pk}/versions"

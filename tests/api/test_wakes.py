@@ -8,8 +8,14 @@ import uuid
 import pytest
 import redis
 from asgiref.sync import sync_to_async
+from django.db import connection
+from django.test import RequestFactory
+from django.utils import timezone
 
+from fedstudy_core import signed_request
 from portal import wakes
+from portal.api.node_events import _signed_in
+from tests.api import world as worlds
 
 
 async def heard(node: uuid.UUID, *woken: uuid.UUID) -> list[bytes]:
@@ -31,6 +37,18 @@ def test_a_node_hears_of_its_own_messages_at_once() -> None:
 
 def test_a_node_hears_nothing_of_others_messages() -> None:
     assert wakes.MESSAGE not in asyncio.run(heard(uuid.uuid4(), uuid.uuid4()))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_node_that_listens_holds_no_connection_to_the_database() -> None:
+    world = worlds.build()
+    path = "/api/v1/node/events"
+    headers = signed_request.sign(
+        world.keys.identity, node=str(world.node.pk), method="GET", path=path, body=b"", now=timezone.now(), sequence=1
+    )
+    assert connection.connection is not None
+    assert _signed_in(RequestFactory().get(path, headers=headers)) == world.node
+    assert connection.connection is None
 
 
 def test_without_redis_nobody_is_woken_and_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> None:

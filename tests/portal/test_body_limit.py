@@ -47,9 +47,9 @@ async def test_an_undeclared_length_is_counted(client: httpx.AsyncClient) -> Non
     assert (await client.post("/", content=trickle(100))).status_code == 200
 
 
-async def test_forms_have_the_limit_of_bundles(client: httpx.AsyncClient) -> None:
+async def test_forms_have_the_limit_of_uploads_whatever_they_hold(client: httpx.AsyncClient) -> None:
     headers = {"content-type": "multipart/form-data; boundary=x"}
     assert (await client.post("/", content=b"x" * (1000 + FRAMING), headers=headers)).status_code == 200
     answer = await client.post("/", content=b"x" * (1001 + FRAMING), headers=headers)
-    assert answer.json()["code"] == "E_BUNDLE_TOO_LARGE"
+    assert answer.json()["code"] == "E_TOO_LARGE"
     assert "1000 bytes" in answer.json()["detail"]

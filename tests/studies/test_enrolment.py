@@ -18,7 +18,7 @@ from studies.dictionary.models import Dataset
 from studies.enrolment import selectors
 from studies.enrolment.models import Enrolment
 from studies.enrolment.services import accept_invitation, decline_invitation, invite_site, withdraw_site
-from studies.enrolment.states import ENROLMENT
+from studies.enrolment.states import ENROLMENT, LEVELS, OFFERED_LEVELS
 from studies.lifecycle.selectors import visible_to as visible_studies
 from studies.lifecycle.states import STUDY
 from studies.scripts.services import record_approval
@@ -37,8 +37,8 @@ def test_an_invited_site_sees_the_study_and_answers() -> None:
     study, pi = new_study(state="recruiting")
     site, admin = new_site()
     steward = holder_of(Role.STEWARD, site)
-    enrolment = invite_site(study=study, site=site, level="F3", by=pi)
-    assert (enrolment.state, enrolment.level, enrolment.invited_by) == ("invited", "F3", pi)
+    enrolment = invite_site(study=study, site=site, level="F2", by=pi)
+    assert (enrolment.state, enrolment.level, enrolment.invited_by) == ("invited", "F2", pi)
     for person in (admin, steward):
         assert list(visible_studies(person)) == [study]
         assert can(person, Permission.SCRIPT_READ, study)
@@ -71,10 +71,11 @@ def test_only_investigators_invite() -> None:
             invite_site(study=study, site=site, by=person)
 
 
-def test_an_unknown_level_is_refused() -> None:
+@pytest.mark.parametrize("level", ["F9", "", *sorted(set(LEVELS) - set(OFFERED_LEVELS))])
+def test_a_level_that_is_unknown_or_that_nothing_holds_to_is_refused(level: str) -> None:
     study, pi = new_study(state="recruiting")
     with pytest.raises(Invalid):
-        invite_site(study=study, site=new_site()[0], level="F9", by=pi)
+        invite_site(study=study, site=new_site()[0], level=level, by=pi)
 
 
 def test_a_site_is_invited_once(part: SiteInStudy) -> None:
@@ -139,8 +140,8 @@ def test_a_site_that_declines_sees_the_study_no_more_and_may_be_asked_again() ->
     assert (enrolment.state, enrolment.reason) == ("declined", "No capacity.")
     assert not visible_studies(admin).exists()
     assert list(selectors.visible_to(admin)) == [enrolment]
-    again = invite_site(study=study, site=site, level="F1", by=pi)
-    assert (again.pk, again.state, again.level, again.reason) == (enrolment.pk, "invited", "F1", "")
+    again = invite_site(study=study, site=site, level="F2", by=pi)
+    assert (again.pk, again.state, again.level, again.reason) == (enrolment.pk, "invited", "F2", "")
     assert again.answered_at is again.answered_by is None
     assert accept_invitation(enrolment=again, by=admin).state == "accepted"
 

@@ -106,11 +106,11 @@ def test_a_dictionary_that_does_not_fit_is_not_published(
 def test_a_site_is_invited_and_answers(world: World, browser: Browser) -> None:
     other = create_site(name="Budapest", short_name="budapest", by=world.admin)
     there = reverse("web:enrolment-new", args=[world.study.pk])
-    page = sound(browser("pi").post(there, {"site": str(other.pk), "level": "F1"}, follow=True), 200)
+    page = sound(browser("pi").post(there, {"site": str(other.pk), "level": "F2"}, follow=True), 200)
     assert "Budapest is invited" in page.text
     enrolment = Enrolment.objects.get(site=other)
-    assert (enrolment.state, enrolment.level) == ("invited", "F1")
-    page = sound(browser("pi").post(there, {"site": str(other.pk), "level": "F1"}), 400)
+    assert (enrolment.state, enrolment.level) == ("invited", "F2")
+    page = sound(browser("pi").post(there, {"site": str(other.pk), "level": "F2"}), 400)
     assert "Select a valid choice" in page.text
 
 

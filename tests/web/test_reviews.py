@@ -171,19 +171,30 @@ def test_a_checklist_is_kept_and_leads_to_signing(world: World, browser: Browser
 
 
 def test_pages_ask_as_often_for_many_as_for_one(world: World, browser: Browser) -> None:
-    def queries(name: str) -> int:
-        client, there = browser("site_admin"), reverse(f"web:{name}", args=[world.version.pk])
+    version = amend(world)
+
+    def queries(name: str) -> list[str]:
+        client, there = browser("site_admin"), reverse(f"web:{name}", args=[version.pk])
         client.get(there)
         with CaptureQueriesContext(connection) as captured:
             assert client.get(there).status_code == 200
-        return len(captured)
+        return [query["sql"] for query in captured]
 
-    open_thread(version=world.version, text="One", path="tiny/client.py", line=1, by=world.pi)
-    before = {name: queries(name) for name in ("version", "version-source", "version-review")}
+    open_thread(version=version, text="One", path="tiny/client.py", line=1, by=world.pi)
+    names = ("version", "version-source", "version-changes", "version-review")
+    before = {name: len(queries(name)) for name in names}
     for number in range(4):
-        open_thread(version=world.version, text=str(number), path="tiny/client.py", line=1, by=world.site_admin)
-    assert {name: queries(name) for name in before} == before
+        open_thread(version=version, text=str(number), path="tiny/client.py", line=1, by=world.site_admin)
+        amend(world, f"app = {number}\n".encode())
+    after = {name: queries(name) for name in names}
+    assert {name: len(found) for name, found in after.items()} == before
     assert max(before.values()) <= 40
+    for there in ("/", reverse("web:study", args=[world.study.pk])):
+        with CaptureQueriesContext(connection) as captured:
+            assert browser("pi").get(there).status_code == 200
+        assert not any('"scripts_scriptversion"."bundle"' in query["sql"] for query in captured), there
+    loaded = {name: sum('"scripts_scriptversion"."bundle"' in sql for sql in found) for name, found in after.items()}
+    assert loaded == {"version": 2, "version-source": 1, "version-changes": 2, "version-review": 0}
 
 
 # --- presenters

@@ -53,9 +53,10 @@ class Transport:
         """Take something away."""
         self._send("DELETE", path)
 
-    def upload(self, path: str, field: str, name: str, content: bytes) -> Json:
-        """Send a file as a form."""
-        return self._json(self._send("POST", path, files={field: (name, content, "application/octet-stream")}))
+    def upload(self, path: str, field: str, name: str, content: bytes, **further: str) -> Json:
+        """Send a file as a form, with `further` fields beside it."""
+        files = {field: (name, content, "application/octet-stream")}
+        return self._json(self._send("POST", path, files=files, data=further))
 
     def download(self, path: str, /, **query: Any) -> bytes:
         """The bytes of a file."""

@@ -65,6 +65,12 @@ class Input(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+class Flag(serializers.BooleanField):
+    """True or false, with its default where a form leaves it out too (to REST framework a form's silence is a no)."""
+
+    default_empty_html = serializers.empty
+
+
 class Resource(ViewSet):
     """A resource of the API. Subclasses give `selector` and `output`.
 

@@ -38,7 +38,7 @@ class Invitation(Input):
     """Which site is invited, and how far it would take part."""
 
     site = serializers.UUIDField()
-    level = serializers.ChoiceField(choices=list(states.LEVELS), default=states.DEFAULT_LEVEL)
+    level = serializers.ChoiceField(choices=list(states.OFFERED_LEVELS), default=states.DEFAULT_LEVEL)
 
 
 class Nothing(Input):

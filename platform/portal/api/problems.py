@@ -12,11 +12,14 @@ from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import DataError, IntegrityError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
+from psycopg.errors import UniqueViolation
 from redis.exceptions import RedisError
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from accounts.permissions import Denied
+from accounts.refusals import note_denied
 from fedstudy_core.codes import CODES
 from fedstudy_core.errors import FedStudyError, FieldProblem
 from portal.api.formats import TooLarge
@@ -45,7 +48,6 @@ OTHERS: tuple[tuple[type[Exception], str, int], ...] = (
     (PermissionDenied, "E_FORBIDDEN", 403),
     (SuspiciousOperation, "E_INVALID", 400),
     (DataError, "E_INVALID", 400),
-    (IntegrityError, "E_EXISTS", 409),
     (OperationalError, "E_UNAVAILABLE", 503),
     (RedisError, "E_UNAVAILABLE", 503),
 )
@@ -81,6 +83,8 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
     response = _answer(error)
     if response is not None:
         set_rollback()
+    if isinstance(error, Denied):
+        note_denied(error, by=context["request"].user)
     return response
 
 
@@ -91,12 +95,19 @@ def _answer(error: Exception) -> Response | None:
         return respond("E_INVALID", CODES["E_INVALID"], 400, list(field_problems(error.detail)))
     if isinstance(error, exceptions.APIException):
         return _framework_problem(error)
-    for kind, code, status in OTHERS:
-        if isinstance(error, kind):
-            log.warning("request failed", code=code, error=str(error))
-            headers = {"Retry-After": "5"} if status == 503 else None
-            return respond(code, CODES[code], status, headers=headers)
-    return None
+    known = _known(error)
+    if known is None:
+        return None
+    code, status = known
+    log.warning("request failed", code=code, error=str(error))
+    return respond(code, CODES[code], status, headers={"Retry-After": "5"} if status == 503 else None)
+
+
+def _known(error: Exception) -> tuple[str, int] | None:
+    """Code and status of what Django and the services below it raise; None for what nobody foresaw."""
+    if isinstance(error, IntegrityError):
+        return ("E_EXISTS", 409) if isinstance(error.__cause__, UniqueViolation) else None
+    return next(((code, status) for kind, code, status in OTHERS if isinstance(error, kind)), None)
 
 
 def _framework_problem(error: exceptions.APIException) -> Response:

@@ -147,7 +147,7 @@ class VersionReviews(Resource):
     ordering = ("opened_at", "id")
 
     def rows(self) -> QuerySet[ScriptVersion]:
-        return super().rows().select_related("script__study")
+        return super().rows().defer("bundle")
 
     @describe("Compare with another version", output=ChangesOut, parameters=[Against])
     def changes(self, request: PersonRequest, id: UUID) -> Response:

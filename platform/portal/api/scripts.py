@@ -15,7 +15,7 @@ from accounts.permissions import Permission, check
 from federation.library.catalogue import ReadyScript, ready_scripts
 from fedstudy_core import bundle
 from fedstudy_core.parameters import from_project
-from portal.api.base import Input, Output, PersonRequest, Resource, describe
+from portal.api.base import Flag, Input, Output, PersonRequest, Resource, describe
 from portal.api.formats import StrictJSONParser
 from portal.api.names import NameOut, StudyName
 from portal.api.reviews import FindingOut
@@ -88,7 +88,7 @@ class NewVersion(Input):
 
     bundle = serializers.FileField(required=False, allow_empty_file=True)
     library = serializers.CharField(max_length=80, required=False)
-    replaces_previous = serializers.BooleanField(default=True)
+    replaces_previous = Flag(default=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("bundle" in attrs) == ("library" in attrs):
@@ -183,7 +183,8 @@ class ScriptVersions(Resource):
         script, given = self.row(id), self.read(NewVersion)
         check(request.user, Permission.SCRIPT_SUBMIT, script.study)
         built = bundle_of_library(given["library"]) if "library" in given else bundle_of_upload(given["bundle"])
-        version = submit_version(script=script, bundle=built.content, by=request.user)
+        replaces = given["replaces_previous"]
+        version = submit_version(script=script, bundle=built.content, replaces_previous=replaces, by=request.user)
         return Response({**VersionOut(version).data, "dropped": list(built.left_out)}, status=201)
 
 

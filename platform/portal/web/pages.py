@@ -15,6 +15,8 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import User
+from accounts.permissions import Denied
+from accounts.refusals import note_denied
 from fedstudy_core.errors import FedStudyError, Forbidden, NotFound
 from notifications.selectors import unread_count
 from portal.web.presenters.navigation import main_navigation
@@ -45,6 +47,8 @@ def page(
             try:
                 return view(request, *args, **kwargs)
             except FedStudyError as error:
+                if isinstance(error, Denied):
+                    note_denied(error, by=request.user)
                 return render_error(request, error)
 
         return login_required(require_http_methods(list(methods) or ["GET"])(wrapped))

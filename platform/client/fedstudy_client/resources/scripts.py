@@ -41,18 +41,24 @@ class Versions(Resource):
         """One version."""
         return Version.read(self._http.get(f"script-versions/{id_of(version)}"))
 
-    def from_library(self, script: Ref, name: str) -> Version:
-        """Submit a ready script of the library."""
-        return Version.read(self._http.post(f"scripts/{id_of(script)}/versions", {"library": name}))
+    def from_library(self, script: Ref, name: str, *, replaces_previous: bool = True) -> Version:
+        """Submit a ready script of the library; `replaces_previous` as for `upload`."""
+        body = {"library": name, "replaces_previous": replaces_previous}
+        return Version.read(self._http.post(f"scripts/{id_of(script)}/versions", body))
 
-    def upload(self, script: Ref, source: Path | str | bytes) -> Version:
-        """Submit a bundle (a .fab file or its bytes), or a folder with a Flower app's sources."""
+    def upload(self, script: Ref, source: Path | str | bytes, *, replaces_previous: bool = True) -> Version:
+        """Submit a bundle (a .fab file or its bytes), or a folder with a Flower app's sources.
+
+        With `replaces_previous` a site's approval of the version before ends when the site signs this one.
+        """
         if isinstance(source, bytes):
             name, content = "bundle.fab", source
         else:
             path = Path(source)
             name, content = path.name, _zipped(path) if path.is_dir() else path.read_bytes()
-        return Version.read(self._http.upload(f"scripts/{id_of(script)}/versions", "bundle", name, content))
+        flag = str(replaces_previous).lower()
+        where = f"scripts/{id_of(script)}/versions"
+        return Version.read(self._http.upload(where, "bundle", name, content, replaces_previous=flag))
 
     def withdraw(self, version: Ref) -> Version:
         """Take a version back: no new run may use it."""

@@ -90,7 +90,7 @@ class Enrolments(Resource):
         return Enrolment.read(self._http.get(f"enrolments/{id_of(enrolment)}"))
 
     def invite(self, study: Ref, site: Ref, *, level: str = "F2") -> Enrolment:
-        """Invite a site at a level of participation (F0, F1 or F2)."""
+        """Invite a site at a level of participation; the portal takes those that it holds to, today F2."""
         body = {"site": id_of(site), "level": level}
         return Enrolment.read(self._http.post(f"studies/{id_of(study)}/enrolments", body))
 

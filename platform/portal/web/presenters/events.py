@@ -14,6 +14,7 @@ from django.urls import reverse
 from audit.models import Event
 
 SENTENCES = {
+    "accounts:permission:denied": "Refused: no permission",
     "accounts:role:granted": "Role given",
     "accounts:role:revoked": "Role taken back",
     "accounts:session:closed": "Signed out of the portal",

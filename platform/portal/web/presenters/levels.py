@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from studies.enrolment.states import OFFERED_LEVELS
+
 
 @dataclass(frozen=True)
 class Level:
@@ -47,8 +49,7 @@ LEVELS: tuple[Level, ...] = (
         "Everything outside the study.",
     ),
 )
-POOLING = ("F3", "F4")
-OFFERED = tuple(level for level in LEVELS if level.code not in POOLING)  # nothing pools rows yet
+OFFERED = tuple(level for level in LEVELS if level.code in OFFERED_LEVELS)
 BY_CODE = {level.code: level for level in LEVELS}
 
 

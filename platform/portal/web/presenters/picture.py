@@ -98,7 +98,7 @@ def runs_with_rounds(runs: QuerySet[Run]) -> Sequence[Run]:
         committed=Count("round_set", filter=is_committed),
         latest_metrics=Subquery(latest),
     )
-    return list(runs.select_related("version__script").order_by("-created_at"))
+    return list(runs.select_related("version__script").defer("version__bundle").order_by("-created_at"))
 
 
 def _add_dictionaries(pictures: dict[UUID, Picture]) -> None:

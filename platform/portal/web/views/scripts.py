@@ -33,7 +33,7 @@ from studies.scripts.services import create_script, submit_version, withdraw_ver
 
 def find_version(request: PageRequest, version_id: UUID) -> ScriptVersion:
     """The version, if this person may read it; NotFound otherwise."""
-    rows = selectors.versions_visible_to(request.user).select_related("script__study", "created_by")
+    rows = selectors.versions_visible_to(request.user).select_related("script__study", "created_by").defer("bundle")
     found = rows.filter(pk=version_id).first()
     if found is None:
         raise NotFound("E_NOT_FOUND", "There is no such script version, or it is not yours to see.")
