@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections
+from django.db import connection
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import method_decorator
@@ -54,10 +54,7 @@ def _refusal(error: FedStudyError) -> JsonResponse:
 
 
 def _signed_in(request: HttpRequest) -> Node:
-    """The confirmed node that signed the request.
-
-    The database is let go as at the end of other requests: the answer to this one may last for minutes.
-    """
+    """The confirmed node that signed the request. The database is let go: the answer may last for minutes."""
     try:
         found = NodeSignature().authenticate(request)
         if found is None:
@@ -67,4 +64,5 @@ def _signed_in(request: HttpRequest) -> Node:
             raise Forbidden("E_NODE", "This node waits for its site's admin, or does not take part any more.")
         return node
     finally:
-        close_old_connections()
+        if not connection.in_atomic_block:
+            connection.close()
