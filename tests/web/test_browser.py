@@ -94,6 +94,9 @@ def test_no_page_breaks_the_policy_or_the_width_of_a_phone(
         reverse("web:notifications"),
         reverse("web:run-new", args=[world.study.pk]),
         reverse("web:run", args=[run.pk]),
+        reverse("web:run-fork", args=[run.pk]),
+        reverse("web:schedule-new", args=[run.pk]),
+        reverse("web:study-schedules", args=[world.study.pk]),
         reverse("web:events"),
         reverse("web:styleguide"),
     ]
