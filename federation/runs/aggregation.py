@@ -16,7 +16,7 @@ from federation.runs.journal import Artifact
 from federation.runs.messages import Answer, Arrays
 from federation.runs.metrics import combine, with_pooled_auc
 from federation.runs.models import Participant, Participation, Round, Run
-from federation.runs.phases import EVALUATE, INITIAL, SUMS, TRAIN, Phase
+from federation.runs.phases import EVALUATE, INITIAL, SUMS, TRAIN, Phase, sites_mixed
 from federation.runs.storage import model_store, state_store, update_store
 from federation.strategies.catalogue import STRATEGIES
 from federation.strategies.conduct import Conduct, Contribution
@@ -102,6 +102,10 @@ class Aggregator:
         if self._state[0] != kept:
             self._state = (kept, decode_arrays(self._states.get(kept)) if kept else {})
         return self._state[1]
+
+    def sites_mixed(self) -> int:
+        """How many sites' answers are mixed in what another site gets, as orders say it."""
+        return sites_mixed(self._run)
 
     def contents(self, round_: Round, phase: Phase, asked: Sequence[Participant]) -> list[RecordDict]:
         """What each site gets, in the order of `asked`."""

@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from federation.runs import attempts, journal, participants, phases
+from federation.runs import attempts, drivers, journal, participants, phases
 from federation.runs.aggregation import Aggregator
 from federation.runs.exchange import Exchange
 from federation.runs.flower import AttemptLost, SuperLink, SuperLinkError
@@ -48,6 +48,9 @@ def drive(run_id: uuid.UUID, *, budget_s: float = 20.0) -> float | None:
     Returns:
         Seconds until it should be driven again, or None when there is nothing left to do (or another worker does it).
     """
+    if drivers.has_own_server(run_id):
+        drivers.start(run_id)
+        return None
     lease = claim(run_id)
     if lease is None:
         return None

@@ -14,7 +14,7 @@ from federation.runs.flower import Outgoing, Reply, Session
 from federation.runs.lease import Lease
 from federation.runs.messages import Answer, check_receipt, verify_by_any
 from federation.runs.models import Participation, Round, Run
-from federation.runs.phases import Phase, sites_mixed
+from federation.runs.phases import Phase
 from federation.runs.signals import messages_sent
 from fedstudy_core import flower as records
 from fedstudy_core.canonical import plain_text
@@ -192,7 +192,7 @@ class Exchange:
             round=round_.number,
             phase=phase.wire_name,
             message_type=phase.message_type,
-            sites=sites_mixed(self._run),
+            sites=self._aggregator.sites_mixed(),
             rounds=self._run.rounds,
             deadline=_deadline(round_).isoformat(),
             model_sha256=self._aggregator.model_sha256(round_, phase),

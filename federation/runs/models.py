@@ -165,13 +165,35 @@ class Model(models.Model):
         return self.sha256[:12]
 
 
+class RunFile(models.Model):
+    """A file that a script's own ServerApp left, by the SHA-256 of its bytes."""
+
+    FORMS = ("parameters", "other")
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="files")
+    name = models.CharField(max_length=240)
+    form = models.CharField(max_length=12, choices=[(form, form) for form in FORMS])
+    sha256 = models.CharField(max_length=64)
+    size = models.PositiveBigIntegerField(help_text="Bytes")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ()
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["run", "name"], name="runs_file_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Round(models.Model):
     """One step of a run. Round 0 prepares: exact sums over the sites and the initial model."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="round_set")
     number = models.PositiveIntegerField()
     state = models.CharField(max_length=12, default=states.ROUND.initial)
-    phase = models.CharField(max_length=16, blank=True)
+    phase = models.CharField(max_length=64, blank=True)
+    asked_sha256 = models.CharField(max_length=64, blank=True, help_text="What a script's own ServerApp asked for")
     phase_started_at = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)
     candidate_sha256 = models.CharField(max_length=64, blank=True, help_text="Aggregated, not yet committed")
@@ -209,7 +231,7 @@ class Participation(models.Model):
 
     round = models.ForeignKey(Round, on_delete=models.CASCADE, related_name="participations")
     participant = models.ForeignKey(Participant, on_delete=models.CASCADE, related_name="participations")
-    phase = models.CharField(max_length=16)
+    phase = models.CharField(max_length=64)
     state = models.CharField(max_length=12, default=states.PARTICIPATION.initial)
     code = models.CharField(max_length=40, blank=True)
     detail = models.TextField(blank=True)

@@ -141,4 +141,5 @@ def explain_shortfall(round_: Round, done: int, needed: int) -> str:
         if item.state != "done"
     ]
     where = f"Round {round_.number}" if round_.number else "The preparation"
-    return f"{where} got {done} of the {needed} answers that {ASKED[round_.phase]} needs: {'; '.join(others)}."
+    purpose = ASKED.get(round_.phase, f"“{round_.phase}”")
+    return f"{where} got {done} of the {needed} answers that {purpose} needs: {'; '.join(others)}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import transaction
@@ -14,7 +14,7 @@ from accounts.permissions import Permission, check
 from audit.services import record
 from federation.runs import halting, queue, states
 from federation.runs.models import PRIORITIES, Model, Participant, Run
-from federation.runs.phases import sites_mixed
+from federation.runs.phases import OWN_SERVER, sites_mixed
 from federation.runs.storage import model_store
 from federation.strategies.catalogue import STRATEGIES
 from federation.strategies.description import ConfigValue
@@ -28,6 +28,7 @@ from studies.scripts.selectors import approvals_in_force
 
 MAX_ROUNDS, MAX_DEADLINE_S = 10_000, 7 * 24 * 3600
 ROUNDS_KEY = "num-server-rounds"
+USUAL_ROUNDS, MOST_EXCHANGES = 10, 100
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class Plan:
 
     Attributes:
         sites: ids of the enrolments, or of their sites, that take part; all ready ones when None.
+        strategy: "" for federated averaging, or for the script's own ServerApp where it brings one.
+        exchanges: where the script's own ServerApp leads, the most exchanges that it may make; it counts in the place of
+            `rounds`, of which such an app has its own idea.
         quorum: answers that a round needs; all sites when None.
         deadline_s: seconds that a phase of a round waits.
         wait_s: seconds that the start waits for missing sites, once the run's turn has come.
@@ -47,10 +51,11 @@ class Plan:
     """
 
     label: str = ""
-    strategy: str = "fedavg"
+    strategy: str = ""
     strategy_parameters: Mapping[str, ConfigValue] | None = None
     config: Mapping[str, ConfigValue] | None = None
-    rounds: int = 10
+    rounds: int = USUAL_ROUNDS
+    exchanges: int = MOST_EXCHANGES
     sites: Sequence[str] | None = None
     quorum: int | None = None
     deadline_s: int = 600
@@ -89,6 +94,7 @@ def create_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) ->
 
 def plan_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) -> Run:
     """The planned run with its participants; the caller has checked the permission and writes the event."""
+    plan = _with_defaults(plan, version)
     if version.script.study_id != study.pk:
         raise Invalid("E_INVALID", "This script version belongs to another study.")
     if version.state != "submitted":
@@ -96,7 +102,7 @@ def plan_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) -> R
     enrolments = _chosen_enrolments(study, plan)
     quorum = _check_numbers(plan, len(enrolments))
     strategy_parameters = _check_strategy(plan, version, quorum)
-    if not version.declaration.get("initial"):
+    if plan.strategy != OWN_SERVER and not version.declaration.get("initial"):
         raise Invalid("E_NO_INITIAL", "The script does not say which query gives the initial model.")
     run = Run.objects.create(
         study=study,
@@ -117,6 +123,17 @@ def plan_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) -> R
         node = Node.objects.get(pk=_node_id(enrolment))
         Participant.objects.create(run=run, enrolment=enrolment, node=node, position=position)
     return run
+
+
+def _brings_server(version: ScriptVersion) -> bool:
+    return bool(version.declaration.get("server") == "own")
+
+
+def _with_defaults(plan: Plan, version: ScriptVersion) -> Plan:
+    """The plan with what its author left open: a script's own ServerApp leads where it brings one."""
+    own = _brings_server(version)
+    rounds = plan.exchanges if own else plan.rounds
+    return replace(plan, strategy=plan.strategy or (OWN_SERVER if own else "fedavg"), rounds=rounds)
 
 
 def _chosen_enrolments(study: Study, plan: Plan) -> list[Enrolment]:
@@ -178,6 +195,12 @@ def _sites(number: int) -> str:
 
 
 def _check_strategy(plan: Plan, version: ScriptVersion, quorum: int) -> dict[str, ConfigValue]:
+    own = _brings_server(version)
+    if own != (plan.strategy == OWN_SERVER):
+        what = "brings its own ServerApp" if own else "does not bring its own ServerApp"
+        raise Invalid("E_STRATEGY", f"This script {what}; “{OWN_SERVER}” is the strategy of those that do.")
+    if own:
+        return validate_config((), dict(plan.strategy_parameters or {}))
     strategy = STRATEGIES.get(plan.strategy)
     if strategy is None:
         raise Invalid("E_STRATEGY", f"There is no strategy “{plan.strategy}”; there are {', '.join(STRATEGIES)}.")
@@ -195,7 +218,7 @@ def _check_strategy(plan: Plan, version: ScriptVersion, quorum: int) -> dict[str
 def _check_config(plan: Plan, version: ScriptVersion) -> dict[str, ConfigValue]:
     parameters = tuple(Parameter.model_validate(item) for item in version.parameters)
     given = dict(plan.config or {})
-    if any(parameter.name == ROUNDS_KEY for parameter in parameters):
+    if plan.strategy != OWN_SERVER and any(parameter.name == ROUNDS_KEY for parameter in parameters):
         given[ROUNDS_KEY] = plan.rounds
     return validate_config(parameters, given)
 
@@ -210,6 +233,7 @@ def _check_priority(plan: Plan) -> str:
 def obstacles(run: Run, at: datetime | None = None) -> list[Obstacle]:
     """What is missing before the run can start; empty when nothing is."""
     approvals = _approvals(run, at or timezone.now())
+    server = run.version.declaration.get("server", "strategy")
     missing = []
     for participant in run.participants.select_related("enrolment__site", "node"):
         site = participant.enrolment.site.name
@@ -219,6 +243,8 @@ def obstacles(run: Run, at: datetime | None = None) -> list[Obstacle]:
             missing.append(Obstacle(site, "E_NODE_UNAVAILABLE", f"{site}'s node is {participant.node.state}."))
         elif (approval := approvals.get(_approval_key(participant))) is None:
             missing.append(Obstacle(site, "E_NOT_APPROVED", f"{site} has not signed this script version."))
+        elif approval.statement.get("server", "strategy") != server:
+            missing.append(Obstacle(site, "E_CENTRE", f"{site} approved another way to lead the rounds."))
         elif (fewest := approval.statement["privacy"]["min_sites"]) > sites_mixed(run):
             detail = f"{site} asks that {_sites(fewest)} be mixed in what others get; here it is {sites_mixed(run)}."
             missing.append(Obstacle(site, "E_MIN_SITES", detail))

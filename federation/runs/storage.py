@@ -21,6 +21,22 @@ def state_store(run: Run) -> ArtifactStore:
     return ArtifactStore(Path(settings.FEDSTUDY_DATA_DIR) / "states" / str(run.pk))
 
 
+def file_store() -> ArtifactStore:
+    """What scripts' own ServerApps left."""
+    return ArtifactStore(Path(settings.FEDSTUDY_DATA_DIR) / "files")
+
+
+def server_app_folder(run: Run) -> Path:
+    """Where a run's own ServerApp works while it runs; what it prints lies beside it, in a file."""
+    return Path(settings.FEDSTUDY_DATA_DIR) / "serverapps" / str(run.pk)
+
+
+def server_app_log(run: Run) -> Path:
+    """What a run's own ServerApp printed."""
+    folder = server_app_folder(run)
+    return folder.parent / f"{folder.name}.log"
+
+
 def forget_updates(run: Run) -> None:
     """Delete whatever is left of the sites' answers once the run is over."""
     shutil.rmtree(_updates(run), ignore_errors=True)

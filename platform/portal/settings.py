@@ -19,6 +19,9 @@ FEDSTUDY_DATA_DIR = Path(environment.required("FEDSTUDY_DATA_DIR"))
 FEDSTUDY_SUPERLINK_ADDRESS = environment.optional("FEDSTUDY_SUPERLINK_ADDRESS")
 FEDSTUDY_SUPERLINK_INTERNAL = environment.optional("FEDSTUDY_SUPERLINK_INTERNAL")
 FEDSTUDY_SUPERLINK_CA = environment.existing_path("FEDSTUDY_SUPERLINK_CA")
+# What a script's own ServerApp may use at the centre, and the weakest sandbox that it is started in.
+FEDSTUDY_SERVER_APP_SANDBOX = environment.optional("FEDSTUDY_SERVER_APP_SANDBOX", "S3")
+FEDSTUDY_SERVER_APP_MEMORY_MB = environment.whole_number("FEDSTUDY_SERVER_APP_MEMORY_MB", 4096)
 FEDSTUDY_SUPEREXEC_SECRET_FILE = environment.existing_path("FEDSTUDY_SUPEREXEC_SECRET_FILE")
 # The largest script bundle or protocol that is taken, in bytes; every other request is held to FEDSTUDY_MAX_BODY.
 FEDSTUDY_MAX_UPLOAD = environment.whole_number("FEDSTUDY_MAX_UPLOAD", 10 * 1024 * 1024)

@@ -117,6 +117,11 @@ CODES = MappingProxyType(
         "E_MIN_SITES": "A site asks for more sites than a round of this run would wait for.",
         "E_METRICS_FORM": "A metric does not have the form that the script declares.",
         "E_ATTEMPT_LOST": "The SuperLink does not know this attempt any more.",
+        "E_SERVER_APP": "The script's ServerApp failed at the centre.",
+        "E_SERVER_APP_LIMIT": "The script's ServerApp asked for more than it may.",
+        "E_SERVER_APP_TIME": "The script's ServerApp was silent for longer than it may.",
+        "E_SERVER_APP_REPLAY": "Started again, the script's ServerApp asked something else than before.",
+        "E_SERVER_APP_SANDBOX": "The centre cannot offer the sandbox that a script's ServerApp needs.",
         # what a node does with a message
         "E_ORDER": "The message does not say what it is for.",
         "E_MESSAGE_TYPE": "Messages of this type are not taken.",

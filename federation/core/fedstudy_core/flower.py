@@ -1,4 +1,4 @@
-"""Flower records as the portal and the nodes exchange them: the only module of this package that imports Flower.
+"""Flower records as the portal and the nodes exchange them; with `serverapp` all that imports Flower here.
 
 A Flower message is a tree of objects, and each object costs a request at every hop. So the content of a small message
 travels as bytes inside one record, beside the order (outwards) or the receipt (back): three objects instead of seven or
@@ -10,14 +10,18 @@ from __future__ import annotations
 import base64
 import io
 import json
+<<<<<<< HEAD
 from collections.abc import Iterator, Mapping, Sequence
+=======
+from collections.abc import Mapping
+>>>>>>> 84b098b (Let a script's own ServerApp lead a run from a sandbox at the centre)
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, RecordDict
 from flwr.common.constant import SType
-from flwr.common.serde import recorddict_from_proto, recorddict_to_proto
+from flwr.common.serde import context_to_proto, recorddict_from_proto, recorddict_to_proto
 from flwr.proto.recorddict_pb2 import RecordDict as RecordDictProto
 from google.protobuf.message import DecodeError
 
@@ -127,6 +131,12 @@ def arrays_of(record: ArrayRecord) -> dict[str, np.ndarray]:
     if any(item.stype != SType.NUMPY for item in record.values()):
         raise Refusal("E_REPLY", "An array is not in NumPy's format.")
     return {name: item.numpy() if isinstance(item, _Viewed) else read_npy(item.data) for name, item in record.items()}
+
+
+def server_context(run_id: int, node_id: int, config: Mapping[str, Any]) -> bytes:
+    """The context that a ServerApp begins with, serialised."""
+    context = Context(run_id, node_id, {}, RecordDict(), dict(config))
+    return context_to_proto(context).SerializeToString(deterministic=True)
 
 
 def pack(content: RecordDict) -> bytes:

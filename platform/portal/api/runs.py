@@ -40,6 +40,7 @@ class NewRun(Input):
     strategy_parameters = serializers.DictField(child=ConfigValueField(), required=False)
     config = serializers.DictField(child=ConfigValueField(), required=False)
     rounds = serializers.IntegerField(required=False)
+    exchanges = serializers.IntegerField(required=False, help_text="Most exchanges of a script's own ServerApp")
     sites = serializers.ListField(
         child=serializers.UUIDField(),
         required=False,

@@ -16,7 +16,7 @@ def enter(plan_text: str) -> tuple[int, int]:
     plan = read_plan(plan_text)
     pipe = _take_pipe()
     if plan.parent:
-        _die_with_parent(plan.parent)
+        die_with_parent(plan.parent)
     confine(plan)
     return pipe
 
@@ -37,7 +37,7 @@ def limit_torch(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def _die_with_parent(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
     """Have the kernel end this process when the one that started it ends, however that ends (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -63,6 +63,7 @@ SENTENCES = {
     "runs:model:downloaded": "Model downloaded",
     "runs:results:exported": "Results taken away as a file",
     "runs:round:committed": "Round committed",
+    "runs:result:left": "Result of the script's ServerApp kept",
     "runs:run:admitted": "Run's turn has come",
     "runs:run:began": "Run began",
     "runs:run:completed": "Run completed",
