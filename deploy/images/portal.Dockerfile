@@ -17,6 +17,10 @@ RUN uv pip install --python /opt/venv --no-build-isolation --constraints require
  && uv pip uninstall --python /opt/venv hatchling editables
 
 FROM ${PYTHON}
+# Scripts' own ServerApps run behind bubblewrap.
+RUN apt-get update -qq \
+ && apt-get install -y -qq --no-install-recommends bubblewrap >/dev/null \
+ && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 10001 fedstudy \
  && useradd --uid 10001 --gid fedstudy --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin fedstudy \
  && install -d -o fedstudy -g fedstudy -m 0750 /var/lib/fedstudy
@@ -32,6 +36,7 @@ COPY nodes/__init__.py nodes/__init__.py
 COPY nodes/registry nodes/registry
 COPY federation/__init__.py federation/__init__.py
 COPY federation/runs federation/runs
+COPY federation/serverapps federation/serverapps
 COPY federation/strategies federation/strategies
 COPY federation/library federation/library
 COPY templates templates

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 from django.conf import settings
@@ -184,6 +185,11 @@ class RunFile(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def safe_name(self) -> str:
+        """Its name as a file's on anybody's machine."""
+        return re.sub(r"[^A-Za-z0-9._-]", "_", self.name.rpartition("/")[2])[:120] or self.sha256[:12]
 
 
 class Round(models.Model):

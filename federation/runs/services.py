@@ -13,9 +13,9 @@ from accounts.models import User
 from accounts.permissions import Permission, check
 from audit.services import record
 from federation.runs import halting, queue, states
-from federation.runs.models import PRIORITIES, Model, Participant, Run
+from federation.runs.models import PRIORITIES, Model, Participant, Run, RunFile
 from federation.runs.phases import OWN_SERVER, sites_mixed
-from federation.runs.storage import model_store
+from federation.runs.storage import file_store, model_store
 from federation.strategies.catalogue import STRATEGIES
 from federation.strategies.description import ConfigValue
 from fedstudy_core.errors import Conflict, FieldProblem, Invalid, NotFound, Refusal
@@ -38,8 +38,8 @@ class Plan:
     Attributes:
         sites: ids of the enrolments, or of their sites, that take part; all ready ones when None.
         strategy: "" for federated averaging, or for the script's own ServerApp where it brings one.
-        exchanges: where the script's own ServerApp leads, the most exchanges that it may make; it counts in the place of
-            `rounds`, of which such an app has its own idea.
+        exchanges: where the script's own ServerApp leads: the most that it may make, in the place of `rounds`, of which
+            such an app has its own idea.
         quorum: answers that a round needs; all sites when None.
         deadline_s: seconds that a phase of a round waits.
         wait_s: seconds that the start waits for missing sites, once the run's turn has come.
@@ -392,6 +392,24 @@ def best_round(run: Run) -> int:
     if run.best_round is None:
         raise NotFound("E_NOT_FOUND", "No best round is known: the run watches no metric, or none was reported yet.")
     return run.best_round
+
+
+@transaction.atomic
+def fetch_file(*, run: Run, sha256: str, by: User) -> tuple[RunFile, bytes]:
+    """A file that the script's own ServerApp left; the log notes who fetched it.
+
+    Raises:
+        Forbidden: E_FORBIDDEN.
+        NotFound: E_NOT_FOUND.
+        Refusal: E_ARTIFACT, E_ARTIFACT_MISSING.
+    """
+    check(by, Permission.MODEL_DOWNLOAD, run.study)
+    found = run.files.filter(sha256=sha256).first()
+    if found is None:
+        raise NotFound("E_NOT_FOUND", "The run has no such file.")
+    detail = {"name": found.name, "sha256": sha256}
+    record(action="runs:file:downloaded", actor=by, obj=run, study=run.study_id, detail=detail)
+    return found, file_store().get(sha256)
 
 
 @transaction.atomic

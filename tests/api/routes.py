@@ -312,6 +312,8 @@ RUN_ROUTES = [
     route("run-events", "get", "401 404 200 200 200 404", run("/events")),
     # no round has been committed: those who may fetch a model hear that there is none
     route("run-model", "get", "401 404 404 403 403 404", run("/model")),
+    route("run-files", "get", "401 404 200 200 200 404", run("/files")),
+    route("run-file", "get", "401 404 404 403 403 404", run(f"/files/{'0' * 64}")),
     route("events", "get", "401 200 200 200 200 200", "audit/events"),
 ]
 NODE_ROUTES = [

@@ -10,11 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-<<<<<<< HEAD
 from collections.abc import Iterator, Mapping, Sequence
-=======
-from collections.abc import Mapping
->>>>>>> 84b098b (Let a script's own ServerApp lead a run from a sandbox at the centre)
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 

@@ -192,6 +192,13 @@ class RoundOut(Output):
     sites = ParticipationOut(source="participations", many=True)
 
 
+class FileOut(Output):
+    name = serializers.CharField()
+    form = serializers.CharField(help_text="parameters (safetensors), or other: bytes that nobody interprets")
+    sha256 = serializers.CharField()
+    size = serializers.IntegerField(help_text="Bytes")
+
+
 class CurveOut(Output):
     auc = serializers.FloatField()
     false_positive_rates = serializers.ListField(child=serializers.FloatField())
@@ -338,6 +345,17 @@ class Runs(Resource):
         model, content = services.fetch_model(run=run, round_number=number, by=request.user)
         answer = HttpResponse(content, content_type="application/octet-stream")
         answer["Content-Disposition"] = f'attachment; filename="{model.sha256[:12]}.safetensors"'
+        return answer
+
+    @describe("What the script's own ServerApp left", output=FileOut, many=True)
+    def files(self, request: PersonRequest, id: UUID) -> Response:
+        return self.page(self._with_results(request, id).files.all(), FileOut, ordering=("name",))
+
+    @describe("One of these files, as the ServerApp wrote it", output=bytes)
+    def file(self, request: PersonRequest, id: UUID, sha256: str) -> HttpResponse:
+        found, content = services.fetch_file(run=self.row(id), sha256=sha256, by=request.user)
+        answer = HttpResponse(content, content_type="application/octet-stream")
+        answer["Content-Disposition"] = f'attachment; filename="{found.safe_name}"'
         return answer
 
     def _with_results(self, request: PersonRequest, id: UUID) -> Run:

@@ -67,12 +67,18 @@ class VersionOut(Output):
     parameters = serializers.ListField(child=serializers.DictField())
     default_config = serializers.DictField()
     declaration = serializers.DictField()
+    server = serializers.SerializerMethodField(
+        help_text="Who leads the rounds: strategy, or own: the script's ServerApp"
+    )
     findings = FindingOut(many=True)
     replaces = serializers.UUIDField(
         source="replaces_id", allow_null=True, help_text="The version whose approvals end as sites sign this one"
     )
     submitted_at = serializers.DateTimeField()
     created_by = NameOut()
+
+    def get_server(self, version: ScriptVersion) -> str:
+        return str(version.declaration.get("server", "strategy"))
 
 
 class SubmittedOut(VersionOut):

@@ -1,13 +1,14 @@
 """What a ServerApp leaves when it is done: what its strategy returned, and the files that it wrote.
 
-Files that hold parameters in a form that could run code when it is read (`torch.save`, `numpy.save`) are turned into
-safetensors here, behind the walls; nobody outside opens them. Everything else stays bytes that nobody interprets.
+NumPy's files are turned into safetensors here, behind the walls. Everything else, what `torch.save` wrote included,
+stays bytes that nobody opens: reading such a file can run code.
 """
 
 from __future__ import annotations
 
 import functools
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,10 @@ from flwr.app import ArrayRecord, RecordDict
 from flwr.serverapp.strategy import Result, Strategy
 
 from fedstudy_core.artifacts import encode_arrays
+from fedstudy_core.npy import read_npy
 from fedstudy_core.serverapp.files import OTHER, PARAMETERS, LeftFile
 
 MOST_FILES = 100
-_TORCH, _NUMPY = (".pt", ".pth"), (".npy", ".npz")
 _METRICS = ("train_metrics_clientapp", "evaluate_metrics_clientapp", "evaluate_metrics_serverapp")
 
 
@@ -84,11 +85,9 @@ def _read(path: Path, name: str) -> LeftFile:
 
 def _parameters(path: Path) -> dict[str, np.ndarray] | None:
     """The arrays of a file that holds parameters; None for any other."""
-    if path.suffix in _NUMPY:
-        loaded = np.load(path, allow_pickle=False)
-        return {"0": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
-    torch = sys.modules.get("torch")
-    if path.suffix not in _TORCH or torch is None:
-        return None
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    return {str(name): tensor.numpy() for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
+    if path.suffix == ".npy":
+        return {"0": read_npy(path.read_bytes())}
+    if path.suffix == ".npz":
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(".npy"): read_npy(archive.read(name)) for name in archive.namelist()}
+    return None

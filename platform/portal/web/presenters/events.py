@@ -62,6 +62,7 @@ SENTENCES = {
     "runs:attempt:lost": "Attempt lost at the SuperLink",
     "runs:model:downloaded": "Model downloaded",
     "runs:results:exported": "Results taken away as a file",
+    "runs:file:downloaded": "File of the script's ServerApp downloaded",
     "runs:round:committed": "Round committed",
     "runs:result:left": "Result of the script's ServerApp kept",
     "runs:run:admitted": "Run's turn has come",

@@ -1,0 +1,1 @@
+"""Histograms of a table that stays where it is."""

@@ -1,0 +1,1 @@
+"""Logistic regression in plain NumPy, with a loop of its own."""

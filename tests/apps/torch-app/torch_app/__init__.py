@@ -1,0 +1,1 @@
+"""A small network in PyTorch, with a strategy of its own."""
