@@ -22,7 +22,7 @@ from django.conf import settings
 from django.utils import timezone
 from flwr.app import MetricRecord
 
-from federation.runs import attempts, engine, journal, participants, server_journal
+from federation.runs import engine, journal, participants, server_journal
 from federation.runs.engine import Engine, RoundFailed
 from federation.runs.journal import Artifact
 from federation.runs.lease import Fenced, claim
@@ -118,6 +118,9 @@ class Leader(Engine):
         attempt = self._attempt()
         if self.round is not None and self.batch is not None:
             return self._step_exchange(self.round, self.batch)
+        if self.run.state == "pausing":
+            self._leave(attempt, journal.pause_run)
+            return None
         if self.pending:
             return self._begin_exchange(self.pending.pop(0))
         return self._listen(attempt)
@@ -225,9 +228,7 @@ class Leader(Engine):
             server_journal.keep_leavings(
                 self.lease, self.run, self.number + 1, metrics=metrics, artifact=left.artifact(), files=left.keep()
             )
-        journal.complete_run(self.lease)
-        self._exchange().finish("completed")
-        attempts.retire(attempt, self.link)
+        self._leave(attempt, journal.complete_run)
 
     def _last_summary(self) -> dict[str, Any]:
         """The sites' metrics of the last exchange, where the app's strategy told none."""
