@@ -168,18 +168,3 @@ def test_a_strategy_of_its_own_in_torch(
         np.testing.assert_allclose(values, expected[name].numpy(), rtol=1e-4, atol=1e-6, err_msg=name)
     norms = json.loads(file_of(hospitals, run, "metrics.json"))["centre"]
     assert sorted(norms) == ["0", "1", "2", "3"]
-
-
-def test_averaging_with_scikit_learn(hospitals: Stage, alone: Callable[[str, str], Path]) -> None:
-    expected = np.loadtxt(alone("sklearn-app", "sklearn_app") / "coefficients.csv", delimiter=",")
-    run = play(hospitals, "sklearn-app")
-    np.testing.assert_allclose(model_of(hospitals, run)["0"][0], expected, rtol=1e-5)
-    written = file_of(hospitals, run, "coefficients.csv").decode()
-    np.testing.assert_allclose(np.array(written.strip().split(","), dtype=float), expected, rtol=1e-5)
-
-
-def test_xgboost_by_bagging(hospitals: Stage, alone: Callable[[str, str], Path]) -> None:
-    expected = (alone("xgboost-app", "xgboost_app") / "final_model.json").read_bytes()
-    run = play(hospitals, "xgboost-app")
-    assert file_of(hospitals, run, "final_model.json") == expected
-    assert len(json.loads(expected)["learner"]["gradient_booster"]["model"]["trees"]) == 8

@@ -1,1 +1,0 @@
-"""Boosted trees by bagging."""
