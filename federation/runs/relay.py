@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flwr.app import ArrayRecord, MetricRecord, RecordDict
 
@@ -90,7 +90,7 @@ class Relay(Aggregator):
 
     def read(self, round_: Round, phase: Phase, content: RecordDict) -> Answer:
         """A site's answer: arrays and metrics in records of any name, all finite. Raises Refusal."""
-        receipt, inner, packed, sha256 = records.unwrap_reply(content)
+        receipt, inner, pieces, sha256 = records.unwrap_reply(content)
         metrics: dict[str, Metric] = {}
         for name, record in inner.items():
             if isinstance(record, ArrayRecord):
@@ -101,7 +101,7 @@ class Relay(Aggregator):
             else:
                 raise Refusal("E_REPLY", f"The answer's record “{name}” is neither of arrays nor of metrics.")
         examples = check_weight(metrics[WEIGHT], MAX_EXAMPLES) if WEIGHT in metrics else None
-        return Answer(packed, sha256, receipt, {}, metrics, examples)
+        return Answer(pieces, sha256, receipt, {}, metrics, examples)
 
     def _check_arrays(self, phase: Phase, record: ArrayRecord) -> None:
         arrays = records.arrays_of(record)
@@ -110,9 +110,10 @@ class Relay(Aggregator):
             check_layout(arrays, declared)
         check_update(arrays, schema_of(arrays), examples=1, max_examples=1)
 
-    def keep(self, item: Participation, answer: Answer) -> None:
-        if self._updates.put(answer.packed) != answer.sha256:
+    def keep(self, item: Participation, answer: Answer) -> Answer:
+        if self._updates.put(answer.pieces) != answer.sha256:
             raise FedStudyError("E_REPLY", "The kept answer is not the one that was checked.")
+        return replace(answer, pieces=())
 
     def kept(self, item: Participation) -> bytes:
         """A site's answer as it was kept. Raises Refusal (E_ARTIFACT_MISSING, E_ARTIFACT)."""
