@@ -27,6 +27,7 @@ from fedstudy_core.npy import read_npy
 
 ORDER = "fedstudy.order"
 RECEIPT = "fedstudy.receipt"
+BEFORE = "fedstudy.before"  # see `errands`
 CONTENT = "content"
 INLINE_LIMIT = 4 * 1024 * 1024
 _STEP = 16
@@ -270,8 +271,9 @@ def unwrap_reply(message: RecordDict) -> tuple[bytes, RecordDict, list[Data], st
 
 
 def _wrap(name: str, values: dict[str, Any], content: RecordDict, pieces: Sequence[Data] | None = None) -> RecordDict:
-    if name in content:
-        raise Refusal("E_REPLY", f"A script's record cannot be named “{name}”.")
+    for reserved in (name, BEFORE):
+        if reserved in content:
+            raise Refusal("E_REPLY", f"A script's record cannot be named “{reserved}”.")
     if is_small(content):
         inline = b"".join(pieces if pieces is not None else pieces_of(content))
         if len(inline) <= INLINE_LIMIT:

@@ -1,0 +1,93 @@
+"""Two errands in one message: a node tests the model of the round before, then trains on it.
+
+Both want the same model at the same sites. In one message it travels once and costs one request each way at every hop.
+The main errand is written as if it were alone; the one before it stands in one more record, which names the records of
+the main content that are its own too. Each has its own order, and is answered with its own receipt or error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from flwr.app import ConfigRecord, RecordDict
+
+from fedstudy_core.errors import Refusal
+from fedstudy_core.flower import BEFORE, CONTENT, ORDER, RECEIPT, Order, pack, unwrap_order, wrap_order, wrap_reply
+
+SAME = "same"
+ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A node's answer to one errand: its content with the receipt, or the reason of an error (`flower.error_reason`)."""
+
+    content: RecordDict | None = None
+    packed: bytes = b""
+    receipt: bytes = b""
+    error: str = ""
+
+
+def join_orders(before: tuple[RecordDict, Order], main: tuple[RecordDict, Order]) -> RecordDict:
+    """One message with both errands. What both contents have alike travels once."""
+    content, order = before
+    same = sorted(name for name, record in content.items() if main[0].get(name) == record)
+    own = RecordDict({name: record for name, record in content.items() if name not in same})
+    message = wrap_order(*main)
+    message[BEFORE] = ConfigRecord({**asdict(order), **({SAME: same} if same else {}), CONTENT: pack(own)})
+    return message
+
+
+def split_orders(message: RecordDict) -> list[tuple[Order, RecordDict]]:
+    """The errands of a message, one or two, in the order in which they are to be done.
+
+    Raises:
+        Refusal: E_ORDER when one does not have the form.
+    """
+    before = message.get(BEFORE)
+    main = unwrap_order(_without(message, BEFORE))
+    if before is None:
+        return [main]
+    if not isinstance(before, ConfigRecord) or not isinstance(before.get(CONTENT), bytes):
+        raise Refusal("E_ORDER", "The errand before the main one cannot be read.")
+    same = before.get(SAME, [])
+    if not isinstance(same, list) or not all(isinstance(name, str) and name in main[1] for name in same):
+        raise Refusal("E_ORDER", "The errand before the main one lacks a record.")
+    alone = ConfigRecord({name: value for name, value in before.items() if name != SAME})
+    order, own = unwrap_order(RecordDict({ORDER: alone}))
+    return [(order, RecordDict({**own, **{str(name): main[1][str(name)] for name in same}})), main]
+
+
+def join_answers(before: Answer, main: Answer) -> RecordDict:
+    """One reply with the answers to both errands."""
+    if main.content is None:
+        message = RecordDict({RECEIPT: ConfigRecord({ERROR: main.error})})
+    else:
+        message = wrap_reply(main.content, main.packed, main.receipt)
+    if before.content is None:
+        message[BEFORE] = ConfigRecord({ERROR: before.error})
+    else:
+        message[BEFORE] = ConfigRecord({"receipt": before.receipt, CONTENT: before.packed})
+    return message
+
+
+def split_answers(message: RecordDict) -> tuple[RecordDict | str, RecordDict | str]:
+    """The answers to both errands, each a reply as `flower.unwrap_reply` reads it, or the reason of an error.
+
+    Raises:
+        Refusal: E_REPLY when the reply is not one to two errands.
+    """
+    before = message.get(BEFORE)
+    if not isinstance(before, ConfigRecord):
+        raise Refusal("E_REPLY", "The reply answers one of two errands.")
+    return _alone(RecordDict({RECEIPT: before})), _alone(_without(message, BEFORE))
+
+
+def _alone(message: RecordDict) -> RecordDict | str:
+    record = message.get(RECEIPT)
+    error = record.get(ERROR) if isinstance(record, ConfigRecord) else None
+    return error if isinstance(error, str) else message
+
+
+def _without(message: RecordDict, name: str) -> RecordDict:
+    return RecordDict({key: record for key, record in message.items() if key != name})
