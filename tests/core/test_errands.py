@@ -27,7 +27,7 @@ def reply(size: int) -> RecordDict:
 
 
 def answer(given: RecordDict, receipt: bytes) -> errands.Answer:
-    return errands.Answer(given, flower.pack(given), receipt)
+    return errands.Answer(given, flower.pieces_of(given), receipt)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -87,8 +87,8 @@ def test_each_answer_keeps_its_receipt_and_hash(size: int) -> None:
     both = errands.split_answers(errands.join_answers(answer(tested, b"first"), answer(trained, b"second")))
     for part, given, receipt in zip(both, (tested, trained), (b"first", b"second"), strict=True):
         assert isinstance(part, RecordDict)
-        found, inner, packed, _ = flower.unwrap_reply(part)
-        assert (found, dict(inner), packed) == (receipt, dict(given), flower.pack(given))
+        found, inner, pieces, _ = flower.unwrap_reply(part)
+        assert (found, dict(inner), b"".join(pieces)) == (receipt, dict(given), flower.pack(given))
 
 
 def test_one_errand_may_fail_without_the_other() -> None:

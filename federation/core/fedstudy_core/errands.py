@@ -7,12 +7,13 @@ the main content that are its own too. Each has its own order, and is answered w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from flwr.app import ConfigRecord, RecordDict
 
 from fedstudy_core.errors import Refusal
-from fedstudy_core.flower import BEFORE, CONTENT, ORDER, RECEIPT, Order, pack, unwrap_order, wrap_order, wrap_reply
+from fedstudy_core.flower import BEFORE, CONTENT, ORDER, RECEIPT, Data, Order, pack, unwrap_order, wrap_order, wrap_reply
 
 SAME = "same"
 ERROR = "error"
@@ -20,10 +21,10 @@ ERROR = "error"
 
 @dataclass(frozen=True)
 class Answer:
-    """A node's answer to one errand: its content with the receipt, or the reason of an error (`flower.error_reason`)."""
+    """A node's answer to one errand: its content with the receipt, or an error (a text of `flower.error_reason`)."""
 
     content: RecordDict | None = None
-    packed: bytes = b""
+    pieces: Sequence[Data] = ()
     receipt: bytes = b""
     error: str = ""
 
@@ -63,11 +64,11 @@ def join_answers(before: Answer, main: Answer) -> RecordDict:
     if main.content is None:
         message = RecordDict({RECEIPT: ConfigRecord({ERROR: main.error})})
     else:
-        message = wrap_reply(main.content, main.packed, main.receipt)
+        message = wrap_reply(main.content, main.pieces, main.receipt)
     if before.content is None:
         message[BEFORE] = ConfigRecord({ERROR: before.error})
     else:
-        message[BEFORE] = ConfigRecord({"receipt": before.receipt, CONTENT: before.packed})
+        message[BEFORE] = ConfigRecord({"receipt": before.receipt, CONTENT: b"".join(before.pieces)})
     return message
 
 

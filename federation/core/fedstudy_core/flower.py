@@ -270,10 +270,15 @@ def unwrap_reply(message: RecordDict) -> tuple[bytes, RecordDict, list[Data], st
     return receipt, content, pieces, digest_of(pieces)
 
 
+def check_record_names(content: RecordDict) -> None:
+    """Raises Refusal E_REPLY when a record of a script has a name that messages need for themselves."""
+    for name in (ORDER, RECEIPT, BEFORE):
+        if name in content:
+            raise Refusal("E_REPLY", f"A script's record cannot be named “{name}”.")
+
+
 def _wrap(name: str, values: dict[str, Any], content: RecordDict, pieces: Sequence[Data] | None = None) -> RecordDict:
-    for reserved in (name, BEFORE):
-        if reserved in content:
-            raise Refusal("E_REPLY", f"A script's record cannot be named “{reserved}”.")
+    check_record_names(content)
     if is_small(content):
         inline = b"".join(pieces if pieces is not None else pieces_of(content))
         if len(inline) <= INLINE_LIMIT:

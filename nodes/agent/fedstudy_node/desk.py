@@ -10,45 +10,32 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 import structlog
 
 from fedstudy_core import flower
 from fedstudy_core.artifacts import digest_of
-from fedstudy_core.codes import CODES
+from fedstudy_core.errands import Answer, split_orders
 from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.flower import Order
-from fedstudy_core.receipts import JournalHead, Receipt, sign_receipt
 from fedstudy_core.sandbox.frames import Frame
-from fedstudy_node import __version__
+from fedstudy_node.accounting import Accounting, Asked
 from fedstudy_node.children import Died, Failed, Outcome, Ready, Replied, StateKept
 from fedstudy_node.control import Control
 from fedstudy_node.egress import Allowance
 from fedstudy_node.errors import FleetError
-from fedstudy_node.flower import Incoming, Outgoing, RecordDict, message_head, refuse, reply_to
+from fedstudy_node.flower import Incoming, Outgoing, RecordDict, message_head
 from fedstudy_node.gate import Gate, Permit, check_order
 from fedstudy_node.home import Home, now_text
-from fedstudy_node.ledger import Departure, Ledger
+from fedstudy_node.ledger import Ledger
 from fedstudy_node.names import words_of
 from fedstudy_node.replies import Reply, model_of, model_sha256, read_reply
-from fedstudy_node.runs import ActiveRun, Job, Runs
+from fedstudy_node.runs import ActiveRun, Job, Runs, Visit
 
 log = structlog.get_logger()
 
 _LONGEST_DETAIL = 500
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What is known of a message when its answer is written; less is known when it is refused early."""
-
-    incoming: Incoming
-    started_at: str
-    order: Order | None = None
-    permit: Permit | None = None
-    script_sha256: str | None = None
-    model_sha256: str | None = None
 
 
 class Desk:
@@ -56,9 +43,8 @@ class Desk:
 
     def __init__(self, home: Home, ledger: Ledger, gate: Gate, runs: Runs, control: Control | None = None) -> None:
         self._control = control or Control(home)
-        self._settings = home.enrolled()
         self._home = home
-        self._identity = home.identity_key()
+        self._accounting = Accounting(home, ledger, runs.sandbox.level)
         self._ledger = ledger
         self._gate = gate
         self._runs = runs
@@ -66,7 +52,7 @@ class Desk:
 
     def rekey(self) -> None:
         """Sign by the key that is in use now."""
-        self._identity = self._home.identity_key()
+        self._accounting.rekey()
 
     def take(self, incoming: Incoming) -> Outgoing | None:
         """Take a message: return its answer, or None when the script now works on it.
@@ -74,33 +60,61 @@ class Desk:
         One that nobody foresaw is answered as well (E_AGENT): it must neither end the agent nor keep the run waiting.
         Raises FleetError, and sqlite3.Error when the ledger cannot be written: then nothing may be answered.
         """
+        run = self._runs.get(incoming.run_id)
+        if run.visit is not None:
+            run.waiting.append(incoming)
+            return None
         try:
-            return self._take(incoming)
+            return self._receive(run, incoming)
         except (FleetError, sqlite3.Error):
+            run.visit = None
             raise
         except Exception:
             log.exception("message_not_understood", flower_run=str(incoming.run_id))
-            return self._decline(_Asked(incoming, now_text()), "failed", Refusal("E_AGENT"))
+            run.visit = Visit(incoming)
+            return self._settle(run, self._decline(_unread(run, incoming), "failed", Refusal("E_AGENT")))
 
-    def _take(self, incoming: Incoming) -> Outgoing | None:
-        run = self._runs.get(incoming.run_id)
-        if run.job is not None:
-            run.waiting.append(incoming)
-            return None
-        asked = _Asked(incoming, now_text(), script_sha256=run.script.sha256)
+    def _receive(self, run: ActiveRun, incoming: Incoming) -> Outgoing | None:
+        run.visit = Visit(incoming)
         try:
-            order, content = flower.unwrap_order(incoming.content)
+            run.visit.errands.extend(split_orders(incoming.content))
+        except FedStudyError as error:
+            return self._settle(run, self._decline(_unread(run, incoming), "refused", error))
+        return self._go_on(run, run.visit)
+
+    def _settle(self, run: ActiveRun, answer: Answer) -> Outgoing | None:
+        """Put an errand's answer to the others of its message and go on with the next."""
+        run.at_hand.answers.append(answer)
+        return self._go_on(run, run.at_hand)
+
+    def _go_on(self, run: ActiveRun, visit: Visit) -> Outgoing | None:
+        """Take up the message's next errand; when all are answered, return the reply."""
+        while visit.errands:
+            answer = self._begin(run, visit, *visit.errands.popleft())
+            if answer is None:
+                return None
+            visit.answers.append(answer)
+        run.visit = None
+        return visit.reply()
+
+    def _begin(self, run: ActiveRun, visit: Visit, order: Order, content: RecordDict) -> Answer | None:
+        """Answer an errand at once, or hand it to the script."""
+        asked = _unread(run, visit.incoming)
+        try:
             check_order(order)
-            asked = _Asked(incoming, asked.started_at, order, None, run.script.sha256)
+            last = not visit.errands
+            message_type = visit.incoming.message_type if last else order.message_type
+            bytes_in = visit.incoming.bytes_in if last else 0
+            asked = replace(asked, order=order, message_type=message_type, bytes_in=bytes_in)
             obstacle = self._control.obstacle(order.run)
             if obstacle is not None:
                 raise obstacle
             permit = self._gate.check(
-                order, run.script, message_type=incoming.message_type, for_client_app=run.info.is_server_app
+                order, run.script, message_type=message_type, for_client_app=run.info.is_server_app
             )
             run.named = order.run
             model = _checked_model(order, content)
-            asked = _Asked(incoming, asked.started_at, order, permit, run.script.sha256, model)
+            asked = replace(asked, permit=permit, model_sha256=model)
             return self._ask(run, asked, order, permit, content)
         except FedStudyError as error:
             return self._decline(asked, "refused", error)
@@ -118,9 +132,13 @@ class Desk:
             except Exception:
                 log.exception("script_not_understood", flower_run=str(run.info.run_id))
                 answer = self._abandon(run, job, "failed", Refusal("E_AGENT"))
-            if answer is not None:
-                yield answer
+            yield from self._hand_on(run, answer)
         yield from self._next_waiting(run)
+
+    def _hand_on(self, run: ActiveRun, answer: Answer | None) -> Iterator[Outgoing]:
+        reply = None if answer is None else self._settle(run, answer)
+        if reply is not None:
+            yield reply
 
     def stop_overdue(self) -> Iterator[Outgoing]:
         """End the processes that work longer than their approval allows."""
@@ -143,51 +161,44 @@ class Desk:
         return obstacle or (self._gate.withdrawn(run.permit) if run.permit is not None else None)
 
     def _stop(self, run: ActiveRun, outcome: str, error: Refusal) -> Iterator[Outgoing]:
-        answer = self._abandon(run, run.job, outcome, error)
-        if answer is not None:
-            yield answer
+        yield from self._hand_on(run, self._abandon(run, run.job, outcome, error))
         yield from self._next_waiting(run)
 
-    def _abandon(self, run: ActiveRun, job: Job | None, outcome: str, error: Refusal) -> Outgoing | None:
+    def _abandon(self, run: ActiveRun, job: Job | None, outcome: str, error: Refusal) -> Answer | None:
         """End a run's process; return the answer to what it was working on."""
         self._runs.stop_child(run)
-        return None if job is None else self._decline(_of(run, job), outcome, error)
+        return None if job is None else self._decline(job.asked, outcome, error)
 
-    def _ask(self, run: ActiveRun, asked: _Asked, order: Order, permit: Permit, content: RecordDict) -> Outgoing | None:
-        """Answer from memory, or hand the message to the script."""
+    def _ask(self, run: ActiveRun, asked: Asked, order: Order, permit: Permit, content: RecordDict) -> Answer | None:
+        """Answer from memory, or hand the errand to the script."""
         allowance = _allowance(run, order, permit, content)
         pieces = flower.pieces_of(content)
         digest = digest_of((permit.approval.encode(), *pieces))
         kept = self._ledger.kept_reply(run=order.run, round_=order.round, message_type=order.message_type, asked=digest)
         if kept is not None:
-            return self._answer(asked, _checked(kept.content, allowance), kept.seconds)
-        self._home.check_room(asked.incoming.bytes_in)
+            run.at_hand.seconds += kept.seconds
+            return self._accounting.answer(asked, _checked(kept.content, allowance))
+        self._home.check_room(run.at_hand.incoming.bytes_in)
         self._gate.count(order, permit, digest)
         child = self._runs.start_child(run, permit)
         run.calls += 1
-        run.job = Job(
-            run.calls,
-            asked.incoming,
-            order,
-            permit,
-            allowance,
-            digest,
-            asked.model_sha256,
-            asked.started_at,
-            time.monotonic() + permit.statement.limits.wall_s,
-        )
-        header = {"kind": "call", "id": run.calls, "message": message_head(asked.incoming)}
-        child.send(Frame(header, rest=pieces))
+        deadline = time.monotonic() + permit.statement.limits.wall_s
+        run.job = Job(run.calls, asked, order, permit, allowance, digest, deadline)
+        message = message_head(run.at_hand.incoming, order.message_type)
+        child.send(Frame({"kind": "call", "id": run.calls, "message": message}, rest=pieces))
         return None
 
+    def _decline(self, asked: Asked, outcome: str, error: FedStudyError) -> Answer:
+        return self._accounting.decline(asked, outcome, error)
+
     def _next_waiting(self, run: ActiveRun) -> Iterator[Outgoing]:
-        while run.waiting and run.job is None:
+        while run.waiting and run.visit is None:
             answer = self.take(run.waiting[0])
             run.waiting.popleft()
             if answer is not None:
                 yield answer
 
-    def _hear(self, run: ActiveRun, outcome: Outcome) -> Outgoing | None:
+    def _hear(self, run: ActiveRun, outcome: Outcome) -> Answer | None:
         job = run.job
         match outcome:
             case Ready():
@@ -205,26 +216,26 @@ class Desk:
             case _:
                 return None
 
-    def _finish(self, run: ActiveRun, job: Job, replied: Replied) -> Outgoing:
+    def _finish(self, run: ActiveRun, job: Job, replied: Replied) -> Answer:
         """Check a reply, keep it, and send it on."""
-        asked = _of(run, job)
         try:
             self._gate.check_again(job.order, run.script)
             reply = _checked(replied.content, job.allowance)
         except FedStudyError as error:
-            return self._decline(asked, "failed", error)
+            return self._decline(job.asked, "failed", error)
         seconds = _believable(replied.seconds, job)
         self._ledger.keep_reply(
             run=job.order.run,
             round_=job.order.round,
             message_type=job.order.message_type,
-            asked=job.asked,
+            asked=job.digest,
             content=reply.pieces,
             seconds=seconds,
         )
-        return self._answer(asked, reply, seconds)
+        run.at_hand.seconds += seconds
+        return self._accounting.answer(job.asked, reply)
 
-    def _fail(self, run: ActiveRun, job: Job | None, failed: Failed) -> Outgoing | None:
+    def _fail(self, run: ActiveRun, job: Job | None, failed: Failed) -> Answer | None:
         """The script raised an exception: its text goes to this node's log, its digest and a code leave.
 
         One that belongs to no work under way was made up by the script, which could fill the log so.
@@ -242,101 +253,20 @@ class Desk:
             error = Refusal("E_MEMORY", "The script needed more memory than approved.")
         else:
             error = Refusal("E_SCRIPT", f"The script failed; the site's log has the text under {digest}.")
-        return self._decline(_of(run, job), "failed", error)
+        return self._decline(job.asked, "failed", error)
 
-    def _bury(self, run: ActiveRun, died: Died) -> Outgoing | None:
+    def _bury(self, run: ActiveRun, died: Died) -> Answer | None:
         log.error("script_process_ended", flower_run=str(run.info.run_id), detail=died.detail)
         obstacle = self._obstacle(run)
         if obstacle is not None:
             return self._abandon(run, run.job, "refused", obstacle)
         return self._abandon(run, run.job, "failed", Refusal(died.code))
 
-    def _answer(self, asked: _Asked, reply: Reply, seconds: float) -> Outgoing:
-        """Write the answer with content."""
-        size, examples = reply.size, reply.cargo.examples
-        head = self._note(asked, "done", reply=reply)
-        receipt = self._receipt(
-            asked, head, outcome="done", update=reply.update_sha256, examples=examples, bytes_out=size
-        )
-        return reply_to(asked.incoming, flower.wrap_reply(reply.content, reply.pieces, receipt), seconds)
 
-    def _decline(self, asked: _Asked, outcome: str, error: FedStudyError) -> Outgoing:
-        """Write the answer without content: a code and a sentence that says nothing about the site."""
-        detail = error.detail if isinstance(error, Refusal) else CODES[error.code]
-        head = self._note(asked, outcome, error.code)
-        receipt = self._receipt(asked, head, outcome=outcome, code=error.code)
-        log.warning(outcome, code=error.code, detail=error.detail, flower_run=str(asked.incoming.run_id))
-        return refuse(asked.incoming, flower.error_reason(error.code, detail, receipt))
-
-    def _receipt(
-        self,
-        asked: _Asked,
-        head: JournalHead,
-        *,
-        outcome: str,
-        code: str | None = None,
-        update: str | None = None,
-        examples: int | None = None,
-        bytes_out: int = 0,
-    ) -> bytes:
-        order, permit = asked.order, asked.permit
-        receipt = Receipt.model_validate(
-            {
-                "v": 1,
-                "run": order.run if order else "",
-                "flower_run": str(asked.incoming.run_id),
-                "round": order.round if order else 0,
-                "phase": order.phase if order else "",
-                "study": order.study if order else "",
-                "site": self._settings.site,
-                "node": self._settings.node,
-                "outcome": outcome,
-                "code": code,
-                "script_sha256": asked.script_sha256,
-                "approval": permit.approval if permit else None,
-                "dataset": _dataset_of(permit),
-                "model_sha256": asked.model_sha256,
-                "update_sha256": update,
-                "examples": examples,
-                "bytes_in": asked.incoming.bytes_in,
-                "bytes_out": bytes_out,
-                "started_at": asked.started_at,
-                "ended_at": now_text(),
-                "sandbox": self._runs.sandbox.level,
-                "agent_version": __version__,
-                "sequence": self._ledger.next_number("receipt"),
-                "journal": head.model_dump(),
-            }
-        )
-        return sign_receipt(receipt, self._identity)
-
-    def _note(self, asked: _Asked, outcome: str, code: str = "", reply: Reply | None = None) -> JournalHead:
-        order, permit = asked.order, asked.permit
-        return self._ledger.note_departure(
-            Departure(
-                study=order.study if order else "",
-                run=order.run if order else "",
-                flower_run=str(asked.incoming.run_id),
-                round=order.round if order else 0,
-                message_type=asked.incoming.message_type,
-                approval=permit.approval if permit else "",
-                outcome=outcome,
-                code=code,
-                bytes_in=asked.incoming.bytes_in,
-                bytes_out=reply.size if reply else 0,
-                update_sha256=reply.update_sha256 if reply else "",
-                numbers=reply.cargo.numbers if reply else 0,
-                contents=reply.cargo.manifest() if reply else "",
-            )
-        )
-
-
-def _of(run: ActiveRun, job: Job) -> _Asked:
-    return _Asked(job.incoming, job.started_at, job.order, job.permit, run.script.sha256, job.model_sha256)
-
-
-def _dataset_of(permit: Permit | None) -> dict[str, str] | None:
-    return {"id": permit.dataset.id, "fingerprint": permit.dataset.fingerprint} if permit else None
+def _unread(run: ActiveRun, incoming: Incoming) -> Asked:
+    """What is known of a message before its order is read."""
+    script = run.script.sha256
+    return Asked(incoming.run_id, incoming.message_type, incoming.bytes_in, now_text(), script_sha256=script)
 
 
 def _checked_model(order: Order, content: RecordDict) -> str | None:

@@ -11,6 +11,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -380,9 +381,11 @@ def refuse(incoming: Incoming, reason: str) -> Outgoing:
     return Outgoing(incoming.run_id, Message(error, reply_to=incoming.message), incoming.inline, 0.0)
 
 
-def message_head(incoming: Incoming) -> str:
-    """A message without its content, in words for the script's process."""
-    head = make_message(metadata=incoming.message.metadata, content=RecordDict())
+def message_head(incoming: Incoming, message_type: str) -> str:
+    """A message, or one errand of it, without its content, in words for the script's process."""
+    metadata = copy(incoming.message.metadata)
+    metadata.message_type = message_type
+    head = make_message(metadata=metadata, content=RecordDict())
     return b64encode(message_to_proto(head).SerializeToString()).decode("ascii")
 
 

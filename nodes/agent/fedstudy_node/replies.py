@@ -56,7 +56,9 @@ def read_reply(packed: bytes | bytearray | memoryview, allowance: Allowance) -> 
     """
     _check_size(len(packed), allowance)
     check = check_open_reply if allowance.declaration.server == "own" else check_reply
-    cargo = check(flower.unpack(packed), allowance)
+    content = flower.unpack(packed)
+    flower.check_record_names(content)
+    cargo = check(content, allowance)
     check_names(cargo.content, allowance.words)
     reply = Reply(cargo)
     _check_size(reply.size, allowance)

@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Protocol
 
 from fedstudy_core import bundle as bundles
+from fedstudy_core import flower
+from fedstudy_core.errands import Answer, join_answers
 from fedstudy_core.flower import Order
 from fedstudy_core.sandbox.cgroups import Ceiling, CgroupError
 from fedstudy_core.sandbox.choosing import Sandbox
 from fedstudy_core.sandbox.frames import Frame
 from fedstudy_core.sandbox.launching import PROCESSES, LaunchError
+from fedstudy_node.accounting import Asked
 from fedstudy_node.children import Child
 from fedstudy_node.egress import Allowance
 from fedstudy_node.errors import NodeError
-from fedstudy_node.flower import Incoming, RunInfo, context_bytes
+from fedstudy_node.flower import Incoming, Outgoing, RecordDict, RunInfo, context_bytes, refuse, reply_to
 from fedstudy_node.gate import Permit, Script
 from fedstudy_node.home import Home
 from fedstudy_node.node_config import for_script
@@ -45,17 +48,39 @@ class RunSource(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """One message that the script is working on. `deadline` is on the monotonic clock."""
+    """One errand that the script is working on.
+
+    Attributes:
+        digest: of the approval and the content: the same errand asked again is answered from memory.
+        deadline: on the monotonic clock.
+    """
 
     call: int
-    incoming: Incoming
+    asked: Asked
     order: Order
     permit: Permit
     allowance: Allowance
-    asked: str
-    model_sha256: str | None
-    started_at: str
+    digest: str
     deadline: float
+
+
+@dataclass
+class Visit:
+    """A message that is being answered: its errands that are left, the answers so far, how long the script worked."""
+
+    incoming: Incoming
+    errands: deque[tuple[Order, RecordDict]] = field(default_factory=deque)
+    answers: list[Answer] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def reply(self) -> Outgoing:
+        """The reply, once all errands are answered."""
+        *before, main = self.answers
+        if before:
+            return reply_to(self.incoming, join_answers(before[0], main), self.seconds)
+        if main.content is None:
+            return refuse(self.incoming, main.error)
+        return reply_to(self.incoming, flower.wrap_reply(main.content, main.pieces, main.receipt), self.seconds)
 
 
 @dataclass
@@ -69,11 +94,19 @@ class ActiveRun:
     child: Child | None = None
     permit: Permit | None = None
     state: bytes | None = None
+    visit: Visit | None = None
     job: Job | None = None
     waiting: deque[Incoming] = field(default_factory=deque)
     calls: int = 0
     checked_at: float = field(default_factory=time.monotonic)
     used_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def at_hand(self) -> Visit:
+        """The message that is being answered; there is one whenever the script is at work."""
+        if self.visit is None:
+            raise RuntimeError("no message is being answered")
+        return self.visit
 
     @cached_property
     def script(self) -> Script:
