@@ -1,4 +1,4 @@
-"""A message with two errands: the test of the round before, then training; each with its own gate, limits and answer."""
+"""A message with two errands: the test of the round before, then training; each has its own gate and answer."""
 
 from collections.abc import Iterator
 from contextlib import closing

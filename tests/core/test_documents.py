@@ -33,7 +33,7 @@ def test_a_key_comes_back_from_its_file_with_the_passphrase_only() -> None:
 def test_a_passphrase_is_stretched_before_it_opens_anything() -> None:
     first, second = to_pem(KEY, b"open sesame"), to_pem(KEY, b"open sesame")
     assert first.splitlines()[0] != second.splitlines()[0]
-    with pytest.raises(ValueError):  # noqa: PT011 - one wrong guess in 256 looks like broken data instead
+    with pytest.raises(ValueError):  # one wrong guess in 256 looks like broken data instead
         load_pem_private_key(first, b"open sesame")
     for damaged in (first.replace(b"Salt: ", b"Salt: x", 1), first.partition(b"\n")[2]):
         with pytest.raises(Refusal, match=r"E_KEY|E_PASSPHRASE"):
