@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -25,6 +26,7 @@ from federation.runs.flower import AttemptLost, SuperLink, SuperLinkError
 from federation.runs.lease import Fenced, Lease, claim
 from federation.runs.models import Attempt, Round, Run
 from federation.runs.pace import Pace
+from federation.runs.phases import tests_before
 from federation.runs.states import DRIVEN
 from fedstudy_core.codes import CODES
 from fedstudy_core.errors import FedStudyError
@@ -240,9 +242,10 @@ class Engine:
         if phase is None:
             return False
         call = participants.roll_call(self.run, round_, phase)
-        journal.open_phase(
-            self.lease, round_, phase, participants.new_deadline(self.run, round_), call, needed=self._needed(phase)
-        )
+        tests = tests_before(round_, phase.name)
+        before = self.run.standing_rounds.get(number=round_.number - 1) if tests else None
+        deadline = participants.new_deadline(self.run, round_)
+        journal.open_phase(self.lease, round_, phase, deadline, call, needed=self._needed(phase), before=before)
         return True
 
     def _close_phase(self, round_: Round, phase: phases.Phase) -> float:
@@ -262,12 +265,20 @@ class Engine:
             candidate=result.candidate,
             shared=result.shared,
             state=result.state,
+            tested=self._tested(round_),
         )
         if not self._open_next_phase(round_):
             journal.commit_round(self.lease, round_, self.aggregator.artifact(round_))
             self.aggregator.forget(round_)
             self.open_round = None
         return 0.0
+
+    def _tested(self, round_: Round) -> tuple[Round, dict[str, Any]] | None:
+        """What the sites found of the model of the round before, where they tested it with this phase's message."""
+        done = [item for item in self._exchange().testing(round_) if item.state == "done"]
+        if not done:
+            return None
+        return done[0].round, self.aggregator.combine(done[0].round, phases.TEST, done).metrics
 
     def _ask_another(self, round_: Round, phase: phases.Phase) -> bool:
         present = participants.roll_call(self.run, round_, phase).present

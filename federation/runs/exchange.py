@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
 from django.utils import timezone
+from flwr.app import RecordDict
 
 from federation.runs import journal, participants
 from federation.runs.aggregation import Aggregator
@@ -14,11 +16,12 @@ from federation.runs.flower import Outgoing, Reply, Session
 from federation.runs.lease import Lease
 from federation.runs.messages import Answer, check_receipt, verify_by_any
 from federation.runs.models import Participation, Round, Run
-from federation.runs.phases import Phase
+from federation.runs.phases import TEST, Phase
 from federation.runs.signals import messages_sent
 from fedstudy_core import flower as records
 from fedstudy_core.canonical import plain_text
 from fedstudy_core.codes import CODES
+from fedstudy_core.errands import join_orders, split_answers
 from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.receipts import Receipt
 from fedstudy_core.updates import check_weight
@@ -38,6 +41,7 @@ class Exchange:
         self._session = session.__enter__()
         self._aggregator = aggregator
         self._rows: list[Participation] = []
+        self._testing: dict[int, Participation] = {}
         self._rows_of: tuple[object, str] | None = None
         self._rows_at = 0.0
         self._again_at: dict[int, float] = {}  # by participation: when a node that could not be reached is tried again
@@ -59,8 +63,17 @@ class Exchange:
         old = awaited and time.monotonic() - self._rows_at > LOOK_FOR_NODES_S
         if self._rows_of != (round_.pk, round_.phase) or old:
             self._rows, self._rows_of = participants.settled(round_), (round_.pk, round_.phase)
+            self._testing = {item.participant_id: item for item in participants.testing(round_)}
+            for item in self._rows:
+                if item.participant_id in self._testing:
+                    self._testing[item.participant_id].participant = item.participant
             self._rows_at = time.monotonic()
         return self._rows
+
+    def testing(self, round_: Round) -> list[Participation]:
+        """What became of the test that went with the open phase's messages: of the model of the round before."""
+        self.rows(round_)
+        return list(self._testing.values())
 
     def forget_rows(self) -> None:
         """Read the participations anew: somebody else is asked as well."""
@@ -91,7 +104,8 @@ class Exchange:
         answers: list[tuple[Participation, Answer, int]] = []
         moved = bool(due)
         for reply in self._session.pull(by_message):
-            answers += self._take_in(by_message[reply.message_id], round_, phase, reply)
+            for row, of, errand, part in self._parts(by_message[reply.message_id], round_, phase, reply):
+                answers += self._take_in(row, of, errand, part)
             moved = True
         if answers:
             journal.note_answers(self._lease, answers)
@@ -107,7 +121,7 @@ class Exchange:
             has_it = _was_sent(item)
             code = "" if has_it and item.participant.node.may_act else participants.absence(item.participant, now)
             if code not in ("", participants.AWAY):
-                journal.note_absence(self._lease, item, "missing", code, CODES[code])
+                self._miss(item, code, CODES[code])
             elif has_it:
                 sent.append(item)
             elif not code and time.monotonic() >= self._again_at.get(item.pk, 0.0):
@@ -136,22 +150,27 @@ class Exchange:
                 self._note_unreachable(item)
             elif not item.message_id and participants.absence(item.participant, now) == participants.AWAY:
                 detail = "The site's node did not come back in time."
-                journal.note_absence(self._lease, item, "missing", participants.AWAY, detail)
+                self._miss(item, participants.AWAY, detail)
             else:
                 self._give_up_on(round_, item)
 
     def _give_up_on(self, round_: Round, item: Participation) -> None:
         waited = max((_deadline(round_) - item.asked_at).total_seconds(), 0)
-        detail = f"No answer within {waited:.0f} seconds."
-        journal.note_absence(self._lease, item, "missing", "E_DEADLINE", detail)
+        self._miss(item, "E_DEADLINE", f"No answer within {waited:.0f} seconds.")
+
+    def _miss(self, item: Participation, code: str, detail: str, *, size: int = 0) -> None:
+        """Note that a site is missing, for everything that its message asks."""
+        if self._is_to_test(item):
+            journal.note_absence(self._lease, self._testing[item.participant_id], "missing", code, detail)
+        journal.note_absence(self._lease, item, "missing", code, detail, size=size)
 
     def _send(self, round_: Round, phase: Phase, unsent: list[Participation]) -> None:
-        contents = self._aggregator.contents(round_, phase, [item.participant for item in unsent])
+        contents = self._contents(round_, phase, unsent)
         outgoing = [
             Outgoing(
                 node_id=item.participant.node.flower_node_id,
                 message_type=phase.message_type,
-                content=records.wrap_order(content, self._order(round_, phase, item)),
+                content=content,
                 group=str(round_.number),
             )
             for item, content in zip(unsent, contents, strict=True)
@@ -161,7 +180,12 @@ class Exchange:
         messages_sent.send(
             sender=Exchange, node_ids=[item.participant.node_id for item, message_id, _ in accepted if message_id]
         )
-        journal.note_sent(self._lease, [entry for entry in accepted if entry[1]])
+        tests = [
+            (self._testing[item.participant_id], message_id, 0)
+            for item, message_id, _ in accepted
+            if self._is_to_test(item)
+        ]
+        journal.note_sent(self._lease, [entry for entry in [*accepted, *tests] if entry[1]])
         for item, message_id, _ in accepted:
             if not message_id:
                 self._not_reached(phase, item)
@@ -180,9 +204,34 @@ class Exchange:
 
     def _note_unreachable(self, item: Participation, size: int = 0) -> None:
         detail = "The SuperLink could not reach the site's node."
-        journal.note_absence(self._lease, item, "missing", "E_NODE_UNAVAILABLE", detail, size=size)
+        self._miss(item, "E_NODE_UNAVAILABLE", detail, size=size)
 
-    def _order(self, round_: Round, phase: Phase, item: Participation) -> records.Order:
+    def _is_to_test(self, item: Participation) -> bool:
+        test = self._testing.get(item.participant_id)
+        return test is not None and test.state == "awaited"
+
+    def _contents(self, round_: Round, phase: Phase, unsent: list[Participation]) -> list[RecordDict]:
+        """The message to each site: what the phase asks, and with it the test of the round before."""
+        until = _deadline(round_)
+        mains = self._errands(round_, phase, unsent, until)
+        tests = [self._testing[item.participant_id] for item in unsent if self._is_to_test(item)]
+        before = self._errands(tests[0].round, TEST, [i for i in unsent if self._is_to_test(i)], until) if tests else []
+        by_site = dict(zip((test.participant_id for test in tests), before, strict=True))
+        return [
+            join_orders(by_site[item.participant_id], main)
+            if item.participant_id in by_site
+            else records.wrap_order(*main)
+            for item, main in zip(unsent, mains, strict=True)
+        ]
+
+    def _errands(
+        self, round_: Round, phase: Phase, asked: list[Participation], until: datetime
+    ) -> list[tuple[RecordDict, records.Order]]:
+        contents = self._aggregator.contents(round_, phase, [item.participant for item in asked])
+        orders = [self._order(round_, phase, item, until) for item in asked]
+        return list(zip(contents, orders, strict=True))
+
+    def _order(self, round_: Round, phase: Phase, item: Participation, until: datetime) -> records.Order:
         approval = item.participant.approval
         if approval is None:
             raise Refusal("E_NOT_APPROVED")
@@ -194,11 +243,26 @@ class Exchange:
             message_type=phase.message_type,
             sites=self._aggregator.sites_mixed(),
             rounds=self._run.rounds,
-            deadline=_deadline(round_).isoformat(),
+            deadline=until.isoformat(),
             model_sha256=self._aggregator.model_sha256(round_, phase),
             approval=bytes(approval.envelope),
             dataset=str(approval.dataset_id),
         )
+
+    def _parts(
+        self, item: Participation, round_: Round, phase: Phase, reply: Reply
+    ) -> list[tuple[Participation, Round, Phase, Reply]]:
+        """A reply as answers to what its message asked, the test of the round before first."""
+        test = self._testing.get(item.participant_id)
+        if test is None or test.state != "awaited" or test.message_id != item.message_id:
+            return [(item, round_, phase, reply)]
+        before, main = reply, reply
+        if reply.content is not None:
+            try:
+                before, main = (_part(reply, part) for part in split_answers(reply.content))
+            except Refusal:
+                before = main = _part(reply, "")
+        return [(test, test.round, TEST, replace(before, size=0)), (item, round_, phase, main)]
 
     def _take_in(
         self, item: Participation, round_: Round, phase: Phase, reply: Reply
@@ -257,6 +321,11 @@ class Exchange:
         if code not in CODES:
             code, detail = "E_REPLY", "The node gives a reason that is not known here."
         journal.note_absence(self._lease, item, state, code, detail, size=reply.size, receipt=error.receipt)
+
+
+def _part(reply: Reply, part: RecordDict | str) -> Reply:
+    """One of a reply's answers as a reply of its own."""
+    return replace(reply, content=None, error=part) if isinstance(part, str) else replace(reply, content=part)
 
 
 def _was_sent(item: Participation) -> bool:

@@ -16,7 +16,7 @@ from federation.runs.lease import Lease
 from federation.runs.messages import Answer
 from federation.runs.models import Attempt, Model, Participant, Participation, Round, Run
 from federation.runs.participants import RollCall
-from federation.runs.phases import EVALUATE, Phase
+from federation.runs.phases import EVALUATE, TRAIN, Phase, tests_before
 from fedstudy_core.updates import Schema
 
 ENGINE = "system:engine"
@@ -105,10 +105,15 @@ def open_round(lease: Lease, run: Run, number: int, model_in: Model | None) -> R
 
 
 @transaction.atomic
-def open_phase(lease: Lease, round_: Round, phase: Phase, deadline: datetime, call: RollCall, *, needed: int) -> None:
+def open_phase(
+    lease: Lease, round_: Round, phase: Phase, deadline: datetime, call: RollCall, *, needed: int, before: Round | None
+) -> None:
     """Begin a phase: ask whom it asks until the deadline, and note who is absent.
 
     Where fewer than `needed` are there, those who may come back until the deadline are awaited too.
+
+    Args:
+        before: the round whose model the same sites test with the same message.
     """
     lease.hold()
     now = timezone.now()
@@ -116,18 +121,31 @@ def open_phase(lease: Lease, round_: Round, phase: Phase, deadline: datetime, ca
     round_.save(update_fields=["phase", "phase_started_at", "deadline_at"])
     asked = call.present[:1] if phase.asks == "one" else call.present
     hoped_for = call.may_come_back if len(asked) < needed <= len(asked) + len(call.may_come_back) else []
+    awaited = [*asked, *hoped_for]
+    absent = {participant: code for participant, code in call.absent.items() if participant not in hoped_for}
+    if before:
+        _ask_to_test(before, awaited, absent)
     Participation.objects.bulk_create(
-        Participation(round=round_, participant=participant, phase=phase.name, asked_at=now)
-        for participant in [*asked, *hoped_for]
+        Participation(round=round_, participant=participant, phase=phase.name, asked_at=now) for participant in awaited
     )
-    for participant, code in call.absent.items():
-        if participant in hoped_for:
-            continue
+    for participant, code in absent.items():
         participation = Participation.objects.create(
             round=round_, participant=participant, phase=phase.name,
             state="missing", code=code, asked_at=now, answered_at=now,
         )  # fmt: skip
         _site_event(participation)
+
+
+def _ask_to_test(before: Round, awaited: Sequence[Participant], absent: Mapping[Participant, str]) -> None:
+    """Ask for the test of a committed round's model, once: a training phase that failed may have asked already."""
+    now = timezone.now()
+    asked = set(before.participations.filter(phase=EVALUATE).values_list("participant_id", flat=True))
+    rows = [Participation(round=before, participant=item, phase=EVALUATE, asked_at=now) for item in awaited]
+    for item, code in absent.items():
+        row = Participation(round=before, participant=item, phase=EVALUATE, asked_at=now)
+        row.state, row.code, row.answered_at = "missing", code, now
+        rows.append(row)
+    Participation.objects.bulk_create(row for row in rows if row.participant_id not in asked)
 
 
 @transaction.atomic
@@ -232,15 +250,24 @@ def keep_phase_result(
     candidate: str = "",
     shared: str = "",
     state: str = "",
+    tested: tuple[Round, Mapping[str, object]] | None = None,
 ) -> None:
-    """Keep what a phase brought, so that another worker can go on from here."""
+    """Keep what a phase brought, so that another worker can go on from here.
+
+    Args:
+        tested: the round whose model the sites tested with the same message, and its metrics.
+    """
     lease.hold()
+    if tested is not None:
+        before, found = tested
+        before.metrics = {**before.metrics, EVALUATE: dict(found)}
+        before.save(update_fields=["metrics"])
     round_.metrics = {**round_.metrics, round_.phase: dict(metrics)}
     round_.candidate_sha256 = candidate or round_.candidate_sha256
     round_.shared_sha256 = shared or round_.shared_sha256
     round_.state_sha256 = state or round_.state_sha256
     round_.save(update_fields=["metrics", "candidate_sha256", "shared_sha256", "state_sha256"])
-    if round_.phase == EVALUATE:
+    if round_.phase == EVALUATE or tested is not None:
         halting.note_evaluation(round_.run)
 
 
@@ -259,7 +286,11 @@ def commit_round(lease: Lease, round_: Round, artifact: Artifact) -> None:
     round_.bytes_sent, round_.bytes_received = totals["sent"] or 0, totals["received"] or 0
     round_.duration_ms = _milliseconds(round_.committed_at - round_.started_at)
     round_.save()
-    settled = round_.participations.values_list("phase", "participant__enrolment__site__name", "state", "code")
+    rows = round_.participations.all()
+    if tests_before(round_, TRAIN):
+        before = run.standing_rounds.filter(number=round_.number - 1)
+        rows |= Participation.objects.filter(round__in=before, phase=EVALUATE)
+    settled = rows.values_list("round__number", "phase", "participant__enrolment__site__name", "state", "code")
     _event(
         run,
         "runs:round:committed",
@@ -267,7 +298,10 @@ def commit_round(lease: Lease, round_: Round, artifact: Artifact) -> None:
         model_in=round_.model_in.sha256 if round_.model_in else "",
         model_out=model.sha256,
         strategy_state=round_.state_sha256,
-        sites=[{"phase": p, "site": s, "state": state, "code": code} for p, s, state, code in settled],
+        sites=[
+            {"round": number, "phase": phase, "site": site, "state": state, "code": code}
+            for number, phase, site, state, code in settled
+        ],
         bytes_sent=round_.bytes_sent,
         bytes_received=round_.bytes_received,
         duration_ms=round_.duration_ms,

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from federation.runs.messages import MAX_EXAMPLES
 from federation.runs.models import Participant, Participation, Round, Run
-from federation.runs.phases import INITIAL, SUMS, Phase
+from federation.runs.phases import EVALUATE, INITIAL, SUMS, Phase, tests_before
 
 ONLINE = timedelta(seconds=30)
 LOOK_BACK, PATIENCE = 5, 3
@@ -123,6 +123,14 @@ def settled(round_: Round) -> list[Participation]:
     )
     rows = rows.prefetch_related("participant__node__retired_keys")
     return sorted(rows, key=lambda item: item.participant.position)
+
+
+def testing(round_: Round) -> list[Participation]:
+    """What the open phase's sites are asked beside: to test the model of the round before."""
+    if not tests_before(round_, round_.phase):
+        return []
+    before = round_.run.standing_rounds.filter(number=round_.number - 1)
+    return list(Participation.objects.filter(round__in=before, phase=EVALUATE).select_related("round"))
 
 
 ASKED = {

@@ -1,7 +1,8 @@
 """The phases of a round: what each asks of which sites, and what a good answer holds.
 
 Round 0 prepares: exact sums over all sites (say, for normalising), then the initial model, asked of one site at a time
-until one gives it. Every later round trains, as the run's strategy asks, and evaluates.
+until one gives it. Every later round trains, as the run's strategy asks, and evaluates. Where all sites train at once,
+they test a round's model with the message of the next round's training; only the last round asks for its test alone.
 """
 
 from __future__ import annotations
@@ -37,18 +38,27 @@ class Phase:
         return self.message_type.split(".", 1)[0]
 
 
+TEST = Phase(EVALUATE, "evaluate")
+
+
 def phases_of(run: Run, number: int) -> list[Phase]:
     """The phases of the run's round of that number, in order."""
     if number > 0:
         asks = STRATEGIES[run.strategy].asks
         begins_at = number - 1 if asks == "one" else 0
-        return [Phase(TRAIN, "train", asks, begins_at), Phase(EVALUATE, "evaluate")]
+        train = Phase(TRAIN, "train", asks, begins_at)
+        return [train] if asks == "all" and number < run.last_round else [train, TEST]
     declaration = run.version.declaration
     asked: tuple[tuple[str, str | None, Asks], ...] = (
         (SUMS, declaration.get("sums"), "all"),
         (INITIAL, declaration.get("initial"), "one"),
     )
     return [Phase(name, message_type, asks) for name, message_type, asks in asked if message_type]
+
+
+def tests_before(round_: Round, phase: str) -> bool:
+    """Whether the sites test the model of the round before with the message of this phase."""
+    return phase == TRAIN and round_.number > 1 and STRATEGIES[round_.run.strategy].asks == "all"
 
 
 def sites_mixed(run: Run) -> int:

@@ -132,7 +132,9 @@ class RunSummary:
 def run_summary(run: Run, rounds: Iterable[Round]) -> RunSummary:
     """The summary from the run's rounds (`rounds_of`), which the caller has read already."""
     committed = [item for item in rounds if item.number > 0 and item.state == "committed"]
-    last = committed[-1].metrics.get(EVALUATE, {}) if committed else {}
+    last: dict[str, Metric] = next(
+        (item.metrics[EVALUATE] for item in reversed(committed) if EVALUATE in item.metrics), {}
+    )
     durations = sorted(item.duration_ms for item in committed if item.duration_ms is not None)
     return RunSummary(
         committed=len(committed),

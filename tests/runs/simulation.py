@@ -8,19 +8,35 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from flwr.app import ArrayRecord, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
 from federation.runs.flower import AttemptLost, Claim, Outgoing, Reply
 from fedstudy_core import flower as records
+from fedstudy_core.errands import ERROR, split_orders
 from fedstudy_core.keys import Ed25519PrivateKey, public_text
 from fedstudy_core.receipts import Receipt, sign_receipt
 from tests.core.builders import NODE, SITE, STUDY
 
 Behaviour = Callable[["Site", records.Order, RecordDict], Reply | None]
+
+
+def together(answers: Sequence[Reply]) -> Reply:
+    """The answers to a message's errands as one reply, however they look."""
+    *before, main = answers
+    if not before or not main.from_node:
+        return main
+    content = RecordDict(dict(main.content) if main.content is not None else {records.RECEIPT: _error(main)})
+    first = before[0].content
+    content[records.BEFORE] = _error(before[0]) if first is None else first.get(records.RECEIPT, ConfigRecord())
+    return replace(main, content=content, error="")
+
+
+def _error(reply: Reply) -> ConfigRecord:
+    return ConfigRecord({ERROR: reply.error})
 
 
 @dataclass
@@ -158,10 +174,10 @@ class Session:
                 sent.append(("", 0))
                 continue
             message_id = f"m{self.claim.flower_run_id}-{out.node_id}-{len(site.asked)}-{position}"
-            order, content = records.unwrap_order(out.content)
-            reply = site.answer(order, content, message_id)
-            if reply is not None:
-                self.link.replies[message_id] = reply
+            replies = [site.answer(order, content, message_id) for order, content in split_orders(out.content)]
+            answers = [reply for reply in replies if reply is not None]
+            if len(answers) == len(replies):
+                self.link.replies[message_id] = together(answers)
             sent.append((message_id, 50))
         if self.link.on_push is not None:
             self.link.on_push()
