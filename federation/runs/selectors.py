@@ -132,7 +132,7 @@ class RunSummary:
 def run_summary(run: Run, rounds: Iterable[Round]) -> RunSummary:
     """The summary from the run's rounds (`rounds_of`), which the caller has read already."""
     committed = [item for item in rounds if item.number > 0 and item.state == "committed"]
-    last: dict[str, Metric] = next(
+    last: dict[str, Any] = next(
         (item.metrics[EVALUATE] for item in reversed(committed) if EVALUATE in item.metrics), {}
     )
     durations = sorted(item.duration_ms for item in committed if item.duration_ms is not None)

@@ -25,7 +25,7 @@ from fedstudy_core.sandbox.choosing import choose
 
 folder = Path(sys.argv[1])
 walls = choose(folder, at_most=sys.argv[2]).walls
-child = Child.start(walls, slot=folder / "slot", dataset=None, log=folder / "log", threads=1, max_reply=1000)
+child = Child.start(walls, slot=folder / "slot", dataset=None, threads=1)
 print(child.pid, flush=True)
 time.sleep(600)
 """
@@ -34,7 +34,8 @@ time.sleep(600)
 @pytest.fixture
 def child(tmp_path: Path) -> Iterator[Child]:
     slot, log = tmp_path / "slot", tmp_path / "log"
-    started = Child.start(sandbox().walls, slot=slot, dataset=None, log=log, threads=1, max_reply=100_000)
+    started = Child.start(sandbox().walls, slot=slot, dataset=None, threads=1)
+    started.serve(log, 100_000)
     bundles.unpack(script(), slot / "app" / "script")
     yield started
     started.kill()

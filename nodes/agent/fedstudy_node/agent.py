@@ -89,6 +89,8 @@ class Agent:
         self._guarded(self._exchange if self._connected else self._connect)
         self._outbox.extend(self._desk.stop_overdue())
         self._outbox.extend(self._desk.stop_halted())
+        if self._connected:
+            self.runs.prepare_spare()
         self._wait_for_scripts(self._until_due())
 
     def _take_new_keys(self) -> None:

@@ -7,6 +7,7 @@ prints, and a folder of its own, behind the walls of `sandbox`. Whatever it star
 import fcntl
 import os
 import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,32 +71,47 @@ class Child:
         self._process = walled.process
         self._reader = reader
         self._writer = writer
+        self._prints_are_kept = False
 
     @classmethod
     def start(
-        cls, walls: Walls, *, slot: Path, dataset: Path | None, log: Path, threads: int, max_reply: int
+        cls, walls: Walls, *, slot: Path, dataset: Path | None, threads: int, modules: Sequence[str] = ()
     ) -> "Child":
         """Start a process in `slot`, a folder for it alone; the script may be unpacked into slot/app afterwards.
 
         Args:
             dataset: the file that it may read.
-            log: file that what it prints is added to, up to a size.
-            max_reply: most bytes that it may send at once.
+            modules: what it imports at once.
 
         Raises:
             LaunchError: the walls cannot be put up.
         """
-        walled = walls.start("fedstudy_node.child", slot=slot, dataset=dataset, threads=threads)
+        walled = walls.start("fedstudy_node.child", slot=slot, dataset=dataset, threads=threads, words=modules)
         process = walled.process
         if process.stdin is None or process.stdout is None or process.stderr is None:
             raise RuntimeError("a process was started without its pipes")
-        keep_prints(process.stderr, log)
         into, out_of = process.stdin.fileno(), process.stdout.fileno()
         for descriptor in (into, out_of):
             os.set_blocking(descriptor, False)
             with suppress(OSError):  # only a larger buffer; the system may not allow it
                 fcntl.fcntl(descriptor, _SET_PIPE_SIZE, _PIPE_BYTES)
-        return cls(walled, FrameReader(out_of, max_body=max_reply), FrameWriter(into))
+        return cls(walled, FrameReader(out_of, max_body=0), FrameWriter(into))
+
+    def serve(self, log: Path, max_reply: int) -> None:
+        """Let it serve a run.
+
+        Args:
+            log: file that what it prints is added to, up to a size.
+            max_reply: most bytes that it may send at once.
+        """
+        if self._process.stderr is not None:
+            keep_prints(self._process.stderr, log)
+            self._prints_are_kept = True
+        self._reader.max_body = max_reply
+
+    def is_alive(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
 
     def limit(self, ceiling: Ceiling) -> None:
         """Set the limits of everything that it starts together, where the sandbox has such. Raises CgroupError."""
@@ -146,6 +162,8 @@ class Child:
     def kill(self) -> None:
         """End the process and everything it started."""
         self._walled.kill()
+        if not self._prints_are_kept:
+            self._walled.close_errors()
 
     def _end(self) -> Died:
         """Say how the process ended."""

@@ -1,7 +1,5 @@
 """The runs under way at this node: each one's script as received, its process, and what that is working on."""
 
-import os
-import shutil
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -24,9 +22,11 @@ from fedstudy_node.children import Child
 from fedstudy_node.egress import Allowance
 from fedstudy_node.errors import NodeError
 from fedstudy_node.flower import Incoming, Outgoing, RecordDict, RunInfo, context_bytes, refuse, reply_to
+from fedstudy_node.folders import remove_folder
 from fedstudy_node.gate import Permit, Script
 from fedstudy_node.home import Home
 from fedstudy_node.node_config import for_script
+from fedstudy_node.spares import Spares
 
 _FRAME_SLACK = 1024 * 1024
 _MESSAGES_A_ROUND = 3
@@ -130,7 +130,9 @@ class Runs:
         self._home = home
         self._source = source
         self.sandbox = sandbox
-        self._torch_threads = home.settings().torch_threads
+        settings = home.settings()
+        self._torch_threads = settings.torch_threads
+        self._spares = Spares(home, sandbox, threads=settings.torch_threads) if settings.keep_spare else None
         self._runs: dict[int, ActiveRun] = {}
         remove_folder(home.work_path)  # what a crash left
         home.work_path.mkdir(mode=0o700)
@@ -163,7 +165,6 @@ class Runs:
             self.stop_child(run)
             run.state = None
         run.permit = permit
-        remove_folder(run.folder)
         dataset = Path(permit.dataset.path)
         child = self._launch(run, permit, dataset)
         bundles.unpack(run.fab, run.folder / "app" / "script")
@@ -183,15 +184,14 @@ class Runs:
     def _launch(self, run: ActiveRun, permit: Permit, dataset: Path) -> Child:
         """Start a run's process behind the sandbox's walls. Raises NodeError (E_SANDBOX)."""
         walls = self.sandbox.walls
+        remove_folder(run.folder)
+        spare = self._spares.take(dataset) if self._spares else None
         try:
-            run.child = Child.start(
-                walls,
-                slot=run.folder,
-                dataset=dataset,
-                log=self._log_file(run),
-                threads=self._torch_threads,
-                max_reply=permit.statement.outputs.max_bytes + _FRAME_SLACK,
-            )
+            if spare is not None:
+                run.child, run.folder = spare.child, spare.slot
+            else:
+                run.child = Child.start(walls, slot=run.folder, dataset=dataset, threads=self._torch_threads)
+            run.child.serve(self._log_file(run), permit.statement.outputs.max_bytes + _FRAME_SLACK)
             run.child.limit(Ceiling(permit.statement.limits.memory_mb, PROCESSES, walls.processors))
         except (LaunchError, CgroupError) as error:
             self.stop_child(run)
@@ -215,17 +215,15 @@ class Runs:
         """End everything."""
         for run in list(self._runs.values()):
             self.end(run)
+        if self._spares:
+            self._spares.close()
+
+    def prepare_spare(self) -> None:
+        """While nothing runs, have the process wait that the next run will need."""
+        if self._spares and not self._runs:
+            self._spares.prepare()
 
     def _log_file(self, run: ActiveRun) -> Path:
         folder = self._home.path / "logs"
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder / f"run-{run.info.run_id}.log"
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a folder with everything in it, read-only folders included."""
-    if not folder.exists():
-        return
-    for parent, _, _ in os.walk(folder):
-        Path(parent).chmod(0o700)
-    shutil.rmtree(folder)
