@@ -1,8 +1,9 @@
 """Two errands in one message: a node tests the model of the round before, then trains on it.
 
 Both want the same model at the same sites. In one message it travels once and costs one request each way at every hop.
-The main errand is written as if it were alone; the one before it stands in one more record, which names the records of
-the main content that are its own too. Each has its own order, and is answered with its own receipt or error.
+The main errand is written as if it were alone; the one before it stands in one more record: where its order differs
+from the main one's, and the records of the main content that are its own too, by name. Each order is complete when it is
+read, and each errand is answered with its own receipt or error.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ def join_orders(before: tuple[RecordDict, Order], main: tuple[RecordDict, Order]
     same = sorted(name for name, record in content.items() if main[0].get(name) == record)
     own = RecordDict({name: record for name, record in content.items() if name not in same})
     message = wrap_order(*main)
-    message[BEFORE] = ConfigRecord({**asdict(order), **({SAME: same} if same else {}), CONTENT: pack(own)})
+    alike = asdict(main[1])
+    differs = {name: value for name, value in asdict(order).items() if value != alike[name]}
+    message[BEFORE] = ConfigRecord({**differs, **({SAME: same} if same else {}), CONTENT: pack(own)})
     return message
 
 
@@ -54,8 +57,8 @@ def split_orders(message: RecordDict) -> list[tuple[Order, RecordDict]]:
     same = before.get(SAME, [])
     if not isinstance(same, list) or not all(isinstance(name, str) and name in main[1] for name in same):
         raise Refusal("E_ORDER", "The errand before the main one lacks a record.")
-    alone = ConfigRecord({name: value for name, value in before.items() if name != SAME})
-    order, own = unwrap_order(RecordDict({ORDER: alone}))
+    alone = {name: value for name, value in before.items() if name != SAME}
+    order, own = unwrap_order(RecordDict({ORDER: ConfigRecord({**asdict(main[0]), **alone})}))
     return [(order, RecordDict({**own, **{str(name): main[1][str(name)] for name in same}})), main]
 
 
