@@ -106,7 +106,14 @@ def open_round(lease: Lease, run: Run, number: int, model_in: Model | None) -> R
 
 @transaction.atomic
 def open_phase(
-    lease: Lease, round_: Round, phase: Phase, deadline: datetime, call: RollCall, *, needed: int, before: Round | None
+    lease: Lease,
+    round_: Round,
+    phase: Phase,
+    deadline: datetime,
+    call: RollCall,
+    *,
+    needed: int,
+    before: Round | None = None,
 ) -> None:
     """Begin a phase: ask whom it asks until the deadline, and note who is absent.
 

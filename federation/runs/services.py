@@ -1,4 +1,4 @@
-"""What people do to runs: plan, start and stop them, and fetch their models."""
+"""What people do to runs: plan, start, pause and stop them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from accounts.models import User
 from accounts.permissions import Permission, check
 from audit.services import record
 from federation.runs import halting, queue, states
-from federation.runs.models import PRIORITIES, Model, Participant, Run, RunFile
+from federation.runs.models import PRIORITIES, Participant, Run
 from federation.runs.phases import OWN_SERVER, sites_mixed
-from federation.runs.storage import file_store, model_store
 from federation.strategies.catalogue import STRATEGIES
 from federation.strategies.description import ConfigValue
-from fedstudy_core.errors import Conflict, FieldProblem, Invalid, NotFound, Refusal
+from fedstudy_core.errors import Conflict, FieldProblem, Invalid, Refusal
 from fedstudy_core.parameters import Parameter, validate_config
 from nodes.registry.models import Node
 from studies.enrolment.models import Enrolment
@@ -365,58 +364,6 @@ def pause_run(*, run: Run, by: User, at_once: bool = False) -> Run:
     run.save(update_fields=["state", "epoch", "lease_owner", "lease_until"])
     record(action=f"runs:run:{run.state}", actor=by, obj=run, study=run.study_id, detail={"at_once": at_once})
     return run
-
-
-@transaction.atomic
-def fetch_model(*, run: Run, round_number: int | None = None, by: User) -> tuple[Model, bytes]:
-    """The parameters after a committed round, the last one by default; the log notes who fetched them.
-
-    Raises:
-        Forbidden: E_FORBIDDEN.
-        NotFound: E_NOT_FOUND when that round is not committed.
-        Refusal: E_ARTIFACT, E_ARTIFACT_MISSING.
-    """
-    check(by, Permission.MODEL_DOWNLOAD, run.study)
-    models = run.models.all() if round_number is None else run.models.filter(round_number=round_number)
-    model = models.order_by("round_number").last()
-    if model is None:
-        raise NotFound("E_NOT_FOUND", "No round of that number has been committed.")
-    content = model_store().get(model.sha256)
-    detail = {"round": model.round_number, "sha256": model.sha256}
-    record(action="runs:model:downloaded", actor=by, obj=run, study=run.study_id, detail=detail)
-    return model, content
-
-
-def best_round(run: Run) -> int:
-    """The number of the best round so far. Raises NotFound (E_NOT_FOUND) where there is none."""
-    if run.best_round is None:
-        raise NotFound("E_NOT_FOUND", "No best round is known: the run watches no metric, or none was reported yet.")
-    return run.best_round
-
-
-@transaction.atomic
-def fetch_file(*, run: Run, sha256: str, by: User) -> tuple[RunFile, bytes]:
-    """A file that the script's own ServerApp left; the log notes who fetched it.
-
-    Raises:
-        Forbidden: E_FORBIDDEN.
-        NotFound: E_NOT_FOUND.
-        Refusal: E_ARTIFACT, E_ARTIFACT_MISSING.
-    """
-    check(by, Permission.MODEL_DOWNLOAD, run.study)
-    found = run.files.filter(sha256=sha256).first()
-    if found is None:
-        raise NotFound("E_NOT_FOUND", "The run has no such file.")
-    detail = {"name": found.name, "sha256": sha256}
-    record(action="runs:file:downloaded", actor=by, obj=run, study=run.study_id, detail=detail)
-    return found, file_store().get(sha256)
-
-
-@transaction.atomic
-def note_export(*, run: Run, file: str, by: User) -> None:
-    """Note in the log that somebody took a run's results away as a file. Raises Forbidden (E_FORBIDDEN)."""
-    check(by, Permission.RESULTS_VIEW, run.study)
-    record(action="runs:results:exported", actor=by, obj=run, study=run.study_id, detail={"file": file})
 
 
 def leave(run: Run) -> None:

@@ -9,13 +9,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fedstudy_core.approvers import Approver
-from fedstudy_core.keys import generate, key_id
+from fedstudy_core.keys import Ed25519PrivateKey, key_id
 from fedstudy_core.parameters import Allowed
 from fedstudy_core.statement import Statement, Use
 
 STUDY, SITE, NODE, DATASET = (f"{digit * 8}-{digit * 4}-{digit * 4}-{digit * 4}-{digit * 12}" for digit in "1234")
 NOW = datetime(2030, 1, 15, 12, tzinfo=UTC)
-KEY = generate()
+KEY = Ed25519PrivateKey.from_private_bytes(
+    b"for tests only".ljust(32, b".")
+)  # fixed: names of tests hold what it signs
 ADMIN = Approver(key_id(KEY.public_key()), "Demo Admin", "site admin", KEY.public_key())
 TRUSTED = {ADMIN.id: ADMIN}
 SIGNER = {"key": ADMIN.id, "name": ADMIN.name, "role": ADMIN.role}

@@ -2,8 +2,8 @@
 
 Both want the same model at the same sites. In one message it travels once and costs one request each way at every hop.
 The main errand is written as if it were alone; the one before it stands in one more record: where its order differs
-from the main one's, and the records of the main content that are its own too, by name. Each order is complete when it is
-read, and each errand is answered with its own receipt or error.
+from the main one's, and by name the records of the main content that are its own too. Each order is complete when it
+is read, and each errand is answered with its own receipt or error.
 """
 
 from __future__ import annotations
@@ -14,7 +14,18 @@ from dataclasses import asdict, dataclass
 from flwr.app import ConfigRecord, RecordDict
 
 from fedstudy_core.errors import Refusal
-from fedstudy_core.flower import BEFORE, CONTENT, ORDER, RECEIPT, Data, Order, pack, unwrap_order, wrap_order, wrap_reply
+from fedstudy_core.flower import (
+    BEFORE,
+    CONTENT,
+    ORDER,
+    RECEIPT,
+    Data,
+    Order,
+    pack,
+    unwrap_order,
+    wrap_order,
+    wrap_reply,
+)
 
 SAME = "same"
 ERROR = "error"

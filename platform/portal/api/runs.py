@@ -12,7 +12,7 @@ from rest_framework.viewsets import ViewSet
 
 from accounts.permissions import Permission, check
 from audit import selectors as audit_selectors
-from federation.runs import lineage, queue, selectors, services
+from federation.runs import lineage, queue, results, selectors, services
 from federation.runs.models import Participation, Run
 from federation.strategies.catalogue import STRATEGIES
 from portal.api.audit import EventOut
@@ -341,8 +341,8 @@ class Runs(Resource):
     )
     def model(self, request: PersonRequest, id: UUID) -> HttpResponse:
         wanted, run = self.query(RoundQuery), self.row(id)
-        number = services.best_round(run) if wanted["best"] else wanted.get("round")
-        model, content = services.fetch_model(run=run, round_number=number, by=request.user)
+        number = results.best_round(run) if wanted["best"] else wanted.get("round")
+        model, content = results.fetch_model(run=run, round_number=number, by=request.user)
         answer = HttpResponse(content, content_type="application/octet-stream")
         answer["Content-Disposition"] = f'attachment; filename="{model.sha256[:12]}.safetensors"'
         return answer
@@ -353,7 +353,7 @@ class Runs(Resource):
 
     @describe("One of these files, as the ServerApp wrote it", output=bytes)
     def file(self, request: PersonRequest, id: UUID, sha256: str) -> HttpResponse:
-        found, content = services.fetch_file(run=self.row(id), sha256=sha256, by=request.user)
+        found, content = results.fetch_file(run=self.row(id), sha256=sha256, by=request.user)
         answer = HttpResponse(content, content_type="application/octet-stream")
         answer["Content-Disposition"] = f'attachment; filename="{found.safe_name}"'
         return answer

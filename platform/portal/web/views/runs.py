@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from accounts.permissions import Permission, can, check
-from federation.runs import queue, selectors, services
+from federation.runs import queue, results, selectors, services
 from federation.runs.models import PRIORITIES, Run
 from federation.runs.states import RUN
 from federation.strategies.catalogue import STRATEGIES
@@ -86,8 +86,8 @@ def _buttons(request: PageRequest, found: Run) -> dict[str, bool]:
 def model(request: PageRequest, run_id: UUID) -> HttpResponse:
     """The newest model, or the best (`?round=best`), as a file (safetensors); the log notes who took it."""
     found = selectors.run_for(request.user, run_id)
-    number = services.best_round(found) if request.GET.get("round") == "best" else None
-    made, content = services.fetch_model(run=found, round_number=number, by=request.user)
+    number = results.best_round(found) if request.GET.get("round") == "best" else None
+    made, content = results.fetch_model(run=found, round_number=number, by=request.user)
     response = HttpResponse(content, content_type="application/octet-stream")
     response.headers["Content-Disposition"] = f'attachment; filename="{made.sha256[:12]}.safetensors"'
     return response
@@ -99,7 +99,7 @@ def export(request: PageRequest, run_id: UUID, name: str) -> HttpResponse:
     if name not in ("results.csv", "rounds.csv", "run.json"):
         raise Http404
     found = selectors.run_for(request.user, run_id)
-    services.note_export(run=found, file=name, by=request.user)
+    results.note_export(run=found, file=name, by=request.user)
     rounds = list(selectors.rounds_of(found))
     summary = selectors.run_summary(found, rounds)
     if name == "run.json":
