@@ -58,7 +58,8 @@ def phases_of(run: Run, number: int) -> list[Phase]:
 
 def tests_before(round_: Round, phase: str) -> bool:
     """Whether the sites test the model of the round before with the message of this phase."""
-    return phase == TRAIN and round_.number > 1 and STRATEGIES[round_.run.strategy].asks == "all"
+    strategy = STRATEGIES.get(round_.run.strategy)  # a ServerApp of the script's own asks as it likes
+    return phase == TRAIN and round_.number > 1 and strategy is not None and strategy.asks == "all"
 
 
 def sites_mixed(run: Run) -> int:

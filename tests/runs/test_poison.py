@@ -140,19 +140,19 @@ REPLIES: dict[str, tuple[Callable[[Site, Any, RecordDict], RecordDict], str]] = 
     "a receipt of another phase": (lambda site, order, content: site.done(order, content, phase="query"), "E_RECEIPT"),
     "a receipt that says refused": (
         lambda site, order, content: records.wrap_reply(
-            content, records.pack(content), site.receipt(order, outcome="refused", code="E_SIG")
+            content, records.pieces_of(content), site.receipt(order, outcome="refused", code="E_SIG")
         ),
         "E_RECEIPT",
     ),
     "a receipt of another update": (
         lambda site, order, content: records.wrap_reply(
-            content, records.pack(content), site.receipt(order, outcome="done", update_sha256="0" * 64)
+            content, records.pieces_of(content), site.receipt(order, outcome="done", update_sha256="0" * 64)
         ),
         "E_RECEIPT",
     ),
     "no receipt": (lambda _, __, content: content, "E_REPLY"),
     "a receipt that is none": (
-        lambda _, __, content: records.wrap_reply(content, records.pack(content), b"not signed"), "E_RECEIPT"
+        lambda _, __, content: records.wrap_reply(content, records.pieces_of(content), b"not signed"), "E_RECEIPT"
     ),
     "cut short on the way": (_cut_short, "E_REPLY"),
     "altered on the way": (_flipped, "E_RECEIPT"),
