@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
@@ -12,6 +14,13 @@ from federation.strategies.roster import Roster
 from fedstudy_core import flower as records
 from fedstudy_core.errors import FedStudyError
 from tests.strategies.builders import Arrays, conduct, contribution, single
+
+
+@pytest.fixture(autouse=True)
+def no_collections_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flower's q-FedAvg and Bulyan collect garbage once an array: a minute, among thousands of collected tests."""
+    monkeypatch.setattr(gc, "collect", lambda *_: 0)
+
 
 START = [1.0, -2.0]
 SITES = [([2.0, -2.0], 10), ([4.0, -1.0], 30)]
