@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
-from federation.runs.metrics import WEIGHT, Metric
+from federation.runs.metrics import MAX_EXAMPLES, WEIGHT, Metric
 from fedstudy_core import flower as records
 from fedstudy_core.errors import Refusal
 from fedstudy_core.receipts import Receipt, verify_receipt
 from fedstudy_core.updates import check_metrics, check_update, check_weight, schema_of
 
 ARRAYS, CONFIG, METRICS, SHARED, SUMS = "arrays", "config", "metrics", "shared", "sums"
-MAX_EXAMPLES = 10**9
 LOCAL_LAYERS = "local-layers"
 
 Arrays = Mapping[str, np.ndarray]

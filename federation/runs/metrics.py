@@ -16,6 +16,7 @@ Number = int | float
 Metric = int | float | Sequence[int | float]
 
 WEIGHT = "num-examples"
+MAX_EXAMPLES = 10**9  # more than that no site has
 POSITIVES = "score-positives"
 NEGATIVES = "score-negatives"
 

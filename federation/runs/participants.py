@@ -9,7 +9,7 @@ from statistics import median
 from django.db.models import F, Max
 from django.utils import timezone
 
-from federation.runs.messages import MAX_EXAMPLES
+from federation.runs.metrics import MAX_EXAMPLES
 from federation.runs.models import Participant, Participation, Round, Run
 from federation.runs.phases import EVALUATE, INITIAL, SUMS, Phase, tests_before
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from flwr.app import ArrayRecord, MetricRecord, RecordDict
 
 from federation.runs.aggregation import Aggregator
-from federation.runs.messages import MAX_EXAMPLES, Answer
-from federation.runs.metrics import WEIGHT, Metric, combine
+from federation.runs.messages import Answer
+from federation.runs.metrics import MAX_EXAMPLES, WEIGHT, Metric, combine
 from federation.runs.models import Participant, Participation, Round, Run
 from federation.runs.phases import TRAIN, Phase
 from federation.serverapps.process import Asked

@@ -18,6 +18,7 @@ from audit.models import Event
 from federation.runs import states
 from federation.runs.metrics import NEGATIVES, POSITIVES, WEIGHT, Curve, Metric, roc
 from federation.runs.models import Attempt, Participant, Participation, Round, Run, Schedule
+from federation.runs.participants import absences, waits_until
 from federation.runs.phases import EVALUATE, TRAIN
 from fedstudy_core.errors import NotFound
 from studies.lifecycle import selectors as studies
@@ -151,8 +152,6 @@ def run_summary(run: Run, rounds: Iterable[Round]) -> RunSummary:
 
 def _awaited(run: Run) -> list[Awaited]:
     if run.state == "waiting":
-        from federation.runs.participants import absences, waits_until
-
         until = waits_until(run)
         return [
             Awaited(item.enrolment.site.name, "start", run.queued_at or run.created_at, until) for item in absences(run)

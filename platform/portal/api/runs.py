@@ -192,7 +192,7 @@ class RoundOut(Output):
     sites = ParticipationOut(source="participations", many=True)
 
 
-class FileOut(Output):
+class ResultFileOut(Output):
     name = serializers.CharField()
     form = serializers.CharField(help_text="parameters (safetensors), or other: bytes that nobody interprets")
     sha256 = serializers.CharField()
@@ -347,9 +347,9 @@ class Runs(Resource):
         answer["Content-Disposition"] = f'attachment; filename="{model.sha256[:12]}.safetensors"'
         return answer
 
-    @describe("What the script's own ServerApp left", output=FileOut, many=True)
+    @describe("What the script's own ServerApp left", output=ResultFileOut, many=True)
     def files(self, request: PersonRequest, id: UUID) -> Response:
-        return self.page(self._with_results(request, id).files.all(), FileOut, ordering=("name",))
+        return self.page(self._with_results(request, id).files.all(), ResultFileOut, ordering=("name",))
 
     @describe("One of these files, as the ServerApp wrote it", output=bytes)
     def file(self, request: PersonRequest, id: UUID, sha256: str) -> HttpResponse:
