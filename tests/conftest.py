@@ -7,6 +7,8 @@ import pytest
 
 from tests.stage import Stage, set_up_stage
 
+LONGEST_ID = 80
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -19,6 +21,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         needs_stage = "stage" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("stage" if needs_stage else str(item.path)))
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a test's parameter by what it is, where it is a whole file: archives hold the time they were made at, and
+    processes that share the tests must name them alike."""
+    return argname if isinstance(val, bytes | str) and len(val) > LONGEST_ID else None
 
 
 def pytest_collection_finish() -> None:
