@@ -30,7 +30,7 @@ demo: setup
 	@$(BIN)/python -m devstack.demo $(ARGS)
 
 test: setup
-	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 check: lint test
 

@@ -14,8 +14,10 @@ LONGEST_ID = 80
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes share the tests, a file goes to one of them, and so does all that needs the stage.
 
-    First of all hooks: xdist reads the marks in the same hook of its own.
+    The long ones come first, so that no process is left with one at the end. First of all hooks: xdist reads the marks
+    in the same hook of its own.
     """
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
     for item in items:
         if item.get_closest_marker("xdist_group"):
             continue
