@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -105,13 +104,13 @@ def centres(participations: list[Mapping[str, Any]]) -> set[str]:
 
 
 @contextmanager
-def set_up_stage(write_rows: Callable[[Path], dict[str, Path]] = write_centres) -> Iterator[Stage]:
+def set_up_stage() -> Iterator[Stage]:
     """Start everything and prepare the demo's study; stop everything at the end."""
     folders = Folders.throwaway()
     cast = make_cast()
     with Supervisor() as supervisor, Telling(Console(quiet=True), 1) as tell:
         stack = stacks.start(supervisor, folders, profile="demo", port=None)
-        rows = write_rows(folders.state / "hospitals")
+        rows = write_centres(folders.state / "hospitals")
         prepared = story.prepare(stack, cast, rows, tell)
         try:
             yield Stage(stack, cast, prepared)

@@ -148,7 +148,7 @@ class Engine:
 
     def step(self) -> float | None:
         """Do the next thing; answer how long to wait after it (None: the run is over)."""
-        if time.monotonic() - self.looked_at > LOOK_AT_RUN_S:
+        if self.open_round is None or time.monotonic() - self.looked_at > LOOK_AT_RUN_S:
             self._look_at_run()
         if self.run.state == "waiting":
             return self._begin()

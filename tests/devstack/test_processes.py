@@ -26,7 +26,7 @@ def _gone(pid: int) -> bool:
     return state == "Z"
 
 
-def _wait_until(condition: object, seconds: float = 10) -> None:
+def _wait_until(condition: object, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline

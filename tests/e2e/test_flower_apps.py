@@ -17,10 +17,12 @@ from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
 
 from devstack.demo import people
+from devstack.demo.cast import Hospital
+from devstack.demo.story import at_each
 from federation.library.heart_disease.source import write_centres
 from fedstudy_core import bundle as bundles
 from fedstudy_core.artifacts import decode_arrays
-from tests.stage import Stage, set_up_stage
+from tests.stage import Stage
 
 pytestmark = [
     pytest.mark.e2e,
@@ -42,13 +44,18 @@ def write_databases(folder: Path) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def hospitals() -> Iterator[Stage]:
-    """Four hospitals with a database each, which tell scripts where it is."""
-    with set_up_stage(write_databases) as stage:
-        for hospital in stage.cast.hospitals:
-            dataset = stage.prepared.datasets[hospital.centre]
-            stage.stack.node(hospital.node).command("dataset", "config", dataset, "db-path={dataset}")
-        yield stage
+def databases(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A database at each hospital, of which its node tells scripts where it is; the datasets by centre."""
+    paths = write_databases(tmp_path_factory.mktemp("hospitals"))
+
+    def bind(hospital: Hospital) -> str:
+        node = stage.stack.node(hospital.node)
+        words = ("--study", stage.prepared.study, "--name", "database")
+        dataset = str(node.command("dataset", "add", *words, str(paths[hospital.centre]))["id"])
+        node.command("dataset", "config", dataset, "db-path={dataset}")
+        return dataset
+
+    return at_each(stage.cast, bind)
 
 
 class OneProcess(Grid):
@@ -109,15 +116,15 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         del sys.modules[name]
 
 
-def play(stage: Stage, name: str) -> dict[str, Any]:
+def play(stage: Stage, databases: dict[str, str], name: str) -> dict[str, Any]:
     """Submit the app, have every hospital sign it, run it; the run as it ended."""
     session, study = stage.investigator, stage.prepared.study
     bundle = bundles.build(APPS / name)
     script = session.post(f"studies/{study}/scripts", {"name": name})
     version = session.upload(f"scripts/{script['id']}/versions", "bundle", f"{name}.fab", bundle)
     assert version["server"] == "own"
-    for hospital in stage.cast.hospitals:
-        people.approve_script(stage.stack, hospital, str(version["id"]), stage.prepared.datasets[hospital.centre])
+    signed = str(version["id"])
+    at_each(stage.cast, lambda site: people.approve_script(stage.stack, site, signed, databases[site.centre]))
     run = stage.wait_for_end(stage.start_run(version=version["id"], strategy="own-server", label=name))
     assert (run["state"], run["reason"]) == ("completed", ""), run
     return run
@@ -136,35 +143,37 @@ def types(stage: Stage, run: dict[str, Any]) -> list[str]:
     return [item["phase"] for item in stage.rounds(run["id"])]
 
 
-def test_federated_analytics_over_databases(hospitals: Stage, alone: Callable[[str, str], Path]) -> None:
+def test_federated_analytics_over_databases(
+    stage: Stage, databases: dict[str, str], alone: Callable[[str, str], Path]
+) -> None:
     expected = json.loads((alone("fed-analytics", "fed_analytics") / "histograms.json").read_text())
-    run = play(hospitals, "fed-analytics")
-    assert types(hospitals, run) == ["query.ranges", "query.histograms", "result"]
-    assert json.loads(file_of(hospitals, run, "histograms.json")) == expected
+    run = play(stage, databases, "fed-analytics")
+    assert types(stage, run) == ["query.ranges", "query.histograms", "result"]
+    assert json.loads(file_of(stage, run, "histograms.json")) == expected
     assert sum(expected["age"]["counts"]) > 900
 
 
-def test_a_loop_of_its_own_in_numpy(hospitals: Stage, alone: Callable[[str, str], Path]) -> None:
+def test_a_loop_of_its_own_in_numpy(stage: Stage, databases: dict[str, str], alone: Callable[[str, str], Path]) -> None:
     expected = np.load(alone("numpy-app", "numpy_app") / "final_model.npz")["weights"]
-    run = play(hospitals, "numpy-app")
-    assert types(hospitals, run) == ["query", "train", "train", "train", "evaluate", "result"]
-    np.testing.assert_allclose(model_of(hospitals, run)["weights"], expected, rtol=1e-9)
-    assert b"accuracy: 0." in file_of(hospitals, run, "server-app.log")
+    run = play(stage, databases, "numpy-app")
+    assert types(stage, run) == ["query", "train", "train", "train", "evaluate", "result"]
+    np.testing.assert_allclose(model_of(stage, run)["weights"], expected, rtol=1e-9)
+    assert b"accuracy: 0." in file_of(stage, run, "server-app.log")
 
 
 def test_a_strategy_of_its_own_in_torch(
-    hospitals: Stage, alone: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
+    stage: Stage, databases: dict[str, str], alone: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
 
     expected: dict[str, torch.Tensor] = {}
     monkeypatch.setattr(torch, "save", lambda state, path: expected.update(state))
     alone("torch-app", "torch_app")
-    run = play(hospitals, "torch-app")
-    assert types(hospitals, run) == [*["train", "evaluate"] * 3, "result"]
-    found = model_of(hospitals, run)
+    run = play(stage, databases, "torch-app")
+    assert types(stage, run) == [*["train", "evaluate"] * 3, "result"]
+    found = model_of(stage, run)
     assert set(found) == set(expected)
     for name, values in found.items():
         np.testing.assert_allclose(values, expected[name].numpy(), rtol=1e-4, atol=1e-6, err_msg=name)
-    norms = json.loads(file_of(hospitals, run, "metrics.json"))["centre"]
+    norms = json.loads(file_of(stage, run, "metrics.json"))["centre"]
     assert sorted(norms) == ["0", "1", "2", "3"]

@@ -69,19 +69,19 @@ def prepare(
     tell.step("Sites are invited and accept")
     enrolments = people.enrol_sites(sessions, cast, study, sites)
     tell.step("Hospitals set up their nodes and compare six words")
-    nodes = _at_each(
+    nodes = at_each(
         cast,
         lambda hospital: people.enrol_node(stack, sessions.of(hospital.admin), hospital, sites[hospital.centre]),
     )
     for hospital in cast.hospitals:
         stack.start_agent(hospital.node)
     tell.step("Nodes check their rows against the dictionary")
-    datasets = _at_each(cast, lambda hospital: people.offer_dataset(stack, hospital, study, rows[hospital.centre]))
+    datasets = at_each(cast, lambda hospital: people.offer_dataset(stack, hospital, study, rows[hospital.centre]))
     tell.step("The PI submits the script")
     investigator = sessions.of(cast.investigator)
     version = submit(investigator, study)
     tell.step("Site admins review the script and sign")
-    _at_each(cast, lambda hospital: people.approve_script(stack, hospital, version, datasets[hospital.centre]))
+    at_each(cast, lambda hospital: people.approve_script(stack, hospital, version, datasets[hospital.centre]))
     investigator.post(f"studies/{study}/transition", {"to": "active"})
     return Prepared(study, version, sites, enrolments, datasets, nodes, sessions)
 
@@ -127,7 +127,7 @@ class _RoundTeller:
         self._told = committed
 
 
-def _at_each(cast: Cast, act: Callable[[Hospital], T]) -> dict[str, T]:
+def at_each(cast: Cast, act: Callable[[Hospital], T]) -> dict[str, T]:
     """What every hospital does at its own console, all at the same time; answers by centre."""
     with ThreadPoolExecutor(max_workers=len(cast.hospitals)) as pool:
         answers = list(pool.map(act, cast.hospitals))
