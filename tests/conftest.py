@@ -1,7 +1,7 @@
 """What every test may use. PostgreSQL and Valkey are started by `devstack.pytest_plugin`."""
 
 import gc
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,20 +14,15 @@ LONGEST_ID = 80
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes share the tests, a file goes to one of them, and so does all that needs the stage.
 
-    The long ones come first, so that no process is left with one at the end; those that bind other rows to the stage's
-    study come after all others of the stage. First of all hooks: xdist reads the marks in the same hook of its own.
+    The long ones come first, so that no process is left with one at the end. First of all hooks: xdist reads the marks
+    in the same hook of its own.
     """
-    items.sort(key=lambda item: (item.get_closest_marker("e2e") is None, "databases" in fixtures_of(item)))
+    items.sort(key=lambda item: (item.get_closest_marker("e2e") is None, item.get_closest_marker("last") is not None))
     for item in items:
         if item.get_closest_marker("xdist_group"):
             continue
-        needs_stage = "stage" in fixtures_of(item)
+        needs_stage = "stage" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("stage" if needs_stage else str(item.path)))
-
-
-def fixtures_of(item: pytest.Item) -> Collection[str]:
-    """The names of the fixtures that a test uses."""
-    return getattr(item, "fixturenames", ())
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -19,6 +19,7 @@ RECORD = VENV / "fedstudy.json"
 LOCAL = ["federation/core", "nodes/agent", "platform/client", "."]
 LOCKS = ["requirements.lock", "requirements-torch.lock"]
 TORCH = "torch==2.13.0"
+IMPORTED_BY_SCRIPTS = ["fedstudy_node.child", "flwr.clientapp", "pandas", "sklearn", "torch"]
 
 
 class CannotSetUp(Exception):
@@ -97,7 +98,7 @@ def make_environment(interpreter: str) -> None:
 
 def install() -> None:
     """Install the locked packages, torch for the CPU, and FedStudy's own distributions."""
-    pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--no-input"]
+    pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--no-input", "--no-compile"]
     wheels = ["--only-binary", ":all:"]
     say("Installing the packages of requirements.lock (a few minutes the first time)")
     run(
@@ -115,6 +116,19 @@ def install() -> None:
         "FedStudy's own packages could not be installed.\n"
         "  What to do: remove .venv (`make clean`) and run the same command again.",
     )
+    compile_what_scripts_import()
+
+
+def compile_what_scripts_import() -> None:
+    """Import once what scripts import: behind the walls, where they run, nobody can write the compiled files.
+
+    pip would compile everything, which takes longer than installing it; whatever else runs compiles what it needs. A
+    module that cannot be imported is told of by whoever needs it.
+    """
+    say("Compiling what scripts import")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    for module in IMPORTED_BY_SCRIPTS:
+        subprocess.call([str(PYTHON), "-c", f"import {module}"], env=environment, stderr=subprocess.DEVNULL)
 
 
 def install_torch(pip: "list[str]") -> None:

@@ -57,12 +57,19 @@ def test_one_process_waits_for_the_approved_dataset_and_serves_once(node: Node, 
     waiting.prepare()
     waiting.prepare()
     assert len(list(node.home.work_path.iterdir())) == 1
-    assert waiting.take(Path("/another.csv")) is None
     spare = waiting.take(Path(node.dataset.path))
     assert spare is not None
     assert spare.child.is_alive()
     assert waiting.take(Path(node.dataset.path)) is None
     spare.child.kill()
+
+
+def test_one_that_does_not_fit_ends(node: Node, waiting: Spares) -> None:
+    approve(node)
+    waiting.prepare()
+    assert waiting.take(Path("/another.csv")) is None
+    assert list(node.home.work_path.iterdir()) == []
+    assert waiting.take(Path(node.dataset.path)) is None
 
 
 def test_one_that_died_is_replaced(node: Node, waiting: Spares) -> None:

@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from flwr.app import Context, Message, RecordDict
 from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
 
-from devstack.demo import people
+from devstack.demo import people, runs
 from devstack.demo.cast import Hospital
 from devstack.demo.story import at_each
 from federation.library.heart_disease.source import write_centres
@@ -43,19 +44,30 @@ def write_databases(folder: Path) -> dict[str, Path]:
     return paths
 
 
+@dataclass(frozen=True)
+class Bound:
+    """A study whose sites offer a database each; the datasets by centre."""
+
+    study: str
+    datasets: dict[str, str]
+
+
 @pytest.fixture(scope="module")
-def databases(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A database at each hospital, of which its node tells scripts where it is; the datasets by centre."""
+def bound(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Bound:
+    """A study of its own over a database at each hospital, of which its node tells scripts where it is."""
     paths = write_databases(tmp_path_factory.mktemp("hospitals"))
+    sessions = stage.prepared.sessions
+    study = people.open_study(sessions, stage.cast)
+    people.enrol_sites(sessions, stage.cast, study, stage.prepared.sites)
 
     def bind(hospital: Hospital) -> str:
         node = stage.stack.node(hospital.node)
-        words = ("--study", stage.prepared.study, "--name", "database")
-        dataset = str(node.command("dataset", "add", *words, str(paths[hospital.centre]))["id"])
+        words = ("--study", study, "--name", "database", str(paths[hospital.centre]))
+        dataset = str(node.command("dataset", "add", *words)["id"])
         node.command("dataset", "config", dataset, "db-path={dataset}")
         return dataset
 
-    return at_each(stage.cast, bind)
+    return Bound(study, at_each(stage.cast, bind))
 
 
 class OneProcess(Grid):
@@ -116,16 +128,19 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         del sys.modules[name]
 
 
-def play(stage: Stage, databases: dict[str, str], name: str) -> dict[str, Any]:
+def play(stage: Stage, bound: Bound, name: str) -> dict[str, Any]:
     """Submit the app, have every hospital sign it, run it; the run as it ended."""
-    session, study = stage.investigator, stage.prepared.study
+    session, study = stage.investigator, bound.study
     bundle = bundles.build(APPS / name)
     script = session.post(f"studies/{study}/scripts", {"name": name})
     version = session.upload(f"scripts/{script['id']}/versions", "bundle", f"{name}.fab", bundle)
     assert version["server"] == "own"
     signed = str(version["id"])
-    at_each(stage.cast, lambda site: people.approve_script(stage.stack, site, signed, databases[site.centre]))
-    run = stage.wait_for_end(stage.start_run(version=version["id"], strategy="own-server", label=name))
+    at_each(stage.cast, lambda site: people.approve_script(stage.stack, site, signed, bound.datasets[site.centre]))
+    if session.get(f"studies/{study}")["state"] != "active":
+        session.post(f"studies/{study}/transition", {"to": "active"})
+    plan = {"version": signed, "strategy": "own-server", "rounds": 3, "label": name}
+    run = stage.wait_for_end(runs.start(session, study, plan))
     assert (run["state"], run["reason"]) == ("completed", ""), run
     return run
 
@@ -143,33 +158,31 @@ def types(stage: Stage, run: dict[str, Any]) -> list[str]:
     return [item["phase"] for item in stage.rounds(run["id"])]
 
 
-def test_federated_analytics_over_databases(
-    stage: Stage, databases: dict[str, str], alone: Callable[[str, str], Path]
-) -> None:
+def test_federated_analytics_over_databases(stage: Stage, bound: Bound, alone: Callable[[str, str], Path]) -> None:
     expected = json.loads((alone("fed-analytics", "fed_analytics") / "histograms.json").read_text())
-    run = play(stage, databases, "fed-analytics")
+    run = play(stage, bound, "fed-analytics")
     assert types(stage, run) == ["query.ranges", "query.histograms", "result"]
     assert json.loads(file_of(stage, run, "histograms.json")) == expected
     assert sum(expected["age"]["counts"]) > 900
 
 
-def test_a_loop_of_its_own_in_numpy(stage: Stage, databases: dict[str, str], alone: Callable[[str, str], Path]) -> None:
+def test_a_loop_of_its_own_in_numpy(stage: Stage, bound: Bound, alone: Callable[[str, str], Path]) -> None:
     expected = np.load(alone("numpy-app", "numpy_app") / "final_model.npz")["weights"]
-    run = play(stage, databases, "numpy-app")
+    run = play(stage, bound, "numpy-app")
     assert types(stage, run) == ["query", "train", "train", "train", "evaluate", "result"]
     np.testing.assert_allclose(model_of(stage, run)["weights"], expected, rtol=1e-9)
     assert b"accuracy: 0." in file_of(stage, run, "server-app.log")
 
 
 def test_a_strategy_of_its_own_in_torch(
-    stage: Stage, databases: dict[str, str], alone: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
+    stage: Stage, bound: Bound, alone: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
 
     expected: dict[str, torch.Tensor] = {}
     monkeypatch.setattr(torch, "save", lambda state, path: expected.update(state))
     alone("torch-app", "torch_app")
-    run = play(stage, databases, "torch-app")
+    run = play(stage, bound, "torch-app")
     assert types(stage, run) == [*["train", "evaluate"] * 3, "result"]
     found = model_of(stage, run)
     assert set(found) == set(expected)

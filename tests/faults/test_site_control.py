@@ -1,6 +1,6 @@
 """The site's hand on its node in a live run: pause, veto, new keys; a node that is revoked, one that runs twice.
 
-On a stack of its own, because nodes are lost for good here. The times are logged.
+After all other tests of the stage, because nodes are lost for good here. The times are logged.
 """
 
 import json
@@ -16,19 +16,13 @@ import pytest
 
 from devstack.demo.cast import Hospital
 from federation.runs.flower import SuperLink
-from tests.stage import Json, Stage, set_up_stage
+from tests.stage import Json, Stage
 
-pytestmark = [pytest.mark.fault, pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("site control")]
+pytestmark = [pytest.mark.fault, pytest.mark.e2e, pytest.mark.slow, pytest.mark.last]
 
 log = logging.getLogger(__name__)
 ROUNDS = 500
 PATIENCE_S = 90.0
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with set_up_stage() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

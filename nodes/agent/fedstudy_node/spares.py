@@ -77,9 +77,13 @@ class Spares:
             self._spare = self._start(need)
 
     def take(self, dataset: Path) -> Spare | None:
-        """Hand out the waiting process if it lives and reads this dataset; it is the caller's from then on."""
+        """Hand out the waiting process if it lives and reads this dataset; it is the caller's from then on.
+
+        One that does not fit ends: beside a run it would only take memory.
+        """
         spare = self._spare
         if spare is None or spare.need.dataset != dataset or not spare.child.is_alive():
+            self.close()
             return None
         self._spare = None
         return spare
