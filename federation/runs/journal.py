@@ -15,7 +15,7 @@ from federation.runs import halting, states
 from federation.runs.lease import Lease
 from federation.runs.messages import Answer
 from federation.runs.models import Attempt, Model, Participant, Participation, Round, Run
-from federation.runs.participants import RollCall
+from federation.runs.participants import RollCall, new_deadline
 from federation.runs.phases import EVALUATE, TRAIN, Phase, tests_before
 from fedstudy_core.updates import Schema
 
@@ -73,7 +73,7 @@ def _reopen_phase(run: Run) -> None:
     """Give the phase at which the run was paused its whole time again, and have sent again what was not answered."""
     now = timezone.now()
     for round_ in run.round_set.filter(state="open", deadline_at__isnull=False):
-        round_.phase_started_at, round_.deadline_at = now, now + timedelta(seconds=run.deadline_s)
+        round_.phase_started_at, round_.deadline_at = now, new_deadline(run, round_)
         round_.save(update_fields=["phase_started_at", "deadline_at"])
         round_.participations.filter(state="awaited").update(message_id="", asked_at=now)
 
@@ -197,7 +197,7 @@ def note_sent(lease: Lease, sent: Sequence[tuple[Participation, str, int]]) -> N
     now = timezone.now()
     for participation, message_id, size in sent:
         participation.message_id, participation.bytes_sent, participation.asked_at = message_id, size, now
-    Participation.objects.bulk_update([item for item, _, _ in sent], ["message_id", "bytes_sent", "asked_at"])
+    _rewrite([item for item, _, _ in sent], ["message_id", "bytes_sent", "asked_at"])
 
 
 @transaction.atomic
@@ -214,7 +214,12 @@ def note_answers(lease: Lease, answers: Sequence[tuple[Participation, Answer, in
             bytes_received=size,
             receipt=answer.receipt,
         )
-    Participation.objects.bulk_update([item for item, _, _ in answers], ANSWER_FIELDS)
+    _rewrite([item for item, _, _ in answers], ANSWER_FIELDS)
+
+
+def _rewrite(items: Sequence[Participation], fields: Sequence[str]) -> None:
+    """Write these fields of rows that exist, in one statement that is quicker to build than `bulk_update`'s."""
+    Participation.objects.bulk_create(items, update_conflicts=True, unique_fields=["id"], update_fields=fields)
 
 
 @transaction.atomic

@@ -68,14 +68,15 @@ def lead(run_id: uuid.UUID) -> None:
         leader.close()
         leader.end_app()
         lease.release(in_order=in_order)
-        _keep_log(run_id)
+        run = Run.objects.get(pk=run_id)
+        if run.is_final:
+            _keep_log(run)
 
 
-def _keep_log(run_id: uuid.UUID) -> None:
-    """Keep what the app printed with the run once it is over; no app ever saw anything but what the sites released."""
-    run = Run.objects.get(pk=run_id)
+def _keep_log(run: Run) -> None:
+    """Keep what the app printed with the run; no app ever saw anything but what the sites released."""
     printed = server_app_log(run)
-    if run.is_final and printed.exists():
+    if printed.exists():
         content = printed.read_bytes()
         if content:
             server_journal.keep_log(run, KeptFile(LOG_FILE, OTHER, file_store().put(content), len(content)))
@@ -228,6 +229,8 @@ class Leader(Engine):
             server_journal.keep_leavings(
                 self.lease, self.run, self.number + 1, metrics=metrics, artifact=left.artifact(), files=left.keep()
             )
+        self.end_app()
+        _keep_log(self.run)
         self._leave(attempt, journal.complete_run)
 
     def _last_summary(self) -> dict[str, Any]:

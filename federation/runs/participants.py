@@ -15,6 +15,7 @@ from federation.runs.phases import EVALUATE, INITIAL, SUMS, Phase, tests_before
 
 ONLINE = timedelta(seconds=30)
 LOOK_BACK, PATIENCE = 5, 3
+START_S = 60  # for a site's processes to unpack the script and to import what it stands on
 AWAY = "E_OFFLINE"  # the one absence that may end by itself
 
 
@@ -73,16 +74,19 @@ def new_deadline(run: Run, round_: Round) -> datetime:
     """Until when sites that are asked now may answer: as long as the run says, or three times as long as is usual.
 
     Usual is the median over the last rounds of how long the slowest good answer took; sites that did not answer do not
-    count, so that waiting for them in vain does not make the next wait longer.
+    count, so that waiting for them in vain does not make the next wait longer. Until a first site has answered since
+    the run was let in, time for the script's processes to start is added.
     """
     answers = Participation.objects.filter(
-        round__run=run, round__number__range=(max(round_.number - LOOK_BACK, 1), round_.number - 1), state="done"
+        round__run=run,
+        round__number__range=(max(round_.number - LOOK_BACK, 0), max(round_.number - 1, 0)),
+        state="done",
+        answered_at__gte=run.admitted_at or run.created_at,
     )
-    slowest = (
-        answers.values("round").annotate(took=Max(F("answered_at") - F("asked_at"))).values_list("took", flat=True)
-    )
-    usual = median(took.total_seconds() for took in slowest) if slowest else 0.0
-    return timezone.now() + timedelta(seconds=max(run.deadline_s, PATIENCE * usual))
+    slowest = answers.values("round").annotate(took=Max(F("answered_at") - F("asked_at")))
+    usual = [took.total_seconds() for took in slowest.values_list("took", flat=True)]
+    wait = max(run.deadline_s, PATIENCE * median(usual)) if usual else run.deadline_s + START_S
+    return timezone.now() + timedelta(seconds=wait)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import os
 import re
 import select
 import shutil
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -28,6 +29,7 @@ MODULE = "fedstudy_core.serverapp.process"
 MESSAGE_TYPE = re.compile(r"(train|evaluate|query)(\.[A-Za-z_][A-Za-z0-9_]{0,40})?")
 _FRAME_SLACK = 1024 * 1024
 _WRITE_PATIENCE_S = 120.0
+_PRINTS_PATIENCE_S = 5.0
 _LONGEST_WORDS = 400
 
 
@@ -74,6 +76,7 @@ class ServerAppProcess:
     walled: Walled
     reader: FrameReader
     writer: FrameWriter
+    prints: threading.Thread
     folder: Path
     bounds: Bounds
     heard_at: float = field(default_factory=time.monotonic)
@@ -115,12 +118,12 @@ class ServerAppProcess:
         process = walled.process
         if process.stdin is None or process.stdout is None or process.stderr is None:
             raise RuntimeError("a process was started without its pipes")
-        keep_prints(process.stderr, log)
+        prints = keep_prints(process.stderr, log)
         into, out_of = process.stdin.fileno(), process.stdout.fileno()
         for descriptor in (into, out_of):
             os.set_blocking(descriptor, False)
         most = max(bounds.push_bytes, bounds.left_bytes) + _FRAME_SLACK
-        started = cls(walled, FrameReader(out_of, max_body=most), FrameWriter(into), folder, bounds)
+        started = cls(walled, FrameReader(out_of, max_body=most), FrameWriter(into), prints, folder, bounds)
         bundles.unpack(fab, folder / "app" / "script")
         view = sandbox.walls.view(folder, None)
         header: dict[str, Any] = {
@@ -160,8 +163,9 @@ class ServerAppProcess:
         self.heard_at = time.monotonic()
 
     def end(self) -> None:
-        """End the process and everything that it started, and remove its folder."""
+        """End the process and everything that it started, see its prints into their file, and remove its folder."""
         self.walled.kill()
+        self.prints.join(_PRINTS_PATIENCE_S)
         remove_folder(self.folder)
 
     def _hear(self) -> Event | None:

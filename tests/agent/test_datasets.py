@@ -1,6 +1,8 @@
 """Datasets: fingerprints, and whether a file fits a study's dictionary."""
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +13,7 @@ from fedstudy_core.errors import FedStudyError
 from fedstudy_node import tables
 from fedstudy_node.bands import band
 from fedstudy_node.datasets import Datasets
-from fedstudy_node.scripting import open_dataset
+from fedstudy_node.scripting import open_dataset, open_table
 from fedstudy_node.validation import Report, validate
 from tests.factories.agent import make_node
 
@@ -171,3 +173,19 @@ def test_a_script_gets_a_table_of_its_own(tmp_path: Path) -> None:
     first = open_dataset(Context())
     first["age"] = 0
     assert list(open_dataset(Context())["age"]) == GOOD["age"]
+
+
+def test_arrow_and_pandas_read_the_same_rows(tmp_path: Path) -> None:
+    table = pd.DataFrame({"age": [63, 45, 71], "chol": [233.5, None, 0.1], "sex": ["male", None, "NAn"]})
+    table.to_csv(tmp_path / "a.csv", index=False, encoding="utf-8-sig")
+    table.to_parquet(tmp_path / "a.parquet")
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+        table.to_sql("patients", connection, index=False)
+    for name in ("a.csv", "a.parquet", "a.db"):
+
+        class Context:
+            node_config = {"dataset-path": str(tmp_path / name)}
+
+        assert open_table(Context()).to_pandas().equals(open_dataset(Context())), name
+    (tmp_path / "a.csv").write_text("age,sex\n63,NA\n,male\n45,null\n")
+    assert open_table(Context()).num_rows == 3

@@ -271,7 +271,7 @@ def test_a_reply_kept_under_one_approval_does_not_answer_under_another(office: O
 
 
 def test_a_reply_behind_which_too_few_rows_stand_does_not_leave(office: Office) -> None:
-    hides = script(**{'"num-examples": len(open_dataset(context))': '"num-examples": 1'})
+    hides = script(**{'"num-examples": len(open_table(context))': '"num-examples": 1'})
     office.open(hides)
     answer = office.ask(office.node.order(office.node.approve(hides, min_rows=2)))
     assert office.error(answer)[0] == "E_MIN_ROWS"

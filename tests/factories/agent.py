@@ -75,7 +75,7 @@ import os
 import time
 
 import numpy as np
-from fedstudy_node.scripting import open_dataset
+from fedstudy_node.scripting import open_table
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
@@ -112,7 +112,7 @@ def train(message, context):
     arrays = [array.numpy() + np.float32(context.run_config["step"]) for array in message.content["arrays"].values()]
     if mode == "nan":
         arrays[0][0] = np.nan
-    metrics = {"num-examples": len(open_dataset(context)), "calls": int(calls["count"]) + 1}
+    metrics = {"num-examples": len(open_table(context)), "calls": int(calls["count"]) + 1}
     content = RecordDict({"arrays": ArrayRecord(arrays), "metrics": MetricRecord(metrics)})
     if mode == "config":
         content["note"] = ConfigRecord({"row": "63,1,145"})
@@ -121,8 +121,8 @@ def train(message, context):
 
 @app.evaluate()
 def evaluate(message, context):
-    table = open_dataset(context)
-    metrics = MetricRecord({"num-examples": len(table), "mean": float(table["age"].mean())})
+    table = open_table(context)
+    metrics = MetricRecord({"num-examples": len(table), "mean": float(np.mean(table["age"]))})
     return Message(RecordDict({"metrics": metrics}), reply_to=message)
 '''
 

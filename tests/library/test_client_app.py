@@ -124,8 +124,8 @@ def test_the_rows_are_prepared_once(
     monkeypatch.setattr(dataset, "_splits", {})
     monkeypatch.setattr(dataset, "_sites", {})
     opened: list[object] = []
-    real = dataset.open_dataset
-    monkeypatch.setattr(dataset, "open_dataset", lambda context: opened.append(context) or real(context))
+    real = dataset.open_table
+    monkeypatch.setattr(dataset, "open_table", lambda context: opened.append(context) or real(context))
     for kind in ("train", "evaluate", "train"):
         client_app.app(make_message(kind, arrays=model), make_context(normalise="site"))
     assert len(opened) == 1

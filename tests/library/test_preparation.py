@@ -64,7 +64,7 @@ def test_split_is_scikit_learns_for_any_labels(seed: int) -> None:
 
 def test_first_row_is_encoded_as_described(paths: dict[str, Path]) -> None:
     frame = pd.read_csv(paths["Cleveland"]).head(10)
-    split = prepare(frame)
+    split = prepare(frame.to_dict("list"))
     oldest = np.concatenate([split.train.features, split.test.features])
     row = oldest[(oldest[:, 0] == 63) & (oldest[:, 2] == 145)][0]
     np.testing.assert_array_equal(row, [63, 1, 145, 233, 1, 150, 0, 2.3, 0, 0, 0, 0, 1])
@@ -104,23 +104,23 @@ def test_moments_of_nothing_are_refused() -> None:
 def test_absent_columns_are_named(paths: dict[str, Path]) -> None:
     frame = pd.read_csv(paths["Cleveland"]).drop(columns=["chol", "num"])
     with pytest.raises(ValueError, match="lacks the columns chol, num"):
-        prepare(frame)
+        prepare(frame.to_dict("list"))
 
 
 def test_an_unknown_code_is_refused_without_telling_it(paths: dict[str, Path]) -> None:
     frame = pd.read_csv(paths["Cleveland"])
     frame.loc[3, "sex"] = "secret"
     with pytest.raises(ValueError, match="column sex") as caught:
-        prepare(frame)
+        prepare(frame.to_dict("list"))
     assert "secret" not in str(caught.value)
 
 
 def test_a_dataset_without_complete_rows_is_refused(paths: dict[str, Path]) -> None:
     frame = pd.read_csv(paths["Cleveland"]).assign(chol=np.nan)
     with pytest.raises(ValueError, match="no row"):
-        prepare(frame)
+        prepare(frame.to_dict("list"))
 
 
 def test_one_complete_row_is_too_few(paths: dict[str, Path]) -> None:
     with pytest.raises(ValueError, match="too few"):
-        prepare(pd.read_csv(paths["Cleveland"]).head(1))
+        prepare(pd.read_csv(paths["Cleveland"]).head(1).to_dict("list"))

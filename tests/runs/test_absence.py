@@ -238,3 +238,12 @@ def test_a_node_that_the_superlink_cannot_reach_does_not_hold_up_the_others(rehe
     assert run.state == "completed"
     assert settle(run, "train", 1)["Site 1"] == ("missing", "E_NODE_UNAVAILABLE")
     assert settle(run, "train", 2)["Site 2"] == ("done", "")
+
+
+def test_until_a_first_site_has_answered_its_processes_have_time_to_start(rehearse) -> None:
+    scene, _ = rehearse(rounds=2, quorum=2, deadline_s=5)
+    assert new_deadline(scene.run, Round(run=scene.run, number=0)) - timezone.now() > timedelta(seconds=60)
+    run = drive(scene)
+    assert new_deadline(run, Round(run=run, number=1)) - timezone.now() < timedelta(seconds=6)
+    run.admitted_at = timezone.now()
+    assert new_deadline(run, Round(run=run, number=3)) - timezone.now() > timedelta(seconds=60), "as after a pause"

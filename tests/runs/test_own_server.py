@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from flwr.app import ConfigRecord, MetricRecord, RecordDict
 
-from federation.runs import leading
+from federation.runs import journal, leading
 from federation.runs.flower import Reply
 from federation.runs.leading import lead
+from federation.runs.lease import Lease
 from federation.runs.models import Participation, Round, Run, RunFile
 from federation.runs.phases import OWN_SERVER
 from federation.runs.storage import file_store, model_store
@@ -141,6 +142,20 @@ def test_each_exchange_is_a_round_and_what_it_leaves_is_kept(stage: Callable[...
     assert file_store().get(files["report.txt"].sha256) == b"the end"
     assert b"printed at the centre" in file_store().get(files["server-app.log"].sha256)
     assert left(scene.run) > 30
+
+
+def test_what_it_printed_is_there_when_the_run_is_complete(
+    stage: Callable[..., tuple[Scene, SuperLink]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete, before = journal.complete_run, []
+
+    def look_and_complete(lease: Lease) -> None:
+        before.extend(RunFile.objects.values_list("name", flat=True))
+        complete(lease)
+
+    monkeypatch.setattr(journal, "complete_run", look_and_complete)
+    undisturbed(stage)
+    assert leading.LOG_FILE in before
 
 
 def test_another_driver_goes_on_from_the_recorded_answers(

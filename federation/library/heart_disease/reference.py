@@ -47,7 +47,7 @@ class Comparison:
 
 def read_splits(paths: Mapping[str, Path]) -> dict[str, Split]:
     """Prepare each centre's CSV."""
-    return {centre: prepare(pd.read_csv(path)) for centre, path in paths.items()}
+    return {centre: prepare(pd.read_csv(path).to_dict("list")) for centre, path in paths.items()}
 
 
 def make_sites(splits: Mapping[str, Split], normalise: str) -> dict[str, Site]:

@@ -1,4 +1,6 @@
-"""What a study script may import from the node: `from fedstudy_node.scripting import open_dataset`.
+"""What a study script may import from the node: `from fedstudy_node.scripting import open_dataset, open_table`.
+
+`open_table` spares a script the import of pandas: on two cores half a second at the start of each run, and 70 MB.
 
 The same script runs under Flower alone with `--node-config 'dataset-path="/data/heart.csv"'`.
 """
@@ -8,10 +10,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from fedstudy_node.tables import format_of, read_table
+from fedstudy_node.tables import format_of, read_arrow, read_table
 
 if TYPE_CHECKING:
     import pandas
+    import pyarrow
 
 DATASET_PATH = "dataset-path"
 DATASET_FORMAT = "dataset-format"
@@ -30,10 +33,23 @@ def open_dataset(context: HasNodeConfig) -> "pandas.DataFrame":
 
     Raises KeyError when the node gives no dataset, NodeError (E_DATASET_FILE) when it cannot be read.
     """
-    path = Path(str(context.node_config[DATASET_PATH]))
-    format_ = str(context.node_config.get(DATASET_FORMAT, "")) or format_of(path)
+    path, format_ = _file(context)
     stat = path.stat()
     return _read(path, format_, stat.st_mtime_ns, stat.st_size).copy()
+
+
+def open_table(context: HasNodeConfig) -> "pyarrow.Table":
+    """Return the rows that this node offers to the study as an Arrow table, which never changes; read at each call.
+
+    Missing values are null; in CSV files those are the words that pandas takes for missing. Raises KeyError when the
+    node gives no dataset, NodeError (E_DATASET_FILE) when it cannot be read.
+    """
+    return read_arrow(*_file(context))
+
+
+def _file(context: HasNodeConfig) -> tuple[Path, str]:
+    path = Path(str(context.node_config[DATASET_PATH]))
+    return path, str(context.node_config.get(DATASET_FORMAT, "")) or format_of(path)
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ from fedstudy_node.errors import NodeError
 
 if TYPE_CHECKING:
     import pandas
+    import pyarrow
 
 CSV, PARQUET, SQLITE = "csv", "parquet", "sqlite"
 _SUFFIXES = {
@@ -47,10 +48,37 @@ def read_table(path: Path, format_: str) -> "pandas.DataFrame":
         raise NodeError("E_DATASET_FILE", f"{path.name} is not a readable {format_} file: {error}") from error
 
 
+def read_arrow(path: Path, format_: str) -> "pyarrow.Table":
+    """Read a whole data file without pandas. Raises NodeError (E_DATASET_FILE) with what is wrong."""
+    import pyarrow
+
+    try:
+        if format_ == PARQUET:
+            from pyarrow import parquet
+
+            return parquet.read_table(path, use_threads=False)
+        if format_ == SQLITE:
+            names, rows = _rows_of_database(path)
+            return pyarrow.table({name: [row[index] for row in rows] for index, name in enumerate(names)})
+        from pyarrow import csv
+
+        one_thread, missing = csv.ReadOptions(use_threads=False), csv.ConvertOptions(strings_can_be_null=True)
+        return csv.read_csv(path, read_options=one_thread, convert_options=missing)
+    except OSError as error:
+        raise NodeError("E_DATASET_FILE", f"{path} cannot be read: {error.strerror or error}.") from error
+    except (pyarrow.ArrowException, ValueError) as error:
+        raise NodeError("E_DATASET_FILE", f"{path.name} is not a readable {format_} file: {error}") from error
+
+
 def _read_database(path: Path) -> "pandas.DataFrame":
-    """Read the one table of a SQLite file. Raises ValueError when there is not exactly one, or no database."""
     import pandas
 
+    names, rows = _rows_of_database(path)
+    return pandas.DataFrame.from_records(rows, columns=names)
+
+
+def _rows_of_database(path: Path) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Columns and rows of a SQLite file's one table. Raises ValueError for another number of tables, or no database."""
     address = f"file:{quote(str(path))}?mode=ro&immutable=1"
     try:
         with closing(sqlite3.connect(address, uri=True)) as connection:
@@ -59,7 +87,7 @@ def _read_database(path: Path) -> "pandas.DataFrame":
             if len(names) != 1:
                 raise ValueError(f"it has {len(names)} tables; one is needed, with the study's rows")
             rows = connection.execute('SELECT * FROM "{}"'.format(names[0].replace('"', '""')))  # noqa: S608
-            return pandas.DataFrame.from_records(rows.fetchall(), columns=[item[0] for item in rows.description])
+            return [str(item[0]) for item in rows.description], rows.fetchall()
     except sqlite3.Error as error:
         raise ValueError(str(error)) from error
 

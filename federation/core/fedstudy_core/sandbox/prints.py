@@ -9,9 +9,14 @@ MOST = 4 * 1024**2
 _CUT = b"\n[more was printed; the node keeps the first 4 MiB]\n"
 
 
-def keep_prints(source: IO[bytes], log: Path) -> None:
-    """Add what comes from the pipe to the file until the pipe ends; beyond `MOST` it is read and forgotten."""
-    threading.Thread(target=_keep, args=(source, log), name="prints", daemon=True).start()
+def keep_prints(source: IO[bytes], log: Path) -> threading.Thread:
+    """Add what comes from the pipe to the file until the pipe ends; beyond `MOST` it is read and forgotten.
+
+    The thread that does so ends when all is in the file.
+    """
+    keeper = threading.Thread(target=_keep, args=(source, log), name="prints", daemon=True)
+    keeper.start()
+    return keeper
 
 
 def _keep(source: IO[bytes], log: Path) -> None:

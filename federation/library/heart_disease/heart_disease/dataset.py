@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flwr.app import Context, RecordDict
 
-from fedstudy_node.scripting import open_dataset
+from fedstudy_node.scripting import open_table
 
 from . import task
 from .preparation import Moments, Split, prepare
@@ -17,7 +17,7 @@ def read_split(context: Context) -> Split:
     """The site's complete and encoded rows; raises ValueError where the data does not fit the study."""
     path = str(context.node_config["dataset-path"])
     if path not in _splits:
-        _splits[path] = prepare(open_dataset(context))
+        _splits[path] = prepare(open_table(context).to_pydict())
     return _splits[path]
 
 

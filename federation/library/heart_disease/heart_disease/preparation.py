@@ -7,16 +7,15 @@ normalisation comes last and apart: its constants may be the site's own or those
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    import pandas as pd
-
+Columns = Mapping[str, Sequence[Any]]
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
@@ -97,15 +96,20 @@ class Moments:
         return np.sqrt(np.where(constant, 1.0, variance))
 
 
-def prepare(frame: pd.DataFrame) -> Split:
-    """Prepare the raw rows of one centre; raises ValueError naming what is absent or not coded as agreed."""
-    absent = [name for name in COLUMNS if name not in frame.columns]
+def prepare(columns: Columns) -> Split:
+    """Prepare the raw rows of one centre; raises ValueError naming what is absent or not coded as agreed.
+
+    ``columns`` holds each column's values in the order of the rows; None and NaN are missing.
+    """
+    absent = [name for name in COLUMNS if name not in columns]
     if absent:
         raise ValueError(f"the dataset lacks the columns {', '.join(absent)}")
-    complete = frame.loc[:, list(COLUMNS)].dropna(axis=0)
-    if complete.empty:
+    rows = zip(*(columns[name] for name in COLUMNS), strict=True)
+    whole = [row for row in rows if not any(map(_is_missing, row))]
+    if not whole:
         raise ValueError("no row of the dataset is complete")
-    labels = (complete["num"].to_numpy(dtype=np.float64) != 0).astype(np.float64)
+    complete = dict(zip(COLUMNS, zip(*whole, strict=True), strict=True))
+    labels = (np.array(complete["num"], dtype=np.float64) != 0).astype(np.float64)
     features = np.column_stack(
         [
             *(_column(complete, name) for name in FEATURES[:8]),
@@ -114,6 +118,10 @@ def prepare(frame: pd.DataFrame) -> Split:
     )
     train, test = split_indices(labels)
     return Split(Rows(features[train], labels[train]), Rows(features[test], labels[test]))
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def normalise(rows: Rows, moments: Moments) -> Rows:
@@ -162,22 +170,22 @@ def _shares(counts: Integers, size: int, draw: np.random.RandomState) -> Integer
     return shares
 
 
-def _column(frame: pd.DataFrame, name: str) -> Floats:
+def _column(columns: Columns, name: str) -> Floats:
     if name in _NUMBERS:
-        return frame[name].to_numpy(dtype=np.float64)
+        return np.array(columns[name], dtype=np.float64)
     codes = _WORDS[name]
-    return np.array([codes[word] for word in _coded(frame, name, tuple(codes))])
+    return np.array([codes[word] for word in _coded(columns, name, tuple(codes))])
 
 
-def _dummies(frame: pd.DataFrame, name: str) -> list[Floats]:
+def _dummies(columns: Columns, name: str) -> list[Floats]:
     """One column of 0 and 1 for every category but the first."""
-    words = np.array(_coded(frame, name, _DUMMIES[name]))
+    words = np.array(_coded(columns, name, _DUMMIES[name]))
     return [(words == category).astype(np.float64) for category in _DUMMIES[name][1:]]
 
 
-def _coded(frame: pd.DataFrame, name: str, allowed: tuple[str, ...]) -> list[str]:
+def _coded(columns: Columns, name: str, allowed: tuple[str, ...]) -> list[str]:
     """The column's words in lower case; the error names the column and the codes, never a value."""
-    words = [str(value).strip().lower() for value in frame[name]]
+    words = [str(value).strip().lower() for value in columns[name]]
     if any(word not in allowed for word in words):
         raise ValueError(f"the column {name} holds values other than {', '.join(allowed)}")
     return words

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, linear
 
 from .preparation import FEATURES, Floats, Moments, Rows, Split, normalise
 
@@ -102,28 +102,32 @@ def load_arrays(model: nn.Linear, arrays: Arrays) -> None:
     model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
 
 
+@torch.no_grad()
 def train(
     model: nn.Linear, rows: Tensors, training: Training, seed: int, correction: Mapping[str, Tensor] | None = None
 ) -> float:
     """Train in place and return the mean loss over the steps.
 
-    ``correction`` is what SCAFFOLD adds to each step's gradient, by the weight's name (Karimireddy et al., 2020,
-    algorithm 1). The proximal term is mu/2 * ||w - w_global||^2 (Li et al., 2020, eq. 2), its gradient
-    mu * (w - w_global). SGD is written out because constructing torch's optimiser costs a fresh process over a second
-    of imports.
+    The gradient of logistic regression is written out (Bishop, 2006, eq. 4.91): the mean over the batch of
+    (probability - label) * features; autograd takes five times as long for it. ``correction`` is what SCAFFOLD adds to
+    each step's gradient, by the weight's name (Karimireddy et al., 2020, algorithm 1). The proximal term is
+    mu/2 * ||w - w_global||^2 (Li et al., 2020, eq. 2), its gradient mu * (w - w_global).
     """
-    weights = list(model.parameters())
-    anchors = [weight.detach().clone() for weight in weights]
-    drifts = [(correction or {}).get(name, torch.zeros(1)) for name, _ in model.named_parameters()]
+    anchors = {name: weight.clone() for name, weight in model.named_parameters()}
+    weights = dict(model.named_parameters())
     total = 0.0
     for batch in _batches(len(rows), training, seed):
-        loss = binary_cross_entropy_with_logits(model(rows.features[batch]), rows.labels[batch])
-        gradients = torch.autograd.grad(loss, weights)
-        with torch.no_grad():
-            for weight, anchor, gradient, drift in zip(weights, anchors, gradients, drifts, strict=True):
-                pull = training.proximal_mu * (weight - anchor)
-                weight.sub_(gradient + pull + drift, alpha=training.learning_rate)
-        total += loss.item()
+        features, labels = rows.features[batch], rows.labels[batch]
+        logits = linear(features, weights["weight"], weights["bias"])
+        errors = (torch.sigmoid(logits) - labels) / len(batch)
+        gradients = {"weight": errors.T @ features, "bias": errors.sum(dim=0)}
+        for name, weight in weights.items():
+            if training.proximal_mu:
+                gradients[name] += training.proximal_mu * (weight - anchors[name])
+            if correction:
+                gradients[name] += correction[name]
+            weight.sub_(gradients[name], alpha=training.learning_rate)
+        total += binary_cross_entropy_with_logits(logits, labels).item()
     return total / training.steps
 
 
