@@ -4,7 +4,11 @@ import gc
 from collections.abc import Iterator
 
 import pytest
+from django.db import transaction
+from pytest_django.plugin import DjangoDbBlocker
 
+from tests.api import world as worlds
+from tests.api.world import World
 from tests.stage import Stage, set_up_stage
 
 LONGEST_ID = 80
@@ -41,3 +45,17 @@ def stage() -> Iterator[Stage]:
     """The whole stack with a study that is ready for runs; made once, when the first test asks for it."""
     with set_up_stage() as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def built_world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
+    """A portal with one study that is ready for runs, made once for the tests of a file."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield worlds.build()
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def world(built_world: World, db: None) -> World:
+    """The file's world as it was built: what the test before it wrote is taken back."""
+    return worlds.copy_of(built_world)

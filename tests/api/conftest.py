@@ -5,9 +5,6 @@ from collections.abc import Iterator
 import pytest
 from django.core.cache import cache
 
-from tests.api import world as worlds
-from tests.api.world import World
-
 
 @pytest.fixture(autouse=True)
 def nobody_tried_yet(db: None) -> Iterator[None]:
@@ -15,9 +12,3 @@ def nobody_tried_yet(db: None) -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
-
-
-@pytest.fixture
-def world() -> World:
-    """A portal with a study that is ready for runs."""
-    return worlds.build()

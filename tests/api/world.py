@@ -8,7 +8,8 @@ import json
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -288,6 +289,11 @@ def build() -> World:
     world.enrolment = Enrolment.objects.get(pk=enrolment.pk)
     world.run = create_run(study=world.study, version=version, plan=Plan(label="First", rounds=3), by=pi)
     return world
+
+
+def copy_of(world: World) -> World:
+    """The same world in objects of its own."""
+    return replace(world, **{item.name: copy(getattr(world, item.name)) for item in fields(world)})
 
 
 def approve(world: World) -> Approval:

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from studies.enrolment.services import invite_site
-from tests.api import world as worlds
 from tests.api.world import World
 from tests.factories.studies import new_site
-
-
-@pytest.fixture
-def world(db: None) -> World:
-    return worlds.build()
 
 
 def plan(world: World, **more: Any) -> Any:

@@ -9,15 +9,9 @@ from federation.runs.services import Plan, create_run, start_run, stop_run
 from fedstudy_core.errors import Conflict, Refusal
 from studies.lifecycle.services import move_study
 from studies.scripts.services import withdraw_version
-from tests.api import world as worlds
 from tests.api.world import World
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def world() -> World:
-    return worlds.build()
 
 
 def test_no_run_is_planned_with_a_version_that_was_taken_back(world: World) -> None:

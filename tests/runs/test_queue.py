@@ -12,17 +12,15 @@ from federation.runs.models import Participant, Run
 from federation.runs.queue import HEAD_START, admit_runs, place_of, set_priority
 from federation.runs.services import Plan, create_run, pause_run, start_run, stop_run
 from fedstudy_core.errors import Conflict, Invalid
-from tests.api import world as worlds
 from tests.api.world import World
 from tests.factories.studies import site_in_study
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def world(settings: Any) -> World:
+@pytest.fixture(autouse=True)
+def one_run_a_study(settings: Any) -> None:
     settings.FEDSTUDY_RUNS_PER_STUDY, settings.FEDSTUDY_RUNS_PER_NODE = 1, 2
-    return worlds.build()
 
 
 def planned(world: World, label: str, **plan: Any) -> Run:

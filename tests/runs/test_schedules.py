@@ -49,11 +49,6 @@ def test_the_next_moment_follows_the_clock_on_the_wall(days, at, zone: str, afte
     assert found.strftime("%Y-%m-%d %H:%M") == expected
 
 
-@pytest.fixture
-def world(db: None) -> World:
-    return worlds.build()
-
-
 def weekly(world: World) -> Schedule:
     timing = Timing("weekly", weekdays=[0, 3], time=time(2), time_zone="Europe/Rome")
     return create_schedule(run=world.run, timing=timing, label="Nightly", by=world.pi)

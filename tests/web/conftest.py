@@ -8,7 +8,6 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
-from tests.api import world as worlds
 from tests.api.world import World
 
 Browser = Callable[[str], Client]
@@ -20,12 +19,6 @@ def nobody_tried_yet() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
-
-
-@pytest.fixture
-def world(db: None) -> World:
-    """A portal with one study that is ready for runs."""
-    return worlds.build()
 
 
 @pytest.fixture
