@@ -98,7 +98,7 @@ class Aggregator:
 
     def _memory(self, round_: Round) -> Arrays:
         """What the strategy keeps from the round before."""
-        kept = self._run.standing_rounds.values_list("state_sha256", flat=True).get(number=round_.number - 1)
+        kept = round_.before.state_sha256
         if self._state[0] != kept:
             self._state = (kept, decode_arrays(self._states.get(kept)) if kept else {})
         return self._state[1]
@@ -206,10 +206,10 @@ class Aggregator:
         for sha256 in round_.participations.exclude(content_sha256="").values_list("content_sha256", flat=True):
             self._written.discard(sha256)
             self._updates.delete(sha256)
-        states = dict(self._run.standing_rounds.values_list("number", "state_sha256"))
-        old = states.get(round_.number - 2, "")
-        if old and old not in (states[round_.number], states[round_.number - 1]):
-            self._states.delete(old)
+        if round_.number > 1 and round_.before.state_sha256:
+            old = round_.before.before.state_sha256
+            if old and old not in (round_.state_sha256, round_.before.state_sha256):
+                self._states.delete(old)
 
 
 def _number(participant: Participant) -> int:

@@ -26,7 +26,6 @@ from federation.runs.flower import AttemptLost, SuperLink, SuperLinkError
 from federation.runs.lease import Fenced, Lease, claim
 from federation.runs.models import Attempt, Round, Run
 from federation.runs.pace import Pace
-from federation.runs.phases import tests_before
 from federation.runs.states import DRIVEN
 from fedstudy_core.codes import CODES
 from fedstudy_core.errors import FedStudyError
@@ -110,6 +109,7 @@ class Engine:
         self.pace = Pace()
         self.exchange: Exchange | None = None
         self.open_round: Round | None = None
+        self.last_round: Round | None = None
         self.looked_at = float("-inf")
         self.asked_again = False
 
@@ -207,14 +207,18 @@ class Engine:
         return self.open_round
 
     def _last_or_next(self) -> Round | None:
-        last = self.run.standing_rounds.select_related("model_in", "model_out").last()
-        if last is not None and last.state == "open":
-            last.run = self.run
+        last = self.last_round or self.run.standing_rounds.select_related("model_in", "model_out").last()
+        if last is None:
+            return journal.open_round(self.lease, self.run, 0, None)
+        last.run = self.run
+        if last.state == "open":
             return last
-        number = 0 if last is None else last.number + 1
-        if number > self.run.last_round:
+        if last.number + 1 > self.run.last_round:
             return None
-        return journal.open_round(self.lease, self.run, number, last.model_out if last else None)
+        round_ = journal.open_round(self.lease, self.run, last.number + 1, last.model_out)
+        vars(last).pop("before", None)  # one round back is enough
+        round_.before = last
+        return round_
 
     def _step_round(self, round_: Round) -> float:
         exchange = self._exchange()
@@ -242,10 +246,9 @@ class Engine:
         if phase is None:
             return False
         call = participants.roll_call(self.run, round_, phase)
-        tests = tests_before(round_, phase.name)
-        before = self.run.standing_rounds.get(number=round_.number - 1) if tests else None
         deadline = participants.new_deadline(self.run, round_)
-        journal.open_phase(self.lease, round_, phase, deadline, call, needed=self._needed(phase), before=before)
+        asked = journal.open_phase(self.lease, round_, phase, deadline, call, needed=self._needed(phase))
+        self._exchange().begin(round_, asked)
         return True
 
     def _close_phase(self, round_: Round, phase: phases.Phase) -> float:
@@ -270,7 +273,7 @@ class Engine:
         if not self._open_next_phase(round_):
             journal.commit_round(self.lease, round_, self.aggregator.artifact(round_))
             self.aggregator.forget(round_)
-            self.open_round = None
+            self.open_round, self.last_round = None, round_
         return 0.0
 
     def _tested(self, round_: Round) -> tuple[Round, dict[str, Any]] | None:

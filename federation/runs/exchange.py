@@ -13,6 +13,7 @@ from flwr.app import RecordDict
 from federation.runs import journal, participants
 from federation.runs.aggregation import Aggregator
 from federation.runs.flower import Outgoing, Reply, Session
+from federation.runs.journal import Asked
 from federation.runs.lease import Lease
 from federation.runs.messages import Answer, check_receipt, verify_by_any
 from federation.runs.models import Participation, Round, Run
@@ -62,13 +63,17 @@ class Exchange:
         awaited = any(item.state == "awaited" for item in self._rows)
         old = awaited and time.monotonic() - self._rows_at > LOOK_FOR_NODES_S
         if self._rows_of != (round_.pk, round_.phase) or old:
-            self._rows, self._rows_of = participants.settled(round_), (round_.pk, round_.phase)
-            self._testing = {item.participant_id: item for item in participants.testing(round_)}
-            for item in self._rows:
-                if item.participant_id in self._testing:
-                    self._testing[item.participant_id].participant = item.participant
-            self._rows_at = time.monotonic()
+            self.begin(round_, Asked(participants.settled(round_), participants.testing(round_)))
         return self._rows
+
+    def begin(self, round_: Round, asked: Asked) -> None:
+        """Go on with the participations of the open phase, as they are."""
+        self._rows, self._rows_of = list(asked.rows), (round_.pk, round_.phase)
+        self._testing = {item.participant_id: item for item in asked.tests}
+        for item in self._rows:
+            if item.participant_id in self._testing:
+                self._testing[item.participant_id].participant = item.participant
+        self._rows_at = time.monotonic()
 
     def testing(self, round_: Round) -> list[Participation]:
         """What became of the test that went with the open phase's messages: of the model of the round before."""

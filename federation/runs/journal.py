@@ -104,23 +104,19 @@ def open_round(lease: Lease, run: Run, number: int, model_in: Model | None) -> R
     return Round.objects.create(run=run, number=number, model_in=model_in)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Who is asked in a phase and who is absent, in the sites' order; the same for the test that goes with it."""
+
+    rows: Sequence[Participation]
+    tests: Sequence[Participation]
+
+
 @transaction.atomic
-def open_phase(
-    lease: Lease,
-    round_: Round,
-    phase: Phase,
-    deadline: datetime,
-    call: RollCall,
-    *,
-    needed: int,
-    before: Round | None = None,
-) -> None:
+def open_phase(lease: Lease, round_: Round, phase: Phase, deadline: datetime, call: RollCall, *, needed: int) -> Asked:
     """Begin a phase: ask whom it asks until the deadline, and note who is absent.
 
     Where fewer than `needed` are there, those who may come back until the deadline are awaited too.
-
-    Args:
-        before: the round whose model the same sites test with the same message.
     """
     lease.hold()
     now = timezone.now()
@@ -128,31 +124,29 @@ def open_phase(
     round_.save(update_fields=["phase", "phase_started_at", "deadline_at"])
     asked = call.present[:1] if phase.asks == "one" else call.present
     hoped_for = call.may_come_back if len(asked) < needed <= len(asked) + len(call.may_come_back) else []
-    awaited = [*asked, *hoped_for]
     absent = {participant: code for participant, code in call.absent.items() if participant not in hoped_for}
-    if before:
-        _ask_to_test(before, awaited, absent)
-    Participation.objects.bulk_create(
-        Participation(round=round_, participant=participant, phase=phase.name, asked_at=now) for participant in awaited
-    )
-    for participant, code in absent.items():
-        participation = Participation.objects.create(
-            round=round_, participant=participant, phase=phase.name,
-            state="missing", code=code, asked_at=now, answered_at=now,
-        )  # fmt: skip
-        _site_event(participation)
+    roll = [(participant, "") for participant in [*asked, *hoped_for]] + list(absent.items())
+    roll.sort(key=lambda entry: entry[0].position)
+    rows = [_asked(round_, phase.name, participant, code, now) for participant, code in roll]
+    tests = _tests(round_.before, roll, now) if tests_before(round_, phase.name) else []
+    Participation.objects.bulk_create([*rows, *(test for test in tests if test.pk is None)])
+    for row in rows:
+        if row.state == "missing":
+            _site_event(row)
+    return Asked(rows, tests)
 
 
-def _ask_to_test(before: Round, awaited: Sequence[Participant], absent: Mapping[Participant, str]) -> None:
-    """Ask for the test of a committed round's model, once: a training phase that failed may have asked already."""
-    now = timezone.now()
-    asked = set(before.participations.filter(phase=EVALUATE).values_list("participant_id", flat=True))
-    rows = [Participation(round=before, participant=item, phase=EVALUATE, asked_at=now) for item in awaited]
-    for item, code in absent.items():
-        row = Participation(round=before, participant=item, phase=EVALUATE, asked_at=now)
+def _asked(round_: Round, phase: str, participant: Participant, code: str, now: datetime) -> Participation:
+    row = Participation(round=round_, participant=participant, phase=phase, asked_at=now)
+    if code:
         row.state, row.code, row.answered_at = "missing", code, now
-        rows.append(row)
-    Participation.objects.bulk_create(row for row in rows if row.participant_id not in asked)
+    return row
+
+
+def _tests(before: Round, roll: Sequence[tuple[Participant, str]], now: datetime) -> list[Participation]:
+    """The tests of a committed round's model, each asked once: a training phase that failed may have asked already."""
+    there = {row.participant_id: row for row in before.participations.filter(phase=EVALUATE)}
+    return [there.get(item.pk) or _asked(before, EVALUATE, item, code, now) for item, code in roll]
 
 
 @transaction.atomic
@@ -300,8 +294,7 @@ def commit_round(lease: Lease, round_: Round, artifact: Artifact) -> None:
     round_.save()
     rows = round_.participations.all()
     if tests_before(round_, TRAIN):
-        before = run.standing_rounds.filter(number=round_.number - 1)
-        rows |= Participation.objects.filter(round__in=before, phase=EVALUATE)
+        rows |= Participation.objects.filter(round=round_.before, phase=EVALUATE)
     settled = rows.values_list("round__number", "phase", "participant__enrolment__site__name", "state", "code")
     _event(
         run,

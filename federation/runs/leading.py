@@ -208,7 +208,7 @@ class Leader(Engine):
         deadline = participants.new_deadline(self.run, round_)
         if batch.timeout_s is not None:
             deadline = min(deadline, timezone.now() + timedelta(seconds=batch.timeout_s))
-        journal.open_phase(self.lease, round_, phase, deadline, call, needed=needed)
+        self._exchange().begin(round_, journal.open_phase(self.lease, round_, phase, deadline, call, needed=needed))
 
     def _answer(self, app: ServerAppProcess, message_id: str) -> None:
         """Hand the app a site's answer to one of its messages, or the code that says why there is none."""

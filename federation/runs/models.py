@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from federation.runs import states
 
@@ -230,6 +231,11 @@ class Round(models.Model):
 
     def __str__(self) -> str:
         return f"round {self.number} of {self.run}"
+
+    @cached_property
+    def before(self) -> Round:
+        """The run's round before this one, as it stands. Raises Round.DoesNotExist for the first."""
+        return self.run.standing_rounds.get(number=self.number - 1)
 
 
 class Participation(models.Model):

@@ -20,7 +20,8 @@ AWAY = "E_OFFLINE"  # the one absence that may end by itself
 
 
 def _of(run: Run) -> list[Participant]:
-    return list(run.participants.select_related("enrolment__site", "node", "approval"))
+    rows = run.participants.select_related("enrolment__site", "node", "approval__dataset")
+    return list(rows.prefetch_related("node__retired_keys"))
 
 
 def absence(participant: Participant, now: datetime) -> str:
@@ -133,8 +134,10 @@ def testing(round_: Round) -> list[Participation]:
     """What the open phase's sites are asked beside: to test the model of the round before."""
     if not tests_before(round_, round_.phase):
         return []
-    before = round_.run.standing_rounds.filter(number=round_.number - 1)
-    return list(Participation.objects.filter(round__in=before, phase=EVALUATE).select_related("round"))
+    rows = list(Participation.objects.filter(round=round_.before, phase=EVALUATE))
+    for row in rows:
+        row.round = round_.before
+    return rows
 
 
 ASKED = {
