@@ -64,3 +64,21 @@ def test_every_line_of_the_lock_has_a_hash_and_no_address() -> None:
         assert lines[lines.index(line) + 1].strip().startswith("--hash=sha256:"), line
     assert "://" not in "\n".join(lines)
     assert not any(line.startswith(("torch==", "nvidia-")) for line in names)
+
+
+def test_uv_looks_where_pip_is_told_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = "global.index-url='https://mirror.example/simple'\n:env:.cert='/etc/ca.pem'\nglobal.timeout='60'"
+    monkeypatch.setattr(bootstrap, "answer", lambda command: told)
+    assert bootstrap.settings_for_uv() == {
+        "UV_DEFAULT_INDEX": "https://mirror.example/simple",
+        "SSL_CERT_FILE": "/etc/ca.pem",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+    }
+
+
+def test_pip_installs_what_uv_cannot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(bootstrap, "UV", [str(tmp_path / "no-uv")])
+    monkeypatch.setattr(bootstrap, "run", lambda command, remedy: ran.append(command))
+    bootstrap.install_packages(["torch"], "  What to do: this")
+    assert ran == [[*bootstrap.PIP, "torch"]]

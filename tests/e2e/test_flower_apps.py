@@ -6,7 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
 
 from devstack.demo import people, runs
-from devstack.demo.cast import Hospital
+from devstack.demo.cast import Cast, Hospital
 from devstack.demo.story import at_each
 from federation.library.heart_disease.source import write_centres
 from fedstudy_core import bundle as bundles
@@ -32,6 +32,7 @@ pytestmark = [
 ]
 
 APPS = Path(__file__).parents[1] / "apps"
+SITES = 3
 
 
 def write_databases(folder: Path) -> dict[str, Path]:
@@ -46,8 +47,9 @@ def write_databases(folder: Path) -> dict[str, Path]:
 
 @dataclass(frozen=True)
 class Bound:
-    """A study whose sites offer a database each; the datasets by centre."""
+    """A study of three sites that offer a database each; the datasets by centre."""
 
+    cast: Cast
     study: str
     datasets: dict[str, str]
 
@@ -56,9 +58,9 @@ class Bound:
 def bound(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Bound:
     """A study of its own over a database at each hospital, of which its node tells scripts where it is."""
     paths = write_databases(tmp_path_factory.mktemp("hospitals"))
-    sessions = stage.prepared.sessions
-    study = people.open_study(sessions, stage.cast)
-    people.enrol_sites(sessions, stage.cast, study, stage.prepared.sites)
+    sessions, cast = stage.prepared.sessions, replace(stage.cast, hospitals=stage.cast.hospitals[:SITES])
+    study = people.open_study(sessions, cast)
+    people.enrol_sites(sessions, cast, study, stage.prepared.sites)
 
     def bind(hospital: Hospital) -> str:
         node = stage.stack.node(hospital.node)
@@ -67,7 +69,7 @@ def bound(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Bound:
         node.command("dataset", "config", dataset, "db-path={dataset}")
         return dataset
 
-    return Bound(study, at_each(stage.cast, bind))
+    return Bound(cast, study, at_each(cast, bind))
 
 
 class OneProcess(Grid):
@@ -118,7 +120,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         client = importlib.import_module(f"{package}.client_app").app
         server = importlib.import_module(f"{package}.server_app").app
         config = dict(bundles.inspect(bundles.build(APPS / name)).default_config)
-        contexts = [Context(7, 1, {"db-path": str(path)}, RecordDict(), config) for path in paths.values()]
+        contexts = [Context(7, 1, {"db-path": str(path)}, RecordDict(), config) for path in [*paths.values()][:SITES]]
         server(OneProcess(client, contexts), Context(7, 1, {}, RecordDict(), config))
         return left
 
@@ -136,7 +138,7 @@ def play(stage: Stage, bound: Bound, name: str) -> dict[str, Any]:
     version = session.upload(f"scripts/{script['id']}/versions", "bundle", f"{name}.fab", bundle)
     assert version["server"] == "own"
     signed = str(version["id"])
-    at_each(stage.cast, lambda site: people.approve_script(stage.stack, site, signed, bound.datasets[site.centre]))
+    at_each(bound.cast, lambda site: people.approve_script(stage.stack, site, signed, bound.datasets[site.centre]))
     if session.get(f"studies/{study}")["state"] != "active":
         session.post(f"studies/{study}/transition", {"to": "active"})
     plan = {"version": signed, "strategy": "own-server", "rounds": 3, "label": name}
@@ -163,7 +165,7 @@ def test_federated_analytics_over_databases(stage: Stage, bound: Bound, alone: C
     run = play(stage, bound, "fed-analytics")
     assert types(stage, run) == ["query.ranges", "query.histograms", "result"]
     assert json.loads(file_of(stage, run, "histograms.json")) == expected
-    assert sum(expected["age"]["counts"]) > 900
+    assert sum(expected["age"]["counts"]) > 700
 
 
 def test_a_loop_of_its_own_in_numpy(stage: Stage, bound: Bound, alone: Callable[[str, str], Path]) -> None:

@@ -8,8 +8,7 @@ from tests.stage import PATIENCE_S, Json, Stage, centres
 
 pytestmark = [pytest.mark.fault, pytest.mark.e2e, pytest.mark.slow]
 
-# Long enough for the scripts' processes to start, which round 0 waits for.
-DEADLINE_S = 15
+DEADLINE_S = 8
 LOST = "Hungary"
 
 
