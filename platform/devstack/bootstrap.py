@@ -2,6 +2,7 @@
 so that a Python that is too old can still say so. Run by `make`; run again it returns at once.
 """
 
+import ast
 import hashlib
 import json
 import os
@@ -161,9 +162,13 @@ def succeeds(command: "list[str]") -> bool:
 
 def settings_for_uv() -> "dict[str, str]":
     """Pip's settings of indexes and certificates, from its files and the environment, as uv reads them."""
-    told = re.findall(r"^\S+\.([a-z-]+)='(.*)'$", answer([str(PYTHON), "-m", "pip", "config", "list"]), re.MULTILINE)
-    known = {UV_SETTINGS[name]: value for name, value in told if name in UV_SETTINGS}
-    return {"UV_INDEX_STRATEGY": "unsafe-best-match", **known}  # as pip does; the locks' hashes say what may come
+    told = re.findall(r"^\S+\.([a-z-]+)=(.*)$", answer([str(PYTHON), "-m", "pip", "config", "list"]), re.MULTILINE)
+    known = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # as pip does; the locks' hashes say what may come
+    for name, value in told:
+        if name in UV_SETTINGS:
+            between = "," if name == "find-links" else " "
+            known[UV_SETTINGS[name]] = between.join(str(ast.literal_eval(value)).split())
+    return known
 
 
 def compile_what_scripts_import() -> None:

@@ -67,11 +67,17 @@ def test_every_line_of_the_lock_has_a_hash_and_no_address() -> None:
 
 
 def test_uv_looks_where_pip_is_told_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = "global.index-url='https://mirror.example/simple'\n:env:.cert='/etc/ca.pem'\nglobal.timeout='60'"
+    told = (
+        "global.index-url='https://mirror.example/simple'\n:env:.cert='/etc/ca.pem'\nglobal.timeout='60'\n"
+        r"global.extra-index-url='\nhttps://a.example\nhttps://b.example'"
+        "\n:env:.find-links='/one /two'"
+    )
     monkeypatch.setattr(bootstrap, "answer", lambda command: told)
     assert bootstrap.settings_for_uv() == {
         "UV_DEFAULT_INDEX": "https://mirror.example/simple",
         "SSL_CERT_FILE": "/etc/ca.pem",
+        "UV_INDEX": "https://a.example https://b.example",
+        "UV_FIND_LINKS": "/one,/two",
         "UV_INDEX_STRATEGY": "unsafe-best-match",
     }
 
