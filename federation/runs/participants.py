@@ -75,7 +75,7 @@ def new_deadline(run: Run, round_: Round) -> datetime:
     """Until when sites that are asked now may answer: as long as the run says, or three times as long as is usual.
 
     Usual is the median over the last rounds of how long the slowest good answer took; sites that did not answer do not
-    count, so that waiting for them in vain does not make the next wait longer. Until a first site has answered since
+    count, so that waiting for them in vain does not make the next wait longer. Until a first round was answered since
     the run was let in, time for the script's processes to start is added.
     """
     answers = Participation.objects.filter(

@@ -31,7 +31,14 @@ UV_SETTINGS = {
     "cert": "SSL_CERT_FILE",
     "proxy": "ALL_PROXY",
 }
-IMPORTED_BY_SCRIPTS = ["fedstudy_node.child", "flwr.clientapp", "pandas", "sklearn", "torch"]
+IMPORTED_BY_SCRIPTS = [
+    "fedstudy_node.child",
+    "flwr.clientapp",
+    "pandas",
+    "pyarrow.csv, pyarrow.parquet",
+    "sklearn",
+    "torch",
+]
 
 
 class CannotSetUp(Exception):

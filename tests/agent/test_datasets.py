@@ -4,6 +4,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -159,8 +160,9 @@ def test_csv_and_parquet_read_the_same(tmp_path: Path) -> None:
 def test_a_file_that_is_no_table_is_an_error_for_people(tmp_path: Path, content: bytes) -> None:
     for name in ("a.csv", "a.parquet"):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(FedStudyError, match="E_DATASET_FILE"):
-            tables.read_table(tmp_path / name, tables.format_of(tmp_path / name))
+        for read in (tables.read_table, tables.read_arrow):
+            with pytest.raises(FedStudyError, match="E_DATASET_FILE"):
+                read(tmp_path / name, tables.format_of(tmp_path / name))
     with pytest.raises(FedStudyError, match="neither CSV"):
         tables.format_of(tmp_path / "a.xlsx")
 
@@ -175,6 +177,10 @@ def test_a_script_gets_a_table_of_its_own(tmp_path: Path) -> None:
     assert list(open_dataset(Context())["age"]) == GOOD["age"]
 
 
+def offered(path: Path) -> SimpleNamespace:
+    return SimpleNamespace(node_config={"dataset-path": str(path)})
+
+
 def test_arrow_and_pandas_read_the_same_rows(tmp_path: Path) -> None:
     table = pd.DataFrame({"age": [63, 45, 71], "chol": [233.5, None, 0.1], "sex": ["male", None, "NAn"]})
     table.to_csv(tmp_path / "a.csv", index=False, encoding="utf-8-sig")
@@ -182,10 +188,10 @@ def test_arrow_and_pandas_read_the_same_rows(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
         table.to_sql("patients", connection, index=False)
     for name in ("a.csv", "a.parquet", "a.db"):
+        context = offered(tmp_path / name)
+        assert open_table(context).to_pandas().equals(open_dataset(context)), name
 
-        class Context:
-            node_config = {"dataset-path": str(tmp_path / name)}
 
-        assert open_table(Context()).to_pandas().equals(open_dataset(Context())), name
+def test_what_pandas_takes_for_missing_is_null(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("age,sex\n63,NA\n,male\n45,null\n")
-    assert open_table(Context()).num_rows == 3
+    assert open_table(offered(tmp_path / "a.csv")).to_pydict() == {"age": [63, None, 45], "sex": [None, "male", None]}

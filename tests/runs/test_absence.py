@@ -240,7 +240,7 @@ def test_a_node_that_the_superlink_cannot_reach_does_not_hold_up_the_others(rehe
     assert settle(run, "train", 2)["Site 2"] == ("done", "")
 
 
-def test_until_a_first_site_has_answered_its_processes_have_time_to_start(rehearse) -> None:
+def test_until_a_first_round_was_answered_processes_have_time_to_start(rehearse) -> None:
     scene, _ = rehearse(rounds=2, quorum=2, deadline_s=5)
     assert new_deadline(scene.run, Round(run=scene.run, number=0)) - timezone.now() > timedelta(seconds=60)
     run = drive(scene)
