@@ -15,26 +15,29 @@ from fedstudy_core.sandbox.frames import Frame
 from fedstudy_core.sandbox.launching import environment
 from fedstudy_node.children import Child, Died, Failed
 from tests.factories.agent import script
-from tests.factories.sandbox import sandbox
+from tests.factories.sandbox import fork_server, sandbox
 
 STARTER = """
 import sys, time
 from pathlib import Path
 from fedstudy_node.children import Child
-from fedstudy_core.sandbox.choosing import choose
+from tests.factories.sandbox import fork_server, sandbox
 
-folder = Path(sys.argv[1])
-walls = choose(folder, at_most=sys.argv[2]).walls
-child = Child.start(walls, slot=folder / "slot", dataset=None, threads=1)
+folder, level, way = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+server = fork_server() if way == "forked" else None
+child = Child.start(sandbox(level).walls, slot=folder / "slot", dataset=None, threads=1, server=server)
 print(child.pid, flush=True)
 time.sleep(600)
 """
+WAYS = ["anew", "forked"]
+"""How the process begins."""
 
 
-@pytest.fixture
-def child(tmp_path: Path) -> Iterator[Child]:
+@pytest.fixture(params=WAYS)
+def child(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Child]:
     slot, log = tmp_path / "slot", tmp_path / "log"
-    started = Child.start(sandbox().walls, slot=slot, dataset=None, threads=1)
+    server = fork_server() if request.param == "forked" else None
+    started = Child.start(sandbox().walls, slot=slot, dataset=None, threads=1, server=server)
     started.serve(log, 100_000)
     bundles.unpack(script(), slot / "app" / "script")
     yield started
@@ -60,10 +63,14 @@ def test_a_process_gets_only_what_it_needs(tmp_path: Path, monkeypatch: pytest.M
     assert names["HOME"] == str(tmp_path)
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("level", ["S0", ""])
-def test_a_process_dies_with_its_agent(tmp_path: Path, level: str) -> None:
+def test_a_process_dies_with_its_agent(tmp_path: Path, level: str, way: str) -> None:
     starter = subprocess.Popen(
-        [sys.executable, "-c", STARTER, str(tmp_path), level], stdout=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-c", STARTER, str(tmp_path), level, way],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        cwd=Path(__file__).parents[2],
     )
     assert starter.stdout is not None
     pid = int(starter.stdout.readline())

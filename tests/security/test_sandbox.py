@@ -23,9 +23,9 @@ GROUPS_ONLY = {"landlock", "memory_group", "process_group"}
 OPEN_TO_ALL = {
     "host_file", "node_key", "other_study", "list_home", "symlink", "write_outside", "environment", "tcp", "udp", "dns",
     "unix_socket", "abstract_socket", "netlink", "ptrace", "read_memory", "signal", "host_processes", "keyring",
-    "file_handle", "memfd_exec", "new_privileges", "change_script",
+    "file_handle", "memfd_exec", "new_privileges", "change_script", "open_files",
 }  # fmt: skip
-OPEN_TO_ROOT = {"change_python", "preload", "kernel_settings", "mount"}
+OPEN_TO_ROOT = {"change_python", "preload", "kernel_settings", "mount", "capabilities"}
 
 
 class Account:
@@ -41,9 +41,9 @@ class Account:
             os.chown(path, number, number)
             path.chmod(0o700)
 
-    def attack(self, level: str, *, groups: tuple[Path, ...] = ()) -> Any:
+    def attack(self, level: str, way: str = "anew", *, groups: tuple[Path, ...] = ()) -> Any:
         """Attack at most this level, or no sandbox at all ("none"); answer what the driver printed."""
-        ended = run_as(self.number, self.python, DRIVER, level, str(self.home), groups=groups)
+        ended = run_as(self.number, self.python, DRIVER, level, str(self.home), way, groups=groups)
         assert ended.returncode == 0, ended.stderr
         return json.loads(ended.stdout)
 
@@ -67,6 +67,10 @@ def needs_bubblewrap() -> None:
         pytest.skip("bubblewrap is not installed")
 
 
+WAYS = pytest.mark.parametrize("way", ["anew", "forked"])
+"""How the attacker's process begins."""
+
+
 def opened(found: Any) -> set[str]:
     return {name for name, finding in found["findings"].items() if finding["open"]}
 
@@ -80,24 +84,28 @@ def test_without_a_sandbox_the_attacks_work(account: Account) -> None:
     assert len(expected) >= 13
 
 
-def test_nothing_gets_out_of_s3(account: Account) -> None:
+@WAYS
+def test_nothing_gets_out_of_s3(account: Account, way: str) -> None:
     needs_bubblewrap()
-    found = account.attack("S3")
+    found = account.attack("S3", way)
     assert (found["level"], found["uid"]) == ("S3", account.number), found["missing"]
+    assert found["forked"] is (way == "forked")
     assert set(found["findings"]) == set(probes.PROBES) - GROUPS_ONLY
     assert opened(found) == set()
 
 
-def test_nothing_gets_out_of_s4(account: Account) -> None:
+@WAYS
+def test_nothing_gets_out_of_s4(account: Account, way: str) -> None:
     needs_bubblewrap()
     if account.number == 0:
-        found = account.attack("S4")
+        found = account.attack("S4", way)
     elif os.getuid() == 0:
         with delegated_groups(account.number) as groups:
-            found = account.attack("S4", groups=groups)
+            found = account.attack("S4", way, groups=groups)
     else:
         pytest.skip("only root can give an ordinary account its control groups")
     assert (found["level"], found["uid"]) == ("S4", account.number), found["missing"]
+    assert found["forked"] is (way == "forked")
     assert set(found["findings"]) == set(probes.PROBES)
     assert opened(found) == set()
 
@@ -112,10 +120,11 @@ def test_an_account_without_control_groups_is_told_which_part_of_s4_is_missing(a
     assert "Delegate=" in found["missing"][0]
 
 
+@WAYS
 @pytest.mark.parametrize("level", ["S0", "S1", "S2"])
-def test_a_weaker_level_holds_what_it_promises_and_no_more(account: Account, level: str) -> None:
-    found = account.attack(level)
-    assert found["level"] == level
+def test_a_weaker_level_holds_what_it_promises_and_no_more(account: Account, level: str, way: str) -> None:
+    found = account.attack(level, way)
+    assert (found["level"], found["forked"]) == (level, way == "forked")
     assert opened(found) & MUST_HOLD[level] == set()
     assert "unix_socket" in opened(found)
 

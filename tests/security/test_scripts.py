@@ -13,10 +13,11 @@ from flwr.app import RecordDict
 
 from fedstudy_core.sandbox import probes, targets
 from fedstudy_node.ledger import Ledger
+from fedstudy_node.preloading import Preloading
 from tests.agent.test_desk import Office
 from tests.factories import agent
 from tests.factories.agent import script
-from tests.factories.sandbox import sandbox
+from tests.factories.sandbox import fork_server, sandbox
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is Linux's")]
 
@@ -25,9 +26,12 @@ SLACK = 5.0
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
+def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+    """A node whose scripts are forked, as they are once a node has been up for a while."""
+    monkeypatch.setattr(Preloading, "close", lambda _: None)
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         made = Office(tmp_path, ledger)
+        monkeypatch.setattr(made.runs._preloading, "server", fork_server())
         yield made
         made.runs.end_all()
 
@@ -47,8 +51,13 @@ def hostile(standing: dict[str, object]) -> bytes:
     return agent.app(client)
 
 
-def test_a_hostile_script_that_was_approved_gets_nowhere(walled: Office, tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["anew", "forked"])
+def test_a_hostile_script_that_was_approved_gets_nowhere(
+    walled: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
     """All attacks from inside a real study script, which prints those that worked."""
+    if way == "anew":
+        monkeypatch.setattr(walled.runs._preloading, "server", None)
     with targets.standing(walled.node.home.path, tmp_path / "standing") as standing:
         fab = hostile(standing)
         walled.open(fab)

@@ -90,7 +90,7 @@ class Agent:
         self._outbox.extend(self._desk.stop_overdue())
         self._outbox.extend(self._desk.stop_halted())
         if self._connected:
-            self.runs.prepare_spare()
+            self.runs.preload()
         self._wait_for_scripts(self._until_due())
 
     def _take_new_keys(self) -> None:

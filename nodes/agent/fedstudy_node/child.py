@@ -1,9 +1,8 @@
-"""The process in which a study script runs: `python -P -m fedstudy_node.child PLAN [MODULE ...]`.
+"""The process in which a study script runs: `python -P -m fedstudy_node.child PLAN`, or forked (`sandbox.forkserver`).
 
 Started by the agent for one run, behind the walls of `sandbox`, with a cleared environment and no keys; stays warm for
-the run's messages. It imports the modules before it is told anything, so that it may wait with them. Standard input and
-output are the framed pipe (`frames`); what the script prints goes to standard error, which the agent keeps. Frames to
-this process:
+the run's messages. Standard input and output are the framed pipe (`frames`); what the script prints goes to standard
+error, which the agent keeps. Frames to this process:
 
     {"kind": "load", "bundle", "memory_mb", "cpu_s", "torch_threads"}  body: Flower context
     {"kind": "call", "id", "message"}  body: the message's content (`fedstudy_core.flower.pack`); "message" has its head
@@ -19,8 +18,6 @@ import sys
 import time
 import tomllib
 import traceback
-from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -145,9 +142,6 @@ def _failure(frame: Frame, error: BaseException, seconds: float) -> Frame:
 def main() -> None:
     """Serve the agent that started this process."""
     incoming, outgoing = enter(sys.argv[1])
-    for module in ("flwr.clientapp", *sys.argv[2:]):
-        with suppress(ImportError):  # the script will say so, if it needs it
-            import_module(module)
     try:
         ScriptProcess(FrameReader(incoming), FrameWriter(outgoing)).serve()
     except PipeClosed:

@@ -7,12 +7,12 @@ prints, and a folder of its own, behind the walls of `sandbox`. Whatever it star
 import fcntl
 import os
 import subprocess
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedstudy_core.sandbox.cgroups import Ceiling
+from fedstudy_core.sandbox.forking import ForkServer
 from fedstudy_core.sandbox.frames import Frame, FrameError, FrameReader, FrameTooLarge, FrameWriter, PipeClosed
 from fedstudy_core.sandbox.launching import Walled, Walls
 from fedstudy_core.sandbox.prints import keep_prints
@@ -75,18 +75,18 @@ class Child:
 
     @classmethod
     def start(
-        cls, walls: Walls, *, slot: Path, dataset: Path | None, threads: int, modules: Sequence[str] = ()
+        cls, walls: Walls, *, slot: Path, dataset: Path | None, threads: int, server: ForkServer | None = None
     ) -> "Child":
         """Start a process in `slot`, a folder for it alone; the script may be unpacked into slot/app afterwards.
 
         Args:
             dataset: the file that it may read.
-            modules: what it imports at once.
+            server: it is forked from this one, if that is ready.
 
         Raises:
             LaunchError: the walls cannot be put up.
         """
-        walled = walls.start("fedstudy_node.child", slot=slot, dataset=dataset, threads=threads, words=modules)
+        walled = walls.start("fedstudy_node.child", slot=slot, dataset=dataset, threads=threads, server=server)
         process = walled.process
         if process.stdin is None or process.stdout is None or process.stderr is None:
             raise RuntimeError("a process was started without its pipes")

@@ -62,7 +62,7 @@ class Settings:
     """What node.toml holds. Empty texts are things that enrolment fills in; `sandbox` is the strongest level to use.
 
     Attributes:
-        keep_spare: whether a process waits for the next run while the node is idle (`spares`).
+        preload: whether a process holds the packages of approved scripts, to be forked for each run (`preloading`).
         page_host, page_port: where the node's own page is; port 0 for none.
         page_listen: the address on which it is served; "" for loopback at localhost and every address elsewhere.
         page_cert, page_key: PEM files of its certificate; needed for any host but localhost.
@@ -78,7 +78,7 @@ class Settings:
     words: str = ""
     approval_key: str = ""
     torch_threads: int = 1
-    keep_spare: bool = True
+    preload: bool = True
     sandbox: str = ""
     page_host: str = "localhost"
     page_port: int = 0

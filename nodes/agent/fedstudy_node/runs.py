@@ -26,7 +26,7 @@ from fedstudy_node.folders import remove_folder
 from fedstudy_node.gate import Permit, Script
 from fedstudy_node.home import Home
 from fedstudy_node.node_config import for_script
-from fedstudy_node.spares import Spares
+from fedstudy_node.preloading import Preloading
 
 _FRAME_SLACK = 1024 * 1024
 _MESSAGES_A_ROUND = 3
@@ -132,7 +132,7 @@ class Runs:
         self.sandbox = sandbox
         settings = home.settings()
         self._torch_threads = settings.torch_threads
-        self._spares = Spares(home, sandbox, threads=settings.torch_threads) if settings.keep_spare else None
+        self._preloading = Preloading(home, threads=settings.torch_threads) if settings.preload else None
         self._runs: dict[int, ActiveRun] = {}
         remove_folder(home.work_path)  # what a crash left
         home.work_path.mkdir(mode=0o700)
@@ -184,13 +184,10 @@ class Runs:
     def _launch(self, run: ActiveRun, permit: Permit, dataset: Path) -> Child:
         """Start a run's process behind the sandbox's walls. Raises NodeError (E_SANDBOX)."""
         walls = self.sandbox.walls
+        server = self._preloading.server if self._preloading else None
         remove_folder(run.folder)
-        spare = self._spares.take(dataset) if self._spares else None
         try:
-            if spare is not None:
-                run.child, run.folder = spare.child, spare.slot
-            else:
-                run.child = Child.start(walls, slot=run.folder, dataset=dataset, threads=self._torch_threads)
+            run.child = Child.start(walls, slot=run.folder, dataset=dataset, threads=self._torch_threads, server=server)
             run.child.serve(self._log_file(run), permit.statement.outputs.max_bytes + _FRAME_SLACK)
             run.child.limit(Ceiling(permit.statement.limits.memory_mb, PROCESSES, walls.processors))
         except (LaunchError, CgroupError) as error:
@@ -215,13 +212,13 @@ class Runs:
         """End everything."""
         for run in list(self._runs.values()):
             self.end(run)
-        if self._spares:
-            self._spares.close()
+        if self._preloading:
+            self._preloading.close()
 
-    def prepare_spare(self) -> None:
-        """While nothing runs, have the process wait that the next run will need."""
-        if self._spares and not self._runs:
-            self._spares.prepare()
+    def preload(self) -> None:
+        """Have imported what the scripts of coming runs will import."""
+        if self._preloading and self.sandbox.walls.forked:
+            self._preloading.prepare()
 
     def _log_file(self, run: ActiveRun) -> Path:
         folder = self._home.path / "logs"

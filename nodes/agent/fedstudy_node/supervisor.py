@@ -77,7 +77,7 @@ def serve(home: Home, stop: threading.Event) -> None:
 def choose_sandbox(home: Home) -> Sandbox:
     """Probe this machine and return the sandbox for the node's scripts. Raises NoSandbox (E_HOME)."""
     settings = home.settings()
-    return choose(home.path, at_most=settings.sandbox, processors=settings.torch_threads + 1)
+    return choose(home.path, at_most=settings.sandbox, processors=settings.torch_threads + 1, forks=settings.preload)
 
 
 def build_agent(

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from fedstudy_core.errors import FedStudyError
 from fedstudy_core.sandbox import bpf, bubblewrap, cgroups, landlock
-from fedstudy_core.sandbox.launching import LaunchError, Walls
+from fedstudy_core.sandbox.forking import ForkError, ForkServer
+from fedstudy_core.sandbox.launching import LaunchError, Walls, environment
 from fedstudy_core.sandbox.levels import MUST_HOLD, Finding, Missing, Report, still_open
-from fedstudy_core.sandbox.targets import attack
+from fedstudy_core.sandbox.targets import MODULE, PATIENCE, attack
 from fedstudy_core.statement import SANDBOX_LEVELS as LEVELS
 
 INSTALL_BUBBLEWRAP = "`apt install bubblewrap` (Debian, Ubuntu) or `dnf install bubblewrap` (Fedora, RHEL)"
@@ -49,13 +50,14 @@ class Sandbox:
 BARE = Sandbox(Walls(), Report("S0"))
 
 
-def choose(home: Path, *, at_most: str = "", processors: int = 0) -> Sandbox:
+def choose(home: Path, *, at_most: str = "", processors: int = 0, forks: bool = False) -> Sandbox:
     """Probe from the strongest level down and return the first that holds. Takes about half a second.
 
     Args:
         home: the agent's home, which no script may see.
         at_most: the strongest level that the node's settings allow; empty for no bound.
         processors: most processors that one script may use; 0 for all.
+        forks: see besides whether the level also holds processes that are forked (`Walls.forked`).
 
     Raises:
         NoSandbox: `at_most` is no level, or not even a process of its own can be started.
@@ -72,7 +74,9 @@ def choose(home: Path, *, at_most: str = "", processors: int = 0) -> Sandbox:
                 continue
             found = _try(level, home, Path(folder, str(number)))
             if isinstance(found, Sandbox):
-                walls = replace(found.walls, processors=min(processors, _all_processors()) or _all_processors())
+                forked = forks and _holds_forked(found, home, Path(folder, "forked"))
+                most = min(processors, _all_processors()) or _all_processors()
+                walls = replace(found.walls, processors=most, forked=forked)
                 return Sandbox(walls, replace(found.report, missing=tuple(reversed(missing))))
             missing.append(found)
     raise NoSandbox("E_HOME", f"No script can be run on this machine. {missing[-1]}")
@@ -95,6 +99,22 @@ def _try(level: str, home: Path, folder: Path) -> Sandbox | Missing:
     if not left:
         return Sandbox(walls, Report(level, findings))
     return Missing(level, f"a wall against {', '.join(left)}", _why_open(left, findings))
+
+
+def _holds_forked(sandbox: Sandbox, home: Path, folder: Path) -> bool:
+    """Attack the same walls from a process that is forked into them; older kernels do not let one in."""
+    level, server = sandbox.level, ForkServer(environment(folder, threads=1))
+    try:
+        server.load((MODULE,))
+        if not server.is_ready(PATIENCE):
+            return False
+        walls = replace(sandbox.walls, forked=True)
+        findings = tuple(attack(walls, home, folder, names=sorted(MUST_HOLD[level]), server=server))
+    except (LaunchError, ForkError):
+        return False
+    finally:
+        server.close()
+    return not still_open(level, findings)
 
 
 def _walls(level: str, home: Path) -> Walls | Missing:

@@ -39,10 +39,15 @@ def limit_torch(threads: int) -> None:
 
 def die_with_parent(parent: int) -> None:
     """Have the kernel end this process when the one that started it ends, however that ends (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    die_with_maker()
     if os.getppid() != parent:
         sys.exit("the process that started this one is gone")
+
+
+def die_with_maker() -> None:
+    """The same, without a look whether it has ended already: in namespaces of its own a process does not see it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _take_pipe() -> tuple[int, int]:

@@ -1,4 +1,8 @@
-"""Starting a process behind the walls of a level: `Walls.start`, and what the agent then holds of it."""
+"""Starting a process behind the walls of a level: `Walls.start`, and what the agent then holds of it.
+
+A process is either run anew, or forked from a server that has imported its packages (`forking`). Behind bubblewrap the
+forked one joins the namespaces that bubblewrap made for a holder, a process that does nothing.
+"""
 
 import json
 import os
@@ -14,9 +18,13 @@ from pathlib import Path
 from fedstudy_core.sandbox import bpf, bubblewrap, surroundings
 from fedstudy_core.sandbox.cgroups import Ceiling, CgroupError, Group, Parents
 from fedstudy_core.sandbox.confining import Plan
+from fedstudy_core.sandbox.forking import Forked, ForkError, ForkServer, Wanted
 
 PROCESSES = 256
+IMPORT_S = 15.0
 _EARLY_MEMORY_MB = 4096
+_READY = b"r"
+_HOLD = "import os; os.write(1, b'r'); os.read(0, 1)"
 
 
 class LaunchError(Exception):
@@ -37,12 +45,13 @@ class Walls:
     """What is put up around every script's process.
 
     Attributes:
-        plan_seccomp, plan_landlock: whether filter and Landlock are used.
+        seccomp, landlock: whether filter and Landlock are used.
         bwrap: path of bubblewrap, or None below S3.
         groups: the control groups below which each process gets its own, or None.
         hidden: folders of the agent that no script may see, wherever they lie.
         scratch_mb: most that a script may keep in files.
         processors: most processors of one script.
+        forked: whether processes may be forked from a server; not where the walls would not hold those.
     """
 
     seccomp: bool = False
@@ -52,6 +61,7 @@ class Walls:
     hidden: tuple[Path, ...] = ()
     scratch_mb: int = 1024
     processors: int = field(default_factory=lambda: os.cpu_count() or 1)
+    forked: bool = False
 
     def view(self, slot: Path, dataset: Path | None) -> View:
         """Return the paths of a process that is started in `slot`."""
@@ -69,6 +79,7 @@ class Walls:
         threads: int,
         words: Sequence[str] = (),
         ceiling: Ceiling | None = None,
+        server: ForkServer | None = None,
     ) -> "Walled":
         """Start a module of ours with `PLAN *words` as its arguments. Raises LaunchError.
 
@@ -77,16 +88,20 @@ class Walls:
             dataset: the file that it may read.
             threads: its share of the processors, for libraries that ask the environment.
             ceiling: limits of its control group until `Walled.limit`.
+            server: fork it from this one, if the walls allow that; waits for what it still imports.
         """
         view = self.view(slot, dataset)
         for name in ("app", "scratch"):
             (slot / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        plan = self._plan(view)
-        command = [sys.executable, "-P", "-m", module, plan.as_text(), *words]
         variables = environment(view.scratch, threads)
+        forks = server if self.forked and server is not None and server.is_ready(IMPORT_S) else None
+        plan = self._plan(view, forked=forks is not None)
+        words = (plan.as_text(), *words)
+        command = [sys.executable, "-P", "-m", module, *words]
         if self.bwrap is None:
-            process = _popen(command, slot / "app", variables, ())
-            return Walled(process, None)
+            if forks is not None:
+                return _forked(forks, Wanted(module, words, variables, slot / "app"))
+            return Walled(_popen(command, slot / "app", variables, ()), None)
         bubblewrap.write_etc(slot / "etc")
         options = bubblewrap.arguments(
             app=slot / "app",
@@ -97,16 +112,26 @@ class Walls:
             scratch_mb=self.scratch_mb,
         )
         first = ceiling or Ceiling(_EARLY_MEMORY_MB, PROCESSES, self.processors)
-        return self._start_wrapped(options, command, slot, first)
+        if forks is None:
+            return self._start_wrapped(options, command, slot, first)
+        holder = self._start_wrapped(options, [sys.executable, "-I", "-S", "-c", _HOLD], slot, first)
+        return _joined(forks, Wanted(module, words, variables, bubblewrap.SCRATCH, holder.inner), holder)
 
-    def _plan(self, view: View) -> Plan:
+    def _plan(self, view: View, *, forked: bool) -> Plan:
         if self.bwrap is not None:
             read, write = bubblewrap.readable(), bubblewrap.writable()
-            return Plan(landlock=self.landlock, read=read, write=write, processes=PROCESSES, file_mb=self.scratch_mb)
+            return Plan(
+                seccomp=forked,
+                landlock=self.landlock,
+                read=read,
+                write=write,
+                processes=PROCESSES,
+                file_mb=self.scratch_mb,
+            )
         shown = (*surroundings.SYSTEM, *surroundings.python_folders(), *surroundings.ETC, *surroundings.READABLE)
         dataset = (str(view.dataset),) if view.dataset is not None else ()
         return Plan(
-            parent=os.getpid(),
+            parent=0 if forked else os.getpid(),
             seccomp=self.seccomp,
             landlock=self.landlock,
             read=(*shown, *surroundings.PROC, str(view.app), *dataset),
@@ -143,6 +168,37 @@ class Walls:
             return walled
 
 
+def _joined(server: ForkServer, wanted: Wanted, holder: "Walled") -> "Walled":
+    """Fork a process that joins the holder's namespaces and its control group. Raises LaunchError."""
+    try:
+        if holder.process.stdout is None or holder.process.stdout.read(1) != _READY:
+            raise LaunchError(f"bubblewrap did not start: {holder.last_words()}")
+        walled = _forked(server, wanted, holder)
+    except LaunchError:
+        holder.kill()
+        holder.close_errors()
+        raise
+    holder.close_errors()
+    return walled
+
+
+def _forked(server: ForkServer, wanted: Wanted, holder: "Walled | None" = None) -> "Walled":
+    """Fork a process, in the holder's control group. Raises LaunchError."""
+    group = holder.group if holder is not None else None
+    try:
+        process = server.fork(wanted)
+        try:
+            if group is not None:
+                group.add(process.keeper)
+            process.begin()
+        except (CgroupError, ForkError, OSError):
+            process.abandon()
+            raise
+    except (CgroupError, ForkError, OSError) as error:
+        raise LaunchError(str(error)) from error
+    return Walled(process, group, holder)
+
+
 def _pipe(stack: ExitStack) -> tuple[FileIO, FileIO]:
     reading, writing = os.pipe()
     return stack.enter_context(FileIO(reading, "r")), stack.enter_context(FileIO(writing, "w"))
@@ -165,10 +221,19 @@ def _group(parents: Parents, ceiling: Ceiling) -> Group:
 
 @dataclass
 class Walled:
-    """A process behind walls: the outermost process, and its control group if it has one."""
+    """A process behind walls.
 
-    process: "subprocess.Popen[bytes]"
+    Attributes:
+        process: the outermost process, or the forked one.
+        group: its control group, if it has one.
+        holder: what keeps the namespaces that a forked process joined; they end with it, and all in them.
+        inner: id of the first process inside bubblewrap.
+    """
+
+    process: "subprocess.Popen[bytes] | Forked"
     group: Group | None
+    holder: "Walled | None" = None
+    inner: int = 0
 
     def settle(self, told: bytes) -> None:
         """Put bubblewrap and the first process inside into the group, and first in line when memory runs out.
@@ -180,10 +245,10 @@ class Walled:
             LaunchError: it said nothing, or the group does not take them.
         """
         try:
-            inner = int(json.loads(told)["child-pid"])
+            self.inner = int(json.loads(told)["child-pid"])
         except (ValueError, KeyError, TypeError) as error:
-            raise LaunchError(f"bubblewrap did not start: {self._last_words()}") from error
-        for pid in (self.process.pid, inner):
+            raise LaunchError(f"bubblewrap did not start: {self.last_words()}") from error
+        for pid in (self.process.pid, self.inner):
             with suppress(OSError):
                 Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
             if self.group is not None:
@@ -203,7 +268,11 @@ class Walled:
 
     def end_group(self) -> None:
         """End the process and everything it started, and wait for nothing."""
-        if self.process.returncode is None:
+        if self.holder is not None:
+            self.holder.end_group()
+        if isinstance(self.process, Forked):
+            self.process.end_group()
+        elif self.process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
 
@@ -215,7 +284,9 @@ class Walled:
             if pipe is not None:
                 with suppress(BrokenPipeError):
                     pipe.close()
-        if self.group is not None:
+        if self.holder is not None:
+            self.holder.kill()
+        elif self.group is not None:
             self.group.remove()
 
     def close_errors(self) -> None:
@@ -223,7 +294,8 @@ class Walled:
         if self.process.stderr is not None:
             self.process.stderr.close()
 
-    def _last_words(self) -> str:
+    def last_words(self) -> str:
+        """What the process that did not start said about it."""
         self.process.wait()
         text = self.process.stderr.read() if self.process.stderr is not None else b""
         return text.decode(errors="replace").strip()[-300:]

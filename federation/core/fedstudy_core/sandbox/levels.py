@@ -27,9 +27,9 @@ _FILES = frozenset(
         "preload", "kernel_settings", "devices", "symlink", "environment",
     }
 )  # fmt: skip
-_ELSE = frozenset({"unix_socket", "abstract_socket", "signal", "host_processes", "fork_limit"})
+_ELSE = frozenset({"unix_socket", "abstract_socket", "signal", "host_processes", "fork_limit", "capabilities"})
 _BOUNDS = frozenset({"landlock", "memory_group", "process_group"})
-_LIMITS = frozenset({"file_limit", "descriptor_limit", "core_dump"})
+_LIMITS = frozenset({"file_limit", "descriptor_limit", "core_dump", "open_files"})
 
 MUST_HOLD: dict[str, frozenset[str]] = {
     "S0": _LIMITS,

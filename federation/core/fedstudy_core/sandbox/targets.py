@@ -1,18 +1,22 @@
 """What the probes attack: files, sockets and a process put up for the occasion, and the node's own key."""
 
 import json
+import os
 import secrets
+import select
 import socket
 import subprocess
 import sys
 import sysconfig
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from fedstudy_core.sandbox.cgroups import Ceiling
+from fedstudy_core.sandbox.forking import ForkServer
 from fedstudy_core.sandbox.launching import LaunchError, Walled, Walls
 from fedstudy_core.sandbox.levels import Finding
 
@@ -21,8 +25,14 @@ PATIENCE = 20.0
 _CEILING = Ceiling(memory_mb=96, processes=40, processors=1)
 
 
-def attack(walls: Walls, home: Path, folder: Path, *, names: Sequence[str]) -> list[Finding]:
-    """Run probes behind walls and return what they found. Raises LaunchError when they cannot even start."""
+def attack(
+    walls: Walls, home: Path, folder: Path, *, names: Sequence[str], server: ForkServer | None = None
+) -> list[Finding]:
+    """Run probes behind walls and return what they found. Raises LaunchError when they cannot even start.
+
+    Args:
+        server: fork them from this one, as scripts are that do not start anew.
+    """
     slot, dataset = folder / "slot", folder / "dataset.csv"
     (slot / "app").mkdir(parents=True)
     (slot / "app" / "script.py").write_text("# a script\n")
@@ -42,15 +52,14 @@ def attack(walls: Walls, home: Path, folder: Path, *, names: Sequence[str]) -> l
             threads=1,
             words=names,
             ceiling=_CEILING,
+            server=server,
         )
         return _findings(started, targets | own)
 
 
 def _findings(started: Walled, targets: Mapping[str, Any]) -> list[Finding]:
     try:
-        out, errors = started.process.communicate(json.dumps(targets).encode(), timeout=PATIENCE)
-    except subprocess.TimeoutExpired as error:
-        raise LaunchError(f"the probes did not end within {PATIENCE:.0f} s") from error
+        out, errors = _converse(started, json.dumps(targets).encode())
     finally:
         started.kill()
         started.close_errors()
@@ -58,10 +67,30 @@ def _findings(started: Walled, targets: Mapping[str, Any]) -> list[Finding]:
         said = json.loads(out)
     except ValueError as error:
         words = errors.decode(errors="replace").strip().splitlines()
-        raise LaunchError(words[-1][-300:] if words else f"status {started.process.returncode}") from error
+        raise LaunchError(words[-1][-300:] if words else "they said nothing") from error
     if said["must"]:
         raise LaunchError(f"a script could not work: {said['must']}")
     return [Finding(name, bool(found["open"]), str(found["detail"])) for name, found in said["findings"].items()]
+
+
+def _converse(started: Walled, words: bytes) -> tuple[bytes, bytes]:
+    """Hand the probes their targets and return what they wrote to standard output and error. Raises LaunchError."""
+    process = started.process
+    if process.stdin is None or process.stdout is None or process.stderr is None:
+        raise RuntimeError("a process was started without its pipes")
+    with suppress(BrokenPipeError), process.stdin:
+        process.stdin.write(words)
+    said = {process.stdout.fileno(): b"", process.stderr.fileno(): b""}
+    waiting, until = list(said), time.monotonic() + PATIENCE
+    while waiting:
+        for descriptor in select.select(waiting, [], [], max(until - time.monotonic(), 0))[0]:
+            part = os.read(descriptor, 65_536)
+            said[descriptor] += part
+            if not part:
+                waiting.remove(descriptor)
+        if time.monotonic() > until:
+            raise LaunchError(f"the probes did not end within {PATIENCE:.0f} s")
+    return said[process.stdout.fileno()], said[process.stderr.fileno()]
 
 
 @contextmanager

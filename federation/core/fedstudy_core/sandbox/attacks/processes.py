@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fedstudy_core.sandbox.system import Denied, Probe, Targets, call, in_child
 
+_OWN_PIPES = 2
 _PTRACE_TRACEME, _PTRACE_ATTACH, _PTRACE_DETACH = 0, 16, 17
 
 
@@ -66,4 +67,25 @@ def host_processes(targets: Targets) -> None:
     raise Denied("none is seen")
 
 
-ALL: tuple[Probe, ...] = (ptrace, read_memory, take_descriptor, signal, host_processes)
+def open_files(targets: Targets) -> None:
+    """Use a file, socket or pipe that whoever started this process left open; two pipes may be its own to the agent."""
+    pipes = 0
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
+        with suppress(FileNotFoundError):
+            leads_to = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115
+            if int(name) < 3 or leads_to.endswith("/fd"):
+                continue
+            pipes += leads_to.startswith("pipe:")
+            if pipes > _OWN_PIPES or not leads_to.startswith("pipe:"):
+                return
+    raise Denied("none is open")
+
+
+def capabilities(targets: Targets) -> None:
+    """Use a right of root's that was left to the process, or is left to be gained."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    if all(int(line.split()[1], 16) == 0 for line in lines if line.startswith("Cap")):
+        raise Denied("there is none")
+
+
+ALL: tuple[Probe, ...] = (ptrace, read_memory, take_descriptor, signal, host_processes, open_files, capabilities)
