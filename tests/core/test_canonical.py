@@ -2,6 +2,7 @@
 
 import json
 import string
+import unicodedata
 
 import pytest
 from hypothesis import assume, given
@@ -11,7 +12,7 @@ from fedstudy_core.canonical import dumps, is_plain_text, loads, plain_text
 from fedstudy_core.errors import Refusal
 
 text = st.text(alphabet=string.ascii_letters + string.digits + " -_éß漢", max_size=12).map(
-    lambda value: __import__("unicodedata").normalize("NFC", value)
+    lambda value: unicodedata.normalize("NFC", value)
 )
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | text,
@@ -78,3 +79,11 @@ def test_any_text_can_be_made_plain_and_plain_text_stays(text: str) -> None:
 
 def test_a_plain_text_says_what_the_other_said() -> None:
     assert plain_text("Zu\u0308rich,\r\nline\rtwo\u202e\0") == "Zürich,\nline\ntwo\ufffd\ufffd"
+
+
+@pytest.mark.parametrize("code", range(0x180))
+def test_text_that_a_short_cut_judges_is_judged_by_the_same_rule(code: int) -> None:
+    char = chr(code)
+    plain = unicodedata.category(char) not in ("Cc", "Cs") or char in "\n\t"
+    assert is_plain_text(char) is plain
+    assert is_plain_text(f"before{char}after") is plain

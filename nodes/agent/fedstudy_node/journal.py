@@ -133,4 +133,6 @@ def _plain(value: Fact) -> Fact:
     if not isinstance(value, str):
         return value
     text = unicodedata.normalize("NFC", value)[:LONGEST_TEXT]
+    if canonical.is_plain_text(text):
+        return text
     return "".join(char if canonical.is_plain_text(char) else _STRAY for char in text)
