@@ -132,6 +132,19 @@ def test_a_key_that_this_site_does_not_trust_approves_nothing(site: Site) -> Non
         site.check(site.node.order(forged))
 
 
+def test_who_is_trusted_is_asked_anew_for_each_message_of_one_gate(site: Site) -> None:
+    gate, order, home = site.gate(), site.node.order(site.approval), site.node.home
+    trusted = (home.path / "trust.json").read_bytes()
+    gate.check(order, as_script(), message_type="train", for_client_app=True)
+    (home.path / "trust.json").write_bytes(b'{"approvers": []}')
+    for check in (lambda: gate.check(order, as_script(), message_type="train", for_client_app=True),
+                  lambda: gate.check_again(order, as_script())):  # fmt: skip
+        with pytest.raises(Refusal, match="E_NO_TRUSTED_SIGNATURE"):
+            check()
+    (home.path / "trust.json").write_bytes(trusted)
+    gate.check(order, as_script(), message_type="train", for_client_app=True)
+
+
 def test_an_approval_of_another_node_is_refused(site: Site, tmp_path: Path) -> None:
     settings = site.node.home.settings()
     site.node.home.save(replace(settings, node="00000000-0000-0000-0000-0000000000aa"))

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
+from fedstudy_core.approvers import Approver
 from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.flower import Order
 from fedstudy_core.policy import check_policy, verify_policy
@@ -24,6 +25,7 @@ from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.policies import Policies
 from fedstudy_node.trust import Trust
+from fedstudy_node.verified import Verified
 
 T = TypeVar("T")
 
@@ -52,6 +54,18 @@ class Permit:
     statement: Statement
     approval: str
     dataset: Dataset
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A statement whose signatures hold; `id` is what revocations name it by."""
+
+    statement: Statement
+    id: str
+
+
+def _verify(envelope: bytes, trusted: Mapping[str, Approver]) -> Signed:
+    return Signed(verify_statement(envelope, trusted), statement_id(envelope))
 
 
 def check_order(order: Order) -> None:
@@ -97,6 +111,8 @@ class Gate:
         self._approvals = approvals
         self._trust = Trust(home)
         self._policies = Policies(home)
+        self._signed = Verified(_verify)
+        self._policy = Verified(verify_policy)
         self._now = now
         self._sandbox = sandbox
 
@@ -149,12 +165,12 @@ class Gate:
 
     def _walk_statement(self, steps: Steps, order: Order, script: Script) -> Permit:
         """Make all checks but those of the message's own words."""
-        statement = steps.need("signatures", partial(verify_statement, order.approval, self._trust.signers()))
+        signed = steps.need("signatures", partial(self._signed, order.approval, self._trust.signers()))
+        statement, approval = signed.statement, signed.id
         steps.need("script's bytes", partial(_check_script, statement, script))
         dataset = steps.need("dataset at this node", partial(self._dataset, statement))
         people = steps.need("standing policy" if statement.policy else "signers", partial(self._people, statement))
         use = steps.need("dataset's file, script's parameters", partial(self._use, order, script, dataset, people))
-        approval = statement_id(order.approval)
         revoked = self._approvals.revocations()
         for name, rule in rules_of_use(
             statement,
@@ -180,7 +196,7 @@ class Gate:
         """Return the roles of those who stand behind a statement: its signers, or those of its standing policy."""
         if statement.policy is None:
             return _roles(statement.approvers)
-        policy = verify_policy(self._policies.envelope(statement.policy), self._trust.approvers())
+        policy = self._policy(self._policies.envelope(statement.policy), self._trust.approvers())
         revoked = self._approvals.revocations()
         check_policy(
             policy,

@@ -218,9 +218,13 @@ class Home:
         except FileNotFoundError:
             return 0
 
+    def identity_pem(self, folder: Path | None = None) -> bytes:
+        """The file of the key that signs requests to the portal, and receipts."""
+        return _read(folder or self.key_folder(), "identity.pem")
+
     def identity_key(self, folder: Path | None = None) -> Ed25519PrivateKey:
         """The key that signs requests to the portal, and receipts."""
-        return keys.from_pem(_read(folder or self.key_folder(), "identity.pem"), None)
+        return keys.from_pem(self.identity_pem(folder), None)
 
     def flower_key(self, folder: Path | None = None) -> ec.EllipticCurvePrivateKey:
         """The key that the SuperLink knows the node by."""

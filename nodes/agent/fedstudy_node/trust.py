@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from hmac import compare_digest
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -41,6 +42,9 @@ class Trust:
 
     home: Home
     _read: tuple[bytes, tuple[ApproverKey, ...]] | None = None
+    _people: tuple[tuple[ApproverKey, ...], Mapping[str, Approver]] | None = None
+    _node: tuple[bytes, Mapping[str, Approver]] | None = None
+    _signers: tuple[Mapping[str, Approver], Mapping[str, Approver], Mapping[str, Approver]] | None = None
 
     def all(self) -> tuple[ApproverKey, ...]:
         """Return the approvers, as the file says now. Raises NodeError (E_HOME)."""
@@ -55,18 +59,30 @@ class Trust:
         return self._read[1]
 
     def approvers(self) -> Mapping[str, Approver]:
-        """Return the people whose signature counts, by the ids of their keys."""
-        return by_id(self.all())
+        """Return the people whose signature counts, by the ids of their keys; the same one while the file is."""
+        pinned = self.all()
+        if self._people is None or self._people[0] is not pinned:
+            self._people = (pinned, MappingProxyType(by_id(pinned)))
+        return self._people[1]
 
     def signers(self) -> Mapping[str, Approver]:
-        """Return all whose signature an approval may bear: the people, and this node under a standing policy."""
-        return {**self.approvers(), **self.by_policy()}
+        """Return all whose signature an approval may bear: the people, and this node under a standing policy.
+
+        The same one while neither the people nor the node's key changed (`verified`).
+        """
+        people, node = self.approvers(), self.by_policy()
+        if self._signers is None or self._signers[0] is not people or self._signers[1] is not node:
+            self._signers = (people, node, MappingProxyType({**people, **node}))
+        return self._signers[2]
 
     def by_policy(self) -> Mapping[str, Approver]:
         """Return this node itself, which signs under a standing policy only."""
-        public = self.home.identity_key().public_key()
-        name = keys.key_id(public)
-        return {name: Approver(name, STANDING_POLICY, STANDING_POLICY, public)}
+        pem = self.home.identity_pem()
+        if self._node is None or self._node[0] != pem:
+            public = keys.from_pem(pem, None).public_key()
+            name = keys.key_id(public)
+            self._node = (pem, MappingProxyType({name: Approver(name, STANDING_POLICY, STANDING_POLICY, public)}))
+        return self._node[1]
 
     def find(self, text: str, *, kind: str = "") -> ApproverKey:
         """Return the approver with this name, or whose key's id begins so. Raises NodeError (E_NOT_FOUND).
