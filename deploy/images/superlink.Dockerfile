@@ -1,4 +1,4 @@
-# Flower's SuperLink at the version FedStudy is built on, and nothing else. Build from the repository's root.
+# Flower's SuperLink at the version FedStudy is built on, and how FedStudy runs it. Build from the repository's root.
 ARG PYTHON=python:3.13.9-slim-trixie
 
 FROM ${PYTHON} AS build
@@ -14,7 +14,10 @@ RUN groupadd --gid 10002 superlink \
  && useradd --uid 10002 --gid superlink --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin superlink
 COPY --from=build /opt/venv /opt/venv
 COPY deploy/images/check.py /usr/local/bin/check.py
+COPY federation/core/fedstudy_core/__init__.py /opt/fedstudy/fedstudy_core/__init__.py
+COPY federation/core/fedstudy_core/superlink /opt/fedstudy/fedstudy_core/superlink
 ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONPATH=/opt/fedstudy \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     FLWR_HOME=/tmp/flower \
@@ -23,4 +26,4 @@ ENV PATH=/opt/venv/bin:$PATH \
 USER 10002:10002
 EXPOSE 9091
 # Without certificates it does not start: there is no insecure default here.
-CMD ["flower-superlink", "--enable-supernode-auth", "--isolation=process", "--disable-runtime-dependency-installation"]
+CMD ["python", "-m", "fedstudy_core.superlink", "--enable-supernode-auth", "--isolation=process", "--disable-runtime-dependency-installation"]

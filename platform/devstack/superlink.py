@@ -56,7 +56,7 @@ def launch(supervisor: Supervisor, state: Path, log: Path, environment: Mapping[
     child = supervisor.launch(
         Command(
             name="SuperLink",
-            argv=[str(Path(sys.executable).parent / "flower-superlink"), *words],
+            argv=[sys.executable, "-m", "fedstudy_core.superlink", *words],
             log=log,
             env={**environment, **QUIET, "FLWR_HOME": str(state / "flower")},
             cwd=state,

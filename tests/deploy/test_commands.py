@@ -65,9 +65,22 @@ def test_the_worker_is_asked_by_its_own_name() -> None:
 def test_superlink_is_started_with_options_it_has(given: list[str]) -> None:
     from flwr.superlink.cli.flower_superlink import _parse_args_run_superlink
 
-    assert given[0] == "flower-superlink"
+    assert given[:3] == ["python", "-m", "fedstudy_core.superlink"]
     known = set(_parse_args_run_superlink()._option_string_actions)
-    assert options(given) <= known
+    assert options(given[3:]) <= known
+
+
+def test_the_superlinks_image_holds_all_that_it_is_started_by() -> None:
+    """It holds Flower and one package of the core: that imports nothing else of FedStudy's."""
+    imports = re.compile(r"^\s*(?:from|import) (fedstudy\S*|federation\S*)", re.MULTILINE)
+    files = [ROOT / "federation/core/fedstudy_core/__init__.py"]
+    files += (ROOT / "federation/core/fedstudy_core/superlink").rglob("*.py")
+    named = {name for file in files for name in imports.findall(file.read_text("utf-8"))}
+    assert named
+    assert all(name.startswith("fedstudy_core.superlink") for name in named), named
+    held = "federation/core/fedstudy_core/__init__.py", "federation/core/fedstudy_core/superlink"
+    copied = dict(Image("superlink").copies())
+    assert [copied[name] for name in held] == [f"/opt/fedstudy/{name.removeprefix('federation/core/')}" for name in held]
 
 
 def test_superlink_authenticates_nodes_and_installs_nothing() -> None:
