@@ -1,6 +1,6 @@
 """Waking nodes: each holds one connection open, on which the portal says at once that a message waits at the SuperLink.
 
-It is a hint and nothing else: what is lost costs a node the second until it asks by itself. So it goes through Redis,
+It is a hint and nothing else: what is lost costs a node the seconds until it asks by itself. So it goes through Redis,
 unsigned and unstored, and who listens learns nothing but when.
 """
 

@@ -12,7 +12,7 @@ import pytest
 from fedstudy_node import wakes
 from fedstudy_node.bell import Bell
 from fedstudy_node.errors import NodeError
-from fedstudy_node.pace import LONGEST_IDLE, Pace
+from fedstudy_node.pace import LONGEST_IDLE, WOKEN, Pace
 from fedstudy_node.wakes import Wakes
 from tests.factories.agent import make_node
 
@@ -30,8 +30,8 @@ def test_many_rings_are_heard_as_one() -> None:
 
 def test_who_is_woken_asks_seldom() -> None:
     pace = Pace()
-    assert pace.delay(in_run=True, woken=True) == LONGEST_IDLE
-    assert pace.delay(in_run=True) < LONGEST_IDLE
+    assert pace.delay(in_run=True, woken=True) == WOKEN
+    assert pace.delay(in_run=True) < LONGEST_IDLE < WOKEN
 
 
 class FakePortal:

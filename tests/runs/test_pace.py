@@ -14,10 +14,10 @@ def test_pauses_grow_while_nothing_moves_and_shrink_when_something_does() -> Non
     assert rhythm.next_pause(round_, moved=True) == pace.FIRST_S  # type: ignore[arg-type]
 
 
-def test_the_next_round_waits_for_half_of_what_the_last_one_took(monkeypatch) -> None:
-    clock = iter([0.0, 3.0, 10.0])
+def test_the_next_round_waits_for_most_of_what_the_last_one_took(monkeypatch) -> None:
+    clock = iter([0.0, 2.0, 10.0])
     monkeypatch.setattr(pace.time, "monotonic", lambda: next(clock))
     rhythm = pace.Pace()
     rhythm.next_pause(SimpleNamespace(pk=1, phase="train"), moved=True)  # type: ignore[arg-type]
     rhythm.next_pause(SimpleNamespace(pk=1, phase="train"), moved=True)  # type: ignore[arg-type]
-    assert rhythm.next_pause(SimpleNamespace(pk=2, phase="train"), moved=True) == 1.5  # type: ignore[arg-type]
+    assert rhythm.next_pause(SimpleNamespace(pk=2, phase="train"), moved=True) == pace.EXPECTED_SHARE * 2.0  # type: ignore[arg-type]

@@ -146,6 +146,7 @@ class Agent:
         while self._outbox:
             with suppress(RunEnded):
                 self._fleet.send(self._outbox[0])
+                self._note_alive(self._outbox[0].run_id)
             self._outbox.popleft()
             self._pace.mark_sent()
             self._poll_at = time.monotonic() + self._pause()
@@ -198,8 +199,14 @@ class Agent:
                 self._fleet.confirm(self._to_confirm[0][1])
             self._to_confirm.popleft()
 
+    def _note_alive(self, run_id: int) -> None:
+        """Note that the SuperLink took a reply: it takes none of a run that is over."""
+        for run in self.runs:
+            if run.info.run_id == run_id:
+                run.checked_at = time.monotonic()
+
     def _check_runs(self) -> None:
-        """End the scripts of runs that are over at the SuperLink, whatever they are doing."""
+        """End the scripts of runs that are over at the SuperLink, whatever they are doing; ask where it said nothing."""
         for run in self.runs:
             if time.monotonic() - run.checked_at < RUN_CHECK:
                 continue

@@ -5,6 +5,8 @@ wait for. Two things keep the questions few. The wait is a share of the time tha
 message is found late by at most that share of the gap before it, whether rounds follow each other in a tenth of a
 second or in ten minutes. And rounds are alike: nothing is asked before most of the time has passed that it took last
 time.
+
+Who is told by the portal when a message waits asks by itself only for the case that the word was lost.
 """
 
 import time
@@ -14,6 +16,7 @@ from dataclasses import dataclass, field
 SHORTEST = 0.02
 LONGEST_IN_RUN = 0.25
 LONGEST_IDLE = 1.0
+WOKEN = 3.0
 SHARE = 0.15
 EARLY = 0.7
 _MEMORY = 0.5
@@ -43,7 +46,7 @@ class Pace:
     def delay(self, *, in_run: bool, woken: bool = False) -> float:
         """Seconds to wait before the next question; `woken` when the portal says by itself that a message waits."""
         if woken:
-            return LONGEST_IDLE
+            return WOKEN
         longest = LONGEST_IN_RUN if in_run else LONGEST_IDLE
         passed = self.clock() - self._last_event
         early = EARLY * self._expected - passed if in_run else 0.0

@@ -7,7 +7,7 @@ from typing import Any
 
 from fedstudy_client.transport import Transport
 
-POLL_S = 0.25
+POLL_S, WATCH_S = 0.25, 1.0
 DEADLINE_S = 120
 FINAL = ("completed", "failed", "stopped")
 
@@ -47,6 +47,15 @@ def start(session: Transport, study: str, plan: Mapping[str, Any]) -> str:
     return str(run["id"])
 
 
+def _pause(committed: int, rounds: int, passed_s: float) -> float:
+    """Seconds until the next look: the API has no push for programs, and each look costs what a part of a round does.
+
+    Often until the first round is there and when the last is near, once a second between.
+    """
+    left_s = (rounds - committed) * passed_s / max(committed, 1)
+    return WATCH_S if committed and left_s > 2 * WATCH_S else POLL_S
+
+
 def follow(session: Transport, run: str, told: Callable[[int], None]) -> Finished:
     """Wait until the run ends; `told` hears how many rounds are committed. Raises RunFailed."""
     began = time.monotonic()
@@ -58,8 +67,7 @@ def follow(session: Transport, run: str, told: Callable[[int], None]) -> Finishe
         told(int(now["committed"]))
         if now["state"] in FINAL:
             break
-        # The API has no push for programs; a quarter of a second is finer than any round.
-        time.sleep(POLL_S)
+        time.sleep(_pause(int(now["committed"]), int(now["rounds"]), time.monotonic() - began))
     if now["state"] != "completed":
         raise RunFailed(f"Run “{now['label']}” {now['state']}: {now['reason_code']} {now['reason']}")
     rounds = [item for item in session.each(f"runs/{run}/rounds") if item["state"] == "committed"]
