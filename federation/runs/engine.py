@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -201,7 +202,7 @@ class Engine:
             journal.lose_attempt(self.lease, attempt, error.detail)
 
     def _round(self) -> Round | None:
-        """The open round, or the next one; None after the last."""
+        """The open round, or the next one, which is written down with its first phase; None after the last."""
         if self.open_round is None:
             self.open_round = self._last_or_next()
         return self.open_round
@@ -209,14 +210,14 @@ class Engine:
     def _last_or_next(self) -> Round | None:
         last = self.last_round or self.run.standing_rounds.select_related("model_in", "model_out").last()
         if last is None:
-            return journal.open_round(self.lease, self.run, 0, None)
+            return Round(run=self.run, number=0)
         last.run = self.run
         if last.state == "open":
             return last
         if last.number + 1 > self.run.last_round:
             return None
-        round_ = journal.open_round(self.lease, self.run, last.number + 1, last.model_out)
-        vars(last).pop("before", None)  # one round back is enough
+        round_ = Round(run=self.run, number=last.number + 1, model_in=last.model_out)
+        vars(vars(last).get("before", last)).pop("before", None)  # two rounds back are enough
         round_.before = last
         return round_
 
@@ -241,15 +242,14 @@ class Engine:
             raise AttemptLost("E_ATTEMPT_LOST", "No attempt is being driven.")
         return self.exchange
 
-    def _open_next_phase(self, round_: Round) -> bool:
+    def _open_next_phase(self, round_: Round) -> None:
         phase = phases.next_phase(round_)
         if phase is None:
-            return False
+            raise ValueError(f"{round_} has no phase to open")
         call = participants.roll_call(self.run, round_, phase)
         deadline = participants.new_deadline(self.run, round_)
         asked = journal.open_phase(self.lease, round_, phase, deadline, call, needed=self._needed(phase))
         self._exchange().begin(round_, asked)
-        return True
 
     def _close_phase(self, round_: Round, phase: phases.Phase) -> float:
         """All have answered or the time is up: combine what came, go to the next phase, or commit the round."""
@@ -261,19 +261,13 @@ class Engine:
                 return 0.0
             raise RoundFailed("E_QUORUM_LOST", participants.explain_shortfall(round_, len(done), needed))
         result = self.aggregator.combine(round_, phase, done)
-        journal.keep_phase_result(
-            self.lease,
-            round_,
-            metrics=result.metrics,
-            candidate=result.candidate,
-            shared=result.shared,
-            state=result.state,
-            tested=self._tested(round_),
-        )
-        if not self._open_next_phase(round_):
-            journal.commit_round(self.lease, round_, self.aggregator.artifact(round_))
+        tested = self._tested(round_)
+        artifact = partial(self.aggregator.artifact, round_)
+        if journal.close_phase(self.lease, round_, result, tested=tested, artifact=artifact):
             self.aggregator.forget(round_)
             self.open_round, self.last_round = None, round_
+        else:
+            self._open_next_phase(round_)
         return 0.0
 
     def _tested(self, round_: Round) -> tuple[Round, dict[str, Any]] | None:

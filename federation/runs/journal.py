@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from django.db import transaction
-from django.db.models import Max, Sum
+from django.db.models import Max
 from django.utils import timezone
 
 from audit.services import record
@@ -16,10 +17,13 @@ from federation.runs.lease import Lease
 from federation.runs.messages import Answer
 from federation.runs.models import Attempt, Model, Participant, Participation, Round, Run
 from federation.runs.participants import RollCall, new_deadline
-from federation.runs.phases import EVALUATE, TRAIN, Phase, tests_before
+from federation.runs.phases import EVALUATE, TRAIN, Phase, next_phase, tests_before
 from fedstudy_core.updates import Schema
 
 ENGINE = "system:engine"
+RESULT_FIELDS = ["metrics", "candidate_sha256", "shared_sha256", "state_sha256"]
+SITE = "participant__enrolment__site__name"
+SETTLED_FIELDS = ("round__number", "phase", SITE, "state", "code", "bytes_sent", "bytes_received")
 ANSWER_FIELDS = ["state", "answered_at", "examples", "metrics", "content_sha256", "bytes_received", "receipt"]
 
 
@@ -30,6 +34,19 @@ class Artifact:
     sha256: str
     size: int
     schema: Schema
+
+
+class PhaseResult(Protocol):
+    """What a phase brought (`federation.runs.aggregation.Result`)."""
+
+    @property
+    def metrics(self) -> Mapping[str, object]: ...
+    @property
+    def candidate(self) -> str: ...
+    @property
+    def shared(self) -> str: ...
+    @property
+    def state(self) -> str: ...
 
 
 def _event(run: Run, action: str, *, outcome: str = "done", **detail: object) -> None:
@@ -98,12 +115,6 @@ def lose_attempt(lease: Lease, attempt: Attempt, reason: str) -> None:
     _event(run, "runs:attempt:lost", outcome="failed", attempt=attempt.number, reason=reason[:200])
 
 
-@transaction.atomic
-def open_round(lease: Lease, run: Run, number: int, model_in: Model | None) -> Round:
-    lease.hold()
-    return Round.objects.create(run=run, number=number, model_in=model_in)
-
-
 @dataclass(frozen=True)
 class Asked:
     """Who is asked in a phase and who is absent, in the sites' order; the same for the test that goes with it."""
@@ -114,14 +125,17 @@ class Asked:
 
 @transaction.atomic
 def open_phase(lease: Lease, round_: Round, phase: Phase, deadline: datetime, call: RollCall, *, needed: int) -> Asked:
-    """Begin a phase: ask whom it asks until the deadline, and note who is absent.
+    """Begin a phase, and with its first one the round: ask whom it asks until the deadline, and note who is absent.
 
     Where fewer than `needed` are there, those who may come back until the deadline are awaited too.
     """
     lease.hold()
     now = timezone.now()
     round_.phase, round_.phase_started_at, round_.deadline_at = phase.name, now, deadline
-    round_.save(update_fields=["phase", "phase_started_at", "deadline_at"])
+    if round_.pk is None:
+        round_.save()
+    else:
+        round_.save(update_fields=["phase", "phase_started_at", "deadline_at"])
     asked = call.present[:1] if phase.asks == "one" else call.present
     hoped_for = call.may_come_back if len(asked) < needed <= len(asked) + len(call.may_come_back) else []
     absent = {participant: code for participant, code in call.absent.items() if participant not in hoped_for}
@@ -248,56 +262,61 @@ def _move(participation: Participation, state: str, **values: object) -> None:
 
 
 @transaction.atomic
-def keep_phase_result(
+def close_phase(
     lease: Lease,
     round_: Round,
+    result: PhaseResult,
     *,
-    metrics: Mapping[str, object],
-    candidate: str = "",
-    shared: str = "",
-    state: str = "",
-    tested: tuple[Round, Mapping[str, object]] | None = None,
-) -> None:
-    """Keep what a phase brought, so that another worker can go on from here.
+    tested: tuple[Round, Mapping[str, object]] | None,
+    artifact: Callable[[], Artifact],
+) -> bool:
+    """Keep what a phase brought, so that another worker can go on from here; after the last one the round happened.
 
     Args:
         tested: the round whose model the sites tested with the same message, and its metrics.
+        artifact: the round's model, asked for when the round is committed.
+
+    Returns:
+        Whether the round is committed.
     """
     lease.hold()
+    round_.metrics = {**round_.metrics, round_.phase: dict(result.metrics)}
+    round_.candidate_sha256 = result.candidate or round_.candidate_sha256
+    round_.shared_sha256 = result.shared or round_.shared_sha256
+    round_.state_sha256 = result.state or round_.state_sha256
     if tested is not None:
         before, found = tested
         before.metrics = {**before.metrics, EVALUATE: dict(found)}
         before.save(update_fields=["metrics"])
-    round_.metrics = {**round_.metrics, round_.phase: dict(metrics)}
-    round_.candidate_sha256 = candidate or round_.candidate_sha256
-    round_.shared_sha256 = shared or round_.shared_sha256
-    round_.state_sha256 = state or round_.state_sha256
-    round_.save(update_fields=["metrics", "candidate_sha256", "shared_sha256", "state_sha256"])
+    if round_.phase == EVALUATE:  # judged by what is written
+        round_.save(update_fields=RESULT_FIELDS)
     if round_.phase == EVALUATE or tested is not None:
-        halting.note_evaluation(round_.run)
+        halting.note_evaluation(round_.run)  # which may make this round the last, and that has one phase more
+    if next_phase(round_) is None:
+        _commit(round_, artifact())
+        return True
+    round_.save(update_fields=RESULT_FIELDS)
+    return False
 
 
-@transaction.atomic
-def commit_round(lease: Lease, round_: Round, artifact: Artifact) -> None:
-    """The round happened: its model, its numbers and its audit event in one transaction, once."""
-    lease.hold()
-    run = round_.run
+def _commit(round_: Round, artifact: Artifact) -> None:
+    """The round happened: its model, its numbers and its audit event in the same transaction, once."""
     model = Model.objects.create(
-        run=run, round_number=round_.number, sha256=artifact.sha256, size=artifact.size,
+        run=round_.run, round_number=round_.number, sha256=artifact.sha256, size=artifact.size,
         schema={name: [list(shape), dtype] for name, (shape, dtype) in artifact.schema.items()},
     )  # fmt: skip
-    totals = round_.participations.aggregate(sent=Sum("bytes_sent"), received=Sum("bytes_received"))
-    states.ROUND.move(round_, "committed")
-    round_.model_out, round_.committed_at = model, timezone.now()
-    round_.bytes_sent, round_.bytes_received = totals["sent"] or 0, totals["received"] or 0
-    round_.duration_ms = _milliseconds(round_.committed_at - round_.started_at)
-    round_.save()
     rows = round_.participations.all()
     if tests_before(round_, TRAIN):
         rows |= Participation.objects.filter(round=round_.before, phase=EVALUATE)
-    settled = rows.values_list("round__number", "phase", "participant__enrolment__site__name", "state", "code")
+    settled = list(rows.values_list(*SETTLED_FIELDS))
+    states.ROUND.move(round_, "committed")
+    round_.model_out, round_.committed_at = model, timezone.now()
+    own = [row for row in settled if row[0] == round_.number]
+    round_.bytes_sent, round_.bytes_received = sum(row[5] for row in own), sum(row[6] for row in own)
+    round_.duration_ms = _milliseconds(round_.committed_at - round_.started_at)
+    round_.save()
     _event(
-        run,
+        round_.run,
         "runs:round:committed",
         round=round_.number,
         model_in=round_.model_in.sha256 if round_.model_in else "",
@@ -305,7 +324,7 @@ def commit_round(lease: Lease, round_: Round, artifact: Artifact) -> None:
         strategy_state=round_.state_sha256,
         sites=[
             {"round": number, "phase": phase, "site": site, "state": state, "code": code}
-            for number, phase, site, state, code in settled
+            for number, phase, site, state, code, _, _ in settled
         ],
         bytes_sent=round_.bytes_sent,
         bytes_received=round_.bytes_received,

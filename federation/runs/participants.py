@@ -110,7 +110,8 @@ def roll_call(run: Run, round_: Round, phase: Phase) -> RollCall:
     """
     everyone = _of(run)
     if phase.name == INITIAL:
-        answered = set(round_.participations.filter(phase=SUMS, state="done").values_list("participant_id", flat=True))
+        sums = Participation.objects.filter(round_id=round_.pk, phase=SUMS, state="done")
+        answered = set(sums.values_list("participant_id", flat=True))
         everyone = [item for item in everyone if item.pk in answered] or everyone
     begin = phase.begins_at % len(everyone)
     now = timezone.now()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from flwr.app import RecordDict
 
@@ -44,6 +46,19 @@ def test_a_run_is_prepared_driven_and_completed(rehearse) -> None:
     assert last.metrics["evaluate"] == {"num-examples": 6, "loss": 0.25, "bins": [3, 3]}
     assert last.model_in == run.round_set.get(number=2).model_out
     assert (last.bytes_sent, last.bytes_received) == (300, 600)
+
+
+@pytest.mark.parametrize("sites", [2, 5])
+def test_a_round_takes_few_statements_however_many_sites_there_are(rehearse, sites: int) -> None:
+    scene, link = rehearse(rounds=6, sites=sites)
+    with CaptureQueriesContext(connection) as captured:
+        drive(scene)
+    sent = [query["sql"] for query in captured.captured_queries]
+    commits = [at for at, sql in enumerate(sent) if sql.startswith('INSERT INTO "runs_model"')]
+    rounds = [sent[begin:end] for begin, end in pairwise(commits[1:-1])]
+    work = [[sql for sql in sqls if not sql.startswith(("SAVEPOINT", "RELEASE"))] for sqls in rounds]
+    assert {len(sqls) for sqls in work} == {19}, work[0]
+    assert {sum(sql.startswith("SAVEPOINT") for sql in sqls) for sqls in rounds} == {4}, "transactions"
 
 
 def test_the_sites_sums_go_back_to_them_exactly(rehearse) -> None:
