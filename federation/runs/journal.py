@@ -132,7 +132,7 @@ def open_phase(lease: Lease, round_: Round, phase: Phase, deadline: datetime, ca
     lease.hold()
     now = timezone.now()
     round_.phase, round_.phase_started_at, round_.deadline_at = phase.name, now, deadline
-    if round_.pk is None:
+    if round_._state.adding:
         round_.save()
     else:
         round_.save(update_fields=["phase", "phase_started_at", "deadline_at"])

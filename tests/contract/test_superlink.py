@@ -69,7 +69,7 @@ def test_the_requests_above_meet_every_kind_of_answer(apps: tuple[FastAPI, FastA
 def test_all_middlewares_are_there_in_their_order() -> None:
     theirs, ours = flower.create_app().user_middleware, joining(flower.create_app)().user_middleware
     assert [step.cls for step in ours] == [Joined], "Flower has a middleware of another kind now"
-    steps = ours[0].kwargs["steps"] if ours[0].kwargs else ours[0].args[0]
+    steps = ours[0].kwargs["steps"]
     assert [(step.cls, step.kwargs) for step in steps] == [(step.cls, step.kwargs) for step in theirs]
     assert len(theirs) == 9
 

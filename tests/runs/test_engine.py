@@ -50,7 +50,7 @@ def test_a_run_is_prepared_driven_and_completed(rehearse) -> None:
 
 @pytest.mark.parametrize("sites", [2, 5])
 def test_a_round_takes_few_statements_however_many_sites_there_are(rehearse, sites: int) -> None:
-    scene, link = rehearse(rounds=6, sites=sites)
+    scene, _ = rehearse(rounds=6, sites=sites)
     with CaptureQueriesContext(connection) as captured:
         drive(scene)
     sent = [query["sql"] for query in captured.captured_queries]

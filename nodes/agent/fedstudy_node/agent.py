@@ -206,7 +206,7 @@ class Agent:
                 run.checked_at = time.monotonic()
 
     def _check_runs(self) -> None:
-        """End the scripts of runs that are over at the SuperLink, whatever they are doing; ask where it said nothing."""
+        """End the scripts of runs that are over at the SuperLink; it is asked about those that it took no reply of."""
         for run in self.runs:
             if time.monotonic() - run.checked_at < RUN_CHECK:
                 continue

@@ -55,14 +55,15 @@ def joined(middlewares: Sequence[Middleware]) -> list[Middleware]:
     """The same middlewares: those that follow each other as one, and what is of another kind as it is."""
     outcome: list[Middleware] = []
     for may_be_joined, group in groupby(middlewares, _is_dispatched):
-        outcome += [Middleware(Joined, list(group))] if may_be_joined else list(group)
+        steps = list(group)
+        outcome += [Middleware(Joined, steps=steps)] if may_be_joined else steps
     return outcome
 
 
 def _is_dispatched(middleware: Middleware) -> bool:
     """Whether it does its work by `dispatch` and nothing else."""
-    made = middleware.cls
-    return isinstance(made, type) and issubclass(made, BaseHTTPMiddleware) and made.__call__ is BaseHTTPMiddleware.__call__
+    made, base = middleware.cls, BaseHTTPMiddleware
+    return isinstance(made, type) and issubclass(made, base) and made.__call__ is base.__call__
 
 
 def joining(create_app: Callable[P, FastAPI]) -> Callable[P, FastAPI]:
