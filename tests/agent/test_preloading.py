@@ -93,6 +93,22 @@ def imported(server: ForkServer) -> set[str]:
     return set(said.split())
 
 
+def test_a_script_is_inspected_once_however_often_it_is_looked_for(
+    node: Node, preloading: Preloading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256 = approve(node)
+    (node.home.bundles_path / f"{sha256}.fab").rename(node.home.bundles_path / "away")
+    inspected: list[bytes] = []
+    inspect = bundles.inspect
+    monkeypatch.setattr(module.bundles, "inspect", lambda fab: inspected.append(fab) or inspect(fab))
+    preloading.prepare()
+    assert not inspected, "it is not there"
+    (node.home.bundles_path / "away").rename(node.home.bundles_path / f"{sha256}.fab")
+    for _ in range(3):
+        preloading.prepare()
+    assert inspected == [FAB]
+
+
 def test_a_server_that_ended_is_replaced(node: Node, preloading: Preloading) -> None:
     approve(node)
     preloading.prepare()

@@ -48,6 +48,7 @@ class Preloading:
         self._home = home
         self._threads = threads
         self._look_at = 0.0
+        self._modules: dict[str, tuple[str, ...]] = {}  # by the SHA-256 of the script that names them
         self.server: ForkServer | None = None
 
     def prepare(self) -> None:
@@ -83,11 +84,17 @@ class Preloading:
         found: set[str] = set()
         for script in {one.script_sha256 for one in approved}:
             try:
-                fab = (self._home.bundles_path / f"{script}.fab").read_bytes()
-                found.update(modules_of(bundles.inspect(fab).dependencies))
+                found.update(self._modules_of(script))
             except (FedStudyError, OSError):
                 continue  # approved, but not here any more
         return tuple(sorted(found))
+
+    def _modules_of(self, script: str) -> tuple[str, ...]:
+        """The modules that a script names; its bytes are inspected once, which takes longer than a round's work."""
+        if script not in self._modules:
+            fab = (self._home.bundles_path / f"{script}.fab").read_bytes()
+            self._modules[script] = modules_of(bundles.inspect(fab).dependencies)
+        return self._modules[script]
 
 
 def modules_of(dependencies: tuple[str, ...]) -> tuple[str, ...]:
