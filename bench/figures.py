@@ -18,7 +18,7 @@ class Figures:
     Attributes:
         start_s: from the command to start until the first round is done.
         cpu_s_per_round: CPU seconds of all its processes over the job, by rounds.
-        peak_mb: resident memory of all processes of the central side together, and of the largest site.
+        peak_mb: memory of all processes of the central side together, of the largest site, and of everything.
         wan_mb_per_round: bytes over all sites' links, both ways; None where the system does not count them.
     """
 
@@ -53,13 +53,18 @@ def as_markdown(results: Results, host: Mapping[str, Any]) -> str:
         f"Processes wanting a core, over the last minute, before each measurement: {_listed(results['load'])}.",
         "",
         "| workload | system | rounds | median round (s) | CPU s a round | start (s) | job (s) | server's peak (MB)"
-        " | a site's peak (MB) | MB over links a round |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        " | a site's peak (MB) | all together (MB) | MB over links a round |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, systems in results.items():
         if name != "load":
             lines += [_row(name, title, systems[system]) for system, title in SYSTEMS.items() if system in systems]
-    lines += ["", "| workload | round, to Flower's | round, to the floor | CPU, to Flower's |", "|---|---|---|---|"]
+    lines += [
+        "",
+        "| workload | round, to Flower's | round, to the floor | CPU, to Flower's | models in the server's memory"
+        " | bytes, to 2 x sites x model |",
+        "|---|---|---|---|---|---|",
+    ]
     lines += [_ratios(name, systems) for name, systems in results.items() if name != "load"]
     return "\n".join(lines) + "\n"
 
@@ -70,12 +75,13 @@ def _listed(loads: Sequence[float]) -> str:
 
 def _row(name: str, title: str, told: Mapping[str, Any]) -> str:
     if "failed" in told:
-        return f"| {name} | {title} | did not finish: {told['failed']} | | | | | | | |"
+        return f"| {name} | {title} | did not finish: {told['failed']} | | | | | | | | |"
     moved = "" if told["wan_mb_per_round"] is None else f"{told['wan_mb_per_round']:g}"
     peak = told["peak_mb"]
     return (
         f"| {name} | {title} | {told['rounds']} | {told['round_median_s']:g} | {told['cpu_s_per_round']:g} "
-        f"| {told['start_s']:g} | {told['job_s']:g} | {peak['server']:,} | {peak['site']:,} | {moved} |"
+        f"| {told['start_s']:g} | {told['job_s']:g} | {peak['server']:,} | {peak['site']:,} | {peak['total']:,} "
+        f"| {moved} |"
     )
 
 
@@ -84,7 +90,9 @@ def _ratios(name: str, systems: Mapping[str, Mapping[str, Any]]) -> str:
         ours, theirs = systems.get("ours", {}).get(field), systems.get(other, {}).get(field)
         return f"{ours / theirs:.3g}" if ours and theirs else ""
 
-    cells = (ratio("round_median_s", "flower"), ratio("round_median_s", "floor"), ratio("cpu_s_per_round", "flower"))
+    ours = systems.get("ours", {})
+    cells = [ratio("round_median_s", "flower"), ratio("round_median_s", "floor"), ratio("cpu_s_per_round", "flower")]
+    cells += [f"{ours[field]:g}" if field in ours else "" for field in ("server_models", "wan_share")]
     return f"| {name} | {' | '.join(cells)} |"
 
 

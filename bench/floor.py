@@ -44,7 +44,11 @@ def measure(workload: Workload) -> Figures:
         cpu_s_per_round=told["cpu_s"] / rounds,
         start_s=told["start_s"],
         job_s=job_s,
-        peak_mb={"server": told["server_mb"], "site": told["site_mb"]},
+        peak_mb={
+            "server": told["server_mb"],
+            "site": told["site_mb"],
+            "total": told["server_mb"] + workload.sites * told["site_mb"],
+        },
         wan_mb_per_round=2 * workload.sites * workload.model_bytes / 1e6,
     )
 

@@ -113,6 +113,7 @@ def _run(prepared: story.Prepared, cast: Cast, workload: Workload, watch: Watch)
         job_s=job_s,
         peak_mb={
             "server": peaks.pop("server"),
+            "total": peaks.pop("total"),
             "site": max(size for part, size in peaks.items() if part.startswith("node ")),
         },
         wan_mb_per_round=moved / workload.rounds / 1e6,

@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 
 from devstack.processes import Supervisor
 
 LOOK_S = 0.2
+GROWTH = 1.01
+TOTAL = "total"
 
 
 @dataclass
@@ -20,12 +24,14 @@ class Watch:
 
     Attributes:
         together: parts that are counted as one besides, such as the central side's, under a name of their own.
-        peak_mb: the largest sum of resident memory of each part, in MB (shared pages count in each process).
+        peak_mb: the most memory of each part and of all together ("total"), in MB. A page that several processes share
+            counts once; looked at whenever a part's resident memory reaches a new height, as this takes a while.
     """
 
     supervisor: Supervisor
     together: Mapping[str, Collection[str]] = field(default_factory=dict)
     peak_mb: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    _highest: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     _cpu: dict[tuple[str, int, float], float] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -53,19 +59,22 @@ class Watch:
             self._look()
 
     def _look(self) -> None:
-        memory: dict[str, float] = defaultdict(float)
+        resident: dict[str, dict[int, int]] = defaultdict(dict)
         for part, process in self._processes():
             try:
                 with process.oneshot():
                     times = process.cpu_times()
-                    memory[part] += process.memory_info().rss / 1e6
+                    resident[part][process.pid] = process.memory_info().rss
                     self._cpu[part, process.pid, process.create_time()] = times.user + times.system
             except psutil.Error:
                 continue
-        for name, parts in self.together.items():
-            memory[name] = sum(memory[part] for part in parts)
-        for part, size in memory.items():
-            self.peak_mb[part] = max(self.peak_mb[part], size)
+        groups = {**self.together, TOTAL: list(resident)}
+        for name, parts in groups.items():
+            resident[name] = {pid: size for part in parts for pid, size in resident.get(part, {}).items()}
+        for name, sizes in resident.items():
+            if sum(sizes.values()) > GROWTH * self._highest[name]:
+                self._highest[name] = sum(sizes.values())
+                self.peak_mb[name] = max(self.peak_mb[name], sum(_own_share(*item) for item in sizes.items()) / 1e6)
 
     def _processes(self) -> Iterable[tuple[str, psutil.Process]]:
         for child in list(self.supervisor.children):
@@ -76,3 +85,12 @@ class Watch:
                 continue
             for process in family:
                 yield child.command.name, process
+
+
+def _own_share(pid: int, resident: int) -> int:
+    """Bytes of memory of a process, each page by its share of it; all that is resident where the system cannot say."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return resident

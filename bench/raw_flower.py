@@ -69,7 +69,11 @@ def measure(workload: Workload, *, rounds: int, folder: Path) -> Figures:
         cpu_s_per_round=(stamps.finished[1] - stamps.rounds[0][1]) / rounds,
         start_s=moments[1] - started,
         job_s=moments[-1] - started,
-        peak_mb={"server": peaks.pop("flower-superlink"), "site": max(peaks.values())},
+        peak_mb={
+            "total": peaks.pop("total"),
+            "server": peaks.pop("flower-superlink"),
+            "site": max(peaks.values()),
+        },
         wan_mb_per_round=moved / rounds,
     )
 

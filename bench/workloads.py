@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from federation.library.catalogue import ready_script
 
 ADDING = Path(__file__).parent / "adding"
 STANDARD = ("w1", "w2:10", "w2:100", "w2:500", "w3:4", "w3:16", "w3:32")
-FLOAT_BYTES = 4
+FLOAT_BYTES, LARGE_BYTES = 4, 1_000_000
 W1_NUMBERS, W3_NUMBERS = 14, 14
 W2_ARRAYS = 10
 
@@ -43,6 +44,17 @@ class Workload:
     def model_bytes(self) -> int:
         """What one copy of the model measures."""
         return self.numbers * FLOAT_BYTES
+
+    def against_model(self, told: Mapping[str, Any]) -> dict[str, float]:
+        """A system's figures in terms of a large model: its copies in the central side's memory, its trips over links.
+
+        One trip is the model once each way for every site and round; there is nothing to say of a tiny model.
+        """
+        if self.model_bytes < LARGE_BYTES or "failed" in told:
+            return {}
+        megabytes, moved = self.model_bytes / 1e6, told["wan_mb_per_round"]
+        copies = {"server_models": round(told["peak_mb"]["server"] / megabytes, 2)}
+        return copies if moved is None else copies | {"wan_share": round(moved / (2 * self.sites * megabytes), 3)}
 
 
 def workload(name: str, *, rounds: int = 50) -> Workload:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,23 +13,26 @@ import pytest
 from bench import __main__ as bench
 from bench import figures, floor, job, machine, pages, raw_flower
 from bench.figures import Figures
+from bench.processes import Watch
 from bench.workloads import STANDARD, workload
+from devstack.processes import Command, Supervisor
 from fedstudy_core import bundle as bundles
 
 HOST = machine.describe() | {"measured_at": "2025-11-21T05:00:00+00:00"}
-OURS = Figures(0.2, 50, 0.3, 4.0, 20.0, {"server": 812.4, "site": 300.0}, 0.02).as_json()
-FLOWER = Figures(16.0, 3, 17.0, 40.0, 90.0, {"server": 800.0, "site": 400.0}, 0.05).as_json()
+OURS = Figures(0.2, 50, 0.3, 4.0, 20.0, {"server": 812.4, "site": 300.0, "total": 3000.0}, 0.02).as_json()
+FLOWER = Figures(16.0, 3, 17.0, 40.0, 90.0, {"server": 800.0, "site": 400.0, "total": 2400.0}, 0.05).as_json()
 RESULTS = {
     "w1": {"ours": OURS, "flower": FLOWER, "floor": {**OURS, "round_median_s": 0.04}},
-    "w2:500": {"ours": OURS, "flower": {"failed": "no memory"}},
+    "w2:500": {"ours": OURS | {"server_models": 4.02, "wan_share": 1.1}, "flower": {"failed": "no memory"}},
     "load": [0.1, 0.9],
 }
 
 
 def test_the_page_tells_figures_ratios_and_load() -> None:
     page = figures.as_markdown(RESULTS, HOST)
-    assert "| w1 | FedStudy | 50 | 0.2 | 0.3 | 4 | 20 | 812 | 300 | 0.02 |" in page
-    assert "| w1 | 0.0125 | 5 | 0.0176 |" in page
+    assert "| w1 | FedStudy | 50 | 0.2 | 0.3 | 4 | 20 | 812 | 300 | 3,000 | 0.02 |" in page
+    assert "| w1 | 0.0125 | 5 | 0.0176 |  |  |" in page
+    assert "| w2:500 |  |  |  | 4.02 | 1.1 |" in page
     assert "| w2:500 | stock Flower | did not finish: no memory" in page
     assert "before each measurement: 0.1, 0.9." in page
 
@@ -56,7 +60,7 @@ def test_the_json_has_the_form_that_readers_know(tmp_path: Path, monkeypatch: py
     assert set(told["w3:2"]["floor"]) == {
         "round_median_s", "rounds", "cpu_s_per_round", "start_s", "job_s", "peak_mb", "wan_mb_per_round",
     }  # fmt: skip
-    assert set(told["w3:2"]["floor"]["peak_mb"]) == {"server", "site"}
+    assert set(told["w3:2"]["floor"]["peak_mb"]) == {"server", "site", "total"}
 
 
 def test_every_standard_workload_is_there_and_no_other() -> None:
@@ -66,6 +70,36 @@ def test_every_standard_workload_is_there_and_no_other() -> None:
     for name in ("w2", "w2:x", "w1:3", "w3:1", "w4"):
         with pytest.raises(ValueError, match="no workload"):
             workload(name)
+
+
+def test_a_large_model_is_the_measure_of_memory_and_bytes() -> None:
+    told = {"peak_mb": {"server": 250}, "wan_mb_per_round": 880.0}
+    assert workload("w2:100").against_model(told) == {"server_models": 2.5, "wan_share": 1.1}
+    assert workload("w2:100").against_model(told | {"wan_mb_per_round": None}) == {"server_models": 2.5}
+    assert workload("w2:100").against_model({"failed": "no memory"}) == {}
+    assert workload("w3:4").against_model(told) == {}
+
+
+def test_memory_that_processes_share_counts_once(tmp_path: Path) -> None:
+    size = 60_000_000
+    program = f"""
+import os, time
+held = b"x" * {size}
+if os.fork():
+    os.fork()
+open({str(tmp_path / "up")!r}, "a").write("x")
+time.sleep(60)
+"""
+    command = Command("family", [sys.executable, "-c", program], tmp_path / "log")
+    with Supervisor() as supervisor, Watch(supervisor, {"both": ["family"]}) as watch:
+        supervisor.launch(command)
+        until = time.monotonic() + 20
+        while not (tmp_path / "up").exists() or (tmp_path / "up").stat().st_size < 3:
+            assert time.monotonic() < until, "the processes did not start"
+            time.sleep(0.02)
+        watch.cpu_s()
+        assert size < watch.peak_mb["family"] * 1e6 < 2 * size
+        assert watch.peak_mb["family"] == watch.peak_mb["both"] == watch.peak_mb["total"]
 
 
 @pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")  # of Flower's own build
