@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psutil
 
+from bench.memory import together_mb
 from devstack.processes import Supervisor
 
 LOOK_S = 0.2
@@ -24,8 +23,8 @@ class Watch:
 
     Attributes:
         together: parts that are counted as one besides, such as the central side's, under a name of their own.
-        peak_mb: the most memory of each part and of all together ("total"), in MB. A page that several processes share
-            counts once; looked at whenever a part's resident memory reaches a new height, as this takes a while.
+        peak_mb: the most memory of each part and of all together ("total"), in MB. A page that several of its processes
+            share counts once (`memory`); looked at when its resident memory reaches a new height, as that takes a while.
     """
 
     supervisor: Supervisor
@@ -74,7 +73,7 @@ class Watch:
         for name, sizes in resident.items():
             if sum(sizes.values()) > GROWTH * self._highest[name]:
                 self._highest[name] = sum(sizes.values())
-                self.peak_mb[name] = max(self.peak_mb[name], sum(_own_share(*item) for item in sizes.items()) / 1e6)
+                self.peak_mb[name] = max(self.peak_mb[name], together_mb(sizes))
 
     def _processes(self) -> Iterable[tuple[str, psutil.Process]]:
         for child in list(self.supervisor.children):
@@ -85,12 +84,3 @@ class Watch:
                 continue
             for process in family:
                 yield child.command.name, process
-
-
-def _own_share(pid: int, resident: int) -> int:
-    """Bytes of memory of a process, each page by its share of it; all that is resident where the system cannot say."""
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    return resident
