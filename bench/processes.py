@@ -24,7 +24,7 @@ class Watch:
     Attributes:
         together: parts that are counted as one besides, such as the central side's, under a name of their own.
         peak_mb: the most memory of each part and of all together ("total"), in MB. A page that several of its processes
-            share counts once (`memory`); looked at when its resident memory reaches a new height, as that takes a while.
+            share counts once (`memory`); looked at when its resident memory is at a new height, as that takes a while.
     """
 
     supervisor: Supervisor

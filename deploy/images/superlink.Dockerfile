@@ -1,4 +1,4 @@
-# Flower's SuperLink at the version FedStudy is built on, and how FedStudy runs it. Build from the repository's root.
+# Flower's SuperLink at the version FedStudy is built on, and how FedStudy starts it. Build from the repository's root.
 ARG PYTHON=python:3.13.9-slim-trixie
 
 FROM ${PYTHON} AS build
@@ -11,7 +11,8 @@ RUN python -m venv /opt/venv \
 
 FROM ${PYTHON}
 RUN groupadd --gid 10002 superlink \
- && useradd --uid 10002 --gid superlink --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin superlink
+ && useradd --uid 10002 --gid superlink --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin superlink \
+ && install -d -o superlink -g superlink -m 0750 /var/lib/superlink
 COPY --from=build /opt/venv /opt/venv
 COPY deploy/images/check.py /usr/local/bin/check.py
 COPY federation/core/fedstudy_core/__init__.py /opt/fedstudy/fedstudy_core/__init__.py
@@ -26,4 +27,4 @@ ENV PATH=/opt/venv/bin:$PATH \
 USER 10002:10002
 EXPOSE 9091
 # Without certificates it does not start: there is no insecure default here.
-CMD ["python", "-m", "fedstudy_core.superlink", "--enable-supernode-auth", "--isolation=process", "--disable-runtime-dependency-installation"]
+CMD ["python", "-m", "fedstudy_core.superlink", "/var/lib/superlink/objects", "--enable-supernode-auth", "--isolation=process", "--disable-runtime-dependency-installation"]

@@ -94,6 +94,7 @@ def superlink() -> SuperLink:
         address=settings.FEDSTUDY_SUPERLINK_INTERNAL,
         ca_file=settings.FEDSTUDY_SUPERLINK_CA,
         secret_file=secret_file,
+        objects=settings.FEDSTUDY_SUPERLINK_OBJECTS,
     )
 
 

@@ -1,4 +1,4 @@
-"""The portal's side of Flower: the only module of the portal that knows Flower's private interfaces.
+"""The portal's side of Flower: with `objects` all of the portal that knows Flower's private interfaces.
 
 Pinned to flwr 1.41 and held by `tests/contract`. A Celery worker claims the primary task of a Flower run at the
 SuperLink and speaks its runtime API itself; nodes are registered, and runs announced and stopped, by the control API.
@@ -16,11 +16,9 @@ from typing import cast
 
 import httpx
 from flwr.app import Message, RecordDict
-from flwr.app.message import remove_content_from_message
 from flwr.common.serde import (
     fab_to_proto,
     message_from_proto,
-    message_to_proto,
     run_from_proto,
     user_config_to_proto,
 )
@@ -46,22 +44,8 @@ from flwr.proto.runtime_pb2 import (
 from flwr.supercore.constant import TaskType
 from flwr.supercore.control.control_http_client import ControlHttpClient
 from flwr.supercore.fab import Fab
-from flwr.supercore.inflatable.inflatable_object import (
-    InflatableObject,
-    get_all_nested_objects,
-    get_object_tree,
-    iterate_object_tree,
-    no_object_id_recompute,
-)
-from flwr.supercore.inflatable.inflatable_protobuf_utils import (
-    make_pull_object_fn_protobuf,
-    make_push_object_fn_protobuf,
-)
-from flwr.supercore.inflatable.inflatable_utils import (
-    ObjectPullError,
-    ObjectUnavailableError,
-    inflate_object_from_contents,
-)
+from flwr.supercore.inflatable.inflatable_object import no_object_id_recompute
+from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, inflate_object_from_contents
 from flwr.supercore.interceptors import (
     RuntimeTokenHttpInterceptor,
     RuntimeVersionHttpInterceptor,
@@ -72,15 +56,13 @@ from flwr.supercore.protobuf.client import ProtobufClientInterceptor
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
 
+from federation.runs.objects import Objects, parcel_of
 from fedstudy_core.errors import FedStudyError
-from fedstudy_core.flower import is_small
 
 # Flower brings a console handler of its own: what it has to say goes the way of all other lines, and only trouble.
 FLOWER_LOGGER.removeHandler(console_handler)
 FLOWER_LOGGER.setLevel(logging.WARNING)
 
-OBJECT_PATIENCE_S = 10.0
-OBJECT_BACKOFF_S = 0.02
 MESSAGE_TTL_S = 12 * 3600.0
 
 
@@ -135,11 +117,16 @@ class Reply:
 
 @dataclass(frozen=True)
 class SuperLink:
-    """Where the SuperLink is, and the secret that lets a worker claim tasks."""
+    """Where the SuperLink is, and the secret that lets a worker claim tasks.
+
+    Attributes:
+        objects: the folder in which it keeps large objects, where this process can read it.
+    """
 
     address: str
     ca_file: Path | None
     secret_file: Path
+    objects: Path | None = None
 
     def _root(self) -> bytes | None:
         return self.ca_file.read_bytes() if self.ca_file else None
@@ -172,7 +159,7 @@ class SuperLink:
         )
 
     def drive(self, claim: Claim) -> Session:
-        return Session(self._runtime(_driver_interceptors(claim.token)), claim)
+        return Session(self._runtime(_driver_interceptors(claim.token)), claim, self.objects)
 
     def _runtime(self, interceptors: Sequence[ProtobufClientInterceptor]) -> RuntimeHttpClient:
         return RuntimeHttpClient.from_server_address(self.address, self.ca_file is None, self._root(), interceptors)
@@ -240,11 +227,12 @@ class Session:
     Flower's `Message` reads the identity of its sender from the process, so a process drives one session at a time.
     """
 
-    def __init__(self, client: RuntimeHttpClient, claim: Claim) -> None:
+    def __init__(self, client: RuntimeHttpClient, claim: Claim, folder: Path | None = None) -> None:
         self._client = client
         self._claim = claim
         self._run_id = int(claim.flower_run_id)
         self._node = Node(node_id=int(claim.node_id))
+        self._objects = Objects(client, self._node, self._run_id, folder, self.keep_alive)
         self._alive_at = 0.0
 
     def __enter__(self) -> Session:
@@ -278,19 +266,14 @@ class Session:
             for out in outgoing
         ]
         with no_object_id_recompute(), _errors():
-            parcels = [_parcel(message) for message in messages]
+            parcels = [parcel_of(message) for message in messages]
             answer = self._client.PushMessages(
                 PushAppMessagesRequest(
                     messages_list=[parcel.message for parcel in parcels],
                     message_object_trees=[parcel.tree for parcel in parcels],
                 )
             )
-            wanted = set(answer.objects_to_push)
-            push = make_push_object_fn_protobuf(self._client.PushObject, self._node, self._run_id, answer.session_id)
-            for parcel in parcels:
-                for object_id in wanted & set(parcel.objects):
-                    push(object_id, parcel.objects[object_id].deflate())
-                    wanted.discard(object_id)
+            self._objects.push(parcels, set(answer.objects_to_push), answer.session_id)
         return list(zip(answer.message_ids, (parcel.size for parcel in parcels), strict=True))
 
     def pull(self, message_ids: Iterable[str]) -> Iterator[Reply]:
@@ -308,29 +291,15 @@ class Session:
         if whole.has_error() or len(whole.content):
             return _reply(asked, whole, from_node, proto.ByteSize())
         try:
-            contents = self._pull_objects([node.object_id for node in iterate_object_tree(tree)])
+            contents = self._objects.pull(tree)
         except ObjectPullError as error:
             return Reply(asked, None, str(error), from_node=False, size=0)
-        message_id = proto.metadata.message_id
+        message_id, size = proto.metadata.message_id, sum(map(len, contents.values()))
         self._client.ConfirmMessageReceived(
             ConfirmMessageReceivedRequest(node=self._node, run_id=self._run_id, message_object_id=message_id)
         )
         message = cast(Message, inflate_object_from_contents(message_id, contents))
-        return _reply(asked, message, from_node, sum(map(len, contents.values())))
-
-    def _pull_objects(self, object_ids: list[str]) -> dict[str, bytes]:
-        pull = make_pull_object_fn_protobuf(self._client.PullObject, self._node, self._run_id)
-        contents: dict[str, bytes] = {}
-        give_up = time.monotonic() + OBJECT_PATIENCE_S
-        for object_id in dict.fromkeys(object_ids):
-            while object_id not in contents:
-                try:
-                    contents[object_id] = pull(object_id)
-                except ObjectUnavailableError as error:
-                    if time.monotonic() > give_up:
-                        raise ObjectPullError(object_id, "the upload did not finish") from error
-                    time.sleep(OBJECT_BACKOFF_S)
-        return contents
+        return _reply(asked, message, from_node, size)
 
     def finish(self, *, completed: bool, details: str) -> None:
         """End the Flower run."""
@@ -338,33 +307,6 @@ class Session:
             self._client.PushTaskOutput(
                 PushTaskOutputRequest(sub_status="completed" if completed else "failed", details=details)
             )
-
-
-@dataclass(frozen=True)
-class _Parcel:
-    """A message as it travels: whole, or announced here and followed by its objects."""
-
-    message: MessageProto
-    tree: ObjectTree
-    objects: dict[str, InflatableObject]
-    size: int
-
-
-def _parcel(message: Message) -> _Parcel:
-    """A small message goes whole: each object of a tree would cost a request at every hop."""
-    message_id = message.object_id
-    message.metadata.__dict__["_message_id"] = message_id
-    if is_small(message.content):
-        proto = message_to_proto(message)
-        return _Parcel(proto, ObjectTree(object_id=message_id), {}, proto.ByteSize())
-    objects = get_all_nested_objects(message)
-    announced = message_to_proto(remove_content_from_message(message))
-    return _Parcel(announced, get_object_tree(message), objects, _size(message.content))
-
-
-def _size(content: RecordDict) -> int:
-    """About the bytes of a large content: its arrays'."""
-    return sum(len(item.data) for record in content.array_records.values() for item in record.values())
 
 
 def _reply(asked: str, message: Message, from_node: bool, size: int) -> Reply:

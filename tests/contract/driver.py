@@ -90,4 +90,4 @@ def start(folder: Path, environment: Mapping[str, str]) -> Iterator[Driver]:
     with Supervisor() as supervisor:
         link = superlink.launch(supervisor, folder / "superlink", folder / "superlink.log", environment)
         link.child.wait_ready()
-        yield Driver(link, Adapter(link.address, link.certificates.authority, link.secret_file))
+        yield Driver(link, Adapter(link.address, link.certificates.authority, link.secret_file, link.objects))

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -113,6 +114,20 @@ def test_a_large_model_travels_in_its_own_records(driver: Driver, site: Site) ->
         assert reply.content is not None, reply.error
         _, content, _, _ = flower.unwrap_reply(reply.content)
         assert content["arrays"]["0"].numpy().sum() == 3_000_000
+        assert min(driver.sent_bytes, reply.size) >= 12_000_000
+        wait_for(lambda: not any(driver.link.objects.iterdir()))
+
+
+def test_a_worker_that_cannot_read_the_superlinks_files_asks_for_them(
+    driver: Driver, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "adapter", replace(driver.adapter, objects=None))
+    fab = script()
+    approval = site.node.approve(fab)
+    with driver.run(fab, {}):
+        reply = driver.ask(site.flower_id, site.node.order(approval), model(3_000_000), timeout=60)
+    assert reply.content is not None, reply.error
+    assert reply.size >= 12_000_000
 
 
 def test_an_unsigned_script_is_refused_with_a_code(driver: Driver, site: Site) -> None:

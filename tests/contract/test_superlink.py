@@ -10,6 +10,7 @@ from flwr.superlink import main as flower
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 
+from fedstudy_core.superlink.bodies import WholeBodies
 from fedstudy_core.superlink.middlewares import Joined, joined, joining
 
 PROTOBUF = {"content-type": "application/protobuf"}
@@ -68,8 +69,8 @@ def test_the_requests_above_meet_every_kind_of_answer(apps: tuple[FastAPI, FastA
 
 def test_all_middlewares_are_there_in_their_order() -> None:
     theirs, ours = flower.create_app().user_middleware, joining(flower.create_app)().user_middleware
-    assert [step.cls for step in ours] == [Joined], "Flower has a middleware of another kind now"
-    steps = ours[0].kwargs["steps"]
+    assert [step.cls for step in ours] == [WholeBodies, Joined], "Flower has a middleware of another kind now"
+    steps = ours[1].kwargs["steps"]
     assert [(step.cls, step.kwargs) for step in steps] == [(step.cls, step.kwargs) for step in theirs]
     assert len(theirs) == 9
 

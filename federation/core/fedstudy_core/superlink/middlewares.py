@@ -20,6 +20,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from fedstudy_core.superlink.bodies import WholeBodies
+
 P = ParamSpec("P")
 
 
@@ -67,12 +69,12 @@ def _is_dispatched(middleware: Middleware) -> bool:
 
 
 def joining(create_app: Callable[P, FastAPI]) -> Callable[P, FastAPI]:
-    """What makes an app, so that the middlewares of what it makes are joined."""
+    """What makes an app, so that the middlewares of what it makes are joined, and bodies come to them whole."""
 
     @wraps(create_app)
     def create(*args: P.args, **kwargs: P.kwargs) -> FastAPI:
         app = create_app(*args, **kwargs)
-        app.user_middleware[:] = joined(app.user_middleware)
+        app.user_middleware[:] = [Middleware(WholeBodies), *joined(app.user_middleware)]
         return app
 
     return create
