@@ -22,7 +22,7 @@ from fedstudy_core.superlink.objects import FileObjectStoreFactory
 def main() -> None:
     """Run the SuperLink."""
     folder = Path(sys.argv.pop(1)).absolute()
-    config_loader.ObjectStoreFactory = partial(FileObjectStoreFactory, folder=folder)  # type: ignore[misc,assignment]
+    config_loader.ObjectStoreFactory = partial(FileObjectStoreFactory, folder=folder)  # type: ignore[assignment,attr-defined]
     flower.create_app = joining(flower.create_app)
     gc.freeze()
     flower_superlink()
