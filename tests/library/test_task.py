@@ -80,9 +80,29 @@ def test_one_step_is_plain_gradient_descent_with_the_proximal_pull() -> None:
 
 
 def test_steps_go_through_all_rows_before_any_row_comes_again() -> None:
-    batches = list(task._batches(10, Training(steps=6, batch_size=4, learning_rate=0.1), seed=3))
-    assert [len(batch) for batch in batches] == [4, 4, 2, 4, 4, 2]
-    assert sorted(torch.cat(batches[:3]).tolist()) == sorted(torch.cat(batches[3:]).tolist()) == list(range(10))
+    labels = torch.arange(10.0).unsqueeze(1)
+    rows, training = Tensors(-labels.expand(10, 13), labels), Training(steps=6, batch_size=4, learning_rate=0.1)
+    batches = list(task._batches(rows, training, seed=3))
+    assert [len(batch) for _, batch in batches] == [4, 4, 2, 4, 4, 2]
+    assert all(torch.equal(features, -batch.expand(-1, 13)) for features, batch in batches)
+    for epoch in (batches[:3], batches[3:]):
+        assert sorted(torch.cat([batch for _, batch in epoch]).flatten().tolist()) == list(range(10))
+
+
+def test_the_loss_is_the_mean_of_the_steps_whatever_their_batches_sizes() -> None:
+    rows, still = tensors(10, 6), Training(steps=3, batch_size=4, learning_rate=0.0)
+    model = task.make_model(1)
+    steps = [
+        torch.nn.functional.binary_cross_entropy_with_logits(model(features), labels).item()
+        for features, labels in task._batches(rows, still, seed=3)
+    ]
+    assert task.train(model, rows, still, seed=3) == pytest.approx(np.mean(steps), rel=1e-6)
+
+
+def test_the_first_model_is_the_one_that_torch_makes_of_the_seed() -> None:
+    torch.manual_seed(42)
+    expected = torch.nn.Linear(13, 1)
+    assert torch.equal(task.make_model(42).weight, expected.weight)
 
 
 def test_weights_of_another_shape_are_refused() -> None:

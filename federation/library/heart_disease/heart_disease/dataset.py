@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flwr.app import Context, RecordDict
+from flwr.app import ArrayRecord, Context, RecordDict
 
 from fedstudy_node.scripting import open_table
 
@@ -10,7 +10,7 @@ from . import task
 from .preparation import Moments, Split, prepare
 
 _splits: dict[str, Split] = {}
-_sites: dict[tuple[str, bytes], task.Site] = {}
+_sites: dict[tuple[str, tuple[tuple[str, bytes], ...]], task.Site] = {}
 
 
 def read_split(context: Context) -> Split:
@@ -26,16 +26,20 @@ def read_site(context: Context, content: RecordDict) -> task.Site:
 
     Raises ValueError where the run normalises by all sites' moments and the message does not carry them.
     """
-    moments = _shared_moments(content) if context.run_config["normalise"] == task.GLOBAL else None
-    constants = b"" if moments is None else b"".join(array.tobytes() for array in moments.arrays().values())
-    key = (str(context.node_config["dataset-path"]), constants)
+    shared = _shared(content) if context.run_config["normalise"] == task.GLOBAL else ArrayRecord()
+    came = tuple((name, bytes(array.data)) for name, array in shared.items())
+    key = (str(context.node_config["dataset-path"]), came)
     if key not in _sites:
-        _sites[key] = task.Site.of(read_split(context), moments)
+        _sites[key] = task.Site.of(read_split(context), _moments(shared))
     return _sites[key]
 
 
-def _shared_moments(content: RecordDict) -> Moments:
+def _shared(content: RecordDict) -> ArrayRecord:
     shared = content.array_records.get("shared")
     if not shared:
         raise ValueError("the run normalises by the moments of all sites, but the message brings none")
-    return Moments.from_arrays({name: array.numpy() for name, array in shared.items()})
+    return shared
+
+
+def _moments(shared: ArrayRecord) -> Moments | None:
+    return Moments.from_arrays({name: array.numpy() for name, array in shared.items()}) if shared else None

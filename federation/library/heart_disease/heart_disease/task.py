@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,9 +86,12 @@ class Evaluation:
 
 
 def make_model(seed: int) -> nn.Linear:
-    """A fresh logistic regression, the same for the same seed; leaves torch's own random state alone."""
+    """A fresh logistic regression, the same for the same seed; leaves torch's own random state alone.
+
+    Seeding the processor's generator alone spares the traces that ``torch.manual_seed`` keeps for absent accelerators.
+    """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return nn.Linear(len(FEATURES), 1)
 
 
@@ -115,11 +118,10 @@ def train(
     """
     anchors = {name: weight.clone() for name, weight in model.named_parameters()}
     weights = dict(model.named_parameters())
-    total = 0.0
-    for batch in _batches(len(rows), training, seed):
-        features, labels = rows.features[batch], rows.labels[batch]
+    steps: list[tuple[Tensor, Tensor]] = []
+    for features, labels in _batches(rows, training, seed):
         logits = linear(features, weights["weight"], weights["bias"])
-        errors = (torch.sigmoid(logits) - labels) / len(batch)
+        errors = torch.sigmoid(logits).sub_(labels).div_(labels.shape[0])
         gradients = {"weight": errors.T @ features, "bias": errors.sum(dim=0)}
         for name, weight in weights.items():
             if training.proximal_mu:
@@ -127,8 +129,17 @@ def train(
             if correction:
                 gradients[name] += correction[name]
             weight.sub_(gradients[name], alpha=training.learning_rate)
-        total += binary_cross_entropy_with_logits(logits, labels).item()
-    return total / training.steps
+        steps.append((logits, labels))
+    return _mean_loss(steps)
+
+
+def _mean_loss(steps: Sequence[tuple[Tensor, Tensor]]) -> float:
+    """The mean over the steps of the mean loss over each one's batch, from logits and labels, in one go."""
+    sizes = torch.tensor([labels.shape[0] for _, labels in steps])
+    weights = torch.repeat_interleave(1.0 / sizes, sizes).unsqueeze(1)
+    logits, labels = (torch.cat(parts) for parts in zip(*steps, strict=True))
+    losses = binary_cross_entropy_with_logits(logits, labels, weight=weights, reduction="sum")
+    return losses.item() / len(steps)
 
 
 def predict(model: nn.Linear, rows: Tensors) -> Floats:
@@ -163,12 +174,14 @@ def rank_auc(positives: Floats, negatives: Floats) -> float | None:
     return float((below + not_above).sum() / 2 / (len(positives) * len(negatives)))
 
 
-def _batches(rows: int, training: Training, seed: int) -> Iterator[Tensor]:
-    """One mini-batch a step, going through the rows in a new order each time they run out."""
+def _batches(rows: Tensors, training: Training, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The features and labels of one mini-batch a step, in a new order of the rows each time they run out."""
     generator = torch.Generator().manual_seed(seed)
     step = 0
     while True:
-        for batch in torch.split(torch.randperm(rows, generator=generator), training.batch_size):
+        order = torch.randperm(len(rows), generator=generator)
+        parts = (torch.split(values[order], training.batch_size) for values in (rows.features, rows.labels))
+        for batch in zip(*parts, strict=True):
             if step == training.steps:
                 return
             step += 1
