@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,7 +83,8 @@ class Stage:
         child = self.stack.supervisor.child(f"node {name}")
         family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
         for process in family:
-            os.kill(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # a script's process ends with the one that it was forked from
+                os.kill(process.pid, signal.SIGKILL)
         child.kill()
 
     def restart_agent(self, name: str) -> None:
