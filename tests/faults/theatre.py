@@ -22,6 +22,7 @@ from devstack.demo.cast import Hospital
 from devstack.processes import Child, Command
 from devstack.stack import ROOT
 from fedstudy_client.problem import FedStudyProblem
+from fedstudy_core.sandbox.forking import MODULE
 from tests.faults.checker import Checker
 from tests.faults.proxy import FAIR, Door, Weather
 from tests.stage import Json, Stage
@@ -156,9 +157,14 @@ class Theatre:
         return f"node {self.victim.node}"
 
     def scripts(self, node: str = "") -> list[psutil.Process]:
-        """The processes that a node's agent started: its scripts."""
+        """The processes in which a node's scripts run: those that a keeper of its fork server forked, and theirs."""
         child = self.child(node or self.agent)
-        return psutil.Process(child.pid).children(recursive=True) if child.running else []
+        if not child.running:
+            return []
+        found = []
+        for server in _forked(psutil.Process(child.pid)):
+            found += [process for keeper in server.children() for process in keeper.children(recursive=True)]
+        return found
 
     @contextmanager
     def without_worker(self) -> Iterator[None]:
@@ -257,6 +263,11 @@ class Theatre:
             )["online"]
             for hospital in self.stage.cast.hospitals
         )  # fmt: skip
+
+
+def _forked(agent: psutil.Process) -> list[psutil.Process]:
+    """An agent's fork server, while it has one."""
+    return [process for process in agent.children() if MODULE in process.cmdline()]
 
 
 def pytest_passes(*nodes: str) -> str:

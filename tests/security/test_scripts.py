@@ -31,7 +31,9 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
     monkeypatch.setattr(Preloading, "close", lambda _: None)
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         made = Office(tmp_path, ledger)
-        monkeypatch.setattr(made.runs._preloading, "server", fork_server())
+        preloading = Preloading(made.node.home, threads=1)
+        preloading.server = fork_server()
+        monkeypatch.setattr(made.runs, "_preloading", preloading)
         yield made
         made.runs.end_all()
 
@@ -57,7 +59,7 @@ def test_a_hostile_script_that_was_approved_gets_nowhere(
 ) -> None:
     """All attacks from inside a real study script, which prints those that worked."""
     if way == "anew":
-        monkeypatch.setattr(walled.runs._preloading, "server", None)
+        monkeypatch.setattr(walled.runs, "_preloading", None)
     with targets.standing(walled.node.home.path, tmp_path / "standing") as standing:
         fab = hostile(standing)
         walled.open(fab)

@@ -126,13 +126,13 @@ class ActiveRun:
 class Runs:
     """All runs under way, and the starting and ending of their processes."""
 
-    def __init__(self, home: Home, source: RunSource, sandbox: Sandbox) -> None:
+    def __init__(self, home: Home, source: RunSource, sandbox: Sandbox, preloading: Preloading | None = None) -> None:
+        """Without `preloading`, or walls for what it forks, each process starts anew."""
         self._home = home
         self._source = source
         self.sandbox = sandbox
-        settings = home.settings()
-        self._torch_threads = settings.torch_threads
-        self._preloading = Preloading(home, threads=settings.torch_threads) if settings.preload else None
+        self._torch_threads = home.settings().torch_threads
+        self._preloading = preloading if sandbox.walls.forked else None
         self._runs: dict[int, ActiveRun] = {}
         remove_folder(home.work_path)  # what a crash left
         home.work_path.mkdir(mode=0o700)
@@ -217,7 +217,7 @@ class Runs:
 
     def preload(self) -> None:
         """Have imported what the scripts of coming runs will import."""
-        if self._preloading and self.sandbox.walls.forked:
+        if self._preloading:
             self._preloading.prepare()
 
     def _log_file(self, run: ActiveRun) -> Path:

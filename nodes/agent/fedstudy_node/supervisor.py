@@ -24,6 +24,7 @@ from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.page.server import PageServer
 from fedstudy_node.portal import Portal, open_client
+from fedstudy_node.preloading import Preloading
 from fedstudy_node.runs import Runs
 from fedstudy_node.status import Status
 from fedstudy_node.wakes import Wakes
@@ -39,7 +40,12 @@ def serve(home: Home, stop: threading.Event) -> None:
     status = Status(home.status_path)
     log.info("starting", node=settings.node, name=settings.name, version=__version__)
 
+    preloading = Preloading(home, threads=settings.torch_threads)
+    if settings.preload:
+        preloading.prepare()  # imports take longer than what follows
     sandbox = choose_sandbox(home)
+    if not sandbox.walls.forked:
+        preloading.close()
     status.set(sandbox=sandbox.level, sandbox_missing=sandbox.report.next_step())
     log.info("sandbox", level=sandbox.level, missing=sandbox.report.next_step())
 
@@ -56,7 +62,16 @@ def serve(home: Home, stop: threading.Event) -> None:
     with closing(Ledger(home.ledger_path)) as ledger:
         ledger.forget_old_replies()
         agent = build_agent(
-            home, ledger, sandbox, status=status, stop=stop, wake=wake, bell=bell, control=control, clock=clock
+            home,
+            ledger,
+            sandbox,
+            preloading,
+            status=status,
+            stop=stop,
+            wake=wake,
+            bell=bell,
+            control=control,
+            clock=clock,
         )
         warden = Warden(control, agent.runs, Approvals(home), stop=stop, changed=heartbeats.hurry)
         heartbeats.start()
@@ -84,6 +99,7 @@ def build_agent(
     home: Home,
     ledger: Ledger,
     sandbox: Sandbox,
+    preloading: Preloading | None = None,
     *,
     status: Status,
     stop: threading.Event,
@@ -95,7 +111,7 @@ def build_agent(
     """Return the agent of an enrolled home, not started."""
     settings = home.enrolled()
     fleet = Fleet(settings.superlink, home.superlink_ca(), home.flower_key(), clock or Clock())
-    runs = Runs(home, fleet, sandbox)
+    runs = Runs(home, fleet, sandbox, preloading)
     gate = Gate(home, ledger, Datasets(home), Approvals(home), sandbox=sandbox.report, clock=clock)
     desk = Desk(home, ledger, gate, runs, control)
     return Agent(home, fleet=fleet, runs=runs, desk=desk, status=status, stop=stop, wake=wake, bell=bell)

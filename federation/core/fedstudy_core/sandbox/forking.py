@@ -15,7 +15,7 @@ from typing import Any
 
 from fedstudy_core.sandbox.forkserver import IMPORTED, PACKET
 
-_MODULE = "fedstudy_core.sandbox.forkserver"
+MODULE = "fedstudy_core.sandbox.forkserver"
 _PATIENCE_S = 20.0
 
 
@@ -82,7 +82,7 @@ class Forked:
         while self.returncode is None:
             left = None if until is None else until - time.monotonic()
             if (left is not None and left < 0) or not self._hears(left):
-                raise subprocess.TimeoutExpired(_MODULE, timeout or 0)
+                raise subprocess.TimeoutExpired(MODULE, timeout or 0)
             self._hear()
         return self.returncode
 
@@ -135,7 +135,7 @@ class ForkServer:
         self._importing = 0
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", _MODULE, str(theirs.fileno()), str(os.getpid())],
+                [sys.executable, "-P", "-m", MODULE, str(theirs.fileno()), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 cwd="/",
