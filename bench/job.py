@@ -91,6 +91,7 @@ def _run(prepared: story.Prepared, cast: Cast, workload: Workload, watch: Watch)
     session = prepared.sessions.of(cast.investigator)
     plan: dict[str, Any] = {"version": prepared.version, "strategy": "fedavg", "rounds": workload.rounds}
     plan |= {"label": "measured", "config": dict(workload.config), "deadline_s": ROUND_WITHIN_S}
+    plan |= {"transport": workload.transport}
     before, began = watch.cpu_s(), time.monotonic()
     firsts: list[float] = []
 

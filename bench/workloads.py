@@ -4,6 +4,7 @@
 |---|---|---|
 | `w1` | the heart disease study: a logistic regression, trained and evaluated | 4 |
 | `w2:MB` | a model of so many megabytes of float32, to which each site adds a number | 4 |
+| `w2:MB:float16` | the same, its arrays narrowed to 16 bits for the way; to the other systems it is `w2:MB` | 4 |
 | `w3:SITES` | the same with 14 numbers, at so many sites | as named |
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from federation.library.catalogue import ready_script
+from fedstudy_core.transport import AS_IS, HALF, Transport
 
 ADDING = Path(__file__).parent / "adding"
 STANDARD = ("w1", "w2:10", "w2:100", "w2:500", "w3:4", "w3:16", "w3:32")
@@ -31,6 +33,7 @@ class Workload:
         source: the Flower app's folder.
         config: the run configuration beside the app's defaults.
         numbers: 32-bit numbers in the model.
+        transport: how FedStudy's run carries arrays.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Workload:
     source: Path
     config: Mapping[str, int]
     numbers: int
+    transport: Transport = AS_IS
 
     @property
     def model_bytes(self) -> int:
@@ -59,12 +63,16 @@ class Workload:
 
 def workload(name: str, *, rounds: int = 50) -> Workload:
     """The workload of that name; `rounds` is for `w1`. Raises ValueError for a name that is none."""
-    kind, _, size = name.partition(":")
+    base, colon, way = name.partition(f":{HALF}")
+    kind, _, size = base.partition(":")
+    if colon and (way or kind != "w2"):
+        raise ValueError(f"{name!r} is no workload; only w2:MB has the form w2:MB:{HALF}")
+    transport: Transport = HALF if colon else AS_IS
     if kind == "w1" and not size:
         return Workload(name, 4, rounds, ready_script("heart_disease").source, {}, W1_NUMBERS)
     if kind == "w2" and size.isdecimal() and int(size):
         numbers = int(size) * 1_000_000 // FLOAT_BYTES
-        return Workload(name, 4, 5, ADDING, {"numbers": numbers, "arrays": W2_ARRAYS}, numbers)
+        return Workload(name, 4, 5, ADDING, {"numbers": numbers, "arrays": W2_ARRAYS}, numbers, transport)
     if kind == "w3" and size.isdecimal() and int(size) > 1:
         return Workload(name, int(size), 20, ADDING, {"numbers": W3_NUMBERS}, W3_NUMBERS)
-    raise ValueError(f"{name!r} is no workload; there are w1, w2:MB and w3:SITES")
+    raise ValueError(f"{name!r} is no workload; there are w1, w2:MB, w2:MB:float16 and w3:SITES")

@@ -12,6 +12,7 @@ import numpy as np
 from flwr.app import RecordDict
 
 from federation.runs import messages
+from federation.runs.carrying import Carried
 from federation.runs.journal import Artifact
 from federation.runs.messages import Answer, Arrays
 from federation.runs.metrics import combine, with_pooled_auc
@@ -24,6 +25,7 @@ from federation.strategies.description import Setting
 from fedstudy_core import flower as records
 from fedstudy_core.artifacts import decode_arrays, digest_of, pieces_of
 from fedstudy_core.errors import FedStudyError
+from fedstudy_core.transport import AS_IS, HALF, Rounding, Transport, widen_like
 from fedstudy_core.updates import schema_of
 
 ARRAY_KEY = {SUMS: messages.SUMS, INITIAL: messages.ARRAYS, TRAIN: messages.ARRAYS, EVALUATE: None}
@@ -49,6 +51,7 @@ class Aggregator:
         self._states = state_store(run)
         self._arrays: dict[str, dict[str, np.ndarray]] = {}
         self._written: set[str] = set()
+        self._carried: tuple[str, Carried] | None = None
         self._state: tuple[str, Arrays] = ("", {})
 
     @cached_property
@@ -72,8 +75,37 @@ class Aggregator:
             del self._arrays[next(iter(self._arrays))]
         self._arrays[sha256] = dict(arrays)
 
+    def transport(self, phase: Phase) -> Transport:
+        """How arrays travel in the phase. A preparation's sums and first model go as they are."""
+        if phase.name not in (TRAIN, EVALUATE):
+            return AS_IS
+        return HALF if self._run.transport == HALF else AS_IS
+
+    def carry(
+        self, round_: Round, phase: Phase, contents: Sequence[RecordDict]
+    ) -> list[tuple[RecordDict, Rounding | None]]:
+        """The contents as they travel, each with what narrowing did to its numbers.
+
+        Raises:
+            Refusal: E_TRANSPORT_RANGE.
+        """
+        if self.transport(phase) == AS_IS:
+            return [(content, None) for content in contents]
+        return [self._carry(self._model_of(round_, phase)).into(content) for content in contents]
+
+    def _carry(self, sha256: str) -> Carried:
+        """The model of that SHA-256 as it travels; the last one is kept."""
+        if self._carried is None or self._carried[0] != sha256:
+            self._carried = (sha256, Carried.of(self._load(sha256)))
+        return self._carried[1]
+
     def model_sha256(self, round_: Round, phase: Phase) -> str:
-        """The parameters that the phase sends: the round's input, and while evaluating what training made of it.
+        """The parameters that the phase sends, as the sites see them."""
+        sha256 = self._model_of(round_, phase)
+        return sha256 if self.transport(phase) == AS_IS else self._carry(sha256).sha256
+
+    def _model_of(self, round_: Round, phase: Phase) -> str:
+        """The parameters that the phase is about: the round's input, and while evaluating what training made of it.
 
         Where the model is handed on, they are those of the site that answered last.
         """
@@ -86,7 +118,8 @@ class Aggregator:
         return round_.model_in.sha256 if round_.model_in else ""
 
     def _handed_on(self, item: Participation) -> str:
-        arrays = records.arrays_of(self._answer(item)[0].array_records[messages.ARRAYS])
+        came = records.arrays_of(self._answer(item)[0].array_records[messages.ARRAYS])
+        arrays = came if item.round.model_in is None else widen_like(came, self._load(item.round.model_in.sha256))
         sha256 = digest_of(pieces_of(arrays))
         self._remember(sha256, arrays)
         return sha256
@@ -114,7 +147,7 @@ class Aggregator:
             query = messages.query_content(self._run.config, self._conduct.local_layers)
             content = messages.with_shared(query, decode_arrays(self._models.get(shared)) if shared else {})
             return [content] * len(asked)
-        model = self._load(self.model_sha256(round_, phase))
+        model = self._load(self._model_of(round_, phase))
         sites = [_number(participant) for participant in asked]
         contents = self._conduct.outgoing(phase.wire_name, round_.number, model, self._memory(round_), sites)
         return [messages.with_shared(content, self._shared) for content in contents]
@@ -124,7 +157,8 @@ class Aggregator:
         kinds = self._kinds if phase.name in (TRAIN, EVALUATE) else None
         answer = messages.read_answer(content, messages.Expected(ARRAY_KEY[phase.name], kinds))
         if phase.name == TRAIN:
-            self._conduct.check(self._load(self.model_sha256(round_, phase)), answer.arrays, answer.metrics)
+            model = self._load(self._model_of(round_, phase))
+            self._conduct.check(model, answer.arrays, answer.metrics, transport=self.transport(phase))
         return answer
 
     def keep(self, item: Participation, answer: Answer) -> Answer:
@@ -172,7 +206,8 @@ class Aggregator:
             content, let_go = self._answer(item)
             arrays = content.array_records[messages.ARRAYS]
             contributions.append(Contribution(_number(item.participant), arrays, item.metrics, let_go))
-        before = self._load(round_.model_in.sha256 if round_.model_in else "")
+        sha256 = round_.model_in.sha256 if round_.model_in else ""
+        before = self._load(sha256) if self.transport(phase) == AS_IS else self._carry(sha256).seen
         model, memory = self._conduct.combine(round_.number, before, self._memory(round_), contributions)
         if not _is_finite(model):
             raise FedStudyError("E_STRATEGY", f"The model of round {round_.number} holds values that are not finite.")

@@ -16,7 +16,7 @@ from federation.runs.flower import Outgoing, Reply, Session
 from federation.runs.journal import Asked
 from federation.runs.lease import Lease
 from federation.runs.messages import Answer, check_receipt, verify_by_any
-from federation.runs.models import Participation, Round, Run
+from federation.runs.models import SENT, Participation, Round, Run
 from federation.runs.phases import TEST, Phase
 from federation.runs.signals import messages_sent
 from fedstudy_core import flower as records
@@ -233,8 +233,11 @@ class Exchange:
         self, round_: Round, phase: Phase, asked: list[Participation], until: datetime
     ) -> list[tuple[RecordDict, records.Order]]:
         contents = self._aggregator.contents(round_, phase, [item.participant for item in asked])
+        carried = self._aggregator.carry(round_, phase, contents)
+        for item, (_, rounding) in zip(asked, carried, strict=True):
+            item.rounding = {} if rounding is None else {SENT: rounding.told().model_dump()}
         orders = [self._order(round_, phase, item, until) for item in asked]
-        return list(zip(contents, orders, strict=True))
+        return [(content, order) for (content, _), order in zip(carried, orders, strict=True)]
 
     def _order(self, round_: Round, phase: Phase, item: Participation, until: datetime) -> records.Order:
         approval = item.participant.approval
@@ -252,6 +255,7 @@ class Exchange:
             model_sha256=self._aggregator.model_sha256(round_, phase),
             approval=bytes(approval.envelope),
             dataset=str(approval.dataset_id),
+            transport=self._aggregator.transport(phase),
         )
 
     def _parts(
@@ -280,19 +284,21 @@ class Exchange:
             answer = self._aggregator.read(round_, phase, reply.content)
             if answer.examples is not None:
                 check_weight(answer.examples, participants.most_rows(item.participant))
-            self._check_receipt_by_present_keys(item, round_, phase, answer)
+            receipt = self._check_receipt_by_present_keys(item, round_, phase, answer)
         except Refusal as refusal:
             journal.note_absence(self._lease, item, "failed", refusal.code, refusal.detail, size=reply.size)
             return []
-        return [(item, self._aggregator.keep(item, answer), reply.size)]
+        return [(item, replace(self._aggregator.keep(item, answer), rounding=receipt.rounding), reply.size)]
 
-    def _check_receipt_by_present_keys(self, item: Participation, round_: Round, phase: Phase, answer: Answer) -> None:
+    def _check_receipt_by_present_keys(
+        self, item: Participation, round_: Round, phase: Phase, answer: Answer
+    ) -> Receipt:
         """Check the receipt; a node may have changed its keys since its row was read."""
         try:
-            self._check_receipt(item, round_, phase, answer)
+            return self._check_receipt(item, round_, phase, answer)
         except Refusal:
             item.participant.node.refresh_from_db()
-            self._check_receipt(item, round_, phase, answer)
+            return self._check_receipt(item, round_, phase, answer)
 
     def _check_receipt(self, item: Participation, round_: Round, phase: Phase, answer: Answer) -> Receipt:
         return check_receipt(
@@ -304,6 +310,7 @@ class Exchange:
                 "phase": phase.wire_name,
                 "outcome": "done",
                 "update_sha256": answer.sha256,
+                "transport": self._aggregator.transport(phase),
             },
         )
 

@@ -15,7 +15,7 @@ from audit.services import record
 from federation.runs import halting, states
 from federation.runs.lease import Lease
 from federation.runs.messages import Answer
-from federation.runs.models import Attempt, Model, Participant, Participation, Round, Run
+from federation.runs.models import RECEIVED, Attempt, Model, Participant, Participation, Round, Run
 from federation.runs.participants import RollCall, new_deadline
 from federation.runs.phases import EVALUATE, TRAIN, Phase, next_phase, tests_before
 from fedstudy_core.updates import Schema
@@ -23,8 +23,11 @@ from fedstudy_core.updates import Schema
 ENGINE = "system:engine"
 RESULT_FIELDS = ["metrics", "candidate_sha256", "shared_sha256", "state_sha256"]
 SITE = "participant__enrolment__site__name"
-SETTLED_FIELDS = ("round__number", "phase", SITE, "state", "code", "bytes_sent", "bytes_received")
-ANSWER_FIELDS = ["state", "answered_at", "examples", "metrics", "content_sha256", "bytes_received", "receipt"]
+SETTLED_FIELDS = ("round__number", "phase", SITE, "state", "code", "bytes_sent", "bytes_received", "rounding")
+SENT_FIELDS = ["message_id", "bytes_sent", "asked_at", "rounding"]
+ANSWER_FIELDS = [
+    "state", "answered_at", "examples", "metrics", "content_sha256", "bytes_received", "receipt", "rounding"
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -205,7 +208,7 @@ def note_sent(lease: Lease, sent: Sequence[tuple[Participation, str, int]]) -> N
     now = timezone.now()
     for participation, message_id, size in sent:
         participation.message_id, participation.bytes_sent, participation.asked_at = message_id, size, now
-    _rewrite([item for item, _, _ in sent], ["message_id", "bytes_sent", "asked_at"])
+    _rewrite([item for item, _, _ in sent], SENT_FIELDS)
 
 
 @transaction.atomic
@@ -221,6 +224,7 @@ def note_answers(lease: Lease, answers: Sequence[tuple[Participation, Answer, in
             content_sha256=answer.sha256,
             bytes_received=size,
             receipt=answer.receipt,
+            rounding=participation.rounding | ({RECEIVED: answer.rounding.model_dump()} if answer.rounding else {}),
         )
     _rewrite([item for item, _, _ in answers], ANSWER_FIELDS)
 
@@ -324,7 +328,8 @@ def _commit(round_: Round, artifact: Artifact) -> None:
         strategy_state=round_.state_sha256,
         sites=[
             {"round": number, "phase": phase, "site": site, "state": state, "code": code}
-            for number, phase, site, state, code, _, _ in settled
+            | ({"rounding": rounding} if rounding else {})
+            for number, phase, site, state, code, _, _, rounding in settled
         ],
         bytes_sent=round_.bytes_sent,
         bytes_received=round_.bytes_received,

@@ -37,6 +37,7 @@ def plan_of(run: Run) -> Plan:
         deadline_s=run.deadline_s,
         wait_s=run.wait_s,
         priority=run.priority,
+        transport=run.transport,
         metric=run.metric,
         better=run.better or None,
         patience=run.patience,
@@ -82,6 +83,7 @@ def fork_run(*, run: Run, round_number: int, plan: Plan, by: User) -> Run:
         "strategy_state": adopted.state_sha256,
         "rounds": made.rounds,
         "quorum": made.quorum,
+        "transport": made.transport,
     }
     record(action="runs:run:forked", actor=by, obj=made, study=made.study_id, detail=detail)
     return made

@@ -12,11 +12,13 @@ from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from federation.runs.metrics import MAX_EXAMPLES, WEIGHT, Metric
 from fedstudy_core import flower as records
+from fedstudy_core.carriage import SHARED
 from fedstudy_core.errors import Refusal
 from fedstudy_core.receipts import Receipt, verify_receipt
+from fedstudy_core.transport import RoundingTold
 from fedstudy_core.updates import check_metrics, check_update, check_weight, schema_of
 
-ARRAYS, CONFIG, METRICS, SHARED, SUMS = "arrays", "config", "metrics", "shared", "sums"
+ARRAYS, CONFIG, METRICS, SUMS = "arrays", "config", "metrics", "sums"
 LOCAL_LAYERS = "local-layers"
 
 Arrays = Mapping[str, np.ndarray]
@@ -29,6 +31,7 @@ class Answer:
     Attributes:
         pieces: its content as it is kept, in pieces, with the SHA-256 that the receipt names; empty once it is kept.
         receipt: the node's signed account (DSSE bytes).
+        rounding: what narrowing did to its numbers, as the node's receipt says.
     """
 
     pieces: Sequence[records.Data]
@@ -37,6 +40,7 @@ class Answer:
     arrays: dict[str, np.ndarray]
     metrics: dict[str, Metric]
     examples: int | None
+    rounding: RoundingTold | None = None
 
 
 def array_record(arrays: Arrays) -> ArrayRecord:

@@ -12,8 +12,10 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from federation.runs import states
+from fedstudy_core.transport import AS_IS, TRANSPORTS
 
 PRIORITIES = ("low", "normal", "high")
+SENT, RECEIVED = "sent", "received"
 
 
 class Run(models.Model):
@@ -33,6 +35,10 @@ class Run(models.Model):
     rounds = models.PositiveIntegerField()
     quorum = models.PositiveIntegerField()
     deadline_s = models.PositiveIntegerField(help_text="Seconds that a phase of a round waits for its sites")
+    transport = models.CharField(
+        max_length=8, default=AS_IS, choices=[(item, item) for item in TRANSPORTS],
+        help_text="How the arrays of messages travel",
+    )  # fmt: skip
     wait_s = models.PositiveIntegerField(help_text="Seconds that a start waits for missing sites")
     priority = models.CharField(max_length=8, default="normal", choices=[(item, item) for item in PRIORITIES])
 
@@ -256,6 +262,9 @@ class Participation(models.Model):
     asked_at = models.DateTimeField(default=timezone.now)
     answered_at = models.DateTimeField(null=True, blank=True)
     receipt = models.BinaryField(default=b"", blank=True, help_text="The node's signed account (DSSE)")
+    rounding = models.JSONField(
+        default=dict, blank=True, help_text="What narrowing did to the numbers that were sent, and to those received"
+    )
 
     class Meta:
         default_permissions = ()

@@ -19,6 +19,7 @@ from federation.strategies.catalogue import STRATEGIES
 from federation.strategies.description import ConfigValue
 from fedstudy_core.errors import Conflict, FieldProblem, Invalid, Refusal
 from fedstudy_core.parameters import Parameter, validate_config
+from fedstudy_core.transport import AS_IS, TRANSPORTS
 from nodes.registry.models import Node
 from studies.enrolment.models import Enrolment
 from studies.lifecycle.models import Study
@@ -43,6 +44,8 @@ class Plan:
         deadline_s: seconds that a phase of a round waits.
         wait_s: seconds that the start waits for missing sites, once the run's turn has come.
         priority: "low", "normal" or "high": a head start in the queue.
+        transport: "float32": arrays travel as they are; "float16": narrowed to 16 bits for the way, which halves the
+            bytes and rounds each number.
         metric: by which the best round is chosen; the script's headline when None, no choice when "".
         better: "higher" or "lower" values of it; what its name suggests when None.
         patience: evaluated rounds without gain after which the run ends; 0 for never.
@@ -60,6 +63,7 @@ class Plan:
     deadline_s: int = 600
     wait_s: int = 60
     priority: str = "normal"
+    transport: str = AS_IS
     metric: str | None = None
     better: str | None = None
     patience: int = 0
@@ -87,6 +91,7 @@ def create_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) ->
     check(by, Permission.RUN_START, study)
     run = plan_run(study=study, version=version, plan=plan, by=by)
     detail = {"version": version.sha256, "strategy": run.strategy, "rounds": run.rounds, "quorum": run.quorum}
+    detail |= {"transport": run.transport}
     record(action="runs:run:created", actor=by, obj=run, study=study.pk, detail=detail)
     return run
 
@@ -116,6 +121,7 @@ def plan_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) -> R
         wait_s=plan.wait_s,
         created_by=by,
         priority=_check_priority(plan),
+        transport=_check_transport(plan),
         **halting.fields_of(plan, version.declaration),
     )
     for position, enrolment in enumerate(enrolments):
@@ -227,6 +233,15 @@ def _check_priority(plan: Plan) -> str:
         words = f"One of {', '.join(PRIORITIES)}."
         raise Invalid("E_INVALID", words, errors=[FieldProblem("priority", "E_INVALID", words)])
     return plan.priority
+
+
+def _check_transport(plan: Plan) -> str:
+    words = f"One of {', '.join(TRANSPORTS)}." if plan.transport not in TRANSPORTS else ""
+    if plan.strategy == OWN_SERVER and plan.transport != AS_IS:
+        words = "The script's own ServerApp sends and reads its arrays itself: they travel as they are (float32)."
+    if words:
+        raise Invalid("E_INVALID", words, errors=[FieldProblem("transport", "E_INVALID", words)])
+    return plan.transport
 
 
 def obstacles(run: Run, at: datetime | None = None) -> list[Obstacle]:

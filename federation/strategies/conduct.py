@@ -20,7 +20,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -33,6 +33,7 @@ from federation.strategies.roster import Roster
 from fedstudy_core import flower as records
 from fedstudy_core.boosters import check_booster
 from fedstudy_core.errors import FedStudyError, Refusal
+from fedstudy_core.transport import AS_IS, Transport, schema_on_the_way, widen_like
 from fedstudy_core.updates import check_update, schema_of
 
 WEIGHT = "num-examples"
@@ -98,8 +99,8 @@ class Conduct:
             raise FedStudyError("E_STRATEGY", "All layers are local: there is nothing that the sites share.")
         return shared
 
-    def check(self, model: Arrays, arrays: Arrays, metrics: Mapping[str, Any]) -> None:
-        """Refuse an answer that the strategy could not use.
+    def check(self, model: Arrays, arrays: Arrays, metrics: Mapping[str, Any], *, transport: Transport = AS_IS) -> None:
+        """Refuse an answer that the strategy could not use; its arrays are as they travelled.
 
         Raises:
             Refusal: E_UPDATE_*, E_METRICS_FORM.
@@ -107,7 +108,7 @@ class Conduct:
         if self._description.model == "trees":
             check_booster(arrays, model)
             return
-        check_update(arrays, schema_of(model), examples=1, max_examples=1)
+        check_update(arrays, schema_on_the_way(schema_of(model), transport), examples=1, max_examples=1)
         for name, array in arrays.items():
             if array.dtype == np.float64 and array.size and float(np.abs(array).max()) > LARGEST:
                 raise Refusal("E_UPDATE_NORM", f"“{name}” holds a number beyond {LARGEST:.2g}.")
@@ -124,7 +125,8 @@ class Conduct:
         """The model after the round and what the strategy keeps for the next.
 
         Args:
-            contributions: in the order of the turns where the model was handed on, else in any.
+            contributions: in the order of the turns where the model was handed on, else in any; what travelled
+                narrowed is widened here.
 
         Raises:
             FedStudyError: E_STRATEGY when nothing came of them.
@@ -137,6 +139,8 @@ class Conduct:
             raise FedStudyError("E_STRATEGY", f"{self._description.title} needs {fewest} answers.")
         if self._description.elementwise:
             return self._in_slices(number, model, contributions), {}
+        if handling != "trees":
+            contributions = [_widened(item, model) for item in contributions]
         strategy = self._strategy(memory)
         if handling in ("last", "trees"):
             combined = self._through(strategy, number, model, contributions)
@@ -158,7 +162,7 @@ class Conduct:
             given = [
                 Contribution(
                     item.site,
-                    records.record_of({name: records.viewed(arrays[name][place]) for name, place in slices.items()}),
+                    _viewed({name: arrays[name][place] for name, place in slices.items()}, model),
                     item.metrics,
                 )
                 for item, arrays in zip(contributions, came, strict=True)
@@ -245,6 +249,18 @@ def _given(item: Contribution, names: Sequence[str], model: Arrays, handling: st
     if handling == "robust":
         wide = {name: array - model[name].astype(np.float64) for name, array in wide.items()}
     return Contribution(item.site, _record(wide), item.metrics)
+
+
+def _viewed(arrays: Arrays, model: Arrays) -> ArrayRecord:
+    """The arrays in the model's number types, to be read where they lie."""
+    return records.record_of({name: records.viewed(array) for name, array in widen_like(arrays, model).items()})
+
+
+def _widened(item: Contribution, model: Arrays) -> Contribution:
+    came = records.arrays_of(item.arrays)
+    if all(array.dtype == model[name].dtype for name, array in came.items()):
+        return item
+    return replace(item, arrays=_viewed(came, model))
 
 
 def _reply(item: Contribution, read: Sequence[str]) -> Message:

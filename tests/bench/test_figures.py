@@ -67,7 +67,9 @@ def test_every_standard_workload_is_there_and_no_other() -> None:
     assert [workload(name).name for name in STANDARD] == list(STANDARD)
     assert workload("w2:100").model_bytes == 100_000_000
     assert workload("w3:16").sites == 16
-    for name in ("w2", "w2:x", "w1:3", "w3:1", "w4"):
+    assert workload("w2:100:float16").model_bytes == workload("w2:100").model_bytes
+    assert [workload(name).transport for name in ("w2:10:float16", "w2:10", "w1")] == ["float16", "float32", "float32"]
+    for name in ("w2", "w2:x", "w1:3", "w3:1", "w4", "w2:float16", "w2:10:float8", "w3:4:float16", "w2:10:float16:x"):
         with pytest.raises(ValueError, match="no workload"):
             workload(name)
 

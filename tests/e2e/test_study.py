@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
+import numpy as np
 import pytest
 
 from devstack.demo.cast import Person
 from devstack.demo.figures import of_last_round
+from fedstudy_core.artifacts import ArtifactStore, decode_arrays
 from tests.stage import Json, Stage, centres
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -57,6 +59,24 @@ def test_a_repeated_run_gives_the_same_models(stage: Stage, completed: Json) -> 
     again = stage.wait_for_end(stage.start_run(rounds=2, label="The same again"))
     first, second = stage.rounds(completed["id"]), stage.rounds(again["id"])
     assert [item["model_out"] for item in second] == [item["model_out"] for item in first[:3]]
+
+
+def test_arrays_in_16_bits_end_near_those_that_travel_as_they_are(stage: Stage, completed: Json) -> None:
+    run = stage.wait_for_end(stage.start_run(rounds=2, transport="float16", label="In 16 bits"))
+    assert (run["state"], run["reason"], run["transport"]) == ("completed", "", "float16")
+    store = ArtifactStore(stage.stack.folders.data / "models")
+    last = stage.rounds(run["id"])[-1]
+    narrowed = decode_arrays(store.get(last["model_out"]))
+    expected = decode_arrays(store.get(stage.rounds(completed["id"])[2]["model_out"]))
+    for name, array in narrowed.items():
+        assert array.dtype == expected[name].dtype
+        assert not np.array_equal(array, expected[name])
+        np.testing.assert_allclose(array, expected[name], rtol=0, atol=2e-3)
+    trained = [answer["rounding"] for answer in last["sites"] if answer["phase"] == "train"]
+    assert len(trained) == len(stage.cast.hospitals)
+    for told in trained:
+        assert 0 < float(told["sent"]["absolute"]) < 1e-3
+        assert 0 < float(told["received"]["relative"]) <= 4.89e-4
 
 
 def test_every_role_reads_the_run_page(stage: Stage, completed: Json) -> None:

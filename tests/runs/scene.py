@@ -46,7 +46,13 @@ class Scene:
 
 
 def build(
-    *, sites: int = 3, quorum: int | None = None, rounds: int = 2, deadline_s: int = 60, wait_s: int = 0
+    *,
+    sites: int = 3,
+    quorum: int | None = None,
+    rounds: int = 2,
+    deadline_s: int = 60,
+    wait_s: int = 0,
+    transport: str = "float32",
 ) -> Scene:
     """A run that waits for its sites, all of them online and approved."""
     pi = User.objects.create(email="pi@demo.example", name="Demo PI")
@@ -72,6 +78,7 @@ def build(
         rounds=rounds,
         quorum=quorum or sites,
         deadline_s=deadline_s,
+        transport=transport,
         wait_s=wait_s,
         created_by=pi,
         queued_at=timezone.now(),

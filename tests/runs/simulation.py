@@ -16,10 +16,15 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from federation.runs.flower import AttemptLost, Claim, Outgoing, Reply
 from fedstudy_core import flower as records
+from fedstudy_core.carriage import narrowed_record
 from fedstudy_core.errands import ERROR, split_orders
 from fedstudy_core.keys import Ed25519PrivateKey, public_text
 from fedstudy_core.receipts import Receipt, sign_receipt
+from fedstudy_core.transport import HALF, Rounding
+from fedstudy_node.replies import as_meant
 from tests.core.builders import NODE, SITE, STUDY
+
+ROUNDED = Rounding(absolute=0.25, relative=2**-12, vanished=1).told()
 
 Behaviour = Callable[["Site", records.Order, RecordDict], Reply | None]
 
@@ -82,6 +87,8 @@ class Site:
             "sandbox": "S0",
             "agent_version": "0",
             "sequence": len(self.asked),
+            "transport": order.transport,
+            "rounding": ROUNDED if order.transport == HALF and order.phase == "train" else None,
         }
         return sign_receipt(Receipt.model_validate({**values, **changes}), self.key)
 
@@ -103,8 +110,11 @@ def honest(site: Site, order: records.Order, content: RecordDict) -> RecordDict:
     metrics = MetricRecord({"num-examples": site.number + 1, "loss": 1.0 / (order.round + 1), "bins": [1, site.number]})
     if order.phase == "evaluate":
         return RecordDict({"metrics": metrics})
-    weight = content["arrays"]["weight"].numpy()  # type: ignore[union-attr,index]
-    return RecordDict({"arrays": arrays(weight=weight + site.number), "metrics": metrics})
+    came = as_meant(content, order.transport)["arrays"]["weight"].numpy()  # type: ignore[union-attr,index]
+    trained = arrays(weight=came + site.number)
+    if order.transport == HALF:
+        trained, _ = narrowed_record(records.arrays_of(trained))
+    return RecordDict({"arrays": trained, "metrics": metrics})
 
 
 @dataclass

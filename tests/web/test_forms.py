@@ -223,11 +223,11 @@ def run_fields(world: World, **changes: object) -> dict[str, object]:
 
 
 def test_a_run_is_planned_with_the_script_s_parameters(world: World, browser: Browser) -> None:
-    answer = browser("pi").post(reverse("web:run-new", args=[world.study.pk]), run_fields(world))
+    answer = browser("pi").post(reverse("web:run-new", args=[world.study.pk]), run_fields(world, transport="float16"))
     run = Run.objects.get(label="Planned")
     assert answer.headers["Location"] == reverse("web:run", args=[run.pk])
     assert run.config["learning-rate"] == 0.5
-    assert (run.state, run.rounds, run.quorum) == ("draft", 3, 1)
+    assert (run.state, run.rounds, run.quorum, run.transport) == ("draft", 3, 1, "float16")
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_a_fork_is_planned_from_the_best_round_with_the_runs_own_plan(world: Wor
     run = set_to_work(world)
     for number in range(3):
         commit_round(run, number) if number else _prepare(run)
-    Run.objects.filter(pk=run.pk).update(metric="auc", better="higher", best_round=1)
+    Run.objects.filter(pk=run.pk).update(metric="auc", better="higher", best_round=1, transport="float16")
     pi = browser("pi")
     text = text_of(pi, "run", run.pk)
     assert "Best round, by AUC" in text
@@ -69,7 +69,7 @@ def test_a_fork_is_planned_from_the_best_round_with_the_runs_own_plan(world: Wor
     answer = pi.post(there, {name: value for name, value in values.items() if value is not None})
     fork = Run.objects.get(parent=run)
     assert answer.headers["Location"] == reverse("web:run", args=[fork.pk])
-    assert (fork.parent_round, fork.rounds, fork.state) == (1, 2, "draft")
+    assert (fork.parent_round, fork.rounds, fork.state, fork.transport) == (1, 2, "draft", "float16")
     assert "It began with the model of round 1" in " ".join(text_of(pi, "run", fork.pk).split())
     assert "was forked from round 1" in " ".join(text_of(pi, "run", run.pk).split())
     assert pi.get(f"{there}?round=9").status_code == 404

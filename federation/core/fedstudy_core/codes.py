@@ -142,6 +142,7 @@ CODES = MappingProxyType(
         "E_UPDATE_DTYPE": "The update has another number type than the model.",
         "E_UPDATE_NOT_FINITE": "The update holds values that are not finite.",
         "E_UPDATE_NORM": "The update is larger than allowed.",
+        "E_TRANSPORT_RANGE": "A number is too large for the run's transport of 16 bits; the script's own can carry it.",
         "E_UPDATE_TREES": "The update holds no trees that fit the model.",
         "E_UPDATE_WEIGHT": "The update's weight is not a plausible number of rows.",
         "E_METRICS_NAMES": "The answer holds a metric that the site did not approve.",

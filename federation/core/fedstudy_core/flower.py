@@ -47,6 +47,7 @@ class Order:
         model_sha256: the parameters in the message ("" when there are none).
         approval: the site's own signed statement (DSSE bytes).
         dataset: id of the dataset.
+        transport: how the arrays of the message and of its answer travel (`transport.Transport`).
     """
 
     study: str
@@ -60,6 +61,7 @@ class Order:
     model_sha256: str
     approval: bytes
     dataset: str
+    transport: str = "float32"
 
 
 @dataclass(frozen=True)

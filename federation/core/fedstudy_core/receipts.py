@@ -11,6 +11,7 @@ from fedstudy_core import canonical, dsse
 from fedstudy_core.errors import Refusal
 from fedstudy_core.keys import key_id, public_from_text
 from fedstudy_core.statement import DatasetRef, Identifier, Level, Sha256
+from fedstudy_core.transport import RoundingTold, Transport
 
 PAYLOAD_TYPE = "application/vnd.fedstudy.receipt.v1+json"
 Count = Annotated[int, Field(ge=0)]
@@ -30,9 +31,11 @@ class Receipt(BaseModel):
 
     Attributes:
         approval: id of the statement under which it ran.
-        model_sha256: the parameters that came in, as the order named them.
+        model_sha256: the parameters that came in, widened, as the order named them.
         update_sha256: SHA-256 of the packed answer that went out.
         examples: rows that the script says it used.
+        transport: how the arrays of message and answer travelled, as the order named it.
+        rounding: what narrowing did to the answer's numbers; None where they travelled as they are.
         sequence: rises with every receipt of the node.
         journal: the node's journal, this exchange's row included; receipts of older agents have none.
     """
@@ -55,6 +58,8 @@ class Receipt(BaseModel):
     model_sha256: str | None = None
     update_sha256: Sha256 | None = None
     examples: Count | None = None
+    transport: Transport = "float32"
+    rounding: RoundingTold | None = None
     bytes_in: Count = 0
     bytes_out: Count = 0
     started_at: str

@@ -10,6 +10,7 @@ from fedstudy_core.errands import Answer
 from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.flower import Order
 from fedstudy_core.receipts import JournalHead, Receipt, sign_receipt
+from fedstudy_core.transport import AS_IS, Rounding
 from fedstudy_node import __version__
 from fedstudy_node.gate import Permit
 from fedstudy_node.home import Home, now_text
@@ -56,7 +57,13 @@ class Accounting:
         size, examples = reply.size, reply.cargo.examples
         head = self._note(asked, "done", reply=reply)
         receipt = self._receipt(
-            asked, head, outcome="done", update=reply.update_sha256, examples=examples, bytes_out=size
+            asked,
+            head,
+            outcome="done",
+            update=reply.update_sha256,
+            examples=examples,
+            bytes_out=size,
+            rounding=reply.rounding,
         )
         return Answer(reply.content, reply.pieces, receipt)
 
@@ -78,6 +85,7 @@ class Accounting:
         update: str | None = None,
         examples: int | None = None,
         bytes_out: int = 0,
+        rounding: Rounding | None = None,
     ) -> bytes:
         order, permit = asked.order, asked.permit
         receipt = Receipt.model_validate(
@@ -98,6 +106,8 @@ class Accounting:
                 "model_sha256": asked.model_sha256,
                 "update_sha256": update,
                 "examples": examples,
+                "transport": order.transport if order else AS_IS,
+                "rounding": rounding.told() if rounding else None,
                 "bytes_in": asked.bytes_in,
                 "bytes_out": bytes_out,
                 "started_at": asked.started_at,

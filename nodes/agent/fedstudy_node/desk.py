@@ -30,7 +30,7 @@ from fedstudy_node.gate import Gate, Permit, check_order
 from fedstudy_node.home import Home, now_text
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.names import words_of
-from fedstudy_node.replies import Reply, model_of, model_sha256, read_reply
+from fedstudy_node.replies import Reply, as_meant, model_of, model_sha256, read_reply
 from fedstudy_node.runs import ActiveRun, Job, Runs, Visit
 
 log = structlog.get_logger()
@@ -113,6 +113,7 @@ class Desk:
                 order, run.script, message_type=message_type, for_client_app=run.info.is_server_app
             )
             run.named = order.run
+            content = as_meant(content, order.transport)
             model = _checked_model(order, content)
             asked = replace(asked, permit=permit, model_sha256=model)
             return self._ask(run, asked, order, permit, content)
@@ -229,7 +230,7 @@ class Desk:
             round_=job.order.round,
             message_type=job.order.message_type,
             asked=job.digest,
-            content=reply.pieces,
+            content=reply.kept,
             seconds=seconds,
         )
         run.at_hand.seconds += seconds
@@ -289,6 +290,7 @@ def _allowance(run: ActiveRun, order: Order, permit: Permit, content: RecordDict
         rows=permit.dataset.rows,
         model=model_of(content),
         words=words_of(run.fab),
+        transport=order.transport,
     )
 
 

@@ -21,6 +21,7 @@ from fedstudy_core.bundle import Declaration
 from fedstudy_core.errors import Refusal
 from fedstudy_core.outputs import MOST_ARRAYS, MOST_BINS, PLAIN_NAME, check_layout
 from fedstudy_core.statement import Outputs
+from fedstudy_core.transport import AS_IS
 from fedstudy_core.updates import check_update, schema_of
 from fedstudy_node.flower import ArrayRecord, MetricRecord, RecordDict
 
@@ -46,6 +47,7 @@ class Allowance:
         rows: of the dataset at this node.
         words: what names in it may be made of (`names.words_of`).
         model: the arrays that came with the message; None when none came.
+        transport: how the reply's arrays travel.
     """
 
     phase: str
@@ -56,6 +58,7 @@ class Allowance:
     rows: int
     words: frozenset[str]
     model: Arrays | None = None
+    transport: str = AS_IS
 
     @property
     def records(self) -> frozenset[str]:

@@ -18,6 +18,7 @@ from fedstudy_core.flower import Order
 from fedstudy_core.policy import check_policy, verify_policy
 from fedstudy_core.sandbox.levels import NOT_PROBED, Report
 from fedstudy_core.statement import Server, Signer, Statement, Use, rules_of_use, statement_id, verify_statement
+from fedstudy_core.transport import TRANSPORTS
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.clock import Clock
 from fedstudy_node.datasets import Dataset, Datasets
@@ -73,6 +74,8 @@ def check_order(order: Order) -> None:
     names = (order.study, order.run)
     if not all(_IDENTIFIER.fullmatch(name) for name in names) or not 0 <= order.round <= MOST_ROUNDS:
         raise Refusal("E_ORDER", "The message names no study, run and round.")
+    if order.transport not in TRANSPORTS:
+        raise Refusal("E_ORDER", "The message does not say how its arrays travel.")
     if order.phase not in PHASES:
         raise Refusal("E_OUTPUT_SCHEMA", "Scripts do not answer messages of this phase.")
 

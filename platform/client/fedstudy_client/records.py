@@ -218,6 +218,7 @@ class Run(Record):
     reason_code: str = ""
     reason: str = ""
     priority: str = "normal"
+    transport: str = "float32"
     best_round: int | None = None
     parent: str | None = None
     parent_round: int | None = None

@@ -50,6 +50,9 @@ class NewRun(Input):
     deadline_s = serializers.IntegerField(required=False)
     wait_s = serializers.IntegerField(required=False)
     priority = serializers.CharField(max_length=8, required=False, help_text="low, normal or high")
+    transport = serializers.CharField(
+        max_length=8, required=False, help_text="How arrays travel: float32 (as they are) or float16 (in 16 bits)"
+    )
     metric = serializers.CharField(
         max_length=100, required=False, allow_blank=True,
         help_text="By which the best round is chosen; the script's headline when left out, none when empty",
@@ -103,6 +106,7 @@ class RunOut(Output):
     deadline_s = serializers.IntegerField()
     wait_s = serializers.IntegerField()
     priority = serializers.CharField()
+    transport = serializers.CharField(help_text="How arrays travel: float32 (as they are) or float16")
     metric = serializers.CharField()
     better = serializers.CharField()
     patience = serializers.IntegerField()
@@ -170,6 +174,11 @@ class ParticipationOut(Output):
     bytes_sent = serializers.IntegerField()
     bytes_received = serializers.IntegerField()
     duration_ms = serializers.IntegerField()
+    rounding = serializers.DictField(
+        child=serializers.DictField(),
+        help_text="What narrowing did to the numbers “sent” and “received”: the largest difference (absolute), the"
+        " largest as a share of the value (relative), and how many became zero (vanished)",
+    )
     receipt = serializers.SerializerMethodField(help_text="The node's signed account (DSSE, JSON)")
 
     def get_receipt(self, item: Participation) -> str:

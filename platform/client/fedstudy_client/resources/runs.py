@@ -41,6 +41,7 @@ class Runs(Resource):
         deadline_s: int = 600,
         wait_s: int = 60,
         priority: str = "normal",
+        transport: str = "float32",
         metric: str | None = None,
         better: str | None = None,
         patience: int = 0,
@@ -55,6 +56,7 @@ class Runs(Resource):
             deadline_s: seconds that a phase of a round waits for its sites.
             wait_s: seconds that the start waits for missing sites.
             priority: "low", "normal" or "high": a head start in the queue.
+            transport: "float16" narrows arrays to 16 bits for the way: half the bytes, each number rounded.
             metric: by which the best round is chosen; the script's headline when None, none when "".
             better: "higher" or "lower" values of it; what its name suggests when None.
             patience: evaluated rounds without gain after which the run ends; 0 for never.
@@ -70,6 +72,7 @@ class Runs(Resource):
             "deadline_s": deadline_s,
             "wait_s": wait_s,
             "priority": priority,
+            "transport": transport,
             "patience": patience,
             "min_delta": min_delta,
         }

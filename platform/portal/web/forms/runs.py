@@ -12,6 +12,7 @@ from federation.runs.services import ROUNDS_KEY, Plan
 from federation.strategies.catalogue import STRATEGIES
 from federation.strategies.description import Description
 from fedstudy_core.parameters import Parameter, as_text
+from fedstudy_core.transport import AS_IS, HALF
 from studies.scripts.models import ScriptVersion
 
 SCRIPT, STRATEGY = "parameter:", "strategy:"
@@ -48,6 +49,14 @@ class RunForm(forms.Form):
         initial="normal",
         required=False,
         help_text="A head start of four hours in the queue, or as much later.",
+    )
+    transport = forms.ChoiceField(
+        label="Arrays travel",
+        choices=[(AS_IS, "as they are"), (HALF, "in 16 bits (float16)")],
+        initial=AS_IS,
+        required=False,
+        help_text="16 bits halve the bytes on the sites' links. Each number is rounded to about three digits on its"
+        " way; rounds say by how much. A number beyond 65504 ends the run, or leaves its site out.",
     )
     metric = forms.CharField(
         label="Metric that chooses the best round",
@@ -150,6 +159,7 @@ class RunForm(forms.Form):
             deadline_s=data["deadline_s"],
             wait_s=data["wait_s"],
             priority=data["priority"] or "normal",
+            transport=data["transport"] or AS_IS,
             metric=data["metric"],
             better=data["better"] or None,
             patience=data["patience"] or 0,
@@ -159,7 +169,9 @@ class RunForm(forms.Form):
 
 def filled_from(plan: Plan) -> dict[str, str]:
     """What the form shows for a plan that there is."""
-    fixed = ("label", "strategy", "rounds", "quorum", "deadline_s", "wait_s", "priority", "metric", "patience")
+    fixed = (
+        "label", "strategy", "rounds", "quorum", "deadline_s", "wait_s", "priority", "transport", "metric", "patience"
+    )  # fmt: skip
     values: dict[str, Any] = {name: getattr(plan, name) for name in fixed}
     values |= {"better": plan.better or "", "min_delta": plan.min_delta}
     values |= {f"{SCRIPT}{name}": value for name, value in (plan.config or {}).items()}

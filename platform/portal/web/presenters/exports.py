@@ -61,6 +61,7 @@ def _answer(round_: Round, row: Participation) -> dict[str, Any]:
         "bytes_sent": row.bytes_sent,
         "bytes_received": row.bytes_received,
         "duration_ms": row.duration_ms,
+        **{f"rounding:{way}:{name}": value for way, told in row.rounding.items() for name, value in told.items()},
         **{f"metric:{name}": value for name, value in row.metrics.items()},
     }
 

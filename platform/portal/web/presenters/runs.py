@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from federation.runs.metrics import NEGATIVES, POSITIVES, WEIGHT, roc
-from federation.runs.models import Participation, Round, Run
+from federation.runs.models import RECEIVED, SENT, Participation, Round, Run
 from federation.runs.queue import Place, place_of
 from federation.runs.selectors import RunSummary, Series
 from federation.runs.states import LIVE
@@ -43,7 +43,11 @@ class Trouble:
 
 @dataclass(frozen=True)
 class RoundRow:
-    """One line of the round table; times in milliseconds, sizes in bytes."""
+    """One line of the round table; times in milliseconds, sizes in bytes.
+
+    Attributes:
+        rounding_sent, rounding_received: the largest rounding of a number on its way; empty where none was rounded.
+    """
 
     number: int
     title: str
@@ -59,6 +63,8 @@ class RoundRow:
     model: str
     key: str
     is_best: bool = False
+    rounding_sent: str = ""
+    rounding_received: str = ""
 
 
 @dataclass(frozen=True)
@@ -219,7 +225,13 @@ def present_round(round_: Round, headline: str, *, best: int | None = None) -> R
         model=round_.model_out.sha256 if round_.model_out else "",
         key=f"{round_.number}" if round_.state != "failed" else f"{round_.number}-failed-{round_.pk}",
         is_best=round_.number == best and round_.state != "failed",
+        rounding_sent=_largest_rounding(rows, SENT),
+        rounding_received=_largest_rounding(rows, RECEIVED),
     )
+
+
+def _largest_rounding(rows: Iterable[Participation], way: str) -> str:
+    return max((row.rounding[way]["absolute"] for row in rows if way in row.rounding), key=float, default="")
 
 
 def present_trouble(row: Participation) -> Trouble:
