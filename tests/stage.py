@@ -21,6 +21,7 @@ from devstack.processes import Supervisor
 from devstack.services import Folders
 from devstack.stack import Stack
 from federation.library.heart_disease.source import write_centres
+from fedstudy_core.sandbox.forking import MODULE as FORK_SERVER
 
 PATIENCE_S = 90.0
 Json = dict[str, Any]
@@ -87,6 +88,15 @@ class Stage:
                 os.kill(process.pid, signal.SIGKILL)
         child.kill()
 
+    def scripts(self, name: str) -> list[psutil.Process]:
+        """The processes in which a node's scripts run: those that keepers forked from its fork server, and theirs."""
+        child = self.stack.supervisor.child(f"node {name}")
+        if not child.running:
+            return []
+        servers = [process for process in psutil.Process(child.pid).children() if _is_fork_server(process)]
+        keepers = [keeper for server in servers for keeper in server.children()]
+        return [process for keeper in keepers for process in keeper.children(recursive=True)]
+
     def restart_agent(self, name: str) -> None:
         """Start the agent again, as the hospital's service manager would."""
         self.stack.supervisor.restart(f"node {name}")
@@ -97,6 +107,12 @@ class Stage:
         with psycopg.connect(self.stack.services.postgres.superuser_url) as connection:
             connection.execute("SET session_replication_role = replica")
             yield connection
+
+
+def _is_fork_server(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):  # one that has ended has no command line
+        return FORK_SERVER in process.cmdline()
+    return False
 
 
 def centres(participations: list[Mapping[str, Any]]) -> set[str]:

@@ -213,8 +213,8 @@ def requests_repeated(theatre: Theatre, short: bool) -> str:
 def run_stopped(theatre: Theatre, short: bool) -> str:
     run = theatre.begin(400)
     theatre.reach(run, 2)
-    nodes = [f"node {hospital.node}" for hospital in theatre.stage.cast.hospitals]
-    working = [process for node in nodes for process in theatre.scripts(node)]
+    nodes = [hospital.node for hospital in theatre.stage.cast.hospitals]
+    working = [process for node in nodes for process in theatre.stage.scripts(node)]
     if not working:
         raise Missed("no script worked")
     theatre.stop(run)

@@ -75,8 +75,8 @@ def node_restarted(theatre: Theatre, short: bool) -> str:
 
 def _freeze(theatre: Theatre) -> list[psutil.Process]:
     """Stop the victim's scripts in their tracks."""
-    until(20, "the script runs", theatre.scripts)
-    frozen = theatre.scripts()
+    until(20, "the script runs", theatre.victims_scripts)
+    frozen = theatre.victims_scripts()
     for process in frozen:
         process.send_signal(signal.SIGSTOP)
     return frozen

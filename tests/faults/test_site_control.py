@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 from devstack.demo.cast import Hospital
@@ -116,17 +115,12 @@ def test_a_revoked_node_stops_and_the_run_goes_on(stage: Stage, run: str) -> Non
     session.post(f"nodes/{stage.prepared.nodes[at.centre]}/revoke", {"reason": "lost"})
     within(60, "the SuperLink forgets the node", lambda: len(keys_at_superlink(stage)) == known - 1)
     within(60, "the agent says that it was revoked", lambda: "revoked" in str(status_of(stage, at).get("excluded")))
-    within(60, "its scripts are ended", lambda: not status_of(stage, at)["runs"] or not _children(stage, at))
+    within(60, "its scripts are ended", lambda: not status_of(stage, at)["runs"] or not stage.scripts(at.node))
     log_text = stage.stack.node(at.node).home.joinpath("agent.log").read_text()
     assert "node_excluded" in log_text
     committed = stage.run(run)["committed"]
     stage.wait_for(run, lambda now: now["committed"] > committed + 1)
     assert last_answer(stage, run, at.centre)["code"] in ("E_NODE_UNAVAILABLE", "E_NOT_READY", "E_NOT_APPROVED")
-
-
-def _children(stage: Stage, at: Hospital) -> list[int]:
-    agent = psutil.Process(stage.stack.supervisor.child(f"node {at.node}").pid)
-    return [process.pid for process in agent.children(recursive=True)]
 
 
 def test_a_copied_node_is_found_and_frozen(stage: Stage, run: str) -> None:

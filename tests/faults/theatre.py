@@ -22,7 +22,6 @@ from devstack.demo.cast import Hospital
 from devstack.processes import Child, Command
 from devstack.stack import ROOT
 from fedstudy_client.problem import FedStudyProblem
-from fedstudy_core.sandbox.forking import MODULE
 from tests.faults.checker import Checker
 from tests.faults.proxy import FAIR, Door, Weather
 from tests.stage import Json, Stage
@@ -156,16 +155,6 @@ class Theatre:
         """The name of the victim's agent among the processes."""
         return f"node {self.victim.node}"
 
-    def scripts(self, node: str = "") -> list[psutil.Process]:
-        """The processes in which a node's scripts run: those that a keeper of its fork server forked, and theirs."""
-        child = self.child(node or self.agent)
-        if not child.running:
-            return []
-        found = []
-        for server in _forked(psutil.Process(child.pid)):
-            found += [process for keeper in server.children() for process in keeper.children(recursive=True)]
-        return found
-
     @contextmanager
     def without_worker(self) -> Iterator[None]:
         """No worker, so that a driver is the only one; started again at the end."""
@@ -193,6 +182,10 @@ class Theatre:
         return json.loads(done.stdout.splitlines()[-1])
 
     # --- the victim's place
+
+    def victims_scripts(self) -> list[psutil.Process]:
+        """The processes in which the victim's scripts run."""
+        return self.stage.scripts(self.victim.node)
 
     @property
     def home(self) -> Path:
@@ -263,11 +256,6 @@ class Theatre:
             )["online"]
             for hospital in self.stage.cast.hospitals
         )  # fmt: skip
-
-
-def _forked(agent: psutil.Process) -> list[psutil.Process]:
-    """An agent's fork server, while it has one."""
-    return [process for process in agent.children() if MODULE in process.cmdline()]
 
 
 def pytest_passes(*nodes: str) -> str:

@@ -40,12 +40,7 @@ def serve(home: Home, stop: threading.Event) -> None:
     status = Status(home.status_path)
     log.info("starting", node=settings.node, name=settings.name, version=__version__)
 
-    preloading = Preloading(home, threads=settings.torch_threads)
-    if settings.preload:
-        preloading.prepare()  # imports take longer than what follows
-    sandbox = choose_sandbox(home)
-    if not sandbox.walls.forked:
-        preloading.close()
+    sandbox, preloading = _prepare_for_scripts(home)
     status.set(sandbox=sandbox.level, sandbox_missing=sandbox.report.next_step())
     log.info("sandbox", level=sandbox.level, missing=sandbox.report.next_step())
 
@@ -87,6 +82,18 @@ def serve(home: Home, stop: threading.Event) -> None:
         thread.join(timeout=2)
     status.set(fleet="stopped", portal="stopped", runs=[])
     log.info("stopped", node=settings.node)
+
+
+def _prepare_for_scripts(home: Home) -> tuple[Sandbox, Preloading]:
+    """Choose the sandbox; meanwhile what scripts need is being imported, which takes longer."""
+    settings = home.settings()
+    preloading = Preloading(home, threads=settings.torch_threads)
+    if settings.preload:
+        preloading.prepare()
+    sandbox = choose_sandbox(home)
+    if not sandbox.walls.forked:
+        preloading.close()
+    return sandbox, preloading
 
 
 def choose_sandbox(home: Home) -> Sandbox:
