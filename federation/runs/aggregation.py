@@ -25,6 +25,7 @@ from federation.strategies.description import Setting
 from fedstudy_core import flower as records
 from fedstudy_core.artifacts import decode_arrays, digest_of, pieces_of
 from fedstudy_core.errors import FedStudyError
+from fedstudy_core.spool import let_go
 from fedstudy_core.transport import AS_IS, HALF, Rounding, Transport, widen_like
 from fedstudy_core.updates import schema_of
 
@@ -66,7 +67,7 @@ class Aggregator:
 
     def _load(self, sha256: str) -> dict[str, np.ndarray]:
         if sha256 not in self._arrays:
-            self._remember(sha256, decode_arrays(self._models.get(sha256)))
+            self._remember(sha256, self._models.arrays(sha256))
         return self._arrays[sha256]
 
     def _remember(self, sha256: str, arrays: Arrays) -> None:
@@ -150,6 +151,7 @@ class Aggregator:
         model = self._load(self._model_of(round_, phase))
         sites = [_number(participant) for participant in asked]
         contents = self._conduct.outgoing(phase.wire_name, round_.number, model, self._memory(round_), sites)
+        let_go(*model.values())
         return [messages.with_shared(content, self._shared) for content in contents]
 
     def read(self, round_: Round, phase: Phase, content: RecordDict) -> Answer:
@@ -168,10 +170,7 @@ class Aggregator:
         """
         if item.phase == EVALUATE:
             return replace(answer, pieces=(), arrays={})
-        sha256 = self._updates.put(answer.pieces)
-        if sha256 != answer.sha256:
-            raise FedStudyError("E_REPLY", "The kept answer is not the one that was checked.")
-        self._written.add(sha256)
+        self._written.add(self._updates.put(answer.pieces, sha256=answer.sha256))
         return replace(answer, pieces=(), arrays={})
 
     def _answer(self, item: Participation) -> tuple[RecordDict, Callable[[], None]]:
@@ -203,14 +202,15 @@ class Aggregator:
             done = sorted(done, key=lambda item: item.answered_at or item.asked_at)
         contributions = []
         for item in done:
-            content, let_go = self._answer(item)
+            content, unmap = self._answer(item)
             arrays = content.array_records[messages.ARRAYS]
-            contributions.append(Contribution(_number(item.participant), arrays, item.metrics, let_go))
+            contributions.append(Contribution(_number(item.participant), arrays, item.metrics, unmap))
         sha256 = round_.model_in.sha256 if round_.model_in else ""
         before = self._load(sha256) if self.transport(phase) == AS_IS else self._carry(sha256).seen
         model, memory = self._conduct.combine(round_.number, before, self._memory(round_), contributions)
         if not _is_finite(model):
             raise FedStudyError("E_STRATEGY", f"The model of round {round_.number} holds values that are not finite.")
+        let_go(*before.values())
         return self._put(model), self._states.put(pieces_of(memory)) if memory else ""
 
     def _combine_sums(self, contents: Sequence[RecordDict]) -> Result:
@@ -228,7 +228,7 @@ class Aggregator:
 
     def _put(self, arrays: Mapping[str, np.ndarray]) -> str:
         sha256 = self._models.put(pieces_of(arrays))
-        self._remember(sha256, arrays)
+        self._remember(sha256, self._models.arrays(sha256, verify=False))
         return sha256
 
     def artifact(self, round_: Round) -> Artifact:

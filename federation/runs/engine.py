@@ -28,6 +28,7 @@ from federation.runs.lease import Fenced, Lease, claim
 from federation.runs.models import Attempt, Round, Run
 from federation.runs.pace import Pace
 from federation.runs.states import DRIVEN
+from federation.runs.storage import spool_folder
 from fedstudy_core.codes import CODES
 from fedstudy_core.errors import FedStudyError
 
@@ -95,6 +96,7 @@ def superlink() -> SuperLink:
         ca_file=settings.FEDSTUDY_SUPERLINK_CA,
         secret_file=secret_file,
         objects=settings.FEDSTUDY_SUPERLINK_OBJECTS,
+        spool=spool_folder(),
     )
 
 

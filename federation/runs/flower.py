@@ -45,7 +45,7 @@ from flwr.supercore.constant import TaskType
 from flwr.supercore.control.control_http_client import ControlHttpClient
 from flwr.supercore.fab import Fab
 from flwr.supercore.inflatable.inflatable_object import no_object_id_recompute
-from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, inflate_object_from_contents
+from flwr.supercore.inflatable.inflatable_utils import ObjectPullError
 from flwr.supercore.interceptors import (
     RuntimeTokenHttpInterceptor,
     RuntimeVersionHttpInterceptor,
@@ -121,12 +121,14 @@ class SuperLink:
 
     Attributes:
         objects: the folder in which it keeps large objects, where this process can read it.
+        spool: where the arrays of what is fetched are put into files.
     """
 
     address: str
     ca_file: Path | None
     secret_file: Path
     objects: Path | None = None
+    spool: Path | None = None
 
     def _root(self) -> bytes | None:
         return self.ca_file.read_bytes() if self.ca_file else None
@@ -159,7 +161,7 @@ class SuperLink:
         )
 
     def drive(self, claim: Claim) -> Session:
-        return Session(self._runtime(_driver_interceptors(claim.token)), claim, self.objects)
+        return Session(self._runtime(_driver_interceptors(claim.token)), claim, self.objects, self.spool)
 
     def _runtime(self, interceptors: Sequence[ProtobufClientInterceptor]) -> RuntimeHttpClient:
         return RuntimeHttpClient.from_server_address(self.address, self.ca_file is None, self._root(), interceptors)
@@ -227,12 +229,16 @@ class Session:
     Flower's `Message` reads the identity of its sender from the process, so a process drives one session at a time.
     """
 
-    def __init__(self, client: RuntimeHttpClient, claim: Claim, folder: Path | None = None) -> None:
+    def __init__(
+        self, client: RuntimeHttpClient, claim: Claim, folder: Path | None = None, spool: Path | None = None
+    ) -> None:
         self._client = client
         self._claim = claim
         self._run_id = int(claim.flower_run_id)
         self._node = Node(node_id=int(claim.node_id))
-        self._objects = Objects(client, self._node, self._run_id, folder, self.keep_alive)
+        self._objects = Objects(
+            client, self._node, self._run_id, folder=folder, spool=spool, keep_alive=self.keep_alive
+        )
         self._alive_at = 0.0
 
     def __enter__(self) -> Session:
@@ -291,15 +297,14 @@ class Session:
         if whole.has_error() or len(whole.content):
             return _reply(asked, whole, from_node, proto.ByteSize())
         try:
-            contents = self._objects.pull(tree)
+            message, size = self._objects.pull(tree)
         except ObjectPullError as error:
             return Reply(asked, None, str(error), from_node=False, size=0)
-        message_id, size = proto.metadata.message_id, sum(map(len, contents.values()))
+        message_id = proto.metadata.message_id
         self._client.ConfirmMessageReceived(
             ConfirmMessageReceivedRequest(node=self._node, run_id=self._run_id, message_object_id=message_id)
         )
-        message = cast(Message, inflate_object_from_contents(message_id, contents))
-        return _reply(asked, message, from_node, size)
+        return _reply(asked, cast(Message, message), from_node, size)
 
     def finish(self, *, completed: bool, details: str) -> None:
         """End the Flower run."""

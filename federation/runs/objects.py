@@ -23,7 +23,6 @@ from flwr.supercore.inflatable.inflatable_object import (
     get_all_nested_objects,
     get_object_id,
     get_object_tree,
-    iterate_object_tree,
 )
 from flwr.supercore.inflatable.inflatable_protobuf_utils import (
     make_pull_object_fn_protobuf,
@@ -33,6 +32,7 @@ from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, ObjectUn
 from flwr.supercore.runtime import RuntimeHttpClient
 
 from fedstudy_core.flower import is_small
+from fedstudy_core.inflating import inflate
 
 PATIENCE_S = 10.0
 LOOK_S = 0.02
@@ -71,6 +71,7 @@ class Objects:
 
     Args:
         folder: where the SuperLink keeps large objects, if this process can read it.
+        spool: where the arrays of what is fetched are put into files; None for memory.
         keep_alive: called between objects; large messages take their time.
     """
 
@@ -79,11 +80,13 @@ class Objects:
         client: RuntimeHttpClient,
         node: Node,
         run_id: int,
+        *,
         folder: Path | None,
+        spool: Path | None,
         keep_alive: Callable[[], None],
     ) -> None:
         self._client, self._node, self._run_id = client, node, run_id
-        self._folder = folder
+        self._folder, self._spool = folder, spool
         self._keep_alive = keep_alive
         self._ask = make_pull_object_fn_protobuf(client.PullObject, node, run_id)
 
@@ -97,16 +100,13 @@ class Objects:
                 push(object_id, parcel.objects[object_id].deflate())
                 left.discard(object_id)
 
-    def pull(self, tree: ObjectTree) -> dict[str, bytes]:
-        """All objects of a message, waiting for those that are still being sent.
+    def pull(self, tree: ObjectTree) -> tuple[InflatableObject, int]:
+        """What the tree's objects make up, and their bytes, waiting for those that are still being sent.
 
         Raises:
             ObjectPullError: one is gone, or did not come for `PATIENCE_S` seconds.
         """
-        contents: dict[str, bytes] = {}
-        for object_id in dict.fromkeys(node.object_id for node in iterate_object_tree(tree)):
-            contents[object_id] = self._wait_for(object_id)
-        return contents
+        return inflate(tree, self._wait_for, self._spool)
 
     def _wait_for(self, object_id: str) -> bytes:
         """The object as soon as it is there: its file is looked for often, the SuperLink asked ever more seldom."""

@@ -42,6 +42,13 @@ def forget_updates(run: Run) -> None:
     shutil.rmtree(_updates(run), ignore_errors=True)
 
 
+def spool_folder() -> Path:
+    """Where what is fetched lies, in files without names, until it is checked and kept."""
+    folder = Path(settings.FEDSTUDY_DATA_DIR) / "spool"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def _updates(run: Run) -> Path:
     return Path(settings.FEDSTUDY_DATA_DIR) / "updates" / str(run.pk)
 

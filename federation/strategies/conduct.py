@@ -33,6 +33,7 @@ from federation.strategies.roster import Roster
 from fedstudy_core import flower as records
 from fedstudy_core.boosters import check_booster
 from fedstudy_core.errors import FedStudyError, Refusal
+from fedstudy_core.spool import let_go
 from fedstudy_core.transport import AS_IS, Transport, schema_on_the_way, widen_like
 from fedstudy_core.updates import check_update, schema_of
 
@@ -169,6 +170,7 @@ class Conduct:
             ]
             for name, values in self._by_kind(self._strategy({}), number, part, given).items():
                 flat[name][slices[name]] = values
+            let_go(*(before[name] for name in slices))
             for item in contributions:
                 item.let_go()
         return result

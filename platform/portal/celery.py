@@ -7,7 +7,10 @@ sends every five seconds, picks up whatever a lost message or a lost worker left
 import os
 
 from celery import Celery
+from celery.signals import worker_process_init
 from kombu.transport.redis import Channel
+
+from fedstudy_core.memory import give_back_large_blocks
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
@@ -18,3 +21,9 @@ Channel.do_restore = False
 app = Celery("fedstudy")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_process_init.connect
+def _spare_memory(**_: object) -> None:
+    """Models come and go in a worker: what it freed is not to stay with it."""
+    give_back_large_blocks()

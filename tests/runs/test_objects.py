@@ -11,7 +11,7 @@ import pytest
 from flwr.app import Array
 from flwr.proto.message_pb2 import ObjectTree, PullObjectResponse
 from flwr.proto.node_pb2 import Node
-from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_tree
+from flwr.supercore.inflatable.inflatable_object import InflatableObject, get_all_nested_objects, get_object_tree
 from flwr.supercore.inflatable.inflatable_utils import ObjectPullError
 
 from federation.runs import objects
@@ -44,10 +44,16 @@ def sent() -> tuple[ObjectTree, dict[str, bytes]]:
     return get_object_tree(array), {name: item.deflate() for name, item in get_all_nested_objects(array).items()}
 
 
+def assert_made_of(contents: dict[str, bytes], pulled: tuple[InflatableObject, int]) -> None:
+    item, size = pulled
+    assert {name: part.deflate() for name, part in get_all_nested_objects(item).items()} == contents
+    assert size == sum(map(len, contents.values()))
+
+
 def fetcher(link: SuperLink, folder: Path | None, beats: list[int] | None = None) -> Objects:
     told = [] if beats is None else beats
     client: Any = SimpleNamespace(PullObject=link.PullObject, PushObject=None)
-    return Objects(client, Node(node_id=1), 7, folder, lambda: told.append(1))
+    return Objects(client, Node(node_id=1), 7, folder=folder, spool=None, keep_alive=lambda: told.append(1))
 
 
 def test_what_lies_in_the_superlinks_folder_is_not_asked_for(
@@ -57,7 +63,7 @@ def test_what_lies_in_the_superlinks_folder_is_not_asked_for(
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     link = SuperLink({})
-    assert fetcher(link, tmp_path).pull(tree) == contents
+    assert_made_of(contents, fetcher(link, tmp_path).pull(tree))
     assert link.asked == []
 
 
@@ -69,7 +75,7 @@ def test_a_file_that_is_not_the_object_is_passed_over(
     for name in contents:
         (tmp_path / name).write_bytes(wrong)
     link = SuperLink(contents)
-    assert fetcher(link, tmp_path).pull(tree) == contents
+    assert_made_of(contents, fetcher(link, tmp_path).pull(tree))
     assert set(link.asked) == set(contents)
 
 
@@ -78,7 +84,7 @@ def test_one_that_is_still_sent_is_awaited_and_the_attempt_kept_alive(
 ) -> None:
     tree, contents = sent
     beats: list[int] = []
-    assert fetcher(SuperLink(contents, missing=2), None, beats).pull(tree) == contents
+    assert_made_of(contents, fetcher(SuperLink(contents, missing=2), None, beats).pull(tree))
     assert len(beats) > len(contents)
 
 

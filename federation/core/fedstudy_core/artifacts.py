@@ -16,12 +16,15 @@ from safetensors import SafetensorError
 
 from fedstudy_core.canonical import digest
 from fedstudy_core.errors import Refusal
+from fedstudy_core.spool import Mapped, let_go
 
 # Safetensors' names of the number types, in the order in which its own library lays arrays out.
 _TYPES = {
     "uint64": "U64", "int64": "I64", "float64": "F64", "float32": "F32", "uint32": "U32",
     "int32": "I32", "float16": "F16", "uint16": "U16", "int16": "I16", "int8": "I8", "uint8": "U8", "bool": "BOOL",
 }  # fmt: skip
+_PART = 8 * 1024 * 1024
+_NAMES = {short: name for name, short in _TYPES.items()}
 _PLACES = {name: place for place, name in enumerate(_TYPES)}
 
 
@@ -80,6 +83,25 @@ def _order(data: bytes) -> dict[str, None] | None:
     return None if names is None else dict.fromkeys(json.loads(names))
 
 
+def _views(data: memoryview) -> dict[str, np.ndarray]:
+    """What `decode_arrays` answers for bytes of `encode_arrays`, without a copy."""
+    try:
+        begin = 8 + int.from_bytes(data[:8], "little")
+        head = json.loads(bytes(data[8:begin]))
+        names = json.loads(head.pop("__metadata__")["order"])
+        arrays = {name: _view(data[begin:], **head[name]) for name in names}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Refusal("E_ARTIFACT", "The file does not hold parameters in safetensors form.") from error
+    if len(arrays) != len(head):
+        raise Refusal("E_ARTIFACT", "The file holds other parameters than it names.")
+    return arrays
+
+
+def _view(data: memoryview, dtype: str, shape: list[int], data_offsets: list[int]) -> np.ndarray:
+    kind = np.dtype(_NAMES[dtype]).newbyteorder("<")
+    return np.frombuffer(data[slice(*data_offsets)], kind).reshape(shape)
+
+
 class ArtifactStore:
     """Files by content: written beside, synced, renamed, and verified when read."""
 
@@ -91,10 +113,14 @@ class ArtifactStore:
             raise Refusal("E_ARTIFACT", "An artifact is named by 64 hexadecimal digits.")
         return self._root / sha256[:2] / sha256
 
-    def put(self, data: bytes | Sequence[bytes | memoryview], *, durable: bool = True) -> str:
-        """Keep bytes, whole or in pieces; answer their SHA-256. With `durable` they are on disk when this returns."""
+    def put(self, data: bytes | Sequence[bytes | memoryview], *, durable: bool = True, sha256: str = "") -> str:
+        """Keep bytes, whole or in pieces; answer their SHA-256. With `durable` they are on disk when this returns.
+
+        Args:
+            sha256: theirs, where the caller has just computed it.
+        """
         pieces = [data] if isinstance(data, bytes) else data
-        sha256 = digest_of(pieces)
+        sha256 = sha256 or digest_of(pieces)
         path = self._path(sha256)
         if self._is_sound(path, sha256):
             return sha256
@@ -104,6 +130,7 @@ class ArtifactStore:
             with os.fdopen(handle, "wb") as file:
                 for piece in pieces:
                     file.write(piece)
+                    let_go(piece)
                 file.flush()
                 if durable:
                     os.fsync(file.fileno())
@@ -136,7 +163,15 @@ class ArtifactStore:
             raise Refusal("E_ARTIFACT", "The file is not what it was when it was written.")
         return data
 
-    def map(self, sha256: str, *, verify: bool = True) -> mmap.mmap:
+    def arrays(self, sha256: str, *, verify: bool = True) -> dict[str, np.ndarray]:
+        """The arrays of a file that was encoded here, as read-only views of it; `verify` as for `map`.
+
+        Raises:
+            Refusal: E_ARTIFACT_MISSING, or E_ARTIFACT when it does not hold such.
+        """
+        return _views(memoryview(self.map(sha256, verify=verify)))
+
+    def map(self, sha256: str, *, verify: bool = True) -> Mapped:
         """The file's bytes, read as they are looked at. `verify` may be left out for what this process wrote itself.
 
         Raises:
@@ -147,7 +182,7 @@ class ArtifactStore:
             raise Refusal("E_ARTIFACT", "The file is not what it was when it was written.")
         try:
             with path.open("rb") as file:
-                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                return Mapped(file.fileno(), 0, access=mmap.ACCESS_READ)
         except FileNotFoundError as error:
             raise Refusal("E_ARTIFACT_MISSING") from error
 
@@ -166,10 +201,13 @@ class ArtifactStore:
 
 
 def digest_of(pieces: Iterable[bytes | memoryview]) -> str:
-    """The SHA-256 of the pieces one after the other."""
+    """The SHA-256 of the pieces one after the other; of those that lie in files only a part is in memory at a time."""
     running = hashlib.sha256()
     for piece in pieces:
-        running.update(piece)
+        view = memoryview(piece)
+        for begin in range(0, len(view), _PART):
+            running.update(view[begin : begin + _PART])
+            let_go(view)
     return running.hexdigest()
 
 

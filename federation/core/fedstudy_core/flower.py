@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -21,9 +22,11 @@ from flwr.common.serde import context_to_proto, recorddict_from_proto, recorddic
 from flwr.proto.recorddict_pb2 import RecordDict as RecordDictProto
 from google.protobuf.message import DecodeError
 
+from fedstudy_core import spool
 from fedstudy_core.artifacts import digest_of
 from fedstudy_core.errors import Refusal
 from fedstudy_core.npy import read_npy
+from fedstudy_core.spool import mapping_of
 
 ORDER = "fedstudy.order"
 RECEIPT = "fedstudy.receipt"
@@ -192,10 +195,30 @@ def unpack(data: bytes | bytearray | memoryview) -> RecordDict:
 
 
 def owned(content: RecordDict) -> RecordDict:
-    """The content with data of its own, as Flower makes it, instead of views of the bytes that it was read from."""
+    """The content with data of its own, as Flower makes it, instead of views of the bytes that it was read from.
+
+    Where those lie in an arena they are lost, so that they are not in memory twice.
+    """
     for item in _arrays(content):
-        item.data = bytes(item.data)
+        view, item.data = item.data, bytes(item.data)
+        _forget(view)
     return content
+
+
+def _forget(view: Data) -> None:
+    """Give the memory that only this view is looked at by back to the system."""
+    mapped = mapping_of(view)
+    if mapped is None or not len(view):
+        return
+    at = np.frombuffer(view, np.uint8).ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
+    begin, end = at + -at % mmap.PAGESIZE, (at + len(view)) // mmap.PAGESIZE * mmap.PAGESIZE
+    if begin < end:
+        mapped.madvise(mmap.MADV_DONTNEED, begin, end - begin)
+
+
+def let_go(content: RecordDict) -> None:
+    """Give back the memory of arrays that lie in files (`spool`). They can still be read."""
+    spool.let_go(*(item.data for item in _arrays(content)))
 
 
 def _arrays(content: RecordDict) -> list[Array]:

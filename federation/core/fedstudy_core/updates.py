@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from fedstudy_core.errors import Refusal
+from fedstudy_core.spool import let_go
 
 Schema = dict[str, tuple[tuple[int, ...], str]]
 
@@ -54,6 +55,7 @@ def check_update(
             raise Refusal("E_UPDATE_SHAPE", f"“{name}” has shape {tuple(array.shape)}; expected {shape}.")
         if not np.isfinite(array).all():
             raise Refusal("E_UPDATE_NOT_FINITE", f"“{name}” holds values that are not finite.")
+        let_go(array)
     check_weight(examples, max_examples)
     if max_norm is not None:
         with np.errstate(over="ignore"):  # a norm beyond all numbers is infinite, and too large

@@ -21,8 +21,10 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from fedstudy_core.memory import trim
 from fedstudy_core.sandbox.frames import Frame, FrameReader, FrameWriter, PipeClosed
 from fedstudy_core.sandbox.inside import enter, limit_torch, limit_work
+from fedstudy_core.spool import LARGE
 
 _LONGEST_TEXT = 20_000
 
@@ -44,14 +46,21 @@ class ScriptProcess:
     def serve(self) -> None:
         """Answer frames until the agent closes the pipe."""
         while True:
-            frame = self._reader.read_one()
-            started = time.monotonic()
-            try:
-                self._answer(frame)
-            except PipeClosed:
-                raise
-            except BaseException as error:  # noqa: BLE001 - a script may raise anything, SystemExit included
-                self._send(_failure(frame, error, time.monotonic() - started))
+            if self._serve_one() >= LARGE:
+                trim()
+
+    def _serve_one(self) -> int:
+        """Answer a frame; returns how many bytes it brought."""
+        frame = self._reader.read_one()
+        size = len(frame.body)
+        started = time.monotonic()
+        try:
+            self._answer(frame)
+        except PipeClosed:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a script may raise anything, SystemExit included
+            self._send(_failure(frame, error, time.monotonic() - started))
+        return size
 
     def _answer(self, frame: Frame) -> None:
         match frame.kind:
@@ -101,6 +110,7 @@ class ScriptProcess:
         started = time.monotonic()
         reply = self._app(message=message, context=self._context)
         seconds = time.monotonic() - started
+        del message  # what came is not held while the reply waits in the pipe
         if not reply.has_content():
             raise RuntimeError(f"the script replied with an error: {reply.error.reason}")
         state = self._state()

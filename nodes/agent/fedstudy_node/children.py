@@ -79,6 +79,8 @@ class Child:
     ) -> "Child":
         """Start a process in `slot`, a folder for it alone; the script may be unpacked into slot/app afterwards.
 
+        Its large replies are put into files beside that folder.
+
         Args:
             dataset: the file that it may read.
             server: it is forked from this one, if that is ready.
@@ -95,7 +97,7 @@ class Child:
             os.set_blocking(descriptor, False)
             with suppress(OSError):  # only a larger buffer; the system may not allow it
                 fcntl.fcntl(descriptor, _SET_PIPE_SIZE, _PIPE_BYTES)
-        return cls(walled, FrameReader(out_of, max_body=0), FrameWriter(into))
+        return cls(walled, FrameReader(out_of, max_body=0, folder=slot.parent), FrameWriter(into))
 
     def serve(self, log: Path, max_reply: int) -> None:
         """Let it serve a run.

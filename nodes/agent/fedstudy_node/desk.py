@@ -234,7 +234,9 @@ class Desk:
             seconds=seconds,
         )
         run.at_hand.seconds += seconds
-        return self._accounting.answer(job.asked, reply)
+        answer = self._accounting.answer(job.asked, reply)
+        flower.let_go(reply.content)
+        return answer
 
     def _fail(self, run: ActiveRun, job: Job | None, failed: Failed) -> Answer | None:
         """The script raised an exception: its text goes to this node's log, its digest and a code leave.

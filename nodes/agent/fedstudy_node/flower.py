@@ -1,4 +1,4 @@
-"""The agent's connection to the SuperLink: the only module of the agent's own process that imports Flower.
+"""The agent's connection to the SuperLink: with `signed` all of the agent's own process that imports Flower.
 
 It speaks Flower's fleet API through Flower's own client, over TLS, signed by the node's P-384 key. Flower's ready-made
 connection (`http_request_response`) is not used: it stops the process on a refused key, waits a second for an object
@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
@@ -23,7 +25,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.app.error import Error
 from flwr.app.message import make_message, remove_content_from_message
-from flwr.common.constant import TIMESTAMP_HEADER, ErrorCode
+from flwr.app.message.arraychunk import ArrayChunk
+from flwr.common.constant import ErrorCode
 from flwr.common.serde import (
     context_to_proto,
     message_from_proto,
@@ -50,29 +53,27 @@ from flwr.proto.node_pb2 import Node
 from flwr.proto.recorddict_pb2 import RecordDict as ProtoRecordDict
 from flwr.proto.run_pb2 import GetRunRequest
 from flwr.supercore.constant import (
-    FLEET_HTTP_PUBLIC_KEY_HEADER,
-    FLEET_HTTP_SIGNATURE_HEADER,
     TaskType,
 )
-from flwr.supercore.error import ApiErrorCode, FlowerError
 from flwr.supercore.inflatable.inflatable_object import (
+    InflatableObject,
     get_all_nested_objects,
     get_object_id,
     get_object_tree,
-    iterate_object_tree,
     no_object_id_recompute,
 )
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 from flwr.supercore.interceptors.http.runtime_version import RuntimeVersionHttpInterceptor
-from flwr.supercore.interceptors.http.utils import add_headers
-from flwr.supercore.primitives.asymmetric import public_key_to_bytes, sign_message
-from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
+from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supernode.fleet_http_client import FleetHttpClient
 from google.protobuf.message import DecodeError
 
 from fedstudy_core import flower
+from fedstudy_core.inflating import inflate
+from fedstudy_core.spool import let_go
 from fedstudy_node.clock import Clock
 from fedstudy_node.errors import ContentLost, FleetError, KeyRefused, NotRegistered, RunEnded, Unreachable
+from fedstudy_node.signed import SignedHeaders, error_from
 
 # fmt: off
 __all__ = [
@@ -83,7 +84,6 @@ __all__ = [
 
 HEARTBEAT_INTERVAL = 15.0
 REQUEST_TIMEOUT = 20.0
-SIGNATURE_REUSE = 1.0
 OBJECT_WAIT = 120.0
 _FIRST_BACKOFF = 0.01
 _LONGEST_BACKOFF = 0.25
@@ -130,64 +130,31 @@ class Outgoing:
     seconds: float
 
 
-class _SignedHeaders:
-    """Sign the node's requests. Flower's server checks a signature over a timestamp; one is used again for a second."""
-
-    def __init__(self, key: ec.EllipticCurvePrivateKey, clock: Clock) -> None:
-        self._key = key
-        self._clock = clock
-        self._public = b64encode(public_key_to_bytes(key.public_key())).decode("ascii")
-        self._headers: dict[str, str] = {}
-        self._signed_at = float("-inf")
-
-    def intercept(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
-        """Add the identity headers and pass the request on."""
-        moment = time.monotonic()
-        if moment - self._signed_at > SIGNATURE_REUSE:
-            timestamp = self._clock.now().isoformat()
-            signature = b64encode(sign_message(self._key, timestamp.encode("ascii"))).decode("ascii")
-            self._headers = {
-                FLEET_HTTP_PUBLIC_KEY_HEADER: self._public,
-                TIMESTAMP_HEADER: timestamp,
-                FLEET_HTTP_SIGNATURE_HEADER: signature,
-            }
-            self._signed_at = moment
-        add_headers(context.request, self._headers)
-        return call_next(context)
-
-
-def _error_from(response: httpx.Response) -> FleetError:
-    """Name what a refused request means."""
-    flower = FlowerError.from_json(response.text)
-    said = f"{response.status_code}: {flower.message if flower else response.reason_phrase}"
-    code = flower.code if flower else None
-    if code in (
-        ApiErrorCode.FLEET_RUN_STATUS_NOT_ALLOWED,
-        ApiErrorCode.FLEET_GET_RUN_FAILED,
-        ApiErrorCode.FLEET_GET_FAB_FAILED,
-    ):
-        return RunEnded(said)
-    if response.status_code == httpx.codes.UNAUTHORIZED:
-        return KeyRefused(said)
-    if response.status_code == httpx.codes.PRECONDITION_FAILED:
-        return NotRegistered(said)
-    return Unreachable(said)
-
-
 class Fleet:
-    """One node at one SuperLink. Not thread-safe: the agent's main loop owns it."""
+    """One node at one SuperLink. Not thread-safe: the agent's main loop owns it.
 
-    def __init__(self, address: str, ca_pem: str, flower_key: ec.EllipticCurvePrivateKey, clock: Clock) -> None:
+    Args:
+        folder: where the arrays of large messages are put into files; None to hold them in memory.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        ca_pem: str,
+        flower_key: ec.EllipticCurvePrivateKey,
+        clock: Clock,
+        folder: Path | None = None,
+    ) -> None:
         tls = ssl.create_default_context(cadata=ca_pem or None)
         tls.minimum_version = ssl.TLSVersion.TLSv1_3
-        self._address, self._tls, self._clock = address, tls, clock
+        self._address, self._tls, self._clock, self._folder = address, tls, clock, folder
         self._open(flower_key)
 
     def _open(self, key: ec.EllipticCurvePrivateKey) -> None:
         self._key = key
         self._client = FleetHttpClient(
             f"https://{self._address}",
-            interceptors=[RuntimeVersionHttpInterceptor(component_name="SuperNode"), _SignedHeaders(key, self._clock)],
+            interceptors=[RuntimeVersionHttpInterceptor(component_name="SuperNode"), SignedHeaders(key, self._clock)],
             verify=self._tls,
             timeout=REQUEST_TIMEOUT,
         )
@@ -293,11 +260,13 @@ class Fleet:
                 return request.ByteSize()
             wanted = set(response.objects_to_push)
             objects = get_all_nested_objects(reply.message)
-            return sum(
-                self._push_object(reply.run_id, response.session_id, object_id, objects[object_id].deflate())
-                for object_id in objects
-                if object_id in wanted
-            )
+            size = 0
+            for object_id in objects:
+                if object_id in wanted:
+                    item = objects[object_id]
+                    size += self._push_object(reply.run_id, response.session_id, object_id, item.deflate())
+                    let_go(item.data if isinstance(item, ArrayChunk) else None)
+            return size
 
     def close(self) -> None:
         """Say good-bye and close the connection; an unreachable SuperLink is not waited for."""
@@ -324,12 +293,18 @@ class Fleet:
             content = RecordDict({flower.ORDER: record}) if isinstance(record, ConfigRecord) else RecordDict()
             if content.object_id == tree.children[0].object_id:
                 return content, len(raw)
-        objects = {item.object_id: self._pull_object(run_id, item.object_id) for item in iterate_object_tree(tree)}
-        size = sum(len(raw) for raw in objects.values())
-        message = inflate_object_from_contents(tree.object_id, objects)
+        message, size = self._inflate(run_id, tree)
         if not isinstance(message, Message) or not message.has_content():
             raise ContentLost("the message has no content")
         return message.content, size
+
+    def _inflate(self, run_id: int, tree: ObjectTree) -> tuple[InflatableObject, int]:
+        """Put a large message together, its arrays in a file; in memory where the disk is full, to refuse it."""
+        fetch = partial(self._pull_object, run_id)
+        try:
+            return inflate(tree, fetch, self._folder)
+        except OSError:
+            return inflate(tree, fetch, None)
 
     def _pull_object(self, run_id: int, object_id: str) -> bytes:
         """Pull one object, asking again in short steps while its sender is still sending it."""
@@ -354,7 +329,7 @@ class Fleet:
         try:
             return request()
         except httpx.HTTPStatusError as error:
-            raise _error_from(error.response) from error
+            raise error_from(error.response) from error
         except (httpx.HTTPError, OSError, ValueError) as error:
             raise Unreachable(f"{type(error).__name__}: {error}") from error
 

@@ -7,6 +7,7 @@ from functools import partial
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from fedstudy_core.memory import give_back_large_blocks
 from fedstudy_core.sandbox.choosing import Sandbox, choose
 from fedstudy_node import __version__, connecting
 from fedstudy_node.agent import Agent
@@ -40,16 +41,13 @@ def serve(home: Home, stop: threading.Event) -> None:
     status = Status(home.status_path)
     log.info("starting", node=settings.node, name=settings.name, version=__version__)
 
+    give_back_large_blocks()
     sandbox, preloading = _prepare_for_scripts(home)
     status.set(sandbox=sandbox.level, sandbox_missing=sandbox.report.next_step())
     log.info("sandbox", level=sandbox.level, missing=sandbox.report.next_step())
 
-    def open_portal(identity: Ed25519PrivateKey) -> Portal:
-        client = open_client(settings.portal, home.portal_ca())
-        client.event_hooks = {"response": [clock.hear]}
-        return Portal(client, node=settings.node, identity=identity, ledger=Ledger(home.ledger_path))
-
     control = Control(home)
+    open_portal = partial(_open_portal, home, clock)
     heartbeats = Heartbeats(
         home, open_portal, Datasets(home), status, control, clock=clock, sandbox=sandbox.level, stop=stop, wake=wake
     )
@@ -57,23 +55,13 @@ def serve(home: Home, stop: threading.Event) -> None:
     with closing(Ledger(home.ledger_path)) as ledger:
         ledger.forget_old_replies()
         agent = build_agent(
-            home,
-            ledger,
-            sandbox,
-            preloading,
-            status=status,
-            stop=stop,
-            wake=wake,
-            bell=bell,
-            control=control,
-            clock=clock,
-        )
+            home, ledger, sandbox, preloading,
+            status=status, stop=stop, wake=wake, bell=bell, control=control, clock=clock,
+        )  # fmt: skip
         warden = Warden(control, agent.runs, Approvals(home), stop=stop, changed=heartbeats.hurry)
-        heartbeats.start()
-        warden.start()
-        clerk.start()
-        Wakes(home, bell, stop).start()
         page = PageServer(home, control, status, hurry=clerk.hurry, served=heartbeats.hurry)
+        for thread in (heartbeats, warden, clerk, Wakes(home, bell, stop)):
+            thread.start()
         page.start()
         agent.run()
     page.close()
@@ -82,6 +70,14 @@ def serve(home: Home, stop: threading.Event) -> None:
         thread.join(timeout=2)
     status.set(fleet="stopped", portal="stopped", runs=[])
     log.info("stopped", node=settings.node)
+
+
+def _open_portal(home: Home, clock: Clock, identity: Ed25519PrivateKey) -> Portal:
+    """Return a connection to the portal for the heartbeats, by whose answers the clock is set."""
+    settings = home.enrolled()
+    client = open_client(settings.portal, home.portal_ca())
+    client.event_hooks = {"response": [clock.hear]}
+    return Portal(client, node=settings.node, identity=identity, ledger=Ledger(home.ledger_path))
 
 
 def _prepare_for_scripts(home: Home) -> tuple[Sandbox, Preloading]:
@@ -117,7 +113,7 @@ def build_agent(
 ) -> Agent:
     """Return the agent of an enrolled home, not started."""
     settings = home.enrolled()
-    fleet = Fleet(settings.superlink, home.superlink_ca(), home.flower_key(), clock or Clock())
+    fleet = Fleet(settings.superlink, home.superlink_ca(), home.flower_key(), clock or Clock(), home.work_path)
     runs = Runs(home, fleet, sandbox, preloading)
     gate = Gate(home, ledger, Datasets(home), Approvals(home), sandbox=sandbox.report, clock=clock)
     desk = Desk(home, ledger, gate, runs, control)

@@ -11,7 +11,10 @@ import struct
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from fedstudy_core.spool import LARGE, Arena, Spool, let_go
 
 PREFIX = struct.Struct(">IQ")
 MAX_HEADER = 256 * 1024
@@ -72,12 +75,18 @@ def _parse_header(raw: bytes | bytearray) -> dict[str, Any]:
 
 @dataclass
 class FrameReader:
-    """Collects frames from a file descriptor, which may be blocking or not."""
+    """Collects frames from a file descriptor, which may be blocking or not.
+
+    Attributes:
+        folder: where large bodies are put into files; None to hold them in memory.
+    """
 
     fd: int
     max_body: int = MAX_BODY
+    folder: Path | None = None
     _need: bytearray = field(default_factory=lambda: bytearray(PREFIX.size))
     _have: int = 0
+    _large: Spool | Arena | None = None
     _header: dict[str, Any] | None = None
     _lengths: tuple[int, int] | None = None
 
@@ -112,15 +121,23 @@ class FrameReader:
 
     def _advance(self) -> Frame | None:
         """Read once; return a frame when that completed one."""
+        if self._large is not None:
+            return self._advance_large(self._large)
         if self._have < len(self._need):
-            view = memoryview(self._need)[self._have : self._have + _CHUNK]
-            count = os.readv(self.fd, [view])
-            if count == 0:
-                raise PipeClosed
-            self._have += count
+            self._have += self._read_into(memoryview(self._need)[self._have : self._have + _CHUNK])
             if self._have < len(self._need):
                 return None
         return self._complete_part()
+
+    def _advance_large(self, body: Spool | Arena) -> Frame | None:
+        body.took(self._read_into(body.next_part()))
+        return self._complete(body.whole()) if body.size == body.room else None
+
+    def _read_into(self, part: memoryview) -> int:
+        count = os.readv(self.fd, [part])
+        if count == 0:
+            raise PipeClosed
+        return count
 
     def _complete_part(self) -> Frame | None:
         part = self._need
@@ -133,19 +150,39 @@ class FrameReader:
             return None
         if self._header is None:
             self._header = _parse_header(part)
-            self._expect(self._lengths[1])
+            self._expect_body(self._lengths[1])
             if self._lengths[1]:
                 return None
             part = self._need
-        frame = Frame(self._header, part)
+        return self._complete(part)
+
+    def _complete(self, body: bytearray | memoryview) -> Frame:
+        frame = Frame(self._header or {}, body)
         self._header = None
         self._lengths = None
+        self._large = None
         self._expect(PREFIX.size)
         return frame
 
     def _expect(self, count: int) -> None:
         self._need = bytearray(count)
         self._have = 0
+
+    def _expect_body(self, count: int) -> None:
+        if count < LARGE:
+            self._expect(count)
+        elif self.folder is None:
+            self._large = Arena(count)
+        else:
+            self._large = _file_or_memory(count, self.folder)
+
+
+def _file_or_memory(count: int, folder: Path) -> Spool | Arena:
+    """A place for so many bytes: where the disk is full it is memory, and whoever reads the frame has its say."""
+    try:
+        return Spool(folder, room=count)
+    except OSError:
+        return Arena(count)
 
 
 @dataclass
@@ -169,6 +206,7 @@ class FrameWriter:
                 return False
             except BrokenPipeError as error:
                 raise PipeClosed from error
+            let_go(piece)
             if count == len(piece):
                 self._queue.popleft()
             else:

@@ -15,6 +15,7 @@ from flwr.superlink import config_loader
 from flwr.superlink import main as flower
 from flwr.superlink.cli.flower_superlink import flower_superlink
 
+from fedstudy_core.memory import give_back_large_blocks
 from fedstudy_core.superlink.middlewares import joining
 from fedstudy_core.superlink.objects import FileObjectStoreFactory
 
@@ -24,6 +25,7 @@ def main() -> None:
     folder = Path(sys.argv.pop(1)).absolute()
     config_loader.ObjectStoreFactory = partial(FileObjectStoreFactory, folder=folder)  # type: ignore[assignment,attr-defined]
     flower.create_app = joining(flower.create_app)
+    give_back_large_blocks()
     gc.freeze()
     flower_superlink()
 

@@ -1,0 +1,27 @@
+"""How freed memory goes back to the system; only where the C library is glibc, elsewhere nothing is done.
+
+glibc keeps freed blocks below a threshold in its heap, and raises the threshold up to 32 MiB with every larger block
+that is freed. Blocks of 5 MiB, in which Flower moves arrays, then pile up in heaps with holes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from contextlib import suppress
+
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h
+_BYTES = 4 * 1024 * 1024
+
+
+def give_back_large_blocks() -> None:
+    """Have blocks of 4 MiB and more go back to the system when they are freed, for the rest of this process."""
+    with suppress(AttributeError):  # another C library
+        library = ctypes.CDLL(None)
+        library.mallopt(_MMAP_THRESHOLD, _BYTES)
+        library.mallopt(_TRIM_THRESHOLD, _BYTES)
+
+
+def trim() -> None:
+    """Give what is free in the heap back to the system now."""
+    with suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)

@@ -1,0 +1,124 @@
+"""Large bodies in files, and what of them is in memory."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flwr.app import ArrayRecord, ConfigRecord, RecordDict
+from flwr.proto.message_pb2 import ObjectTree
+from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_tree
+
+from fedstudy_core import flower
+from fedstudy_core.artifacts import ArtifactStore, decode_arrays, digest_of, encode_arrays, pieces_of
+from fedstudy_core.errors import Refusal
+from fedstudy_core.inflating import inflate
+from fedstudy_core.spool import Arena, Mapped, Spool, let_go, mapping_of
+
+MB = 1_000_000
+
+
+def resident_kb(mapped: object) -> int:
+    """Kilobytes of a mapping that are in this process' memory."""
+    at = np.frombuffer(mapped, np.uint8).ctypes.data  # type: ignore[call-overload]
+    told = re.search(rf"^{at:x}-.*?^Rss: +(\d+) kB", Path("/proc/self/smaps").read_text(), re.M | re.S)
+    assert told is not None
+    return int(told[1])
+
+
+def large_content() -> tuple[RecordDict, ObjectTree, dict[str, bytes]]:
+    random = np.random.default_rng(3)
+    arrays = {
+        "odd": np.arange(3, dtype=np.uint8),
+        "long": random.random(3 * MB // 2),  # in three chunks
+        "again": np.zeros(3 * MB, np.float32),  # two of its chunks are alike
+        "short": random.random((4, 5)),
+    }
+    record = flower.record_of({name: flower.array(array) for name, array in arrays.items()})
+    content = RecordDict({"arrays": record, "config": ConfigRecord({"a": 1})})
+    objects = {name: item.deflate() for name, item in get_all_nested_objects(content).items()}
+    return content, get_object_tree(content), objects
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_what_is_put_together_is_what_was_sent(tmp_path: Path, on_disk: bool) -> None:
+    content, tree, objects = large_content()
+    made, size = inflate(tree, objects.__getitem__, tmp_path if on_disk else None)
+    assert isinstance(made, RecordDict)
+    assert flower.pack(made) == flower.pack(content)
+    assert size == sum(map(len, objects.values()))
+    assert not list(tmp_path.iterdir())
+    long = made.array_records["arrays"]["long"]
+    assert isinstance(mapping_of(long.data), Mapped) is on_disk
+    assert flower.arrays_of(made.array_records["arrays"])["long"].flags.aligned
+
+
+def test_each_object_is_asked_for_once() -> None:
+    _, tree, objects = large_content()
+    asked: list[str] = []
+    inflate(tree, lambda name: asked.append(name) or objects[name], None)  # type: ignore[func-returns-value]
+    assert sorted(asked) == sorted(objects)
+
+
+def test_what_was_looked_at_is_let_go_and_can_be_read_again(tmp_path: Path) -> None:
+    body = os.urandom(8 * MB)
+    spool = Spool(tmp_path)
+    spool.write(body)
+    whole = spool.whole()
+    numbers = np.frombuffer(whole[8:], np.uint8)
+    total = numbers.sum()
+    assert resident_kb(whole.obj) > 7000
+    let_go(numbers, b"not in a file", None)
+    assert resident_kb(whole.obj) == 0
+    assert numbers.sum() == total
+
+
+def test_a_digest_holds_a_part_at_a_time(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.write(bytes(64 * MB))
+    whole = spool.whole()
+    assert digest_of([whole]) == digest_of([bytes(64 * MB)])
+    assert resident_kb(whole.obj) == 0
+
+
+def test_an_arena_keeps_nothing_of_what_is_owned() -> None:
+    content = RecordDict({"arrays": ArrayRecord({"a": flower.array(np.arange(MB)), "b": flower.array(np.arange(5))})})
+    packed = flower.pack(content)
+    arena = Arena(len(packed))
+    while arena.size < arena.room:
+        part = arena.next_part()
+        part[:] = packed[arena.size : arena.size + len(part)]
+        arena.took(len(part))
+    whole = arena.whole()
+    let_go(whole)
+    assert whole[1024:-1024] == packed[1024:-1024]
+    assert flower.pack(flower.owned(flower.unpack(whole))) == packed
+    assert not any(whole[8192:-8192])
+
+
+def test_kept_arrays_are_views_of_their_file(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    arrays = {
+        "w": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "none": np.zeros((0, 4)),
+        "b": np.array(True),
+        "k": np.arange(3, dtype=np.int8),
+        "h": np.arange(3, dtype=np.float16),
+    }
+    sha256 = store.put(pieces_of(arrays))
+    kept, read = store.arrays(sha256), decode_arrays(encode_arrays(arrays))
+    assert list(kept) == list(read) == list(arrays)
+    for name, array in read.items():
+        assert kept[name].dtype == array.dtype
+        assert kept[name].shape == array.shape
+        assert np.array_equal(kept[name], array)
+    assert isinstance(mapping_of(kept["w"]), Mapped)
+
+
+@pytest.mark.parametrize("text", [b"", b"x" * 40, (2).to_bytes(8, "little") + b"{}", b"\xff" * 9])
+def test_what_holds_no_arrays_is_refused(tmp_path: Path, text: bytes) -> None:
+    store = ArtifactStore(tmp_path)
+    sha256 = store.put(text or b" ")
+    with pytest.raises(Refusal, match="safetensors"):
+        store.arrays(sha256)
