@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,7 +24,7 @@ from flwr.app import MetricRecord
 from federation.runs import engine, journal, participants, server_journal
 from federation.runs.engine import Engine, RoundFailed
 from federation.runs.journal import Artifact
-from federation.runs.lease import Fenced, claim
+from federation.runs.lease import Fenced, Lease
 from federation.runs.messages import ARRAYS
 from federation.runs.models import Attempt, Participation, Round, Run
 from federation.runs.participants import RollCall
@@ -51,11 +50,8 @@ KINDS = {"train_metrics_clientapp": TRAIN, "evaluate_metrics_clientapp": EVALUAT
 METRICS_FILE, LOG_FILE = "metrics.json", "server-app.log"
 
 
-def lead(run_id: uuid.UUID) -> None:
+def lead(lease: Lease) -> None:
     """Lead the run until it is over, or until somebody else does."""
-    lease = claim(run_id)
-    if lease is None:
-        return
     leader = Leader(lease, engine.superlink())
     in_order = False
     try:
@@ -63,12 +59,12 @@ def lead(run_id: uuid.UUID) -> None:
             time.sleep(pause)
         in_order = True
     except Fenced:
-        log.info("run_taken_over", run=str(run_id))
+        log.info("run_taken_over", run=str(lease.run_id))
     finally:
         leader.close()
         leader.end_app()
         lease.release(in_order=in_order)
-        run = Run.objects.get(pk=run_id)
+        run = Run.objects.get(pk=lease.run_id)
         if run.is_final:
             _keep_log(run)
 

@@ -60,7 +60,7 @@ class Lease:
         Run.objects.filter(pk=self.run_id, epoch=self.epoch).update(lease_owner=owner, lease_until=None)
 
 
-def claim(run_id: uuid.UUID) -> Lease | None:
+def claim(run_id: uuid.UUID, hold_for: timedelta = LEASE) -> Lease | None:
     """Take the run if it is to be driven and nobody holds it; None otherwise."""
     now = timezone.now()
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
@@ -71,5 +71,5 @@ def claim(run_id: uuid.UUID) -> Lease | None:
         if before is None:
             return None
         epoch, last_owner = before[0] + 1, before[1]
-        Run.objects.filter(pk=run_id).update(epoch=epoch, lease_owner=owner, lease_until=now + LEASE)
+        Run.objects.filter(pk=run_id).update(epoch=epoch, lease_owner=owner, lease_until=now + hold_for)
     return Lease(run_id=run_id, owner=owner, epoch=epoch, taken_over=bool(last_owner))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from flwr.app import ConfigRecord, MetricRecord, RecordDict
 
-from federation.runs import journal, leading
+from federation.runs import drivers, engine, journal, leading
 from federation.runs.flower import Reply
-from federation.runs.leading import lead
-from federation.runs.lease import Lease
+from federation.runs.lease import Lease, claim
+from federation.runs.management.commands import lead_run
 from federation.runs.models import Participation, Round, Run, RunFile
 from federation.runs.phases import OWN_SERVER
 from federation.runs.storage import file_store, model_store
@@ -112,6 +114,12 @@ def stage(rehearse: Callable[..., tuple[Scene, SuperLink]]) -> Callable[..., tup
         return scene, link
 
     return build
+
+
+def lead(run_id: uuid.UUID) -> None:
+    lease = claim(run_id)
+    assert lease is not None
+    leading.lead(lease)
 
 
 def left(run: Run) -> float:
@@ -274,3 +282,49 @@ def test_a_portal_that_asks_for_a_stronger_sandbox_than_there_is_starts_nothing(
     scene, _ = stage(STEPS)
     lead(scene.run.pk)
     assert (scene.reload().state, scene.run.reason_code) == ("failed", "E_SERVER_APP_SANDBOX")
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands of the drivers that were started, none of them in earnest."""
+    commands: list[list[str]] = []
+
+    class Process:
+        pid = 1
+
+        def __init__(self, command: list[str], **_: object) -> None:
+            commands.append(command)
+
+        def poll(self) -> int:
+            return 0
+
+    monkeypatch.setattr(drivers, "subprocess", SimpleNamespace(Popen=Process, DEVNULL=None))
+    return commands
+
+
+def test_workers_that_are_woken_together_start_one_driver(
+    stage: Callable[..., tuple[Scene, SuperLink]], started: list[list[str]]
+) -> None:
+    scene, _ = stage(STEPS)
+    for _ in range(2):
+        assert engine.drive(scene.run.pk) is None
+    assert len(started) == 1
+    assert started[0][3] == "lead_run"
+    leading.lead(drivers.lease_of(started[0][4]))
+    assert scene.reload().state == "completed", scene.run.reason
+
+
+def test_a_driver_that_starts_too_late_leads_nothing(
+    stage: Callable[..., tuple[Scene, SuperLink]], started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    led: list[Lease] = []
+    monkeypatch.setattr(lead_run, "die_with_parent", lambda parent: None)
+    monkeypatch.setattr(leading, "lead", led.append)
+    scene, _ = stage(STEPS)
+    engine.drive(scene.run.pk)
+    Run.objects.filter(pk=scene.run.pk).update(lease_until=None)
+    engine.drive(scene.run.pk)
+    late, later = (drivers.lease_of(command[4]) for command in started)
+    for lease in (late, later):
+        lead_run.Command().handle(lease=lease, parent=1)
+    assert led == [later]
