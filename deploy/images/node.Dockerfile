@@ -2,11 +2,12 @@
 # Build from the repository's root.
 #
 # Scripts get what is installed here and nothing more: no package is ever fetched for a script. TORCH= (empty)
-# leaves torch out; a site with other needs builds its own image from this one.
+# leaves torch out, EXTRAS=[xgboost] adds XGBoost; a site with other needs builds its own image from this one.
 ARG PYTHON=python:3.13.9-slim-trixie
 
 FROM ${PYTHON} AS build
 ARG TORCH=torch==2.13.0
+ARG EXTRAS=
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1
 COPY requirements.lock ./
@@ -15,7 +16,7 @@ RUN python -m venv /opt/venv \
  && uv pip install --python /opt/venv --constraints requirements.lock hatchling editables
 COPY federation/core federation/core
 COPY nodes/agent nodes/agent
-RUN uv pip install --python /opt/venv --no-build-isolation --constraints requirements.lock ./federation/core ./nodes/agent \
+RUN uv pip install --python /opt/venv --no-build-isolation --constraints requirements.lock ./federation/core "./nodes/agent${EXTRAS}" \
  && if [ -n "$TORCH" ]; then \
       uv pip install --python /opt/venv --constraints requirements.lock filelock fsspec jinja2 networkx setuptools sympy \
       && uv pip install --python /opt/venv --no-deps --torch-backend cpu "$TORCH"; \

@@ -4,6 +4,8 @@
 ARG PYTHON=python:3.13.9-slim-trixie
 
 FROM ${PYTHON} AS build
+# What scripts' own ServerApps import beside numpy and Flower: "torch scikit-learn xgboost-cpu".
+ARG SERVER_APP_PACKAGES=
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1
 COPY requirements.lock ./
@@ -14,6 +16,9 @@ RUN python -m venv /opt/venv \
 COPY pyproject.toml README.md ./
 COPY federation/core federation/core
 RUN uv pip install --python /opt/venv --no-build-isolation --constraints requirements.lock -r pyproject.toml ./federation/core \
+ && if [ -n "$SERVER_APP_PACKAGES" ]; then \
+      uv pip install --python /opt/venv --constraints requirements.lock --torch-backend cpu $SERVER_APP_PACKAGES; \
+    fi \
  && uv pip uninstall --python /opt/venv hatchling editables
 
 FROM ${PYTHON}

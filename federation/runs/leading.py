@@ -37,6 +37,7 @@ from federation.serverapps.process import Left, Pull, Pushed, ServerAppProcess
 from fedstudy_core import flower as records
 from fedstudy_core.artifacts import decode_arrays, encode_arrays
 from fedstudy_core.errors import Refusal
+from fedstudy_core.packages import refuse_without_packages
 from fedstudy_core.serverapp.files import OTHER, PARAMETERS, LeftFile
 from fedstudy_core.updates import check_metrics, schema_of
 
@@ -139,6 +140,7 @@ class Leader(Engine):
     def _running_app(self) -> ServerAppProcess:
         if self.app is None:
             run = self.run
+            refuse_without_packages(bytes(run.version.bundle), "server", "The portal's server")
             sandbox = sandbox_for(settings.FEDSTUDY_DATA_DIR, settings.FEDSTUDY_SERVER_APP_SANDBOX)
             self.number, self.sent = 0, {}
             self.app = ServerAppProcess.start(

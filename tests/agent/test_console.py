@@ -22,7 +22,7 @@ from fedstudy_node.ledger import Departure, Ledger
 from fedstudy_node.trust import Trust
 from tests.agent import portal as portals
 from tests.agent.portal import APPROVAL, DATASET, TOKEN, VERSION, FakePortal
-from tests.factories.agent import PASSPHRASE, STUDY, TABLE, script
+from tests.factories.agent import PASSPHRASE, STUDY, TABLE, needy, script
 
 
 class Console:
@@ -252,6 +252,18 @@ def test_a_reviewer_sees_what_to_look_at_first(console: Console) -> None:
     _, out, _ = console.type("review", VERSION)
     assert "What to look at first" in out
     assert found[0]["detail"].split()[0] in out
+
+
+def test_a_reviewer_sees_which_packages_are_not_here(console: Console) -> None:
+    console.portal.fab = needy()
+    console.portal.listed_sha256 = portals.bundles.inspect(console.portal.fab).sha256
+    console.set_up()
+    assert console.facts("review", VERSION)["missing_packages"] == ["of-tomorrow>=2.0"]
+    _, out, _ = console.type("review", VERSION)
+    assert "This node lacks of-tomorrow>=2.0" in out
+    console.approve("--approver", "Ada Lovelace")
+    _, out, _ = console.type("policy", "explain", VERSION)
+    assert "E_DEPENDENCY" in out
 
 
 def test_what_the_console_names_can_be_typed_again(console: Console) -> None:

@@ -27,7 +27,7 @@ CONFIG = bundles.inspect(FAB).default_config
 
 
 def as_script(fab: bytes = FAB, **config: object) -> Script:
-    return Script(sha256(fab).hexdigest(), len(fab), lambda: {**CONFIG, **config}, lambda: "strategy")  # type: ignore[dict-item]
+    return Script(sha256(fab).hexdigest(), len(fab), lambda: {**CONFIG, **config}, lambda: "strategy", lambda: None)  # type: ignore[dict-item]
 
 
 class Site:
@@ -111,7 +111,7 @@ def test_the_bundle_is_not_opened_before_its_hash_is_approved(site: Site) -> Non
         raise AssertionError("the bundle was opened")
 
     with pytest.raises(Refusal, match="E_BUNDLE"):
-        site.check(fab=Script("0" * 64, len(FAB), open_it, open_it))
+        site.check(fab=Script("0" * 64, len(FAB), open_it, open_it, open_it))
 
 
 def test_a_script_that_leads_the_rounds_itself_needs_an_approval_that_says_so(site: Site) -> None:

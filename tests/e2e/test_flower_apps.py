@@ -192,3 +192,21 @@ def test_a_strategy_of_its_own_in_torch(
         np.testing.assert_allclose(values, expected[name].numpy(), rtol=1e-4, atol=1e-6, err_msg=name)
     norms = json.loads(file_of(stage, run, "metrics.json"))["centre"]
     assert sorted(norms) == ["0", "1", "2", "3"]
+
+
+def test_trees_by_bagging_in_xgboost(stage: Stage, bound: Bound, alone: Callable[[str, str], Path]) -> None:
+    import xgboost
+
+    rows = xgboost.DMatrix(np.random.default_rng(7).random((500, 4), dtype=np.float32))
+
+    def chances(model: bytes) -> np.ndarray:  # whatever the order in which the sites' trees of a round joined the model
+        booster = xgboost.Booster(model_file=bytearray(model))
+        assert booster.num_boosted_rounds() == 3 * SITES
+        return booster.predict(rows)
+
+    expected = chances((alone("xgboost-app", "xgboost_app") / "final_model.json").read_bytes())
+    assert expected.max() - expected.min() > 0.2
+    run = play(stage, bound, "xgboost-app")
+    assert types(stage, run) == [*["train", "evaluate"] * 3, "result"]
+    np.testing.assert_allclose(chances(file_of(stage, run, "final_model.json")), expected, atol=1e-6)
+    np.testing.assert_allclose(chances(model_of(stage, run)["0"].tobytes()), expected, atol=1e-6)

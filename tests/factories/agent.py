@@ -138,10 +138,16 @@ def script(**replaced: str) -> bytes:
     return app(client)
 
 
-def app(client: str) -> bytes:
+def needy(dependency: str = "of-tomorrow>=2.0") -> bytes:
+    """The bundle of a script that declares, and imports, a package that is nowhere."""
+    return app(CLIENT.replace("import time", "import of_tomorrow"), dependency)
+
+
+def app(client: str, *dependencies: str) -> bytes:
     """The bundle of a script with this ClientApp."""
+    declared = f"dependencies = {json.dumps(dependencies)}\n"
     files = {
-        "pyproject.toml": PYPROJECT,
+        "pyproject.toml": PYPROJECT.replace("[project]\n", f"[project]\n{declared}" if dependencies else "[project]\n"),
         "LICENSE": "Apache-2.0",
         "numbers_app/__init__.py": "",
         "numbers_app/client_app.py": client,

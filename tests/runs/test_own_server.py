@@ -40,7 +40,7 @@ build-backend = "hatchling.build"
 name = "counting"
 version = "1.0.0"
 license = "Apache-2.0"
-dependencies = ["flwr>=1.30.0"]
+dependencies = ["flwr>=1.30.0", "NEEDS"]
 [tool.flwr.app]
 publisher = "demo"
 [tool.flwr.app.components]
@@ -78,9 +78,9 @@ STEPS = """
 """
 
 
-def fab(main: str) -> bytes:
+def fab(main: str, needs: str) -> bytes:
     files = {
-        "pyproject.toml": PROJECT, "counting/__init__.py": "", "counting/client_app.py": CLIENT,
+        "pyproject.toml": PROJECT.replace("NEEDS", needs), "counting/__init__.py": "", "counting/client_app.py": CLIENT,
         "counting/server_app.py": HEAD + main,
     }  # fmt: skip
     return bundles.build({name: text.encode() for name, text in files.items()})
@@ -102,9 +102,9 @@ def any_sandbox(settings: Any) -> Iterator[None]:
 
 @pytest.fixture
 def stage(rehearse: Callable[..., tuple[Scene, SuperLink]]) -> Callable[..., tuple[Scene, SuperLink]]:
-    def build(main: str, **wishes: Any) -> tuple[Scene, SuperLink]:
+    def build(main: str, *, needs: str = "numpy", **wishes: Any) -> tuple[Scene, SuperLink]:
         scene, link = rehearse(**{"rounds": 10, **wishes})
-        bundle = fab(main)
+        bundle = fab(main, needs)
         version = scene.run.version
         version.bundle, version.declaration = bundle, bundles.inspect(bundle).declaration.model_dump(mode="json")
         version.save()
@@ -282,6 +282,14 @@ def test_a_portal_that_asks_for_a_stronger_sandbox_than_there_is_starts_nothing(
     scene, _ = stage(STEPS)
     lead(scene.run.pk)
     assert (scene.reload().state, scene.run.reason_code) == ("failed", "E_SERVER_APP_SANDBOX")
+
+
+def test_an_app_whose_packages_the_centre_lacks_never_starts(stage: Callable[..., tuple[Scene, SuperLink]]) -> None:
+    scene, link = stage("    import lightgbm_of_tomorrow\n", needs="lightgbm-of-tomorrow>=1.0")
+    lead(scene.run.pk)
+    assert (scene.reload().state, scene.run.reason_code) == ("failed", "E_DEPENDENCY")
+    assert "lightgbm-of-tomorrow>=1.0" in scene.run.reason
+    assert all(site.asked == [] for site in link.sites.values())
 
 
 @pytest.fixture

@@ -85,6 +85,7 @@ CODES = MappingProxyType(
         "E_ROUNDS": "The run has more rounds than the site approved.",
         "E_OUTPUT_SCHEMA": "The message asks for something that the site did not approve.",
         "E_QUORUM": "Fewer sites take part than needed.",
+        "E_DEPENDENCY": "A package that the script needs is not installed where it would run.",
         "E_SANDBOX": "The node cannot offer the sandbox that the approval asks for.",
         "E_NOT_YET": "The approval is not valid yet.",
         "E_EXPIRED": "The approval has expired.",

@@ -7,6 +7,7 @@ from the approval unless said otherwise.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -15,11 +16,12 @@ from fedstudy_core.canonical import digest
 from fedstudy_core.codes import CODES
 from fedstudy_core.errors import FedStudyError
 from fedstudy_core.flower import Order
+from fedstudy_core.packages import refuse_without_packages
 from fedstudy_core.sandbox.levels import Report
 from fedstudy_core.statement import Server, read_unverified, statement_id
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.datasets import Dataset, Datasets
-from fedstudy_node.gate import Gate, Script, Steps
+from fedstudy_node.gate import THIS_NODE, Gate, Script, Steps
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.policies import Policies, sign_under
@@ -149,4 +151,5 @@ def _script(question: Question) -> Script:
     def server() -> Server:
         return bundles.inspect(question.fab).declaration.server
 
-    return Script(digest(question.fab), len(question.fab), config, server)
+    packages = partial(refuse_without_packages, question.fab, "client", THIS_NODE)
+    return Script(digest(question.fab), len(question.fab), config, server, packages)

@@ -35,17 +35,24 @@ MOST_ROUNDS = 1_000_000
 # A round is at most two kinds of messages, sent anew by an attempt that had to begin the round again; what comes again
 # with the very same content is not counted. Whoever could send more would train without end in one round.
 MOST_MESSAGES_A_ROUND = 12
+THIS_NODE = "This node"
 _IDENTIFIER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
 class Script:
-    """A run's script as this node received it. `config` and `server` read its bundle: after its hash was approved."""
+    """A run's script as this node received it.
+
+    Attributes:
+        config, server: read its bundle; they are called after its hash was approved.
+        packages: refuses (E_DEPENDENCY) where this node lacks a package that its ClientApp needs; called then, too.
+    """
 
     sha256: str
     size: int
     config: Callable[[], Mapping[str, bool | float | int | str]]
     server: Callable[[], Server]
+    packages: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,8 @@ class Gate:
         4. the script's bytes are those that were approved (E_BUNDLE), before they are opened;
         5. a standing policy under which the node itself signed still covers it (E_POLICY);
         6. everything else that the statement binds (`check_use`: E_AUDIENCE ... E_REVOKED_EPOCH);
-        7. this node's own count of rounds (E_ROUNDS); `count` adds to it.
+        7. this node's own count of rounds (E_ROUNDS); `count` adds to it;
+        8. the packages that the script declares and its ClientApp imports are here (E_DEPENDENCY).
         """
         return self._walk(Steps(), order, script, message_type=message_type, for_client_app=for_client_app)
 
@@ -185,6 +193,7 @@ class Gate:
         ):
             steps.hold(name, partial(self._check_rule, rule, statement))
         steps.hold("rounds used", partial(self._check_rounds, order, statement, approval))
+        steps.hold("packages at this node", script.packages)
         return Permit(statement, approval, dataset)
 
     def _check_rule(self, rule: Callable[[], None], statement: Statement) -> None:

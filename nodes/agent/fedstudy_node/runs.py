@@ -13,6 +13,7 @@ from fedstudy_core import bundle as bundles
 from fedstudy_core import flower
 from fedstudy_core.errands import Answer, join_answers
 from fedstudy_core.flower import Order
+from fedstudy_core.packages import refuse_without_packages
 from fedstudy_core.sandbox.cgroups import Ceiling, CgroupError
 from fedstudy_core.sandbox.choosing import Sandbox
 from fedstudy_core.sandbox.frames import Frame
@@ -23,7 +24,7 @@ from fedstudy_node.egress import Allowance
 from fedstudy_node.errors import NodeError
 from fedstudy_node.flower import Incoming, Outgoing, RecordDict, RunInfo, context_bytes, refuse, reply_to
 from fedstudy_node.folders import remove_folder
-from fedstudy_node.gate import Permit, Script
+from fedstudy_node.gate import THIS_NODE, Permit, Script
 from fedstudy_node.home import Home
 from fedstudy_node.node_config import for_script
 from fedstudy_node.preloading import Preloading
@@ -98,6 +99,7 @@ class ActiveRun:
     job: Job | None = None
     waiting: deque[Incoming] = field(default_factory=deque)
     calls: int = 0
+    has_packages: bool = False
     checked_at: float = field(default_factory=time.monotonic)
     used_at: float = field(default_factory=time.monotonic)
 
@@ -111,12 +113,24 @@ class ActiveRun:
     @cached_property
     def script(self) -> Script:
         """The script for the gate: hashed here, from the bytes that came."""
-        return Script(sha256(self.fab).hexdigest(), len(self.fab), self.config, lambda: self.bundle.declaration.server)
+        return Script(
+            sha256(self.fab).hexdigest(),
+            len(self.fab),
+            self.config,
+            server=lambda: self.bundle.declaration.server,
+            packages=self.check_packages,
+        )
 
     @cached_property
     def bundle(self) -> bundles.Bundle:
         """The opened bundle. Raises Refusal (E_BUNDLE_*)."""
         return bundles.inspect(self.fab)
+
+    def check_packages(self) -> None:
+        """Raise Refusal (E_DEPENDENCY) where this node lacks a package that the ClientApp needs, until it has them."""
+        if not self.has_packages:
+            refuse_without_packages(self.fab, "client", THIS_NODE)
+            self.has_packages = True
 
     def config(self) -> Mapping[str, bool | float | int | str]:
         """The run's configuration: the script's defaults, overridden by the run."""

@@ -19,7 +19,7 @@ from fedstudy_node.policies import Policies
 from fedstudy_node.revoking import Revoking
 from fedstudy_node.trust import Trust
 from tests.agent.page.conftest import VERSION, Meet, offer
-from tests.factories.agent import Node, script
+from tests.factories.agent import Node, needy, script
 from tests.factories.passkeys import KINDS, Kind, SoftPasskey
 
 
@@ -248,6 +248,13 @@ def test_a_review_shows_what_changed_since_the_version_approved_here(meet: Meet,
     review = ada.read(f"/review/{VERSION.replace('2bc', '2bd')}")
     assert 'class="minus">-&#34;&#34;&#34;Adds a step' in review
     assert 'class="plus">+&#34;&#34;&#34;Subtracts a step' in review
+
+
+def test_a_review_names_the_packages_that_are_not_here(meet: Meet, node: Node) -> None:
+    ada = meet("Ada Lovelace")
+    assert "This node lacks" not in ada.read(f"/review/{VERSION}")
+    offer(node.home, needy(), version=VERSION.replace("2bc", "2bf"), number=4)
+    assert "This node lacks of-tomorrow&gt;=2.0" in ada.read(f"/review/{VERSION.replace('2bc', '2bf')}")
 
 
 def test_nothing_that_a_script_or_the_portal_says_becomes_markup(meet: Meet, node: Node) -> None:

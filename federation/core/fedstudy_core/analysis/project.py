@@ -97,7 +97,7 @@ def reached_from(module: str, trees: Mapping[str, ast.Module]) -> frozenset[str]
     while waiting:
         for path in _files_of(waiting.pop(), trees) - found:
             found.add(path)
-            waiting += _imports(path, trees[path])
+            waiting += imports_of(path, trees[path])
     return frozenset(found)
 
 
@@ -109,7 +109,8 @@ def _files_of(module: str, trees: Mapping[str, ast.Module]) -> set[str]:
     return names & set(trees)
 
 
-def _imports(path: str, tree: ast.Module) -> list[str]:
+def imports_of(path: str, tree: ast.Module) -> list[str]:
+    """The names that a file imports, in full: modules, and what is taken from them."""
     package = path.removesuffix(".py").removesuffix("/__init__").split("/")
     if not path.endswith("__init__.py"):
         package = package[:-1]

@@ -8,6 +8,7 @@ from rich.syntax import Syntax
 
 from fedstudy_core.analysis import Finding, analyse
 from fedstudy_core.archives import read_archive
+from fedstudy_core.packages import missing_packages
 from fedstudy_core.statement import Statement
 from fedstudy_node.cli.output import Output, moment, plain
 from fedstudy_node.comparing import changes, last_approved, texts
@@ -48,6 +49,7 @@ def _facts(offer: Offer) -> dict[str, Any]:
         "files": [{"path": file.path, "sha256": file.sha256, "size": file.size} for file in offer.bundle.files],
         "parameters": [parameter.model_dump(exclude_none=True) for parameter in offer.bundle.parameters],
         "findings": [finding.as_json() for finding in _findings(offer)],
+        "missing_packages": list(missing_packages(offer.fab, "client")),
         "declaration": offer.bundle.declaration.model_dump(mode="json"),
         "approval": offer.row.get("approval"),
     }
@@ -84,6 +86,11 @@ def show_offer(output: Output, home: Home, offer: Offer, *, whole: bool = False)
     if output.as_json:
         return
     output.say(f"[bold]{plain(offer.title)}[/]", f"SHA-256 {offer.bundle.sha256}, {offer.bundle.size} bytes")
+    missing = missing_packages(offer.fab, "client")
+    if missing:
+        output.say(
+            f"This node lacks {plain(', '.join(missing))}: until it is installed, the script is refused (E_DEPENDENCY)."
+        )
     output.table(
         "What a run may set",
         ("Parameter", "Default", "May be", "Meaning"),

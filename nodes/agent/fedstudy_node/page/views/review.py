@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from fedstudy_core.approvers import ROLES, ApproverKey
 from fedstudy_core.errors import Invalid
+from fedstudy_core.packages import missing_packages
 from fedstudy_core.statement import SANDBOX_LEVELS, Level, level_of
 from fedstudy_node.approvals import LONGEST_DAYS, Limits
 from fedstudy_node.comparing import last_approved
@@ -46,6 +47,7 @@ def show(visit: Visit) -> Response:
         script=reading.read(offer.fab, earlier.fab if earlier else None),
         outputs=sent_back(offer.bundle),
         leader=LEADERS[offer.bundle.declaration.server],
+        missing=missing_packages(offer.fab, "client"),
         earlier=earlier,
         known=known,
         datasets=[OfferedDataset(item, state_of(front, item)) for item in datasets_of(front, offer.study)],
