@@ -31,14 +31,17 @@ UV_SETTINGS = {
     "cert": "SSL_CERT_FILE",
     "proxy": "ALL_PROXY",
 }
+# Two lists that take equally long. torch imports its compiler, `torch._dynamo`, when a script makes an optimizer.
 IMPORTED_BY_SCRIPTS = [
-    "fedstudy_node.child",
-    "flwr.clientapp",
-    "pandas",
-    "pyarrow.csv, pyarrow.parquet",
-    "sklearn",
-    "torch",
+    ["torch", "torch._dynamo"],
+    ["fedstudy_node.child", "flwr.clientapp", "pandas", "pyarrow.csv", "pyarrow.parquet", "sklearn", "xgboost"],
 ]
+IMPORT_ALL = """
+import contextlib, importlib, sys
+for name in sys.argv[1:]:
+    with contextlib.suppress(ImportError):
+        importlib.import_module(name)
+"""
 
 
 class CannotSetUp(Exception):
@@ -186,8 +189,12 @@ def compile_what_scripts_import() -> None:
     """
     say("Compiling what scripts import")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    for module in IMPORTED_BY_SCRIPTS:
-        subprocess.call([str(PYTHON), "-c", f"import {module}"], env=environment, stderr=subprocess.DEVNULL)
+    importing = [
+        subprocess.Popen([str(PYTHON), "-c", IMPORT_ALL, *modules], env=environment, stderr=subprocess.DEVNULL)
+        for modules in IMPORTED_BY_SCRIPTS
+    ]
+    for process in importing:
+        process.wait()
 
 
 def install_torch(wheels: "list[str]") -> None:

@@ -1,5 +1,7 @@
 """The node's fork server: what it imports, and when there is one."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,7 +63,7 @@ def test_one_server_imports_what_approved_scripts_name(
 ) -> None:
     monkeypatch.setattr(module, "ALWAYS", ())
     monkeypatch.setattr(module, "WORTH_WAITING", {"flwr": "colorsys", "numpy": "wave"})
-    approve(node, needing("flwr", monkeypatch))
+    approve(node, agent.app(agent.CLIENT, "flwr"))
     preloading.prepare()
     server = preloading.server
     preloading.prepare()
@@ -69,18 +71,10 @@ def test_one_server_imports_what_approved_scripts_name(
     assert server is preloading.server
     assert server.is_ready(20)
     assert imported(server) == {"colorsys"}
-    approve(node, needing("numpy", monkeypatch))
+    approve(node, agent.app(agent.CLIENT, "numpy"))
     preloading.prepare()
     assert server.is_ready(20)
     assert imported(server) == {"colorsys", "wave"}
-
-
-def needing(distribution: str, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """A script that names a distribution as what it needs."""
-    with monkeypatch.context() as changed:
-        text = agent.PYPROJECT.replace("[project]", f'[project]\ndependencies = ["{distribution}"]')
-        changed.setattr(agent, "PYPROJECT", text)
-        return agent.script()
 
 
 def imported(server: ForkServer) -> set[str]:
@@ -136,12 +130,22 @@ def test_a_run_starts_anew_where_the_server_does_not_answer(
 
 
 @pytest.mark.parametrize(
-    ("named", "modules"),
+    ("named", "source", "modules"),
     [
-        (("flwr>=1.41", "torch>=2.4"), ("torch",)),
-        (("Torch ; python_version > '3'", "pandas[excel]"), ("pandas", "torch")),
-        (("torchvision", "numpy"), ()),
+        (("flwr>=1.41", "torch>=2.4"), "import torch", ("torch",)),
+        (("torch>=2.4",), "torch.optim.SGD([])", ("torch", "torch._dynamo")),
+        (("numpy",), "from torch import optim", ()),
+        (("Torch ; python_version > '3'", "pandas[excel]"), "import torch", ("pandas", "torch")),
+        (("torchvision", "numpy"), "import torch", ()),
     ],
 )
-def test_only_what_the_script_names_and_is_slow_is_imported(named: tuple[str, ...], modules: tuple[str, ...]) -> None:
-    assert module.modules_of(named) == modules
+def test_only_what_the_script_needs_and_is_slow_is_imported(
+    named: tuple[str, ...], source: str, modules: tuple[str, ...]
+) -> None:
+    assert module.modules_of(agent.app(source, *named)) == modules
+
+
+def test_what_torch_imports_for_optimizers_is_what_is_imported_early() -> None:
+    program = "import sys, torch; torch.optim.SGD([torch.zeros(1)]); print(*sys.modules)"
+    imported = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert module.OF_OPTIMIZERS in imported.split()

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import structlog
 
 from fedstudy_core import bundle as bundles
+from fedstudy_core.archives import read_archive
 from fedstudy_core.errors import FedStudyError
 from fedstudy_core.sandbox.bubblewrap import SCRATCH
 from fedstudy_core.sandbox.forking import ForkError, ForkServer
@@ -37,7 +38,10 @@ WORTH_WAITING = {
     "torch": "torch",
     "xgboost": "xgboost",
 }
+# What torch itself imports when a script makes its first optimizer: as much again as torch.
+OF_OPTIMIZERS = "torch._dynamo"
 _NAME = re.compile(r"[a-z0-9._-]+")
+_OPTIMIZERS = re.compile(rb"\boptim\b")
 
 
 class Preloading:
@@ -90,14 +94,22 @@ class Preloading:
         return tuple(sorted(found))
 
     def _modules_of(self, script: str) -> tuple[str, ...]:
-        """The modules that a script names; its bytes are inspected once, which takes longer than a round's work."""
+        """The modules that a script needs; its bytes are inspected once, which takes longer than a round's work."""
         if script not in self._modules:
             fab = (self._home.bundles_path / f"{script}.fab").read_bytes()
-            self._modules[script] = modules_of(bundles.inspect(fab).dependencies)
+            self._modules[script] = modules_of(fab)
         return self._modules[script]
 
 
-def modules_of(dependencies: tuple[str, ...]) -> tuple[str, ...]:
-    """The modules worth importing among the distributions that a script names ("torch>=2.4")."""
-    names = {name.group() for text in dependencies if (name := _NAME.match(text.strip().lower()))}
-    return tuple(module for distribution, module in WORTH_WAITING.items() if distribution in names)
+def modules_of(fab: bytes) -> tuple[str, ...]:
+    """The modules worth importing early for a script.
+
+    They are those of the distributions that it names ("torch>=2.4"), and what torch needs for optimizers where one of
+    its files speaks of them. Raises the refusals of `bundle.inspect`.
+    """
+    names = {name.group() for text in bundles.inspect(fab).dependencies if (name := _NAME.match(text.strip().lower()))}
+    modules = tuple(module for distribution, module in WORTH_WAITING.items() if distribution in names)
+    sources = [content for path, content in read_archive(fab).items() if path.endswith(".py")]
+    if "torch" in modules and any(_OPTIMIZERS.search(source) for source in sources):
+        return (*modules, OF_OPTIMIZERS)
+    return modules
