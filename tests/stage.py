@@ -59,21 +59,17 @@ class Stage:
 
     def wait_for(self, run: str, condition: Callable[[Json], bool]) -> Json:
         """The run once the condition holds; fails after PATIENCE_S."""
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
+        now: Json = {}
+        for _ in looks():
             now = self.run(run)
             if condition(now):
                 return now
             assert now["state"] not in runs.FINAL, now
-            assert time.monotonic() < deadline, now
-            time.sleep(0.05)
+        raise AssertionError(now)
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition; fails after PATIENCE_S."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not condition():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        assert any(condition() for _ in looks())
 
     def wait_for_end(self, run: str) -> Json:
         """The run once it is over."""
@@ -113,6 +109,15 @@ def _is_fork_server(process: psutil.Process) -> bool:
     with suppress(psutil.Error):  # one that has ended has no command line
         return FORK_SERVER in process.cmdline()
     return False
+
+
+def looks() -> Iterator[None]:
+    """Moments at which to look whether something came about, for PATIENCE_S: rarer the longer it takes, because looking
+    takes from the processor that it waits for."""
+    began = time.monotonic()
+    while (waited := time.monotonic() - began) < PATIENCE_S:
+        yield
+        time.sleep(min(max(waited / 10, 0.05), 0.25))
 
 
 def centres(participations: list[Mapping[str, Any]]) -> set[str]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,11 @@ class NodeHome:
         self.passphrase_file.touch(mode=0o600)
         self.passphrase_file.write_text(secrets.token_urlsafe(18))
         return self.passphrase_file
+
+    @cached_property
+    def sandbox(self) -> str:
+        """The level that holds on this machine; asked once, because the node attacks its own walls to know."""
+        return str(self.command("sandbox")["level"])
 
     def command(self, *words: str) -> Any:
         """Run a console command with `--json`; returns what it printed. Raises NodeCommandError."""
