@@ -32,7 +32,7 @@ from fedstudy_node.gate import Gate
 from fedstudy_node.home import RESERVE
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.runs import Runs
-from tests.factories.agent import make_node, needy, script
+from tests.factories.agent import make_node, script
 from tests.factories.sandbox import sandbox
 
 FAB = script()
@@ -281,35 +281,6 @@ def test_an_app_that_cannot_be_imported_is_a_failure(office: Office) -> None:
     broken = script(**{"app = ClientApp()": "import nothing_of_that_name"})
     office.open(broken)
     assert office.error(office.ask(office.node.order(office.node.approve(broken))))[0] == "E_SCRIPT"
-
-
-def test_a_script_whose_packages_are_not_here_is_refused_before_anything_of_it_runs(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fab = needy()
-    office.open(fab)
-    started: list[object] = []
-    monkeypatch.setattr(Runs, "start_child", lambda *given: started.append(given))
-    order = office.node.order(office.node.approve(fab))
-    answer = office.ask(order)
-    code, account = office.error(answer)
-    assert (code, account.outcome, started) == ("E_DEPENDENCY", "refused", [])
-    assert "of-tomorrow>=2.0" in str(answer.message.error.reason)
-
-
-def test_once_its_packages_are_installed_the_script_runs(
-    office: Office, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    fab = needy()
-    office.open(fab)
-    order = office.node.order(office.node.approve(fab))
-    assert office.error(office.ask(order))[0] == "E_DEPENDENCY"
-    installed = tmp_path / "packages"
-    installed.mkdir()
-    (installed / "of_tomorrow.py").write_text("")
-    monkeypatch.syspath_prepend(installed)
-    monkeypatch.setattr(Runs, "start_child", lambda *given: SimpleNamespace(send=lambda frame: None))
-    assert office.desk.take(office.incoming(order)) is None, "the script is at work"
 
 
 def test_a_script_sees_no_secret_and_its_prints_stay_here(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

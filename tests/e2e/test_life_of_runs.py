@@ -129,8 +129,9 @@ def test_a_run_ends_early_on_a_plateau(life: Life) -> None:
 
 def test_runs_queue_and_one_that_is_stopped_before_its_turn_asks_nobody(life: Life) -> None:
     at_work = [life.start(rounds=500, label=f"At work {number}") for number in (1, 2)]
-    third, fourth = (life.stage.run(life.start(rounds=1, label=f"Queued {number}")) for number in (3, 4))
-    assert [run["place"]["number"] for run in (third, fourth)] == [1, 2]
+    queued = [life.start(rounds=1, label=f"Queued {number}") for number in (3, 4)]
+    third, fourth = (life.stage.run(run) for run in queued)
+    assert [(run["place"]["number"], run["place"]["length"]) for run in (third, fourth)] == [(1, 2), (2, 2)]
     waits = {reason["sentence"] for reason in third["place"]["waits_for"]}
     assert "a place in its study (2 runs at a time)" in waits
     aborted = life.do(third["id"], "stop", reason="Not needed")

@@ -1,0 +1,50 @@
+"""Scripts whose packages this node does not have."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from fedstudy_node.ledger import Ledger
+from fedstudy_node.runs import Runs
+from tests.agent.test_desk import Office
+from tests.factories.agent import needy
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
+        made = Office(tmp_path, ledger)
+        yield made
+        made.runs.end_all()
+
+
+def test_a_script_whose_packages_are_not_here_is_refused_before_anything_of_it_runs(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fab = needy()
+    office.open(fab)
+    started: list[object] = []
+    monkeypatch.setattr(Runs, "start_child", lambda *given: started.append(given))
+    order = office.node.order(office.node.approve(fab))
+    answer = office.ask(order)
+    code, account = office.error(answer)
+    assert (code, account.outcome, started) == ("E_DEPENDENCY", "refused", [])
+    assert "of-tomorrow>=2.0" in str(answer.message.error.reason)
+
+
+def test_once_its_packages_are_installed_the_script_runs(
+    office: Office, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fab = needy()
+    office.open(fab)
+    order = office.node.order(office.node.approve(fab))
+    assert office.error(office.ask(order))[0] == "E_DEPENDENCY"
+    installed = tmp_path / "packages"
+    installed.mkdir()
+    (installed / "of_tomorrow.py").write_text("")
+    monkeypatch.syspath_prepend(installed)
+    monkeypatch.setattr(Runs, "start_child", lambda *given: SimpleNamespace(send=lambda frame: None))
+    assert office.desk.take(office.incoming(order)) is None, "the script is at work"
