@@ -16,6 +16,7 @@ RUN groupadd --gid 10002 superlink \
 COPY --from=build /opt/venv /opt/venv
 COPY deploy/images/check.py /usr/local/bin/check.py
 COPY federation/core/fedstudy_core/__init__.py /opt/fedstudy/fedstudy_core/__init__.py
+COPY federation/core/fedstudy_core/memory.py /opt/fedstudy/fedstudy_core/memory.py
 COPY federation/core/fedstudy_core/superlink /opt/fedstudy/fedstudy_core/superlink
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/fedstudy \

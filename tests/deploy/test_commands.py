@@ -73,14 +73,14 @@ def test_superlink_is_started_with_options_it_has(given: list[str]) -> None:
 
 
 def test_the_superlinks_image_holds_all_that_it_is_started_by() -> None:
-    """It holds Flower and one package of the core: that imports nothing else of FedStudy's."""
+    """It holds Flower, and of the core one package and one module: they import nothing else of FedStudy's."""
     imports = re.compile(r"^\s*(?:from|import) (fedstudy\S*|federation\S*)", re.MULTILINE)
-    files = [ROOT / "federation/core/fedstudy_core/__init__.py"]
+    files = [ROOT / "federation/core/fedstudy_core" / name for name in ("__init__.py", "memory.py")]
     files += (ROOT / "federation/core/fedstudy_core/superlink").rglob("*.py")
     named = {name for file in files for name in imports.findall(file.read_text("utf-8"))}
     assert named
-    assert all(name.startswith("fedstudy_core.superlink") for name in named), named
-    held = "federation/core/fedstudy_core/__init__.py", "federation/core/fedstudy_core/superlink"
+    assert all(name.startswith(("fedstudy_core.superlink", "fedstudy_core.memory")) for name in named), named
+    held = [f"federation/core/fedstudy_core/{name}" for name in ("__init__.py", "memory.py", "superlink")]
     copied = dict(Image("superlink").copies())
     assert [copied[name] for name in held] == [name.replace("federation/core", "/opt/fedstudy") for name in held]
 

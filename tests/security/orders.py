@@ -25,6 +25,7 @@ def orders(_: Hospital, good: bytes) -> Iterator[Attempt]:
         *[({"deadline": text}, "E_DEADLINE") for text in ("2020-01-01T00:00:00+00:00", "1970-01-01T00:00:00Z")],
         ({"model_sha256": OTHER_SHA}, "E_ORDER"),
         ({"model_sha256": "x"}, "E_ORDER"),
+        *[({"transport": text}, "E_ORDER") for text in ("", "bfloat16", "FLOAT32", "float64")],
         *[({"approval": data}, "E_ENVELOPE") for data in (b"", b"{}", b"[]", b"null", b"\xff", b"0")],
     ]  # fmt: skip
     for changed, code in changes:
@@ -32,6 +33,7 @@ def orders(_: Hospital, good: bytes) -> Iterator[Attempt]:
     plain = {
         "study": STUDY, "run": RUN, "round": 1, "phase": "train", "message_type": "train", "sites": 1, "rounds": 3,
         "deadline": "2099-01-01T00:00:00+00:00", "model_sha256": "", "approval": good, "dataset": OTHER_ID,
+        "transport": "float32",
         "content": flower.pack(RecordDict()),
     }  # fmt: skip
     for name in fields:
