@@ -8,7 +8,7 @@ import os
 
 from celery import Celery
 from celery.signals import worker_process_init
-from kombu.transport.redis import Channel
+from kombu.transport.redis import Channel, QoS
 
 from fedstudy_core.memory import give_back_large_blocks
 
@@ -17,6 +17,21 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 # A worker that loses Redis in the middle of a task would put the task's message back over the connection that is gone,
 # and end of that (kombu 5.7). What a worker leaves undone is found in PostgreSQL, or delivered again by Redis in time.
 Channel.do_restore = False
+
+
+class Acknowledgements(QoS):
+    """Kombu's own, but for a task that ends after its connection: acknowledging it there would end the worker.
+
+    Redis delivers such a message again in time, and what it asks for is done by then, or goes on.
+    """
+
+    def ack(self, delivery_tag: str) -> None:
+        """Acknowledge a message, while the connection stands that it came by."""
+        if self.channel.connection is not None:
+            super().ack(delivery_tag)
+
+
+Channel.QoS = Acknowledgements
 
 app = Celery("fedstudy")
 app.config_from_object("django.conf:settings", namespace="CELERY")
