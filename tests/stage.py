@@ -89,9 +89,9 @@ class Stage:
         child = self.stack.supervisor.child(f"node {name}")
         if not child.running:
             return []
-        servers = [process for process in psutil.Process(child.pid).children() if _is_fork_server(process)]
-        keepers = [keeper for server in servers for keeper in server.children()]
-        return [process for keeper in keepers for process in keeper.children(recursive=True)]
+        agent = psutil.Process(child.pid)
+        keepers = [keeper for server in _children(agent) if _is_fork_server(server) for keeper in _children(server)]
+        return [process for keeper in keepers for process in _children(keeper, recursive=True)]
 
     def restart_agent(self, name: str) -> None:
         """Start the agent again, as the hospital's service manager would."""
@@ -103,6 +103,12 @@ class Stage:
         with psycopg.connect(self.stack.services.postgres.superuser_url) as connection:
             connection.execute("SET session_replication_role = replica")
             yield connection
+
+
+def _children(process: psutil.Process, *, recursive: bool = False) -> list[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):  # it may end while one looks
+        return process.children(recursive=recursive)
+    return []
 
 
 def _is_fork_server(process: psutil.Process) -> bool:

@@ -3,8 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,19 +13,10 @@ from fedstudy_node.approvals import Approvals
 from fedstudy_node.control import Control
 from fedstudy_node.flower import Outgoing
 from fedstudy_node.home import Home
-from fedstudy_node.ledger import Ledger
 from fedstudy_node.trust import Trust
 from fedstudy_node.warden import Warden
-from tests.agent.test_desk import FAB, Office
 from tests.factories.agent import PASSPHRASE, RUN, make_node
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
-        made = Office(tmp_path, ledger)
-        yield made
-        made.runs.end_all()
+from tests.factories.office import FAB, Office
 
 
 @pytest.fixture

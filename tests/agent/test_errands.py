@@ -1,27 +1,13 @@
 """A message with two errands: the test of the round before, then training; each has its own gate and answer."""
 
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
-
-import pytest
 from flwr.app import RecordDict
 
 from fedstudy_core import errands, flower
 from fedstudy_core.receipts import Receipt
 from fedstudy_node.flower import Incoming, Outgoing
-from fedstudy_node.ledger import Ledger
-from tests.agent.test_desk import FAB, Office
+from tests.factories.office import FAB, Office
 
 TEST = {"phase": "evaluate", "message_type": "evaluate"}
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
-        made = Office(tmp_path, ledger)
-        yield made
-        made.runs.end_all()
 
 
 def visit(office: Office, before: flower.Order, main: flower.Order) -> Incoming:

@@ -14,8 +14,8 @@ from fedstudy_core.canonical import digest
 from fedstudy_core.carriage import narrowed_record, widened_record
 from fedstudy_core.flower import Order
 from fedstudy_core.transport import HALF
-from tests.agent.test_desk import FAB, Office, office  # noqa: F401
 from tests.factories.agent import script
+from tests.factories.office import FAB, Office
 
 
 def message(model: np.ndarray) -> tuple[RecordDict, str]:
@@ -25,11 +25,11 @@ def message(model: np.ndarray) -> tuple[RecordDict, str]:
     return RecordDict({"arrays": record}), digest(encode_arrays(seen))
 
 
-def half(office: Office, content_sha256: str, **more: object) -> Order:  # noqa: F811
+def half(office: Office, content_sha256: str, **more: object) -> Order:
     return office.node.order(office.node.approve(FAB), transport=HALF, model_sha256=content_sha256, **more)
 
 
-def test_the_script_sees_the_models_own_type_and_its_answer_is_narrowed(office: Office) -> None:  # noqa: F811
+def test_the_script_sees_the_models_own_type_and_its_answer_is_narrowed(office: Office) -> None:
     content, seen = message(np.full(14, 1 / 3, np.float32))
     order = half(office, seen)
     account, answer = office.read(office.ask(order, content))
@@ -43,7 +43,7 @@ def test_the_script_sees_the_models_own_type_and_its_answer_is_narrowed(office: 
     assert json.loads(office.ledger.departures()[0].contents)["arrays"] == {"arrays": {"0": "float16[14]"}}
 
 
-def test_the_same_message_is_answered_alike_from_memory(office: Office) -> None:  # noqa: F811
+def test_the_same_message_is_answered_alike_from_memory(office: Office) -> None:
     content, seen = message(np.full(14, 1 / 3, np.float32))
     order = half(office, seen)
     first, answer = office.read(office.ask(order, content))
@@ -52,7 +52,7 @@ def test_the_same_message_is_answered_alike_from_memory(office: Office) -> None:
     assert flower.pack(repeated) == flower.pack(answer)
 
 
-def test_an_answer_that_16_bits_cannot_hold_does_not_leave(office: Office) -> None:  # noqa: F811
+def test_an_answer_that_16_bits_cannot_hold_does_not_leave(office: Office) -> None:
     content, seen = message(np.full(14, 65504, np.float32))
     raised = script(**{'np.float32(context.run_config["step"])': "np.float32(100)"})
     office.open(raised)
@@ -63,12 +63,12 @@ def test_an_answer_that_16_bits_cannot_hold_does_not_leave(office: Office) -> No
 
 
 @pytest.mark.parametrize("transport", ["float8", ""])
-def test_an_unknown_transport_is_refused(office: Office, transport: str) -> None:  # noqa: F811
+def test_an_unknown_transport_is_refused(office: Office, transport: str) -> None:
     order = office.node.order(office.node.approve(FAB), transport=transport)
     assert office.error(office.ask(order))[0] == "E_ORDER"
 
 
-def test_a_model_that_travels_otherwise_than_its_order_says_is_refused(office: Office) -> None:  # noqa: F811
+def test_a_model_that_travels_otherwise_than_its_order_says_is_refused(office: Office) -> None:
     content, seen = message(np.zeros(14, np.float32))
     as_it_is = RecordDict({"arrays": ArrayRecord({"0": flower.array(np.zeros(14, np.float32))})})
     assert office.error(office.ask(half(office, seen), as_it_is))[0] == "E_ORDER"

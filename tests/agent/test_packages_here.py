@@ -1,24 +1,13 @@
 """Scripts whose packages this node does not have."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from fedstudy_node.ledger import Ledger
 from fedstudy_node.runs import Runs
-from tests.agent.test_desk import Office
 from tests.factories.agent import needy
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
-        made = Office(tmp_path, ledger)
-        yield made
-        made.runs.end_all()
+from tests.factories.office import Office
 
 
 def test_a_script_whose_packages_are_not_here_is_refused_before_anything_of_it_runs(

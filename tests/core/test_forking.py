@@ -22,7 +22,7 @@ LONG_S = 20
 @pytest.fixture(scope="module")
 def server() -> Iterator[ForkServer]:
     made = ForkServer({"SECRET_OF_THE_SERVER": "1", "PYTHONPATH": str(Path(__file__).parents[2])})
-    made.load([MODULE, "numpy", "no_such_module"])
+    made.load([MODULE, "numpy.random", "no_such_module"])
     assert made.is_ready(LONG_S)
     yield made
     made.close()
@@ -53,6 +53,13 @@ def test_no_two_processes_draw_the_same_random_numbers(server: ForkServer) -> No
     drawn = [told(start(server, "random")).split() for _ in range(2)]
     assert len(drawn[0]) == 2
     assert not set(drawn[0]) & set(drawn[1])
+
+
+def test_what_is_imported_is_not_asked_for_again(server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(server, "_tell", asked.append)
+    server.load([MODULE, "numpy.random"])
+    assert not asked
 
 
 @pytest.mark.parametrize(

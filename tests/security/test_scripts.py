@@ -14,9 +14,9 @@ from flwr.app import RecordDict
 from fedstudy_core.sandbox import probes, targets
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.preloading import Preloading
-from tests.agent.test_desk import Office
 from tests.factories import agent
 from tests.factories.agent import script
+from tests.factories.office import Office
 from tests.factories.sandbox import fork_server, sandbox
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is Linux's")]

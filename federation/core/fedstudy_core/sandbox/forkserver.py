@@ -170,9 +170,9 @@ def _become(asked: dict[str, Any], ends: Ends) -> NoReturn:
 
 def _draw_other_numbers() -> None:
     """Seed numpy's global generator anew: it was seeded where it was imported, for every process alike."""
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed()
+    numbers = sys.modules.get("numpy.random")
+    if numbers is not None:
+        numbers.seed()
 
 
 def _status_of(exit_: SystemExit) -> int:
