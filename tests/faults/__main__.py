@@ -83,7 +83,7 @@ def _make(fault: Fault, theatre: Theatre | None, say: Console, *, short: bool) -
     observed, ok = _tried(lambda: fault.act(theatre, short))  # type: ignore[arg-type]
     seconds = round(time.monotonic() - begun, 1)
     if theatre is not None:
-        for follow_up in (lambda: _checked(theatre), theatre.settle):
+        for follow_up in (theatre.settle, lambda: _checked(theatre)):  # nothing moves while it is checked
             said, fine = _tried(follow_up)
             observed, ok = f"{observed}; {said}" if said else observed, ok and fine
     say.print(f"{'ok ' if ok else 'NOT'} {fault.id} {fault.name}: {observed} ({seconds:g} s)", markup=False)

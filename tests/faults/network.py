@@ -25,17 +25,17 @@ def _weathered(theatre: Theatre, weather: Weather, seconds: float, *, rounds: in
 
 @fault("R13-cut", "all packets of a node lost", expected="takes part within 30 s of the end", short=True)
 def cut_off(theatre: Theatre, short: bool) -> str:
-    return _weathered(theatre, Weather(up=False, down=False), 10 if short else 40)
+    return _weathered(theatre, Weather(up=False, down=False), 10 if short else 25)
 
 
 @fault("R13-deaf", "packets to a node lost, packets from it not", expected="takes part within 30 s of the end")
 def deaf(theatre: Theatre, short: bool) -> str:
-    return _weathered(theatre, Weather(down=False), 30)
+    return _weathered(theatre, Weather(down=False), 20)
 
 
 @fault("R13-mute", "packets from a node lost, packets to it not", expected="takes part within 30 s of the end")
 def mute(theatre: Theatre, short: bool) -> str:
-    return _weathered(theatre, Weather(up=False), 30)
+    return _weathered(theatre, Weather(up=False), 20)
 
 
 @fault("R13-reset", "every connection of a node reset", expected="takes part within 30 s of the end", short=True)
@@ -45,17 +45,17 @@ def reset(theatre: Theatre, short: bool) -> str:
 
 @fault("R13-loss", "a fifth of the packets late, as if sent again", expected="the run goes on, and is completed")
 def lossy(theatre: Theatre, short: bool) -> str:
-    return _weathered(theatre, Weather(loss=0.2), 20)
+    return _weathered(theatre, Weather(loss=0.2), 15)
 
 
 @fault("R13-slow", "a line of 256 kbit a second", expected="the run goes on, and is completed")
 def slow(theatre: Theatre, short: bool) -> str:
-    return _weathered(theatre, Weather(rate=256_000 // 8), 20)
+    return _weathered(theatre, Weather(rate=256_000 // 8), 15)
 
 
 @fault("R14", "line up for 5 s and down for 5 s", expected="at most one new connection a second; completed")
 def flapping(theatre: Theatre, short: bool) -> str:
-    seconds = 20 if short else 60
+    seconds = 20 if short else 40
     with theatre.behind_doors() as set_weather:
         run = theatre.begin(len(theatre.undisturbed) - 1)
         theatre.reach(run, 1)

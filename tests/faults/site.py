@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import psutil
@@ -74,12 +74,21 @@ def node_restarted(theatre: Theatre, short: bool) -> str:
 
 
 def _freeze(theatre: Theatre) -> list[psutil.Process]:
-    """Stop the victim's scripts in their tracks."""
+    """Stop the victim's scripts in their tracks; those of an earlier run may end meanwhile."""
     until(20, "the script runs", theatre.victims_scripts)
-    frozen = theatre.victims_scripts()
-    for process in frozen:
-        process.send_signal(signal.SIGSTOP)
+    frozen = []
+    for process in theatre.victims_scripts():
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGSTOP)
+            frozen.append(process)
     return frozen
+
+
+def _let_go_on(frozen: list[psutil.Process]) -> None:
+    """Let stopped scripts run again, of which the agent may have ended some."""
+    for process in frozen:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGCONT)
 
 
 @fault("R2", "node away at the start", expected="the run says for whom it waits, and starts within 30 s of its return")
@@ -89,7 +98,12 @@ def node_away_at_start(theatre: Theatre, short: bool) -> str:
     session = theatre.stage.prepared.sessions.of(theatre.victim.admin)
     until(60, "the portal sees that the node is away", lambda: not session.get(f"nodes/{node}")["online"])
     run = theatre.begin(3, wait_s=120)
-    told = until(60, "the run names its absent site", lambda: theatre.victim.centre in str(theatre.run(run)["awaited"]))
+    investigator = theatre.stage.investigator
+    told = until(
+        60,
+        "the run names its absent site",
+        lambda: theatre.victim.centre in {item["site"] for item in investigator.get(f"runs/{run}/results")["awaited"]},
+    )
     if theatre.run(run)["state"] != "waiting":
         raise Missed("the run did not wait")
     theatre.start(theatre.agent)
@@ -108,8 +122,7 @@ def script_slow(theatre: Theatre, short: bool) -> str:
     took = until(
         SHORT_DEADLINE_S * 1.5, "the site is dropped", lambda: "E_DEADLINE" in {a["code"] for a in theatre.answers(run)}
     )
-    for process in frozen:
-        process.send_signal(signal.SIGCONT)
+    _let_go_on(frozen)
     number = theatre.last_round(run)
     back = until(30, "the site is welcome again", lambda: theatre.takes_part_after(run, number))
     longest = max(row["duration_ms"] or 0 for row in theatre.stage.rounds(run) if row["number"]) / 1000
@@ -131,8 +144,7 @@ def scripts_apart(theatre: Theatre, short: bool) -> str:
     other = theatre.begin(5)
     theatre.finish(other, within=60)
     took = time.monotonic() - begun
-    for process in frozen:
-        process.send_signal(signal.SIGCONT)
+    _let_go_on(frozen)
     theatre.next_commit(hanging, within=30)
     theatre.stop(hanging)
     return f"a run of 5 rounds was completed in {took:.1f} s meanwhile"

@@ -28,6 +28,5 @@ def theatre(stage: Stage) -> Iterator[Theatre]:
 def test_a_run_survives(theatre: Theatre, fault: Fault) -> None:
     theatre.runs.clear()
     fault.act(theatre, True)
-    broken = [item for run in theatre.runs for item in theatre.checker.violations(run, theatre.undisturbed)]
     theatre.settle()
-    assert broken == []
+    assert [item for run in theatre.runs for item in theatre.checker.violations(run, theatre.undisturbed)] == []
