@@ -15,7 +15,6 @@ from federation.runs import messages
 from federation.runs.carrying import Carried
 from federation.runs.journal import Artifact
 from federation.runs.messages import Answer, Arrays
-from federation.runs.metrics import combine, with_pooled_auc
 from federation.runs.models import Participant, Participation, Round, Run
 from federation.runs.phases import EVALUATE, INITIAL, SUMS, TRAIN, Phase, sites_mixed
 from federation.runs.storage import model_store, state_store, update_store
@@ -25,6 +24,7 @@ from federation.strategies.description import Setting
 from fedstudy_core import flower as records
 from fedstudy_core.artifacts import decode_arrays, digest_of, pieces_of
 from fedstudy_core.errors import FedStudyError
+from fedstudy_core.metrics import combine, with_pooled_auc
 from fedstudy_core.spool import let_go
 from fedstudy_core.transport import AS_IS, HALF, Rounding, Transport, widen_like
 from fedstudy_core.updates import schema_of

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
-from federation.runs.metrics import MAX_EXAMPLES, WEIGHT, Metric
 from fedstudy_core import flower as records
 from fedstudy_core.carriage import SHARED
 from fedstudy_core.errors import Refusal
+from fedstudy_core.metrics import MAX_EXAMPLES, WEIGHT, Metric
 from fedstudy_core.receipts import Receipt, verify_receipt
 from fedstudy_core.transport import RoundingTold
 from fedstudy_core.updates import check_metrics, check_update, check_weight, schema_of

@@ -9,9 +9,9 @@ from statistics import median
 from django.db.models import F, Max
 from django.utils import timezone
 
-from federation.runs.metrics import MAX_EXAMPLES
 from federation.runs.models import Participant, Participation, Round, Run
 from federation.runs.phases import EVALUATE, INITIAL, SUMS, Phase, tests_before
+from fedstudy_core.metrics import MAX_EXAMPLES
 
 ONLINE = timedelta(seconds=30)
 LOOK_BACK, PATIENCE = 5, 3

@@ -10,13 +10,13 @@ from flwr.app import ArrayRecord, MetricRecord, RecordDict
 
 from federation.runs.aggregation import Aggregator
 from federation.runs.messages import Answer
-from federation.runs.metrics import MAX_EXAMPLES, WEIGHT, Metric, combine
 from federation.runs.models import Participant, Participation, Round, Run
 from federation.runs.phases import TRAIN, Phase
 from federation.serverapps.process import Asked
 from fedstudy_core import canonical
 from fedstudy_core import flower as records
 from fedstudy_core.errors import FedStudyError, Refusal
+from fedstudy_core.metrics import MAX_EXAMPLES, WEIGHT, Metric, combine
 from fedstudy_core.outputs import check_layout
 from fedstudy_core.updates import check_metrics, check_update, check_weight, schema_of
 

@@ -16,11 +16,11 @@ from accounts.models import User
 from audit import selectors as audit
 from audit.models import Event
 from federation.runs import states
-from federation.runs.metrics import NEGATIVES, POSITIVES, WEIGHT, Curve, Metric, roc
 from federation.runs.models import Attempt, Participant, Participation, Round, Run, Schedule
 from federation.runs.participants import absences, waits_until
 from federation.runs.phases import EVALUATE, TRAIN
 from fedstudy_core.errors import NotFound
+from fedstudy_core.metrics import NEGATIVES, POSITIVES, WEIGHT, Curve, Metric, roc
 from studies.lifecycle import selectors as studies
 
 HISTOGRAMS = (POSITIVES, NEGATIVES)

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from federation.runs.metrics import combine, with_pooled_auc
 from federation.runs.models import Model, Participant, Participation, Round, Run
+from fedstudy_core.metrics import combine, with_pooled_auc
 from tests.api.world import World
 
 HISTOGRAMS = {"score-positives": "histogram", "score-negatives": "histogram"}

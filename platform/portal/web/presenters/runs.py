@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from federation.runs.metrics import NEGATIVES, POSITIVES, WEIGHT, roc
 from federation.runs.models import RECEIVED, SENT, Participation, Round, Run
 from federation.runs.queue import Place, place_of
 from federation.runs.selectors import RunSummary, Series
 from federation.runs.states import LIVE
 from fedstudy_core.codes import CODES
+from fedstudy_core.metrics import NEGATIVES, POSITIVES, WEIGHT, roc
 from portal.web.presenters.charts import (
     POOLED,
     Chart,

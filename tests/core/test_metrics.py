@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from federation.runs.metrics import combine, roc, with_pooled_auc
+from fedstudy_core.metrics import combine, roc, with_pooled_auc
 
 BINS = 200
 
