@@ -6,45 +6,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
 import pytest
-from django.test import Client
 
 from accounts.services import create_setup_token
-from fedstudy_client import FedStudy, FedStudyProblem
+from fedstudy_client import FedStudyProblem
 from tests.api.routes import introduction
 from tests.api.world import PASSWORD, VARIABLES, NodeKeys, facts, sources
+from tests.client.portals import Portal
 
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning"),
 ]
-
-
-class Portal:
-    """Clients of this process's own portal."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-
-    def client(self, email: str = "") -> FedStudy:
-        made = self._stack.enter_context(FedStudy("http://localhost"))
-        made._http._http.close()
-        made._http._http = httpx.Client(base_url="http://localhost/api/v1/", transport=httpx.MockTransport(hand_over))
-        return made.login(email, PASSWORD) if email else made
-
-
-def hand_over(request: httpx.Request) -> httpx.Response:
-    """A request of the client, answered by the portal within the test's own transaction."""
-    kind = request.headers.get("content-type", "")
-    answer = Client().generic(
-        request.method,
-        request.url.raw_path.decode(),
-        request.read(),
-        content_type=kind,
-        headers={name: value for name, value in request.headers.items() if name.startswith(("accept", "auth"))},
-    )
-    return httpx.Response(answer.status_code, headers=dict(answer.headers), content=answer.content)
 
 
 @pytest.fixture

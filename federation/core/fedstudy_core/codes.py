@@ -152,5 +152,17 @@ CODES = MappingProxyType(
         "E_METRICS_SIZE": "There are too many metrics, or one has too long a name.",
         "E_ARTIFACT": "A file of parameters was altered or cannot be read.",
         "E_ARTIFACT_MISSING": "A file of parameters is not there.",
+        # the command line of those who lead studies
+        "E_CREDENTIALS_FILE": "The file of the last sign-in cannot be used.",
+        "E_FILE": "The file cannot be read or written.",
+        "E_STUDY_FILE": "The file does not describe a study well.",
+        "E_EXTRA": "This needs more than the plain client.",
+        "E_AMBIGUOUS": "Several things are called so.",
+        "E_RUN_DIFFERS": "There is a run of this label with another plan.",
+        "E_SITE": "The portal knows no site of this name that could be invited.",
+        "E_SITE_LEFT": "A site that the run needs has declined or withdrawn.",
+        "E_LEVEL": "The site was invited at another level.",
+        "E_WAITING": "Something is still waited for.",
+        "E_RUN": "The run did not complete.",
     }
 )

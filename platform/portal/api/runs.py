@@ -17,6 +17,7 @@ from federation.runs.models import Participation, Run
 from federation.strategies.catalogue import STRATEGIES
 from portal.api.audit import EventOut
 from portal.api.base import Input, Output, PersonRequest, Resource, describe, find
+from portal.api.names import NameOut
 from studies.lifecycle import selectors as study_selectors
 from studies.scripts import selectors as script_selectors
 
@@ -144,6 +145,7 @@ class PlaceOut(Output):
 
 class RunDetailOut(RunOut):
     place = serializers.SerializerMethodField(help_text="Where it stands in the queue")
+    sites = serializers.SerializerMethodField(help_text="The sites that take part, in the run's order")
     forks = serializers.SerializerMethodField(help_text="Runs that were forked from this one")
     committed = serializers.SerializerMethodField()
     missing = serializers.SerializerMethodField(help_text="What is missing before the run can start")
@@ -152,6 +154,11 @@ class RunDetailOut(RunOut):
     def get_place(self, run: Run) -> dict[str, Any] | None:
         place = queue.place_of(run)
         return None if place is None else dict(PlaceOut(place).data)
+
+    @extend_schema_field(NameOut(many=True))
+    def get_sites(self, run: Run) -> list[dict[str, Any]]:
+        asked = run.participants.select_related("enrolment__site")
+        return list(NameOut([participant.enrolment.site for participant in asked], many=True).data)
 
     def get_forks(self, run: Run) -> list[UUID]:
         return list(run.forks.order_by("created_at").values_list("pk", flat=True))

@@ -33,7 +33,8 @@ class Runs(Resource):
         *,
         label: str = "",
         rounds: int = 10,
-        strategy: str = "fedavg",
+        exchanges: int | None = None,
+        strategy: str | None = None,
         strategy_parameters: Mapping[str, Value] | None = None,
         config: Mapping[str, Value] | None = None,
         enrolments: Sequence[Ref] | None = None,
@@ -50,6 +51,8 @@ class Runs(Resource):
         """Plan a run; nothing is sent to a site before `start`.
 
         Args:
+            exchanges: in place of `rounds` where the script leads itself: the most that it may make.
+            strategy: federated averaging when None, or the script's own ServerApp where it brings one.
             config: values of the script's parameters; declared defaults fill in the rest.
             enrolments: the sites that take part; all that are ready when None.
             quorum: answers that a round needs; all sites when None.
@@ -66,7 +69,6 @@ class Runs(Resource):
             "version": id_of(version),
             "label": label,
             "rounds": rounds,
-            "strategy": strategy,
             "strategy_parameters": dict(strategy_parameters or {}),
             "config": dict(config or {}),
             "deadline_s": deadline_s,
@@ -76,11 +78,10 @@ class Runs(Resource):
             "patience": patience,
             "min_delta": min_delta,
         }
-        body |= {name: value for name, value in (("metric", metric), ("better", better)) if value is not None}
+        left_open = {"strategy": strategy, "exchanges": exchanges, "quorum": quorum, "metric": metric, "better": better}
+        body |= {name: value for name, value in left_open.items() if value is not None}
         if enrolments is not None:
             body["sites"] = [id_of(enrolment) for enrolment in enrolments]
-        if quorum is not None:
-            body["quorum"] = quorum
         return Run.read(self._http.post(f"studies/{id_of(study)}/runs", body))
 
     def fork(self, run: Ref, round: int, **changes: Any) -> Run:

@@ -1,0 +1,212 @@
+"""The command line: signing in, tables and JSON, problems and exit codes."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from fedstudy_client import client, credentials
+from fedstudy_client.cli import main
+from fedstudy_client.comparing import metrics_of
+from fedstudy_client.credentials import Credentials
+from fedstudy_client.transport import Transport
+
+Answer = Callable[[httpx.Request], httpx.Response]
+URL = "https://portal.example"
+PERSON = {"id": "u", "name": "Pat", "email": "pat@x.example", "roles": [{"role": "pi", "kind": "study", "name": "H"}]}
+STUDY = {"id": "s", "title": "Hearts", "slug": "hearts", "state": "active", "summary": "", "aims": ""}
+
+
+class Portal:
+    """Answers requests by what is said of their method and path; keeps what came."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.answers: dict[str, Any] = {"GET me": PERSON, "GET studies": page(STUDY)}
+        self.came: list[tuple[str, str, Any]] = []
+        make = Transport.__init__
+
+        def patched(transport: Transport, url: str, token: str = "", **options: Any) -> None:
+            make(transport, url, token, **options)
+            transport._http.close()
+            transport._http = httpx.Client(base_url=f"{url}/api/v1/", transport=httpx.MockTransport(self._answer))
+
+        monkeypatch.setattr(client.Transport, "__init__", patched)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        what = f"{request.method} {request.url.path.removeprefix('/api/v1/')}"
+        is_json = request.headers.get("content-type") == "application/json"
+        self.came.append(
+            (what, request.headers.get("authorization", ""), json.loads(request.content) if is_json else None)
+        )
+        answer = self.answers.get(what)
+        if answer is None:
+            return httpx.Response(404, json={"code": "E_NOT_FOUND", "detail": f"Nothing at {what}."})
+        if isinstance(answer, list):
+            answer = answer.pop(0) if len(answer) > 1 else answer[0]
+        return answer if isinstance(answer, httpx.Response) else httpx.Response(200, json=answer)
+
+
+def page(*rows: dict[str, Any]) -> dict[str, Any]:
+    return {"results": list(rows), "next": None}
+
+
+@pytest.fixture
+def portal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Portal]:
+    monkeypatch.setattr(credentials, "user_config_path", lambda name: tmp_path / "config" / name)
+    monkeypatch.delenv(credentials.TOKEN, raising=False)
+    monkeypatch.delenv(credentials.URL, raising=False)
+    yield Portal(monkeypatch)
+
+
+@pytest.fixture
+def signed_in(portal: Portal) -> Portal:
+    credentials.save(Credentials(URL, "secret"))
+    return portal
+
+
+def test_login_keeps_the_token_for_its_owner_alone_and_logout_gives_it_back(
+    portal: Portal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    portal.answers["POST auth/token"] = {"token": "secret", "expiry": "2030-01-01T00:00:00Z"}
+    portal.answers["DELETE auth/token"] = httpx.Response(204)
+    (tmp_path / "password").write_text("correct horse\n")
+    command = ["login", URL, "--email", "pat@x.example", "--password-file", str(tmp_path / "password")]
+    assert main(command) == 0
+    assert portal.came[0][2] == {"email": "pat@x.example", "password": "correct horse"}
+    file = credentials.credentials_file()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert main(["whoami", "--json"]) == 0
+    assert portal.came[-1][:2] == ("GET me", "Token secret")
+    assert json.loads(capsys.readouterr().out.partition("\n")[2])["name"] == "Pat"
+    assert main(["logout"]) == 0
+    assert portal.came[-1][:2] == ("DELETE auth/token", "Token secret")
+    assert not file.exists()
+
+
+def test_a_token_that_others_may_read_is_not_used(signed_in: Portal, capsys: pytest.CaptureFixture[str]) -> None:
+    credentials.credentials_file().chmod(0o640)
+    assert main(["whoami"]) == 1
+    assert capsys.readouterr().err.startswith("E_CREDENTIALS_FILE Others may read")
+    assert signed_in.came == []
+
+
+def test_the_environment_s_token_goes_first_and_to_its_own_portal_only(
+    signed_in: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(credentials.TOKEN, "other")
+    assert main(["whoami"]) == 1, "of which portal is it?"
+    monkeypatch.setenv(credentials.URL, "https://other.example")
+    assert main(["whoami"]) == 0
+    assert [token for _, token, _ in signed_in.came] == ["Token other"]
+    monkeypatch.delenv(credentials.TOKEN)
+    assert main(["whoami"]) == 1, "the kept token is not sent to another portal"
+    assert len(signed_in.came) == 1
+
+
+def test_problems_are_a_code_and_a_sentence_on_standard_error(
+    signed_in: Portal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signed_in.answers["GET studies"] = httpx.Response(
+        403, json={"code": "E_FORBIDDEN", "detail": "You may not.", "errors": [{"field": "a", "detail": "No."}]}
+    )
+    assert main(["study", "list"]) == 1
+    assert capsys.readouterr() == ("", "E_FORBIDDEN You may not.\n  a: No.\n")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["fly"], ["study", "list", "--colour"], ["run", "compare", "one"], ["run", "start", "--set", "x"], ["login"]],
+)
+def test_a_command_that_is_not_used_well_ends_with_2(signed_in: Portal, command: list[str]) -> None:
+    assert main(command) == 2
+
+
+def test_tables_for_people_and_json_for_programs(signed_in: Portal, capsys: pytest.CaptureFixture[str]) -> None:
+    signed_in.answers["GET studies"] = page({**STUDY, "title": "Hearts [bold]\x1b[31m"})
+    assert main(["study", "list"]) == 0
+    assert "Hearts [bold]\N{REPLACEMENT CHARACTER}[31m" in capsys.readouterr().out
+    assert main(["study", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["slug"] == "hearts"
+
+
+def run(label: str, **changes: Any) -> dict[str, Any]:
+    """A run as the portal answers it."""
+    values = {
+        "id": f"{label * 8}-0000-4000-8000-000000000000", "label": label, "state": "completed", "version": "v",
+        "rounds": 3, "committed": 3, "strategy": "fedavg", "config": {"seed": 1, "rate": 0.1},
+        "strategy_parameters": {}, "metric": "auc", "better": "higher", "sites": [{"id": "1", "name": "A"}],
+        "reason_code": "", "reason": "", "best_round": 3,
+    }  # fmt: skip
+    return {**values, **changes}
+
+
+def results(**pooled: float) -> dict[str, Any]:
+    return {"committed": 3, "total": 3, "sites": [], "pooled": pooled}
+
+
+def test_runs_side_by_side(signed_in: Portal, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = run("a"), run("b", config={"seed": 1, "rate": 0.2}, strategy="fedprox")
+    for item, told in ((first, results(auc=0.8, loss=0.5)), (second, results(auc=0.9, loss=0.6))):
+        signed_in.answers |= {f"GET runs/{item['id']}": item, f"GET runs/{item['id']}/results": told}
+    version = {"id": "v", "script": {"id": "x", "name": "forest"}, "study": {"id": "s", "name": "H"}, "number": 1}
+    rest = dict.fromkeys(("size", "state", "files", "parameters", "default_config", "declaration", "findings"))
+    signed_in.answers["GET script-versions/v"] = {**version, **rest, "sha256": "0"}
+    assert main(["run", "compare", first["id"], second["id"], "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["settings"] == {
+        "strategy": {first["id"]: "fedavg", second["id"]: "fedprox"},
+        "config.rate": {first["id"]: 0.1, second["id"]: 0.2},
+    }
+    assert {name: item["best"] for name, item in told["metrics"].items()} == {
+        "auc": [second["id"]],
+        "loss": [first["id"]],
+    }
+    assert main(["run", "compare", first["id"], second["id"]]) == 0
+    assert "0.9 *" in capsys.readouterr().out
+
+
+def test_nothing_is_best_where_all_are_alike_or_nothing_is_to_be_ranked() -> None:
+    rows = metrics_of([{"auc": 1, "num-examples": 3}, {"auc": 1.0, "num-examples": 4}])
+    assert [row.best for row in rows] == [frozenset(), frozenset()]
+    assert metrics_of([{"x": 1}, {}, {"x": 2}], {"x": "lower"})[0].best == {0}
+
+
+def test_a_run_is_planned_started_and_watched(
+    signed_in: Portal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("fedstudy_client.resources.runs.time.sleep", lambda _: None)
+    planned = run("a", state="draft", committed=0)
+    version = {"id": "v", "script": {"id": "x", "name": "forest"}, "study": {"id": "s", "name": "H"}, "number": 1}
+    rest = dict.fromkeys(("size", "files", "parameters", "default_config", "declaration", "findings"))
+    signed_in.answers |= {
+        "GET studies/s/scripts": page({"id": "x", "study": {"id": "s", "name": "H"}, "name": "forest"}),
+        "GET scripts/x/versions": page({**version, **rest, "state": "submitted", "sha256": "0"}),
+        "POST studies/s/runs": planned,
+        f"POST runs/{planned['id']}/start": {**planned, "state": "queued"},
+        f"GET runs/{planned['id']}": [{**planned, "state": "running", "committed": 1}, run("a")],
+        f"GET runs/{planned['id']}/results": results(auc=0.8),
+    }
+    command = ["run", "start", "--rounds", "3", "--set", "rate=0.1", "--set", "kind=site", "--watch"]
+    assert main(command) == 0
+    sent = next(body for what, _, body in signed_in.came if what == "POST studies/s/runs")
+    assert (sent["version"], sent["rounds"], sent["config"]) == ("v", 3, {"rate": 0.1, "kind": "site"})
+    assert "strategy" not in sent
+    assert "auc" in capsys.readouterr().out
+
+    signed_in.answers[f"GET runs/{planned['id']}"] = run("a", state="failed", reason_code="E_QUORUM", reason="Too few.")
+    assert main(command) == 1
+    assert "E_RUN “a” failed: E_QUORUM Too few." in capsys.readouterr().err
+
+
+def test_a_name_that_is_not_clear_is_asked_back(signed_in: Portal, capsys: pytest.CaptureFixture[str]) -> None:
+    signed_in.answers["GET studies"] = page(STUDY, {**STUDY, "id": "t", "slug": "hearts-2"})
+    assert main(["study", "show", "Hearts"]) == 1
+    assert "E_AMBIGUOUS There is more than one study “Hearts”; say which: hearts, hearts-2." in capsys.readouterr().err
+    assert main(["study", "show", "lungs"]) == 1
+    assert "E_NOT_FOUND" in capsys.readouterr().err
