@@ -91,14 +91,36 @@ class Desk:
         told = facts(str(self.row().pk), name="hearts", fingerprint="e" * 64)
         assert self.world.keys.send(self.world.node.pk, "POST", "datasets", told).status_code == 201
 
+    def offer_what_does_not_fit(self) -> None:
+        wrong = {"variable": "age", "code": "out_of_range", "severity": "error", "count_band": "1-9"}
+        findings = [
+            {**wrong, "detail": "Values outside 18 to 110 years."},
+            {**wrong, "severity": "warning", "detail": "."},
+        ]
+        report = {"checked": True, "passed": False, "findings": findings}
+        told = facts(str(self.row().pk), name="hearts", fingerprint="d" * 64, report=report)
+        assert self.world.keys.send(self.world.node.pk, "POST", "datasets", told).status_code == 201
+
     def sign(self) -> None:
         version = ScriptVersion.objects.filter(script__study=self.row()).latest("number")
-        here = replace(self.world, study=self.row(), version=version, dataset=Dataset.objects.get(study=self.row()))
+        here = replace(
+            self.world, study=self.row(), version=version, dataset=Dataset.objects.get(study=self.row(), state="valid")
+        )
         record_approval(
             version=version, site=here.site, node_id=str(here.node.pk), dataset=here.dataset,
             envelope=base64.b64decode(here.envelope(nonce="m" * 20, sequence=2)),
             trusted=signers(here.node.identity_key, here.node.approvers), by=here.node,
         )  # fmt: skip
+
+    def go_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The portal is away for one look."""
+
+        def away() -> Any:
+            monkeypatch.setattr(self.pi, "me", me)
+            raise FedStudyProblem("E_UNREACHABLE", "The portal does not answer.")
+
+        me = self.pi.me
+        monkeypatch.setattr(self.pi, "me", away)
 
     def finish(self, state: str = "completed") -> None:
         now = timezone.now()
@@ -144,9 +166,13 @@ def test_a_study_from_nothing_to_results_and_through_its_changes(desk: Desk, mon
     ]
     assert list(dict.fromkeys(desk.waited)) == ["It has not answered the invitation.", "It has not offered a dataset."]
 
-    done = desk.apply(monkeypatch, [desk.offer, desk.sign, desk.finish])
+    done = desk.apply(monkeypatch, [desk.offer_what_does_not_fit, desk.offer, desk.sign, desk.finish])
     assert done == ["create run First", "change study Hearts by file", "start run First"]
-    assert list(dict.fromkeys(desk.waited)) == ["It has not offered a dataset.", "It has not signed “regression” v1."]
+    assert list(dict.fromkeys(desk.waited)) == [
+        "It has not offered a dataset.",
+        "Its dataset “hearts” does not fit the dictionary: age: Values outside 18 to 110 years.",
+        "It has not signed “regression” v1.",
+    ]
     run = Run.objects.get(study=desk.row())
     assert (run.rounds, run.config["learning-rate"], run.quorum) == (3, 0.5, 1)
 
@@ -186,6 +212,14 @@ def test_a_study_from_nothing_to_results_and_through_its_changes(desk: Desk, mon
     with pytest.raises(FedStudyProblem, match="the script is another version"):
         desk.apply(monkeypatch)
 
+    desk.pi.studies.transition(str(desk.row().pk), "closed")
+    changed = {"study": {**described()["study"], "aims": "Explain"}, "dictionary": [*VARIABLES, weight], "runs": []}
+    desk.write(**changed)
+    assert desk.apply(monkeypatch) == []
+    desk.write(**changed, sites=[{"name": SITE}, {"name": "Zurich"}])
+    with pytest.raises(FedStudyProblem, match="The study is closed"):
+        desk.apply(monkeypatch)
+
 
 def test_waiting_ends_and_says_for_what(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FedStudyProblem) as caught:
@@ -202,8 +236,10 @@ def test_a_site_that_declined_stops_a_run_that_needs_it(desk: Desk, monkeypatch:
         desk.admin.enrolments.decline(mine, reason="No data")
 
     with pytest.raises(FedStudyProblem, match="Cleveland Clinic has declined") as caught:
-        desk.apply(monkeypatch, [decline])
+        desk.apply(monkeypatch, [lambda: desk.go_away(monkeypatch), decline])
     assert caught.value.code == "E_SITE_LEFT"
+    desk.write(runs=[])
+    assert desk.apply(monkeypatch) == [], "nobody waits for a site that left"
 
 
 def test_an_unknown_site_is_named_with_those_that_are_like_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

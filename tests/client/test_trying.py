@@ -108,7 +108,7 @@ def test_without_the_extra_the_command_says_what_to_install(
     def absent(name: str) -> Callable[[], None]:
         raise ImportError("No module named 'fedstudy_core'")
 
-    monkeypatch.setattr("fedstudy_client.study_code.standing.importlib.import_module", absent)
+    monkeypatch.setattr("fedstudy_client.extras.importlib.import_module", absent)
     assert main(["script", "check", str(script)]) == 1
     assert "E_EXTRA" in (told := capsys.readouterr().err)
     assert "pip install 'fedstudy-client[dry-run]'" in told

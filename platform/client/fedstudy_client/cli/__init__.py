@@ -11,8 +11,6 @@ from fedstudy_client.cli import code, runs, scripts, session, studies
 from fedstudy_client.cli.output import print_problem
 from fedstudy_client.problem import FedStudyProblem
 
-INTERRUPTED = 130
-
 app = typer.Typer(
     name="fedstudy",
     help="Studies of a FedStudy portal from the command line. Problems are a code and a sentence on standard error.",

@@ -105,7 +105,9 @@ class _Teller:
 
     def looked(self, plan: Plan) -> None:
         """Show what is waited for, where that changed, and how far the runs are."""
-        waits = [(step.name, step.detail) for step in plan.waits if step.part == "site"]
+        waits = [
+            (step.name, step.detail) for step in plan.waits if step.part != "run" or step.name not in plan.under_way
+        ]
         if waits != self._waits:
             self._waits = waits
             for name, detail in waits:

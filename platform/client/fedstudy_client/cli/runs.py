@@ -63,7 +63,13 @@ def start(
 ) -> None:
     """Start a planned run, or plan one and start it."""
     output = Output(as_json)
-    plan = {"label": label, "strategy": strategy, "rounds": rounds, "quorum": quorum, "deadline_s": deadline}
+    plan: dict[str, Any] = {
+        "label": label,
+        "strategy": strategy,
+        "rounds": rounds,
+        "quorum": quorum,
+        "deadline_s": deadline,
+    }
     plan |= {"strategy_parameters": parse_values(strategy_set), "config": parse_values(config_set)}
     given = {name: value for name, value in plan.items() if value not in (None, "", {})}
     if run is not None and (given or script or version or site):

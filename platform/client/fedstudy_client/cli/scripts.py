@@ -11,11 +11,11 @@ import typer
 from fedstudy_client.cli.output import AsJson, Output
 from fedstudy_client.cli.session import portal
 from fedstudy_client.cli.values import parse_values
+from fedstudy_client.extras import with_extra
 from fedstudy_client.finding import find_study
 from fedstudy_client.problem import FedStudyProblem
 from fedstudy_client.records import Version
 from fedstudy_client.study_code.reading import read_dictionary
-from fedstudy_client.study_code.standing import with_extra
 from fedstudy_client.templating import new_script
 
 app = typer.Typer(help="Scripts.", no_args_is_help=True)

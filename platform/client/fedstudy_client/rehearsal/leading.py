@@ -82,7 +82,7 @@ class Lead:
 
 
 def _strategy(trees: bool) -> FedAvg:
-    every = {"min_train_nodes": 1, "min_evaluate_nodes": 1, "min_available_nodes": 1}
+    every: dict[str, Any] = {"min_train_nodes": 1, "min_evaluate_nodes": 1, "min_available_nodes": 1}
     return FedXgbBagging(**every) if trees else FedAvg(**every)
 
 

@@ -33,7 +33,6 @@ from fedstudy_node.scripting import DATASET_FORMAT, DATASET_PATH
 
 RUN_ID, SERVER_ID = 1, 1
 MAX_BYTES = 2**31
-PHASES = ("query", "train", "evaluate")
 
 
 class ScriptFailed(FedStudyProblem):
@@ -139,7 +138,7 @@ class Sites(Grid):
         for position, (name, (path, count)) in enumerate(rows.items()):
             self.sites.append(Site.start(name, SERVER_ID + 1 + position, count, path.with_suffix(".log")))
         for site, (path, _) in zip(self.sites, rows.values(), strict=True):
-            here = {**node_config, DATASET_PATH: str(path), DATASET_FORMAT: "csv"}
+            here: dict[str, Any] = {**node_config, DATASET_PATH: str(path), DATASET_FORMAT: "csv"}
             site.load(self._app, Context(RUN_ID, site.number, here, RecordDict(), self._config))
 
     def get_node_ids(self) -> list[int]:
@@ -161,7 +160,7 @@ class Sites(Grid):
         return Allowance(
             phase=asked.partition(".")[0],
             message_type=asked,
-            outputs=Outputs(phases=list(PHASES), max_bytes=MAX_BYTES),
+            outputs=Outputs(phases=["query", "train", "evaluate"], max_bytes=MAX_BYTES),
             declaration=self._built.bundle.declaration,
             min_rows=self._min_rows,
             rows=site.rows,

@@ -18,6 +18,7 @@ from fedstudy_client.study_code.standing import Sources, look
 from fedstudy_client.study_code.steps import Comparing, Step, raise_problems
 
 EVERY_S, LONGEST_BETWEEN_S = 1.0, 5.0
+AWAY = ("E_UNREACHABLE", "E_ANSWER", "E_UNAVAILABLE")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class Plan:
     def waits(self) -> list[Step]:
         """What others have to do, and runs that are under way."""
         return [step for step in self.steps if step.action == "wait"]
+
+    @property
+    def under_way(self) -> frozenset[str]:
+        """The labels of the runs that are queued or at work."""
+        return frozenset(run.label for run in self.runs() if run.state in UNDER_WAY)
 
     def runs(self) -> list[Run]:
         """The file's runs that the portal has, in the file's order."""
@@ -88,21 +94,31 @@ class Study:
             FedStudyProblem: E_WAITING with what is still waited for, or what hinders the file from being applied.
         """
         until = None if wait_s is None else time.monotonic() + wait_s
-        pause_s = EVERY_S
+        plan, pause_s = self.plan(), EVERY_S
         while True:
-            plan = self.plan()
             raise_problems(plan.steps)
             if self._do([step for step in plan.steps if step.do is not None]):
-                pause_s = EVERY_S
+                plan, pause_s = self.plan(), EVERY_S
                 continue
             self.looked(plan)
             if plan.is_done:
                 return plan
+            if not plan.waits:
+                raise _cannot_go_on(plan)
             if until is not None and time.monotonic() + pause_s > until:
                 raise _still_waiting(plan)
             time.sleep(pause_s)
-            is_running = any(run.state in UNDER_WAY for run in plan.runs())
-            pause_s = EVERY_S if is_running else min(pause_s * 1.2, LONGEST_BETWEEN_S)
+            plan = self._look_again(plan)
+            pause_s = EVERY_S if plan.under_way else min(pause_s * 1.2, LONGEST_BETWEEN_S)
+
+    def _look_again(self, last: Plan) -> Plan:
+        """The plan now, or the last one while the portal is away: who waits for days outlasts its restarts."""
+        try:
+            return self.plan()
+        except FedStudyProblem as problem:
+            if problem.code not in AWAY:
+                raise
+            return last
 
     def _compare(self) -> Comparing:
         self._sources.check()
@@ -115,6 +131,17 @@ class Study:
                 step.do()
                 self.told(step)
         return bool(steps)
+
+
+def _cannot_go_on(plan: Plan) -> FedStudyProblem:
+    """What nobody can do any more, as in a study that is closed."""
+    left = tuple(
+        FieldProblem(f"{step.part} “{step.name}”", "E_STATE", f"to {step.action}")
+        for step in plan.steps
+        if step.action != "nothing"
+    )
+    state = plan.comparing.study().state
+    return FedStudyProblem("E_STATE", f"The study is {state}; not all of the file can be done.", errors=left)
 
 
 def _still_waiting(plan: Plan) -> FedStudyProblem:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fedstudy_client.client import FedStudy
+from fedstudy_client.extras import with_extra
 from fedstudy_client.problem import FedStudyProblem
 from fedstudy_client.records import Approval, Dataset, Enrolment, Run, Script, Study, Version
 from fedstudy_client.study_code.model import ScriptSource
@@ -127,15 +127,6 @@ def build(folder: Path) -> bytes:
     bundles = with_extra("fedstudy_client.rehearsal.bundles")
     content: bytes = bundles.build(folder).content
     return content
-
-
-def with_extra(module: str) -> Any:
-    """A module that needs more than the plain client. Raises FedStudyProblem (E_EXTRA) where that is not installed."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        detail = f"This needs more than the plain client ({error}). Say: pip install 'fedstudy-client[dry-run]'"
-        raise FedStudyProblem("E_EXTRA", detail) from error
 
 
 def look(portal: FedStudy, code: StudyCode, sources: Sources) -> Standing:

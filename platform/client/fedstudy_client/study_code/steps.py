@@ -143,7 +143,9 @@ class Comparing:
             detail = (
                 f"It has {enrolment.state}{reason}. Take it out of the file, or invite it again on the study's page."
             )
-            return Step("wait", "site", site.name, detail)
+            return Step("nothing", "site", site.name, detail)
+        if self.study().state not in EDITABLE:
+            return Step("nothing", "site", site.name, enrolment.state)
         if enrolment.level != site.level:
             detail = f"It was invited at {enrolment.level}; a level does not change."
             return Step("problem", "site", site.name, detail, code="E_LEVEL")
@@ -184,9 +186,10 @@ class Comparing:
 
     def _invite(self, site: InvitedSite) -> None:
         invitable = self.portal.sites.invitable(self.study())
-        chosen = [item for item in invitable if site.name in (item.name, item.short_name)]
+        chosen = [item for item in invitable if item.name == site.name]
         if len(chosen) != 1:
-            near = get_close_matches(site.name, [item.name for item in invitable], n=3, cutoff=0.4)
+            near = [item.name for item in invitable if item.short_name == site.name]
+            near = near or get_close_matches(site.name, [item.name for item in invitable], n=3, cutoff=0.4)
             hint = f" Do you mean {' or '.join(near)}?" if near else ""
             raise FedStudyProblem("E_SITE", f"The portal knows no site “{site.name}” that could be invited.{hint}")
         self.portal.enrolments.invite(self.study(), chosen[0], level=site.level)
@@ -217,7 +220,7 @@ def _without_data(dataset: Dataset | None) -> str:
     """What is missing of a site that takes part and is not ready."""
     if dataset is None or dataset.state == "withdrawn":
         return "It has not offered a dataset."
-    findings = [item for item in dataset.report.get("findings", ()) if item.get("blocks", True)]
+    findings = [item for item in dataset.report.get("findings", ()) if item["severity"] == "error"]
     if dataset.report.get("passed", False) or not findings:
         return f"Its dataset “{dataset.name}” is not checked against the newest dictionary."
     some = "; ".join(_finding(item) for item in findings[:3])
@@ -226,7 +229,7 @@ def _without_data(dataset: Dataset | None) -> str:
 
 
 def _finding(item: Mapping[str, Any]) -> str:
-    return f"{item.get('variable') or 'table'}: {item.get('code', '')}"
+    return f"{item['variable'] or 'the table'}: {item['detail'].rstrip('.')}"
 
 
 def raise_problems(steps: list[Step]) -> None:
