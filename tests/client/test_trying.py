@@ -43,7 +43,7 @@ def test_the_template_works_as_it_is_and_gives_reviewers_nothing_to_ask(
 
 
 def test_findings_are_those_of_the_portal(script: Path) -> None:
-    (script / "my_script" / "task.py").write_text("import os\n\nos.system('true')\n")
+    (script / "my_script" / "task.py").write_text('"""Runs a program."""\n\nimport os\n\nos.system("true")\n')
     built = build(script)
     assert built.findings == analyse(read_archive(built.content))
     assert "high" in {finding.risk for finding in built.findings}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import tempfile
 import tomllib
 import traceback
@@ -99,6 +100,19 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
+@contextmanager
+def _imports_undone(app: Path) -> Iterator[None]:
+    """Forget what was imported from the app's folder, so that the next app's modules are its own."""
+    path = list(sys.path)
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        for name, module in list(sys.modules.items()):
+            if Path(getattr(module, "__file__", None) or "/").is_relative_to(app):
+                del sys.modules[name]
+
+
 def _led_by_itself(sites: Sites, app: Path, config: Mapping[str, Any], told: Callable[[str], None]) -> Outcome:
     """Run the script's own ServerApp, as the centre would."""
     project = tomllib.loads((app / bundles.PROJECT).read_text("utf-8"))
@@ -111,7 +125,7 @@ def _led_by_itself(sites: Sites, app: Path, config: Mapping[str, Any], told: Cal
         told(f"exchange {len(outcome.rounds)}: {message_type}")
 
     sites.exchanged = exchanged
-    with tempfile.TemporaryDirectory(prefix="fedstudy-dry-run-") as work, chdir(work):
+    with tempfile.TemporaryDirectory(prefix="fedstudy-dry-run-") as work, chdir(work), _imports_undone(app):
         try:
             server = load_app(reference, UnusableApp, app)
             if not isinstance(server, ServerApp):
