@@ -37,6 +37,8 @@ log = structlog.get_logger(__name__)
 SUPERLINK_PAUSE_S = 2.0
 LOOK_AT_RUN_S = 0.5
 WAITING_PAUSE_S = 1.0
+# Between two of its tasks nobody drives a run for less than this, unless a worker is missing.
+UNATTENDED_S = 30.0
 INLINE_PAUSE_S = 1.0
 DATABASE_PATIENCE_S, DATABASE_PAUSE_S = 20.0, 0.25
 
@@ -116,6 +118,7 @@ class Engine:
         self.last_round: Round | None = None
         self.looked_at = float("-inf")
         self.asked_again = False
+        self.heard_at = time.monotonic()
 
     def close(self) -> None:
         if self.exchange is not None:
@@ -133,7 +136,8 @@ class Engine:
             except SuperLinkError as error:
                 log.warning("superlink_trouble", run=str(self.run.pk), code=error.code, detail=error.detail)
                 self.close()
-                journal.ask_again(self.lease)  # replies that were on their way when the connection broke are gone
+                # Replies that were on their way when the connection broke are gone.
+                journal.ask_again(self.lease, time.monotonic() - self.heard_at + SUPERLINK_PAUSE_S)
                 return SUPERLINK_PAUSE_S
             except FedStudyError as error:
                 journal.fail_run(self.lease, error.code, error.detail)
@@ -190,8 +194,8 @@ class Engine:
     def _attempt(self) -> Attempt:
         if self.exchange is None:
             attempt = attempts.live_attempt(self.lease, self.run, self.link)
-            if self.lease.taken_over and not self.asked_again:
-                journal.ask_again(self.lease)
+            if (self.lease.taken_over or self.lease.unattended_s > UNATTENDED_S) and not self.asked_again:
+                journal.ask_again(self.lease, self.lease.unattended_s)
                 self.asked_again = True
             self.exchange = Exchange(self.lease, self.run, self.link.drive(attempts.claim_of(attempt)), self.aggregator)
             self.attempt = attempt
@@ -231,6 +235,7 @@ class Engine:
         phase = phases.current_phase(round_)
         if exchange.goes_on(round_, phase, self._needed(phase)):
             moved = exchange.send_and_collect(round_, phase)
+            self.heard_at = time.monotonic()
             return self.pace.next_pause(round_, moved=moved)
         if phase.asks == "in turn" and exchange.pass_on(round_, participants.new_deadline(self.run, round_)):
             return 0.0

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import F, Max
 from django.utils import timezone
 
 from audit.services import record
@@ -167,12 +167,15 @@ def _tests(before: Round, roll: Sequence[tuple[Participant, str]], now: datetime
 
 
 @transaction.atomic
-def ask_again(lease: Lease) -> None:
+def ask_again(lease: Lease, unheard_s: float) -> None:
     """Have everybody sent again what they were sent and did not answer: the worker before may have lost the answer.
 
-    A node answers a message that it has answered before from its memory; nothing is trained twice.
+    A node answers a message that it has answered before from its memory; nothing is trained twice. The seconds in which
+    nobody could have heard an answer do not count towards the deadline: they are no site's fault.
     """
     lease.hold()
+    open_rounds = Round.objects.filter(run=lease.run_id, state="open", deadline_at__isnull=False)
+    open_rounds.update(deadline_at=F("deadline_at") + timedelta(seconds=unheard_s))
     Participation.objects.filter(round__run=lease.run_id, state="awaited").update(message_id="")
 
 

@@ -175,6 +175,8 @@ class Leader(Engine):
         if known is None:
             known = server_journal.open_exchange(self.lease, self.run, self.number, batch.sha256)
             self.recorded[self.number] = known
+        else:
+            known.refresh_from_db(fields=["deadline_at"])  # later where the run was without a driver
         known.run = self.run
         self.relay.begin(batch)
         self.round, self.batch = known, batch
@@ -188,6 +190,7 @@ class Leader(Engine):
             self._ask(round_, batch, phase, needed)
         if exchange.goes_on(round_, phase, needed):
             moved = exchange.send_and_collect(round_, phase)
+            self.heard_at = time.monotonic()
             return self.pace.next_pause(round_, moved=moved)
         exchange.give_up_on_awaited(round_)
         done = [item for item in exchange.rows(round_) if item.state == "done"]

@@ -32,12 +32,14 @@ class Lease:
 
     Attributes:
         taken_over: whether the holder before did not end in order: it may have taken in replies without noting them.
+        unattended_s: for how long nobody had driven the run; some seconds too long where the holder before died.
     """
 
     run_id: uuid.UUID
     owner: str
     epoch: int
     taken_over: bool = False
+    unattended_s: float = 0.0
 
     def hold(self) -> None:
         """Lock the run's row for the current transaction and renew the lease, in one statement.
@@ -57,7 +59,7 @@ class Lease:
     def release(self, *, in_order: bool) -> None:
         """Let go of the run; `in_order` when everything that came was written down."""
         owner = "" if in_order else self.owner
-        Run.objects.filter(pk=self.run_id, epoch=self.epoch).update(lease_owner=owner, lease_until=None)
+        Run.objects.filter(pk=self.run_id, epoch=self.epoch).update(lease_owner=owner, lease_until=timezone.now())
 
 
 def claim(run_id: uuid.UUID, hold_for: timedelta = LEASE) -> Lease | None:
@@ -67,9 +69,11 @@ def claim(run_id: uuid.UUID, hold_for: timedelta = LEASE) -> Lease | None:
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
     with transaction.atomic():
         rows = Run.objects.select_for_update(skip_locked=True).filter(free, pk=run_id, state__in=states.DRIVEN)
-        before = rows.values_list("epoch", "lease_owner").first()
+        before = rows.values_list("epoch", "lease_owner", "lease_until").first()
         if before is None:
             return None
-        epoch, last_owner = before[0] + 1, before[1]
+        epoch, last_owner, held_until = before[0] + 1, before[1], before[2] or now
         Run.objects.filter(pk=run_id).update(epoch=epoch, lease_owner=owner, lease_until=now + hold_for)
-    return Lease(run_id=run_id, owner=owner, epoch=epoch, taken_over=bool(last_owner))
+    driven_until = held_until - LEASE if last_owner else held_until
+    unattended_s = max((now - driven_until).total_seconds(), 0.0)
+    return Lease(run_id=run_id, owner=owner, epoch=epoch, taken_over=bool(last_owner), unattended_s=unattended_s)

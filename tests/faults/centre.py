@@ -103,12 +103,12 @@ def worker_killed_fifty_times(theatre: Theatre, short: bool) -> str:
 
 
 def _killed_at_random(theatre: Theatre, times: int) -> str:
-    """A driver lives for two rounds at most, so that it dies anywhere in them."""
+    """A driver lives for three rounds at most, so that it dies anywhere in them."""
     killed = crashed = 0
     while killed < times:
         with theatre.without_worker():
-            run = theatre.begin(MOST_ROUNDS)
-            words = ("--times", str(times - killed), "--seed", str(killed), "--longest", f"{2 * theatre.round_s:.3f}")
+            run = theatre.begin(MOST_ROUNDS, deadline_s=600)
+            words = ("--times", str(times - killed), "--seed", str(killed), "--longest", f"{3 * theatre.round_s:.3f}")
             told = theatre.driver("random", run, *words)
             killed, crashed = killed + told["killed"], crashed + told["crashed"]
         if crashed:

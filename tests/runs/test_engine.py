@@ -14,9 +14,11 @@ from flwr.app import RecordDict
 
 from audit.models import Event
 from federation.runs import engine, journal
-from federation.runs.flower import Reply
+from federation.runs.exchange import Exchange
+from federation.runs.flower import Reply, SuperLinkError
 from federation.runs.lease import Fenced, claim
 from federation.runs.models import Attempt, Model, Participation, Round, Run
+from federation.runs.phases import Phase
 from federation.runs.selectors import abandoned_runs, rounds_of, run_summary
 from federation.runs.storage import model_store, update_store
 from fedstudy_core.artifacts import decode_arrays
@@ -231,6 +233,47 @@ def test_answers_that_a_worker_took_in_and_lost_are_asked_for_again(rehearse, mo
     assert run.state == "completed"
     assert {item.state for item in Participation.objects.filter(round__run=run, round__number=1)} == {"done"}
     assert link.sites["100"].asked.count((1, "train")) == 2
+
+
+@pytest.mark.parametrize("last_owner", ["a worker that died", ""])
+def test_time_without_a_worker_does_not_count_towards_a_deadline(
+    rehearse, last_owner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, _ = rehearse(rounds=1, deadline_s=60)
+    exchange = Exchange.send_and_collect
+
+    def prepare_only(self: Exchange, round_: Round, phase: Phase) -> bool:
+        return round_.number == 0 and exchange(self, round_, phase)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Exchange, "send_and_collect", prepare_only)
+        while not scene.reload().round_set.filter(number=1, state="open").exists():
+            engine.drive(scene.run.pk, budget_s=0.0)
+    ago = timezone.now() - timedelta(hours=1)
+    Run.objects.filter(pk=scene.run.pk).update(lease_owner=last_owner, lease_until=ago)
+    open_rounds = scene.run.round_set.filter(state="open")
+    assert open_rounds.update(phase_started_at=ago, deadline_at=ago + timedelta(seconds=60)) == 1
+    run = drive(scene)
+    assert (run.state, run.reason) == ("completed", "")
+
+
+def test_time_without_the_superlink_does_not_count_towards_a_deadline(
+    rehearse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, link = rehearse(rounds=1)
+    while not scene.reload().round_set.filter(number=1, state="open").exists():
+        engine.drive(scene.run.pk, budget_s=0.0)
+    before = scene.run.round_set.get(state="open").deadline_at
+
+    def away(*_: object) -> None:
+        raise SuperLinkError("E_SUPERLINK", "It is away.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(link, "drive", away)
+        engine.drive(scene.run.pk, budget_s=0.0)
+    moved = scene.run.round_set.get(state="open").deadline_at - before
+    assert moved >= timedelta(seconds=engine.SUPERLINK_PAUSE_S)
+    assert drive(scene).state == "completed"
 
 
 def _work_without_a_net(self: engine.Engine, until: float) -> None:
