@@ -187,7 +187,7 @@ def tasks_delivered_again(theatre: Theatre, short: bool) -> str:
 @fault("R11-messages", "every message delivered three times", expected="each is worked on once", short=True)
 def messages_delivered_again(theatre: Theatre, short: bool) -> str:
     with theatre.without_worker():
-        run = theatre.begin(8 if short else 20)
+        run = theatre.begin(8)
         told = theatre.driver("thrice", run)
     theatre.finish(run)
     return f"{told['messages']} messages; completed as undisturbed"

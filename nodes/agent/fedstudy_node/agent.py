@@ -152,6 +152,7 @@ class Agent:
             self._poll_at = time.monotonic() + self._pause()
 
     def _poll(self) -> None:
+        """Ask for one message. Where several runs are at work another may wait behind it: two rings can be one."""
         try:
             incoming = self._fleet.pull()
         except (RunEnded, ContentLost) as error:
@@ -160,8 +161,9 @@ class Agent:
         if incoming is not None:
             self._pace.mark_received()
             self._inbox.append(incoming)
-        self._poll_at = time.monotonic() + self._pause()
         self._take_in()
+        more = incoming is not None and len(self.runs) > 1
+        self._poll_at = time.monotonic() + (0.0 if more else self._pause())
 
     def _pause(self) -> float:
         """Seconds until the next question, unless the bell rings before."""
