@@ -68,7 +68,7 @@ def node_restarted(theatre: Theatre, short: bool) -> str:
         theatre.next_commit(run, within=30)
         took.append(time.monotonic() - begun)
     theatre.finish(run)
-    if max(took) > 15:
+    if not short and max(took) > 15:
         raise Missed(f"the round was committed {max(took):.1f} s after the kill")
     return f"the round was committed by all four {max(took):.1f} s after the kill at most"
 
