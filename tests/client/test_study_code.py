@@ -184,6 +184,10 @@ def test_a_study_from_nothing_to_results_and_through_its_changes(desk: Desk, mon
     with pytest.raises(FedStudyProblem, match="E_RUN_DIFFERS") as caught:
         desk.apply(monkeypatch)
     assert "rounds is 3 at the portal, 4 in the file" in caught.value.errors[0].detail
+    desk.write(runs=[{**first, "config": {"learning-rate": 0.25}}])
+    with pytest.raises(FedStudyProblem, match="E_RUN_DIFFERS") as caught:
+        desk.apply(monkeypatch)
+    assert "config.learning-rate is 0.5 at the portal, 0.25 in the file" in caught.value.errors[0].detail
     assert Run.objects.filter(study=desk.row()).count() == 1
 
     desk.write(runs=[first, {**first, "label": "Second", "rounds": 4}])
