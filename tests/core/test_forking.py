@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from fedstudy_core.sandbox import forkserver
 from fedstudy_core.sandbox.forking import Forked, ForkError, ForkServer, Wanted
 from fedstudy_core.sandbox.launching import Walled
 
@@ -101,6 +102,21 @@ def test_a_process_ends_with_its_server() -> None:
     assert not waiting.is_running()
     with pytest.raises(ForkError, match="has ended"):
         start(with_it, "wait")
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_a_process_whose_keeper_died_before_it_could_ask_for_that_ends_by_itself(*, lives: bool) -> None:
+    keeper_lives, held = os.pipe()
+    if not lives:
+        os.close(held)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            forkserver.die_with_keeper(keeper_lives)
+        except SystemExit:
+            os._exit(7)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == (0 if lives else 7)
 
 
 def test_a_process_that_nobody_lets_begin_is_never_there(server: ForkServer) -> None:

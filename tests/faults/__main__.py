@@ -7,6 +7,8 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -64,14 +66,17 @@ def _is(fault: Fault, name: str) -> bool:
 
 
 def play(chosen: Sequence[Fault], *, short: bool) -> list[Row]:
-    """Make the faults one after the other: first those that need no stage, then the others on one."""
+    """Make the faults one after the other on one stage; those that need none are made while it is set up."""
     say = Console(stderr=True)
-    rows = [_make(fault, None, say, short=short) for fault in chosen if fault.alone]
-    if len(rows) < len(chosen):
-        with set_up_stage() as stage:
+    on_stage = [fault for fault in chosen if not fault.alone]
+    with ThreadPoolExecutor(1) as beside, ExitStack() as running:
+        alone = beside.submit(lambda: [_make(fault, None, say, short=short) for fault in chosen if fault.alone])
+        stage = running.enter_context(set_up_stage()) if on_stage else None
+        rows = alone.result()
+        if stage is not None:
             theatre = Theatre(stage, rounds=SHORT_ROUNDS if short else ROUNDS)
             say.print(f"undisturbed: {theatre.rehearse():.2f} s a round")
-            rows += [_make(fault, theatre, say, short=short) for fault in chosen if not fault.alone]
+            rows += [_make(fault, theatre, say, short=short) for fault in on_stage]
     order = [fault.id for fault in FAULTS]
     return sorted(rows, key=lambda row: order.index(row.id))
 

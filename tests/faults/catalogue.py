@@ -19,7 +19,7 @@ class Fault:
         act: makes it, says what was observed, and raises Missed when that is not what was expected. It is told
             whether to be short.
         short: whether it belongs to the short version.
-        alone: whether it brings its own stage or needs none, so that there is no run to check.
+        alone: whether it needs no stage, so that there is no run to check; it is made while the stage is set up.
     """
 
     id: str

@@ -63,13 +63,14 @@ def _status(child: int, *, wait: bool) -> int | None:
     return os.waitstatus_to_exitcode(status) if ended else None
 
 
-def kill_at_random(run: uuid.UUID, times: int, seed: int, longest_s: float) -> dict[str, int]:
-    """Kill the driver so often, each after a random while; ends early with the run."""
+def kill_at_random(run: uuid.UUID, times: int, seed: int, mean_s: float) -> dict[str, int]:
+    """Kill the driver so often, each after a random while: most die soon, some live for rounds (exponential); ends
+    early with the run."""
     draw = random.Random(seed)
     killed = crashed = 0
     while killed < times:
         child = fork(run)
-        time.sleep(draw.uniform(0, longest_s))
+        time.sleep(draw.expovariate(1 / mean_s))
         if (status := _status(child, wait=False)) is None:
             os.kill(child, signal.SIGKILL)
             status = _status(child, wait=True)
@@ -171,13 +172,13 @@ def main() -> int:
     parser.add_argument("run", type=uuid.UUID)
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--longest", type=float, default=1.0, help="seconds that a driver lives at most")
+    parser.add_argument("--mean", type=float, default=1.0, help="seconds that a driver lives on average")
     words = parser.parse_args()
     lease.LEASE = SHORT_LEASE
     engine.claim = partial(lease.claim, hold_for=SHORT_LEASE)  # type: ignore[assignment]
     match words.what:
         case "random":
-            told: Any = kill_at_random(words.run, words.times, words.seed, words.longest)
+            told: Any = kill_at_random(words.run, words.times, words.seed, words.mean)
         case "stages":
             told = kill_at_every_stage(words.run)
         case "thrice":

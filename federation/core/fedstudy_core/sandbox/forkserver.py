@@ -115,9 +115,12 @@ def _run(asked: dict[str, Any], ends: Ends) -> int:
         _go_first_when_memory_runs_out()
         joining.join(int(asked["beside"]))
         joining.give_up_rights()
+    keeper_lives, held = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become(asked, ends)
+        os.close(held)
+        _become(asked, ends, keeper_lives)
+    os.close(keeper_lives)
     for end in ends.of_the_process:
         os.close(end)
     _say(ends, "started", pid)
@@ -140,16 +143,16 @@ def _go_first_when_memory_runs_out() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def _become(asked: dict[str, Any], ends: Ends) -> NoReturn:
+def _become(asked: dict[str, Any], ends: Ends, keeper_lives: int) -> NoReturn:
     """Be the process: with nothing open but its pipes, and an environment of its own."""
     status = 1
     try:
-        for number, end in enumerate(ends.of_the_process):
+        for number, end in enumerate((*ends.of_the_process, keeper_lives)):
             os.dup2(end, number)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        os.closerange(4, os.sysconf("SC_OPEN_MAX"))
         os.setsid()
         joining.own_its_files()
-        die_with_maker()
+        die_with_keeper(3)
         os.environ.clear()
         os.environ.update(asked["environment"])
         os.chdir(asked["folder"])
@@ -166,6 +169,19 @@ def _become(asked: dict[str, Any], ends: Ends) -> NoReturn:
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(status)
+
+
+def die_with_keeper(keeper_lives: int) -> None:
+    """Have the kernel end this process with its keeper, and end at once where that is gone already.
+
+    Args:
+        keeper_lives: descriptor of a pipe whose other end the keeper alone holds; closed. In namespaces of its own a
+            process does not see who its parent is.
+    """
+    die_with_maker()
+    if select.select([keeper_lives], [], [], 0)[0]:
+        raise SystemExit("the keeper of this process is gone")
+    os.close(keeper_lives)
 
 
 def _draw_other_numbers() -> None:
