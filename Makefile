@@ -9,7 +9,7 @@ BIN := $(or $(FEDSTUDY_VENV),.venv)/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint ruff mypy contracts templates format faults bench bench-gate lock clean
+.PHONY: help setup demo test check lint ruff mypy contracts templates format faults fuzz-api bench bench-gate lock clean
 
 help:
 	@echo 'make demo    a whole federated study on this machine, then a portal to look at (ARGS="--exit --json out.json")'
@@ -17,6 +17,7 @@ help:
 	@echo 'make lint    the static checks: ruff, mypy, import contracts, templates'
 	@echo 'make format  put code into its form'
 	@echo 'make faults  make each fault and check what must hold after it (ARGS="--short", "--only R5,R7", "--json FILE")'
+	@echo 'make fuzz-api  send the API many made-up requests, as every role (minutes; EXAMPLES=100 of each operation)'
 	@echo 'make bench   measure workloads against raw Flower and plain copying (an hour; ARGS="--only w1" chooses)'
 	@echo 'make bench-gate  measure what gate and sandbox cost a round (minutes)'
 	@echo 'make lock    compile requirements.lock anew from the pyproject files'
@@ -62,6 +63,10 @@ format: setup
 # Kills, cuts and fills what it can on a stack of its own (some 30 minutes; ARGS="--short" takes a few).
 faults: setup
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+EXAMPLES ?= 100
+fuzz-api: setup
+	@FEDSTUDY_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(PROCESSES) tests/security/test_api_by_its_document.py $(ARGS)
 
 bench: setup
 	@$(BIN)/python -m bench $(ARGS)

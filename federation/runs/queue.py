@@ -24,6 +24,7 @@ from audit.services import record
 from federation.runs import states
 from federation.runs.models import PRIORITIES, Participant, Run
 from fedstudy_core.errors import Conflict, Invalid
+from studies.lifecycle.services import check_under_way
 
 HEAD_START: Mapping[str, timedelta] = MappingProxyType(
     {"low": timedelta(hours=-4), "normal": timedelta(0), "high": timedelta(hours=4)}
@@ -132,11 +133,12 @@ def set_priority(*, run: Run, priority: str, by: User) -> Run:
     """Give a run that has not begun another priority.
 
     Raises:
-        Conflict: E_STATE once its turn has come.
+        Conflict: E_STATE once its turn has come, or the study is over.
         Invalid: E_INVALID for a priority that there is not.
     """
     run = Run.objects.select_for_update(of=("self",)).select_related("study").get(pk=run.pk)
     check(by, Permission.RUN_START, run.study)
+    check_under_way(run.study, "and its runs do not begin any more")
     if priority not in PRIORITIES:
         raise Invalid("E_INVALID", f"A priority is {', '.join(PRIORITIES[:-1])} or {PRIORITIES[-1]}.")
     if run.state not in ("draft", "queued", "paused"):

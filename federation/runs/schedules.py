@@ -26,6 +26,7 @@ from federation.runs.models import Run, Schedule
 from federation.runs.participants import is_away
 from federation.runs.services import create_run, obstacles, start_run
 from fedstudy_core.errors import FedStudyError, FieldProblem, Invalid
+from studies.lifecycle.services import check_under_way
 
 SCHEDULER = "system:scheduler"
 MOST_A_STUDY = 50
@@ -72,8 +73,10 @@ def create_schedule(*, run: Run, timing: Timing, label: str = "", by: User) -> S
 
     Raises:
         Invalid: E_SCHEDULE with a problem for each field that does not fit.
+        Conflict: E_STATE for a study that is over.
     """
     check(by, Permission.RUN_START, run.study)
+    check_under_way(run.study, "and takes no more runs")
     problems = _problems(run, timing)
     if Schedule.objects.filter(template__study=run.study_id).exclude(state="ended").count() >= MOST_A_STUDY:
         problems.append(FieldProblem("kind", "E_SCHEDULE", f"A study has at most {MOST_A_STUDY} schedules; end one."))
@@ -136,6 +139,7 @@ def resume_schedule(*, schedule: Schedule, by: User) -> Schedule:
 
     Raises:
         Invalid: E_SCHEDULE where its only moment has passed.
+        Conflict: E_STATE for a study that is over.
     """
     if schedule.kind == "once" and schedule.next_at is not None and schedule.next_at <= timezone.now():
         raise Invalid("E_SCHEDULE", "Its moment has passed; make a new schedule.")
@@ -151,6 +155,8 @@ def end_schedule(*, schedule: Schedule, by: User) -> Schedule:
 def _move(schedule: Schedule, state: str, by: User) -> Schedule:
     schedule = _locked(Schedule.objects.filter(pk=schedule.pk)).get()
     check(by, Permission.RUN_START, schedule.template.study)
+    if state == "active":
+        check_under_way(schedule.template.study, "and takes no more runs")
     states.SCHEDULE.move(schedule, state)
     _set_next(schedule)
     schedule.save(update_fields=["state", "next_at"])

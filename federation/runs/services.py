@@ -23,6 +23,7 @@ from fedstudy_core.transport import AS_IS, TRANSPORTS
 from nodes.registry.models import Node
 from studies.enrolment.models import Enrolment
 from studies.lifecycle.models import Study
+from studies.lifecycle.services import check_under_way
 from studies.scripts.models import Approval, ScriptVersion
 from studies.scripts.selectors import approvals_in_force
 
@@ -84,7 +85,7 @@ def create_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) ->
     """Plan a run; nothing is sent to any site yet.
 
     Raises:
-        Conflict: E_STATE for a version that was taken back.
+        Conflict: E_STATE for a version that was taken back, or a study that is over.
         Invalid: E_INVALID, E_METRIC, E_RUN_CONFIG, E_STRATEGY, E_STRATEGY_SUPPORT, E_PROXIMAL, E_NO_INITIAL,
             E_TOO_FEW_SITES, E_NOT_READY.
     """
@@ -98,6 +99,7 @@ def create_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) ->
 
 def plan_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) -> Run:
     """The planned run with its participants; the caller has checked the permission and writes the event."""
+    check_under_way(study, "and takes no more runs")
     plan = _with_defaults(plan, version)
     if version.script.study_id != study.pk:
         raise Invalid("E_INVALID", "This script version belongs to another study.")

@@ -176,3 +176,17 @@ def check(user: Any, permission: Permission, obj: Model | None = None) -> None:
     if view is not None and not isinstance(user, SiteAgent) and not can(user, view, obj):
         raise NotFound("E_NOT_FOUND", f"There is no such {permission.scope}, or it is not yours to see.")
     raise Denied(permission, obj)
+
+
+def check_for_site(user: Any, permission: Permission, site: Model, study: Model) -> None:
+    """Refuse who does not speak for a site in a study: as forbidden to those who know of the site by the study.
+
+    Raises:
+        NotFound: E_NOT_FOUND, when the user sees neither of them.
+        Denied: E_FORBIDDEN otherwise.
+    """
+    try:
+        check(user, permission, site)
+    except NotFound:
+        check(user, Permission.STUDY_VIEW, study)
+        raise Denied(permission, site, "Only the site's own people answer for it.") from None

@@ -195,6 +195,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["portal.api.formats.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["portal.api.formats.StrictJSONParser"],
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS is no method of the API: the OpenAPI document says what there is
     "DEFAULT_PAGINATION_CLASS": "portal.api.pagination.Pages",
     "DEFAULT_SCHEMA_CLASS": "portal.api.schema.Operation",
     "DEFAULT_VERSIONING_CLASS": None,

@@ -33,6 +33,11 @@ def ready_sites(study: Study) -> QuerySet[Enrolment]:
     return Enrolment.objects.filter(study=study, state="ready").select_related("site", "dataset")
 
 
+def sites_of(study: Study) -> QuerySet[Site]:
+    """The sites that are or were asked to take part in the study; all its people see them."""
+    return Site.objects.filter(enrolments__study=study)
+
+
 def invitable_sites(study: Study) -> QuerySet[Site]:
     """The sites without an open part in the study; those that declined or withdrew may be asked again."""
     return Site.objects.exclude(enrolments__in=Enrolment.objects.filter(study=study, state__in=states.OPEN))

@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from accounts.groups import give, groups_of_site, take
 from accounts.models import Site, User
-from accounts.permissions import SITE_PEOPLE_IN_STUDY, Denied, Permission, can, check
+from accounts.permissions import SITE_PEOPLE_IN_STUDY, Permission, can, check, check_for_site
 from audit.services import record
-from fedstudy_core.errors import Conflict, Invalid, NotFound
+from fedstudy_core.errors import Conflict, Invalid
 from studies.dictionary.models import Dataset
 from studies.dictionary.selectors import current_dictionary
 from studies.dictionary.services import withdraw_datasets
@@ -77,7 +77,7 @@ def accept_invitation(*, enrolment: Enrolment, by: User) -> Enrolment:
         Refusal: E_DUTIES.
     """
     enrolment = _locked(enrolment)
-    _check_speaks(by, Permission.INVITATION_ANSWER, enrolment)
+    check_for_site(by, Permission.INVITATION_ANSWER, enrolment.site, enrolment.study)
     if enrolment.study.state not in INVITING:
         raise Conflict("E_STATE", f"This study is {enrolment.study.state} and takes no more sites.")
     check_site_may_join(enrolment.study, enrolment.site)
@@ -99,7 +99,7 @@ def decline_invitation(*, enrolment: Enrolment, reason: str = "", by: User) -> E
         Conflict: E_STATE when the invitation was answered.
     """
     enrolment = _locked(enrolment)
-    _check_speaks(by, Permission.INVITATION_ANSWER, enrolment)
+    check_for_site(by, Permission.INVITATION_ANSWER, enrolment.site, enrolment.study)
     old = states.ENROLMENT.move(enrolment, "declined")
     enrolment.answered_at, enrolment.answered_by = timezone.now(), by
     enrolment.reason = _words(reason)
@@ -122,7 +122,7 @@ def withdraw_site(*, enrolment: Enrolment, reason: str = "", by: User) -> Enrolm
     enrolment = _locked(enrolment)
     takes_back = enrolment.state == "invited" and can(by, Permission.STUDY_INVITE, enrolment.study)
     if not takes_back:
-        _check_speaks(by, Permission.SITE_WITHDRAW, enrolment)
+        check_for_site(by, Permission.SITE_WITHDRAW, enrolment.site, enrolment.study)
     old = states.ENROLMENT.move(enrolment, "withdrawn")
     enrolment.withdrawn_at, enrolment.withdrawn_by = timezone.now(), by
     enrolment.reason = _words(reason)
@@ -178,15 +178,6 @@ def _locked(enrolment: Enrolment) -> Enrolment:
     Study.objects.select_for_update().get(pk=enrolment.study_id)
     rows = Enrolment.objects.select_for_update(of=("self",)).select_related("study", "site", "dataset")
     return rows.get(pk=enrolment.pk)
-
-
-def _check_speaks(by: User, permission: Permission, enrolment: Enrolment) -> None:
-    """Refuse who does not speak for the site: as forbidden to those who see the enrolment through its study."""
-    try:
-        check(by, permission, enrolment.site)
-    except NotFound:
-        check(by, Permission.STUDY_VIEW, enrolment.study)
-        raise Denied(permission, enrolment.site, "Only the site's own people answer for it.") from None
 
 
 def _hide_study(enrolment: Enrolment) -> None:

@@ -81,11 +81,16 @@ def lock_for_change(study: Study, permission: Permission, by: User) -> Study:
     """
     study = Study.objects.select_for_update().get(pk=study.pk)
     check(by, permission, study)
-    if study.state not in states.EDITABLE:
-        raise Conflict("E_STATE", f"This study is {study.state}; its design stays as it is.")
     if study.state != states.STUDY.initial:
         check(by, Permission.STUDY_AMEND, study)
+    check_under_way(study, "and keeps its design as it is")
     return study
+
+
+def check_under_way(study: Study, refusal: str) -> None:
+    """Refuse what only a study that is not over takes; `refusal` ends the sentence. Raises Conflict: E_STATE."""
+    if study.state not in states.EDITABLE:
+        raise Conflict("E_STATE", f"This study is {study.state} {refusal}.")
 
 
 def _check_words(study: Study) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from accounts.models import Site, User
-from accounts.permissions import Permission, check
+from accounts.permissions import Permission, check_for_site
 from audit.services import record
 from fedstudy_core.errors import Conflict, Invalid
 from studies.enrolment import states as enrolment_states
@@ -55,16 +55,19 @@ def save_ticks(*, version: ScriptVersion, site: Site, items: Collection[str], by
     Raises:
         Forbidden, NotFound: `by` does not speak for the site.
         Invalid: E_INVALID for an item that the list does not have.
-        Conflict: E_STATE when the site takes no part in the study, or the version was taken back.
+        Conflict: E_STATE when the site takes no part in the study, the version was taken back, or the study is
+            archived.
     """
-    check(by, Permission.SCRIPT_APPROVE, site)
+    check_for_site(by, Permission.SCRIPT_APPROVE, site, version.script.study)
     unknown = set(items) - KEYS
     if unknown:
         raise Invalid("E_INVALID", f"The checklist has no “{min(unknown)[:40]}”.")
-    locked = ScriptVersion.objects.select_for_update(of=("self",)).select_related("script").defer("bundle")
+    locked = ScriptVersion.objects.select_for_update(of=("self",)).select_related("script__study").defer("bundle")
     version = locked.get(pk=version.pk)
     if version.state != "submitted":
         raise Conflict("E_STATE", "This version was taken back.")
+    if version.script.study.state == "archived":
+        raise Conflict("E_STATE", "This study is archived.")
     open_to = Enrolment.objects.filter(study=version.script.study_id, site=site, state__in=enrolment_states.OPEN)
     if not open_to.exists():
         raise Conflict("E_STATE", f"{site.name} takes no part in this study.")

@@ -12,7 +12,7 @@ from fedstudy_core.archives import read_archive
 from fedstudy_core.bundle import Bundle, inspect
 from fedstudy_core.errors import Conflict, Invalid
 from studies.lifecycle.models import Study
-from studies.lifecycle.states import EDITABLE
+from studies.lifecycle.services import check_under_way
 from studies.scripts import states
 from studies.scripts.approvals import record_approval, record_revocation, revoke_approval
 from studies.scripts.models import Script, ScriptVersion
@@ -39,7 +39,7 @@ def create_script(*, study: Study, name: str, by: User) -> Script:
     """
     study = Study.objects.select_for_update().get(pk=study.pk)
     check(by, Permission.SCRIPT_SUBMIT, study)
-    _check_open(study)
+    check_under_way(study, "and takes no more scripts")
     name = name.strip()
     if not 1 <= len(name) <= 120:
         raise Invalid("E_INVALID", "A script's name has 1 to 120 characters.")
@@ -64,7 +64,7 @@ def submit_version(*, script: Script, bundle: bytes, replaces_previous: bool = T
     """
     script = Script.objects.select_for_update(of=("self",)).select_related("study").get(pk=script.pk)
     check(by, Permission.SCRIPT_SUBMIT, script.study)
-    _check_open(script.study)
+    check_under_way(script.study, "and takes no more scripts")
     inspected = inspect(bundle)
     same = script.versions.filter(sha256=inspected.sha256).first()
     if same is not None:
@@ -146,8 +146,3 @@ def refresh_findings(*, version: ScriptVersion) -> bool:
         detail=detail,
     )
     return True
-
-
-def _check_open(study: Study) -> None:
-    if study.state not in EDITABLE:
-        raise Conflict("E_STATE", f"This study is {study.state} and takes no more scripts.")

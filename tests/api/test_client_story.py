@@ -10,8 +10,7 @@ import pytest
 
 from accounts.services import create_setup_token
 from fedstudy_client import FedStudyProblem
-from tests.api.routes import introduction
-from tests.api.world import PASSWORD, VARIABLES, NodeKeys, facts, sources
+from tests.api.world import PASSWORD, VARIABLES, NodeKeys, facts, introduction, sources
 from tests.client.portals import Portal
 
 pytestmark = [

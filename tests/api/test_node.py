@@ -24,8 +24,7 @@ from nodes.registry.services import expect_node
 from studies.dictionary.models import Dataset
 from studies.enrolment.models import Enrolment
 from studies.scripts.models import Approval
-from tests.api.routes import introduction
-from tests.api.world import NodeKeys, World, enrolled_node, facts
+from tests.api.world import NodeKeys, World, enrolled_node, facts, introduction
 
 HEARTBEAT = {"agent_version": "0.1.0", "sandbox": "S1", "datasets": [], "clock": "2030-01-01T00:00:00Z"}
 

@@ -14,8 +14,7 @@ from accounts.models import User
 from accounts.services import create_setup_token
 from audit.models import Event
 from portal.throttles import SignInByAccount, SignInByAddress
-from tests.api.routes import ACCOUNT
-from tests.api.world import PASSWORD, World
+from tests.api.world import ACCOUNT, PASSWORD, World
 
 pytestmark = pytest.mark.django_db
 

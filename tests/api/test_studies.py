@@ -13,8 +13,7 @@ from accounts.models import Site
 from studies.dictionary.models import DictionaryVersion
 from studies.lifecycle.models import Study
 from studies.scripts.models import ScriptVersion
-from tests.api.routes import another_site
-from tests.api.world import VARIABLES, World, fab, sources, zipped
+from tests.api.world import VARIABLES, World, another_site, fab, sources, zipped
 
 builds = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")
 

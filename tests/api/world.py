@@ -235,6 +235,20 @@ def person(email: str, name: str, **fields: Any) -> User:
     return User.objects.create_user(email, PASSWORD, name=name, **fields)
 
 
+ACCOUNT = {"email": "new@demo.example", "name": "New Person", "password": PASSWORD}
+
+
+def introduction(token: str, keys: NodeKeys | None = None) -> dict[str, Any]:
+    """A node's first words."""
+    mine = keys or NodeKeys()
+    return {"token": token, "name": "node", "proof": mine.proof(token), "agent_version": "0.1.0", **mine.public()}
+
+
+def another_site(world: World) -> str:
+    """The id of a site that could be invited."""
+    return str(create_site(name="Hungarian Institute", short_name="hungary", by=world.admin).pk)
+
+
 def enrolled_node(site: Site, name: str, keys: NodeKeys, by: User) -> Node:
     """A node that introduced itself and waits to be confirmed."""
     _, token = expect_node(site=site, name=name, by=by)
@@ -265,30 +279,46 @@ def facts(study: str, **changes: Any) -> dict[str, Any]:
 def build() -> World:
     """A study of one site that is ready, with an approved version and a planned run."""
     admin = person("admin@demo.example", "Alex Admin", is_platform_admin=True)
-    pi = person("pi@demo.example", "Pat Investigator")
-    auditor = person("auditor@demo.example", "Ody Auditor")
-    site_admin = person("ada@demo.example", "Ada Admin")
     stranger = person("stranger@demo.example", "Sam Stranger")
+    pi, auditor = person("pi@demo.example", "Pat Investigator"), person("auditor@demo.example", "Ody Auditor")
+    site_admin = person("ada@demo.example", "Ada Admin")
     site = create_site(name="Cleveland Clinic", short_name="cleveland", city="Cleveland", country="US", by=admin)
     grant_role(user=site_admin, role=Role.ADMIN, obj=site, by=admin)
-    study = _study(pi, auditor)
-    enrolment = accept_invitation(enrolment=invite_site(study=study, site=site, by=pi), by=site_admin)
     keys = NodeKeys()
     node = enrolled_node(site, "node-1", keys, site_admin)
     node = confirm_node(node=node, words=node.words, by=site_admin)
-    told = DatasetRequest.model_validate(facts(str(study.pk)))
-    dataset = register_dataset(study=study, site=site, node_id=node.pk, facts=told, by=node)
+    cast = {"admin": admin, "pi": pi, "auditor": auditor, "site_admin": site_admin, "stranger": stranger}
+    return furnish(cast, site, node, keys)
+
+
+def furnish(
+    cast: Mapping[str, User], site: Site, node: Node, keys: NodeKeys, title: str = "Heart disease in four centres"
+) -> World:
+    """A study of these people in which the site takes part, with an approved version and a planned run."""
+    pi = cast["pi"]
+    study = _study(title, pi, cast["auditor"])
     script = create_script(study=study, name="Logistic regression", by=pi)
     version = submit_version(script=script, bundle=fab(), by=pi)
     world = World(
-        admin, pi, auditor, site_admin, stranger, site, study, keys, node, enrolment, dataset, script, version,
-        approval=Approval(), run=Run(),
+        **cast, site=site, study=study, keys=keys, node=node, enrolment=Enrolment(), dataset=Dataset(),
+        script=script, version=version, approval=Approval(), run=Run(),
     )  # fmt: skip
-    world.approval = approve(world)
+    take_part(world)
     world.study = move_study(study=study, to="active", by=pi)
-    world.enrolment = Enrolment.objects.get(pk=enrolment.pk)
     world.run = create_run(study=world.study, version=version, plan=Plan(label="First", rounds=3), by=pi)
     return world
+
+
+def take_part(world: World) -> None:
+    """The world's site accepts, offers a dataset, and approves the version."""
+    invitation = invite_site(study=world.study, site=world.site, by=world.pi)
+    enrolment = accept_invitation(enrolment=invitation, by=world.site_admin)
+    told = DatasetRequest.model_validate(facts(str(world.study.pk)))
+    world.dataset = register_dataset(
+        study=world.study, site=world.site, node_id=world.node.pk, facts=told, by=world.node
+    )
+    world.approval = approve(world)
+    world.enrolment = Enrolment.objects.get(pk=enrolment.pk)
 
 
 def copy_of(world: World) -> World:
@@ -309,8 +339,8 @@ def approve(world: World) -> Approval:
     )
 
 
-def _study(pi: User, auditor: User) -> Study:
-    study = create_study(title="Heart disease in four centres", aims="Predict stenosis", by=pi)
+def _study(title: str, pi: User, auditor: User) -> Study:
+    study = create_study(title=title, aims="Predict stenosis", by=pi)
     publish_dictionary(study=study, variables=VARIABLES, by=pi)
     add_protocol(study=study, filename="protocol.md", content=b"# Protocol\n", by=pi)
     grant_role(user=auditor, role=Role.AUDITOR, obj=study, by=pi)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 import time
 import warnings
 from base64 import b64decode
@@ -13,20 +12,20 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from devstack.demo import people
 from devstack.demo.cast import Hospital
 from devstack.nodes import NodeHome
 from fedstudy_core.dsse import unverified_payload
+from tests.browsers import chromium, needs_chromium
 from tests.stage import PATIENCE_S, Stage
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.e2e,
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+    needs_chromium,
 ]
 AUTHENTICATOR = {
     "protocol": "ctap2",
@@ -85,10 +84,7 @@ def desk(stage: Stage) -> Iterator[Desk]:
         version = people.submit_second_script(stage.investigator, stage.prepared.study)
     hospital = stage.cast.hospitals[0]
     node = stage.stack.node(hospital.node)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
-        )
+    with chromium() as browser:
         page = browser.new_context().new_page()
         page.set_default_timeout(20_000)
         device = page.context.new_cdp_session(page)
@@ -102,7 +98,6 @@ def desk(stage: Stage) -> Iterator[Desk]:
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("heading", name="Studies", level=1).wait_for()
         yield made
-        browser.close()
 
 
 @pytest.fixture(scope="module")

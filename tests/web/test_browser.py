@@ -1,8 +1,7 @@
-"""The pages in a real browser: nothing breaks the content security policy, and the run page lives."""
+"""The pages in a real browser: the run page lives, and what is dangerous asks first."""
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,19 +9,16 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.urls import reverse
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from federation.runs.models import Run
+from tests import browsers
 from tests.api import world as worlds
 from tests.api.world import World
+from tests.browsers import needs_chromium
 from tests.web.rounds import commit_round, set_to_work
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), needs_chromium]
 
 
 @pytest.fixture
@@ -40,13 +36,9 @@ def run(world: World) -> Run:
 
 @pytest.fixture
 def chromium(world: World, run: Run) -> Iterator[Browser]:
-    """Started after everything that the tests need of the database, as it runs a loop in this thread."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
-        )
+    """Started after everything that the tests need of the database."""
+    with browsers.chromium() as browser:
         yield browser
-        browser.close()
 
 
 def beside(work: Callable[[], Any]) -> None:
@@ -67,47 +59,13 @@ def signed_in(browser: Browser, address: str, email: str, **options: Any) -> tup
     """A page of somebody who signed in by the form, and the complaints of the browser."""
     page = browser.new_context(**options).new_page()
     page.set_default_timeout(20_000)
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    complaints = browsers.complaints_of(page)
     page.goto(address + reverse("web:sign-in"))
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password").fill(worlds.PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("heading", name="Studies", level=1).wait_for()
     return page, complaints
-
-
-def test_no_page_breaks_the_policy_or_the_width_of_a_phone(
-    live_server: Any, world: World, run: Run, chromium: Browser
-) -> None:
-    """Sign in as PI on a phone, open every kind of page: no complaint, nothing wider than the screen."""
-    places = [
-        reverse("web:studies"),
-        reverse("web:study", args=[world.study.pk]),
-        reverse("web:study-dictionary", args=[world.study.pk]),
-        reverse("web:enrolment", args=[world.enrolment.pk]),
-        reverse("web:version", args=[world.version.pk]),
-        reverse("web:version-source", args=[world.version.pk]),
-        reverse("web:version-changes", args=[world.version.pk]),
-        reverse("web:version-review", args=[world.version.pk]),
-        reverse("web:notifications"),
-        reverse("web:run-new", args=[world.study.pk]),
-        reverse("web:run", args=[run.pk]),
-        reverse("web:run-fork", args=[run.pk]),
-        reverse("web:schedule-new", args=[run.pk]),
-        reverse("web:study-schedules", args=[world.study.pk]),
-        reverse("web:events"),
-        reverse("web:styleguide"),
-    ]
-    phone = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
-    page, complaints = signed_in(chromium, live_server.url, world.pi.email, **phone)
-    for place in places:
-        page.goto(live_server.url + place)
-        page.wait_for_load_state("networkidle") if "runs" not in place else page.wait_for_timeout(500)
-        excess = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert excess <= 0, place
-        assert complaints == [], place
 
 
 def test_a_run_is_watched(live_server: Any, world: World, run: Run, chromium: Browser) -> None:

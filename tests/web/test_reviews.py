@@ -167,7 +167,7 @@ def test_a_checklist_is_kept_and_leads_to_signing(world: World, browser: Browser
     assert "2 of 9 ticked" in shown(browser, "site_admin", "version", world.version).text
     assert "Checklist for" in shown(browser, "site_admin", "version-review", world.version).text
     assert "Checklist for" not in shown(browser, "pi", "version-review", world.version).text
-    assert browser("pi").post(there, {"site": str(world.site.pk), "items": ["purpose"]}).status_code == 404
+    assert browser("pi").post(there, {"site": str(world.site.pk), "items": ["purpose"]}).status_code == 403
 
 
 def test_pages_ask_as_often_for_many_as_for_one(world: World, browser: Browser) -> None:

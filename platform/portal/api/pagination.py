@@ -3,7 +3,10 @@
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from django.core.exceptions import ValidationError
+from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
 from rest_framework.response import Response
 
 
@@ -17,6 +20,13 @@ class Pages(CursorPagination):
     page_size_query_param = "limit"
     max_page_size = 200
     ordering = ("-created_at", "id")
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
+        """One page; a cursor that this portal did not make leads nowhere (404)."""
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (ValidationError, ValueError, OverflowError) as error:
+            raise NotFound(self.invalid_cursor_message) from error
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self._next_cursor()})

@@ -10,13 +10,13 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from accounts.selectors import visible_sites
 from fedstudy_core.analysis import Category, Finding, Risk
 from fedstudy_core.analysis.amendment import Snapshot, compare
 from fedstudy_core.errors import NotFound
 from portal.api.base import Input, Output, PersonRequest, Resource, describe, find
 from portal.api.choices import FILE_CHANGES, FINDING_RISKS, RISK_WORDS
 from portal.api.names import NameOut
+from studies.enrolment.selectors import sites_of
 from studies.scripts import checklist, reviews, selectors, states
 from studies.scripts.models import ReviewThread, ScriptVersion
 
@@ -177,7 +177,7 @@ class VersionReviews(Resource):
     @describe("Keep what was ticked", input=Ticks, output=ChecklistOut)
     def tick(self, request: PersonRequest, id: UUID) -> Response:
         version, given = self.row(id), self.read(Ticks)
-        site = find(visible_sites(request.user), given["site"])
+        site = find(sites_of(version.script.study), given["site"])
         checklist.save_ticks(version=version, site=site, items=given["items"], by=request.user)
         return self._checklist(request, version)
 

@@ -263,7 +263,7 @@ class StrategyOut(Output):
     model = serializers.CharField(help_text="arrays or trees")
     minimum_sites = serializers.IntegerField(help_text="Answers that a round needs with the parameters' defaults")
     minimum = serializers.CharField(source="minimum_formula", help_text="The same in terms of the parameters")
-    needs = StrategyNeedOut()
+    needs = StrategyNeedOut(allow_null=True)
     parameters = serializers.SerializerMethodField()
 
     def get_parameters(self, strategy: Any) -> list[dict[str, Any]]:
@@ -271,7 +271,7 @@ class StrategyOut(Output):
 
 
 class Strategies(ViewSet):
-    @describe("The strategies that a run may choose", output=StrategyOut(many=True))
+    @describe("The strategies that a run may choose", output=StrategyOut, many=True)
     def list(self, request: PersonRequest) -> Response:
         return Response({"results": StrategyOut(list(STRATEGIES.values()), many=True).data, "next": None})
 

@@ -26,7 +26,11 @@ urlpatterns = [
     path("", studies.studies, name="studies"),
     path("sign-in", account.SignIn.as_view(), name="sign-in"),
     path("sign-out", account.SignOut.as_view(), name="sign-out"),
-    path("studies", RedirectView.as_view(pattern_name="web:studies")),
+    path(
+        "studies",
+        RedirectView.as_view(pattern_name="web:studies", http_method_names=["get", "head"]),
+        name="studies-listed",
+    ),
     path("studies/new", studies.new, name="study-new"),
     path("studies/<uuid:study_id>", studies.study, name="study"),
     path("studies/<uuid:study_id>/transition", studies.transition, name="study-transition"),

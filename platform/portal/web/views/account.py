@@ -22,6 +22,7 @@ log = structlog.get_logger("portal.web")
 class SignIn(LoginView):
     """Sign in; whoever is signed in already goes on."""
 
+    http_method_names = ["get", "head", "post"]
     template_name = "accounts/sign_in.html"
     authentication_form = SignInForm
     redirect_authenticated_user = True
@@ -47,7 +48,7 @@ class SignIn(LoginView):
 class SignOut(LogoutView):
     """Sign out, by POST only."""
 
-    http_method_names = ["post", "options"]
+    http_method_names = ["post"]
 
     @transaction.atomic
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -23,6 +23,7 @@ from portal.web.presenters.files import file_rows, first_file, source_lines, tre
 from portal.web.presenters.findings import findings_of
 from portal.web.presenters.reviews import checklists, thread_cards, threads_by_line
 from portal.web.views.scripts import find_version, version_frame
+from studies.enrolment.selectors import sites_of
 from studies.scripts import selectors
 from studies.scripts.checklist import save_ticks
 from studies.scripts.models import ReviewThread, ScriptVersion
@@ -159,7 +160,7 @@ def _to_thread(version_id: UUID, thread_id: UUID) -> str:
 def checklist(request: PageRequest, version_id: UUID) -> HttpResponse:
     """Keep what the reader ticked for a site."""
     found = find_version(request, version_id)
-    site = _site(request, found, request.POST.get("site", ""))
+    site = _site(found, request.POST.get("site", ""))
     items = request.POST.getlist("items")
     back = f"{reverse('web:version-review', args=[found.pk])}#checklist"
     return act(
@@ -170,9 +171,9 @@ def checklist(request: PageRequest, version_id: UUID) -> HttpResponse:
     )
 
 
-def _site(request: PageRequest, found: ScriptVersion, asked: str) -> Site:
-    """The site of a checklist, one that the reader reviews for; NotFound otherwise."""
-    chosen = [site for site in sites_speaking(request.user, found.script.study) if str(site.pk) == asked]
-    if not chosen:
-        raise NotFound("E_NOT_FOUND", "There is no such site, or it is not yours to speak for.")
-    return chosen[0]
+def _site(found: ScriptVersion, asked: str) -> Site:
+    """The site of a checklist, one of the study's; NotFound otherwise."""
+    chosen = next((site for site in sites_of(found.script.study) if str(site.pk) == asked), None)
+    if chosen is None:
+        raise NotFound("E_NOT_FOUND", "This study has no such site.")
+    return chosen

@@ -6,6 +6,7 @@ from django import forms
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_GET
 
 from portal.web.presenters.examples import examples
 
@@ -24,6 +25,7 @@ class ExampleForm(forms.Form):
     )
 
 
+@require_GET
 def styleguide(request: HttpRequest) -> HttpResponse:
     """Every component with made-up values; it does not exist in production."""
     if settings.FEDSTUDY_PROFILE == "production":

@@ -1,0 +1,242 @@
+"""The table's rows for the API: who gets what from every method of every address under /api/v1/."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from fedstudy_core.canonical import digest
+from fedstudy_core.keys import public_text
+from tests.api.world import ACCOUNT, PASSWORD, VARIABLES, fab, facts, introduction
+from tests.security.access import states
+from tests.security.access.row import EVERYBODY, STUDY_PEOPLE, Row, constant
+from tests.security.access.scene import FILE, Place
+
+HEARTBEAT = {"agent_version": "0.1.0", "sandbox": "S1", "datasets": [], "clock": "2030-01-01T00:00:00Z"}
+
+
+def row(name: str, method: str, kind: str, may: str = "", *, body: Any = None, **more: Any) -> Row:
+    """A row of the API; what would change an archived study is a conflict there."""
+    if method != "get" and "archived" not in more:
+        more["archived"] = 409
+    return Row(f"api:{name}", method, kind, may, body=constant(body), **more)
+
+
+def of_study(place: Place) -> tuple[Any, ...]:
+    return (place.study.pk,)
+
+
+def of_version(place: Place) -> tuple[Any, ...]:
+    return (place.version.pk,)
+
+
+def protocol() -> dict[str, Any]:
+    return {"file": SimpleUploadedFile("protocol.md", b"# Second version\n")}
+
+
+def bundle() -> dict[str, Any]:
+    return {"bundle": SimpleUploadedFile("tiny.fab", fab("1.0.1"))}
+
+
+def wreck() -> dict[str, Any]:
+    return {"bundle": SimpleUploadedFile("tiny.fab", b"no bundle")}
+
+
+def approvers(place: Place) -> dict[str, Any]:
+    key = public_text(place.keys.approval.public_key())
+    return {"approvers": [{"kind": "console", "name": "Ada Admin", "role": "site admin", "key": key}]}
+
+
+def offered(place: Place) -> dict[str, Any]:
+    return facts(str(place.study.pk), fingerprint="e" * 64)
+
+
+PERSON = [
+    row("setup", "post", "", every=403, body={"token": "t" * 30, **ACCOUNT}, quiet=True),
+    row("token", "post", "", every=200, body=lambda place: {"email": place.pi.email, "password": PASSWORD}),
+    row("token", "delete", "", EVERYBODY, ok=204),
+    row("me", "get", "", EVERYBODY),
+    row("users", "get", "", "+"),
+    row("users", "post", "", "+", ok=201, body=ACCOUNT),
+    row("user", "get", "user", "+"),
+    row("user", "patch", "user", "+", body={"is_active": False}),
+    row("notifications", "get", "", EVERYBODY),
+    row("notifications-read", "post", "", EVERYBODY, ok=204, quiet=True),
+    row("notification", "post", "notification", "P", make=states.told, quiet=True),
+    row("preference", "get", "", EVERYBODY),
+    row("preference", "put", "", EVERYBODY, body={"by_email": False}, quiet=True),
+    row("openapi", "get", "", every=200),
+]
+SITES = [
+    row("sites", "get", "", EVERYBODY),
+    row("sites", "post", "", "+", ok=201, body={"name": "New", "short_name": "new"}),
+    row("site", "get", "site", "AS+"),
+    row("site-people", "get", "site", "AS+"),
+    row("site-people", "post", "site", "A", ok=201, body={"user": "stranger@demo.example", "role": "steward"}),
+    # only who may give roles learns who has an account
+    row(
+        "site-people", "post", "site", "A", ok=404, quiet=True, but={"+": 404},  # who knows all accounts
+        body={"user": "x@x.example", "role": "steward"},
+    ),
+    row(
+        "site-people", "post", "unled_site", "+", ok=201, make=states.unled_site,
+        body={"user": "stranger@demo.example", "role": "admin"},
+    ),
+    row("site-person", "delete", "site", "A", ok=204, rest=lambda place: (place.steward.pk, "steward")),
+    row("site-nodes", "get", "site", "AS+"),
+    row("site-nodes", "post", "site", "A", ok=201, body={"name": "node-3"}),
+    row("node", "get", "node", "AS+"),
+    row("node-token", "post", "node", "A", make=states.expected),
+    row(
+        "node-confirm",
+        "post",
+        "node",
+        "A",
+        make=states.pending,
+        body={"words": "not the six words"},
+        ok=409,
+        quiet=True,
+    ),
+    row("node-revoke", "post", "node", "AS+", body={}),
+]  # fmt: skip
+STUDIES = [
+    row("studies", "get", "", EVERYBODY),
+    # Security 5.2 lets principal investigators alone create studies. One becomes a principal investigator by creating
+    # a study, so whoever has no role yet may; so may a co-investigator, who is a researcher with studies of their own.
+    row("studies", "post", "", "0PC", ok=201, body={"title": "Another study"}),
+    row("studies-without-investigator", "get", "", "+"),
+    row("study", "get", "study", STUDY_PEOPLE),
+    row("study", "patch", "study", "P", body={"summary": "Four centres"}),
+    row("study", "patch", "draft", "PC", make=states.drafted, body={"summary": "Four centres"}),
+    row("study-transition", "post", "study", "P", body={"to": "closed"}),
+    # who reads a study sees who works in it; a study that nobody leads shows its people to who appoints somebody
+    row("study-people", "get", "study", STUDY_PEOPLE),
+    row("study-people", "get", "unled", "U+", make=states.unled),
+    # roles are given and taken in archived studies too: who may read them changes after their end
+    row(
+        "study-people", "post", "study", "P", ok=201, archived=201,
+        body={"user": "stranger@demo.example", "role": "co_investigator"},
+    ),
+    row(
+        "study-people", "post", "study", "P", ok=404, archived=404, quiet=True,
+        body={"user": "x@x.example", "role": "auditor"},
+    ),
+    row(
+        "study-people", "post", "unled", "+", make=states.unled, ok=201,
+        body={"user": "stranger@demo.example", "role": "pi"},
+    ),
+    row(
+        "study-person", "delete", "study", "P", ok=204, archived=204,
+        rest=lambda place: (place.auditor.pk, "auditor"),
+    ),
+    row("protocol", "get", "study", STUDY_PEOPLE),
+    row("protocol", "post", "study", "P", ok=201, form=True, body=lambda place: protocol()),
+    row("protocol-file", "get", "study", STUDY_PEOPLE),
+    row("dictionary", "get", "study", STUDY_PEOPLE),
+    row("dictionary", "post", "study", "P", ok=201, body={"variables": VARIABLES[:1]}),
+    row("study-enrolments", "get", "study", STUDY_PEOPLE),
+    # who may invite sees the names of all sites, and may invite each of them
+    row("study-enrolments", "post", "study", "P", ok=201, body=lambda place: {"site": states.uninvited()}),
+    row("invitable-sites", "get", "study", "P"),
+    row("study-datasets", "get", "study", STUDY_PEOPLE),
+    row("enrolments", "get", "", EVERYBODY),
+    row("enrolment", "get", "enrolment", STUDY_PEOPLE),
+    row("accept", "post", "enrolment", "A", make=states.invited, body={}, elsewhere={"other_site": 403}),
+    row("decline", "post", "enrolment", "A", make=states.invited, body={}, elsewhere={"other_site": 403}, archived=200),
+    # who invites may take an invitation back that nobody has answered
+    row(
+        "withdraw", "post", "enrolment", "PAS", make=states.invited, body={}, elsewhere={"other_site": 403},
+        archived=200,
+    ),
+    row(
+        "withdraw", "post", "enrolment", "AS", body={"reason": "No staff"}, elsewhere={"other_site": 403},
+        archived=200,
+    ),
+]  # fmt: skip
+SCRIPTS = [
+    row("library", "get", "", EVERYBODY),
+    row("study-scripts", "get", "study", STUDY_PEOPLE),
+    row("study-scripts", "post", "study", "PC", ok=201, body={"name": "Second"}),
+    row("script-versions", "get", "script", STUDY_PEOPLE),
+    row("script-versions", "post", "script", "PC", ok=201, form=True, body=lambda place: bundle()),
+    # who may not submit does not make the portal build what they sent
+    row(
+        "script-versions", "post", "script", "PC", ok=400, archived=400, form=True, quiet=True,
+        body=lambda place: wreck(),
+    ),
+    row("version", "get", "version", STUDY_PEOPLE),
+    row("version-withdraw", "post", "version", "PC", archived=200),
+    row("version-file", "get", "version", STUDY_PEOPLE, query=lambda place: "?path=tiny/client.py"),
+    row("version-bundle", "get", "version", STUDY_PEOPLE),
+    row("approvals", "get", "version", STUDY_PEOPLE),
+    row("changes", "get", "version", STUDY_PEOPLE, make=states.amended),
+    row(
+        "changes", "get", "version", STUDY_PEOPLE, fixed=of_version, ok=404,
+        query=lambda place: f"?against={place.version.pk}",
+    ),
+    row("threads", "get", "version", STUDY_PEOPLE),
+    row("threads", "post", "version", "PCAS", ok=201, body={"text": "Why?", "path": "tiny/client.py"}),
+    row("checklist", "get", "version", STUDY_PEOPLE),
+    row("checklist", "put", "version", "AS", body=lambda place: {"site": str(place.site.pk), "items": ["purpose"]}),
+    row("thread", "get", "thread", STUDY_PEOPLE, make=states.asked),
+    # whoever writes on the study's scripts may answer and close any question on them, also another site's
+    row("thread-comments", "post", "thread", "PCAS", ok=201, make=states.asked, body={"text": "Because."}),
+    row("thread-resolve", "post", "thread", "PCAS", make=states.asked),
+    row("thread-reopen", "post", "thread", "PCAS", make=states.resolved),
+]  # fmt: skip
+RUNS = [
+    row("strategies", "get", "", EVERYBODY),
+    row("study-runs", "get", "study", STUDY_PEOPLE),
+    row(
+        "study-runs", "post", "study", "P", ok=201,
+        body=lambda place: {"version": str(place.version.pk), "rounds": 2},
+    ),
+    row(
+        "study-runs", "post", "version", "P", ok=201, fixed=of_study, archived=400,
+        body=lambda place: {"version": str(place.version.pk), "rounds": 2},
+    ),
+    row("run", "get", "run", STUDY_PEOPLE),
+    row("run-start", "post", "run", "P"),
+    row("run-pause", "post", "run", "P", make=states.started, body={"at_once": True}, archived=200),
+    row("run-resume", "post", "run", "P", make=states.paused),
+    row("run-fork", "post", "run", "P", ok=201, body={"round": 0}),
+    row("run-priority", "post", "run", "P", body={"priority": "high"}),
+    row("run-stop", "post", "run", "P", body={"reason": "Enough"}, archived=200),
+    row("run-schedules", "post", "run", "P", ok=201, body={"kind": "ready", "sites_needed": 1}),
+    row("study-schedules", "get", "study", STUDY_PEOPLE),
+    row("schedule", "get", "schedule", STUDY_PEOPLE, make=states.scheduled),
+    row("schedule-suspend", "post", "schedule", "P", make=states.scheduled, archived=200),
+    row("schedule-resume", "post", "schedule", "P", make=states.suspended),
+    row("schedule-end", "post", "schedule", "P", make=states.scheduled, archived=200),
+    row("run-rounds", "get", "run", STUDY_PEOPLE),
+    row("run-results", "get", "run", STUDY_PEOPLE),
+    row("run-events", "get", "run", STUDY_PEOPLE),
+    row("run-files", "get", "run", STUDY_PEOPLE),
+    row("run-model", "get", "run", "P"),
+    row("run-file", "get", "run", "P", rest=lambda place: (digest(FILE),)),
+    row("events", "get", "", EVERYBODY),
+]  # fmt: skip
+NODES = [
+    row("node-enrol", "post", "", every=403, body=lambda place: introduction("t" * 30), quiet=True),
+    row("node-heartbeat", "post", "", "N", body=HEARTBEAT, quiet=True),
+    row("node-self", "get", "", "N"),
+    row("node-rotate", "post", "", "N", body=states.rotation),
+    row("node-studies", "get", "", "N"),
+    row("node-datasets", "post", "study", "N", ok=201, fixed=lambda place: (), body=offered),
+    row("node-scripts", "get", "", "N"),
+    row("node-bundle", "get", "version", "N"),
+    row("node-approvers", "put", "", "N", ok=204, body=approvers, quiet=True),
+    row("node-events", "get", "", "N"),
+    row(
+        "node-approvals", "post", "version", "N", ok=201, fixed=lambda place: (),
+        body=lambda place: {
+            "version": str(place.version.pk),
+            "dataset": str(place.dataset.pk),
+            "envelope": place.envelope(nonce="m" * 20, sequence=2),
+        },
+    ),
+    # a site takes its word back at any time
+    row("node-revocation", "post", "approval", "N", ok=204, body=states.revocation, elsewhere={"archived": 204}),
+]  # fmt: skip
+ROWS = [*PERSON, *SITES, *STUDIES, *SCRIPTS, *RUNS, *NODES]

@@ -1,0 +1,150 @@
+"""The table's rows for the pages: who gets what from every method of every address outside of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from fedstudy_core.canonical import dumps
+from tests.api.world import VARIABLES, fab
+from tests.security.access import states
+from tests.security.access.row import EVERYBODY, STUDY_PEOPLE, Row, constant
+
+
+def show(name: str, kind: str, may: str = STUDY_PEOPLE, **more: Any) -> Row:
+    """A page to read."""
+    return Row(f"web:{name}", "get", kind, may, **more)
+
+
+def send(name: str, kind: str, may: str, body: Any = None, **more: Any) -> Row:
+    """A form that is sent; what does not fit an archived study is said at the form."""
+    return Row(f"web:{name}", "post", kind, may, **{"ok": 302, "archived": 400, **more}, body=constant(body))
+
+
+def press(name: str, kind: str, may: str, body: Any = None, **more: Any) -> Row:
+    """A button; it leads back to its page, which says what became of it."""
+    return Row(f"web:{name}", "post", kind, may, ok=302, body=constant(body), **more)
+
+
+PLAN = {"strategy": "fedavg", "rounds": "2", "deadline_s": "60", "wait_s": "0", "parameter:learning-rate": "0.5"}
+
+
+def dictionary() -> dict[str, Any]:
+    return {"file": SimpleUploadedFile("dictionary.json", dumps({"variables": VARIABLES[:1]}))}
+
+
+def protocol() -> dict[str, Any]:
+    return {"file": SimpleUploadedFile("protocol.md", b"# Second version\n")}
+
+
+def script() -> dict[str, Any]:
+    return {"name": "Second", "bundle": SimpleUploadedFile("tiny.fab", fab("1.0.1"))}
+
+
+ROWS = [
+    Row("healthz", "get", "", every=200),
+    Row("web:sign-in", "get", "", EVERYBODY, ok=302, but={"-": 200, "N": 200}),
+    Row("web:sign-in", "post", "", EVERYBODY, ok=302, but={"-": 200, "N": 200}, quiet=True),
+    Row("web:sign-out", "post", "", every=302, quiet=True),
+    Row("web:styleguide", "get", "", every=200),
+    Row("web:studies-listed", "get", "", every=302),
+    show("studies", "", EVERYBODY),
+    show("study-new", "", "0PC"),
+    send("study-new", "", "0PC", {"title": "Another study"}),
+    show("study", "study"),
+    press("study-transition", "study", "P", {"to": "closed"}),
+    show("study-dictionary", "study"),
+    show("dictionary-new", "study", "PC"),
+    send("dictionary-new", "draft", "PC", lambda place: dictionary(), make=states.drafted),
+    # after the draft only the principal investigator changes the design
+    send("dictionary-new", "study", "P", lambda place: dictionary()),
+    show("study-protocol", "study"),
+    show("protocol-file", "study", rest=lambda place: (1,)),
+    show("protocol-new", "study", "PC"),
+    send("protocol-new", "study", "P", lambda place: protocol()),
+    show("study-investigator", "unled", "+", make=states.unled, but={"U": 404}),
+    send("study-investigator", "unled", "+", {"email": "stranger@demo.example"}, make=states.unled, but={"U": 404}),
+    # a study with an investigator has no such page, for nobody
+    show("study-investigator", "study", "", but=dict.fromkeys(STUDY_PEOPLE, 404)),
+    show("study-people", "study"),
+    send("study-people", "study", "P", {"email": "stranger@demo.example", "role": "auditor"}, archived=302),
+    press("study-role-revoke", "study", "P", rest=lambda place: (place.auditor.pk, "auditor"), archived=302),
+    # co-investigators read no log: security 5.2
+    show("study-events", "study", "PUAS"),
+    show("study-events", "study", "PUAS", query=lambda place: "?form=csv"),
+    show("study-events", "study", "PUAS", query=lambda place: "?form=jsonl"),
+    show("enrolment-new", "study", "P"),
+    send("enrolment-new", "study", "P", lambda place: {"site": states.uninvited(), "level": "F2"}),
+    show("enrolment", "enrolment"),
+    press(
+        "enrolment-answer", "enrolment", "A", {}, make=states.invited, rest=lambda place: ("accept",),
+        elsewhere={"other_site": 403},
+    ),
+    press(
+        "enrolment-answer", "enrolment", "A", {}, make=states.invited, rest=lambda place: ("decline",), archived=302,
+        elsewhere={"other_site": 403},
+    ),
+    press(
+        "enrolment-answer", "enrolment", "AS", {}, rest=lambda place: ("withdraw",), archived=302,
+        elsewhere={"other_site": 403},
+    ),
+    show("script-new", "study", "PC"),
+    send("script-new", "study", "PC", lambda place: script()),
+    show("version", "version"),
+    press("version-withdraw", "version", "PC", archived=302),
+    show("version-source", "version"),
+    show("version-changes", "version"),
+    show("version-review", "version"),
+    press("thread-new", "version", "PCAS", {"kind": "question", "text": "Why?"}, archived=400),
+    press("thread", "thread", "PCAS", {"text": "So."}, make=states.asked, rest=lambda place: ("answer",)),
+    press("thread", "thread", "PCAS", make=states.asked, rest=lambda place: ("resolve",)),
+    press("thread", "thread", "PCAS", make=states.resolved, rest=lambda place: ("reopen",)),
+    press("checklist", "version", "AS", lambda place: {"site": str(place.site.pk), "items": "purpose"}),
+    show("run-new", "study", "P"),
+    send("run-new", "study", "P", lambda place: {"version": str(place.version.pk), **PLAN}),
+    show("run", "run"),
+    show("run-model", "run", "P"),
+    show("run-export", "run", rest=lambda place: ("results.csv",)),
+    show("run-export", "run", rest=lambda place: ("rounds.csv",)),
+    show("run-export", "run", rest=lambda place: ("run.json",)),
+    press("run-start", "run", "P"),
+    press("run-pause", "run", "P", make=states.started, archived=302),
+    press("run-resume", "run", "P", make=states.paused),
+    press("run-priority", "run", "P", {"priority": "high"}),
+    press("run-stop", "run", "P", archived=302),
+    show("run-fork", "run", "P"),
+    send("run-fork", "run", "P", lambda place: {"version": str(place.version.pk), **PLAN}),
+    show("schedule-new", "run", "P"),
+    send("schedule-new", "run", "P", {"kind": "ready", "sites_needed": "1"}),
+    show("study-schedules", "study"),
+    press("schedule", "schedule", "P", make=states.scheduled, rest=lambda place: ("suspend",), archived=302),
+    press("schedule", "schedule", "P", make=states.suspended, rest=lambda place: ("resume",)),
+    press("schedule", "schedule", "P", make=states.scheduled, rest=lambda place: ("end",), archived=302),
+    show("sites", "", EVERYBODY),
+    show("site-new", "", "+"),
+    send("site-new", "", "+", {"name": "New", "short_name": "new"}),
+    show("site", "site", "AS+"),
+    show("site-people", "site", "AS+"),
+    send("site-people", "site", "A", {"email": "stranger@demo.example", "role": "steward"}),
+    send(
+        "site-people", "unled_site", "+", {"email": "stranger@demo.example", "role": "admin"}, make=states.unled_site
+    ),
+    # administrators appoint on a page of their own, and see no others of the study
+    send(
+        "study-people", "unled", "", {"email": "stranger@demo.example", "role": "pi"}, make=states.unled,
+        but={"+": 404},
+    ),
+    press("site-role-revoke", "site", "A", rest=lambda place: (place.steward.pk, "steward")),
+    send("node-new", "site", "A", {"name": "second"}, ok=201),
+    send("node-token", "node", "A", make=states.expected, ok=201),
+    press("node-confirm", "node", "A", {"words": "x"}, make=states.pending, quiet=True),
+    press("node-revoke", "node", "AS+"),
+    show("notifications", "", EVERYBODY),
+    press("notifications-read", "", EVERYBODY, quiet=True),
+    press("notifications-email", "", EVERYBODY, quiet=True),
+    press("notification", "notification", "P", make=states.told, quiet=True),
+    show("events", "", EVERYBODY),
+    show("events", "", EVERYBODY, query=lambda place: "?form=csv"),
+    show("events", "", EVERYBODY, query=lambda place: "?form=jsonl"),
+]  # fmt: skip

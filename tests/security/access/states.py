@@ -1,0 +1,131 @@
+"""Objects in the states that requests of the table are about; made by the services, for a place."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from accounts.models import Site
+from accounts.roles import Role
+from accounts.services import create_site, grant_role, set_active
+from federation.runs.models import Run, Schedule
+from federation.runs.schedules import Timing, create_schedule, suspend_schedule
+from federation.runs.services import pause_run, start_run
+from fedstudy_core.revocation import Revocation, sign_revocation
+from fedstudy_core.rotation import Rotation
+from nodes.registry.models import Node
+from nodes.registry.services import expect_node
+from notifications.models import Notification
+from notifications.services import notify
+from studies.enrolment.models import Enrolment
+from studies.enrolment.services import invite_site, withdraw_site
+from studies.lifecycle.models import Study
+from studies.lifecycle.services import create_study
+from studies.scripts.models import ReviewThread, ScriptVersion
+from studies.scripts.reviews import open_thread, resolve_thread
+from studies.scripts.services import submit_version
+from tests.api.world import NodeKeys, enrolled_node, fab, person
+from tests.security.access.scene import Place, opened_again
+
+
+def drafted(place: Place) -> Study:
+    """The study as a draft."""
+    opened_again(place.study, "draft")
+    return place.study
+
+
+def unled(place: Place) -> Study:
+    """A study whose only investigator left; the place's auditor sees it."""
+    leader = person("leader@demo.example", "Lee Leader")
+    study = create_study(title="A study that nobody leads", by=leader)
+    grant_role(user=place.auditor, role=Role.AUDITOR, obj=study, by=leader)
+    set_active(user=leader, is_active=False, by=place.admin)
+    return study
+
+
+def unled_site(place: Place) -> Site:
+    """A site whose only admin left; the place's steward is its too."""
+    leader = person("leader@demo.example", "Lee Leader")
+    site = create_site(name="Saint Nobody", short_name="nobody", by=place.admin)
+    grant_role(user=leader, role=Role.ADMIN, obj=site, by=place.admin)
+    grant_role(user=place.steward, role=Role.STEWARD, obj=site, by=leader)
+    set_active(user=leader, is_active=False, by=place.admin)
+    return site
+
+
+def uninvited() -> str:
+    """The id of a site that could be invited."""
+    return str(Site.objects.get(short_name="hungary").pk)
+
+
+def invited(place: Place) -> Enrolment:
+    """An enrolment that waits for the site's answer."""
+    withdraw_site(enrolment=place.enrolment, by=place.site_admin)
+    return invite_site(study=place.study, site=place.site, by=place.pi)
+
+
+def amended(place: Place) -> ScriptVersion:
+    """The place's script in a second version."""
+    return submit_version(script=place.script, bundle=fab("1.0.2"), by=place.pi)
+
+
+def asked(place: Place) -> ReviewThread:
+    """A question of the site on the place's version."""
+    return open_thread(version=place.version, text="Why?", by=place.site_admin)
+
+
+def resolved(place: Place) -> ReviewThread:
+    """A question that was answered."""
+    return resolve_thread(thread=asked(place), by=place.pi)
+
+
+def told(place: Place) -> Notification:
+    """Something that the investigator was told."""
+    notify(people=[place.pi], kind="question", subject="Why?", link="/", key="test")
+    return Notification.objects.get(person=place.pi, key="test")
+
+
+def started(place: Place) -> Run:
+    """The place's run, begun."""
+    return start_run(run=place.run, by=place.pi)
+
+
+def paused(place: Place) -> Run:
+    """The place's run, paused."""
+    return pause_run(run=started(place), by=place.pi)
+
+
+def scheduled(place: Place) -> Schedule:
+    """A schedule that waits for one site."""
+    return create_schedule(run=place.run, timing=Timing("ready", sites_needed=1), by=place.pi)
+
+
+def suspended(place: Place) -> Schedule:
+    """A schedule that makes no runs for now."""
+    return suspend_schedule(schedule=scheduled(place), by=place.pi)
+
+
+def expected(place: Place) -> Node:
+    """A node that was announced and has not come yet."""
+    return expect_node(site=place.site, name="node-2", by=place.site_admin)[0]
+
+
+def pending(place: Place) -> Node:
+    """A node that introduced itself and waits for its site's admin."""
+    return enrolled_node(place.site, "node-2", NodeKeys(), place.site_admin)
+
+
+def revocation(place: Place) -> dict[str, Any]:
+    """What the place's node sends to take its approval back."""
+    statement = Revocation(
+        statement=place.approval.statement_id, node=str(place.node.pk), reason="x", revoked_at="2030-01-01T00:00:00Z"
+    )
+    return {"envelope": base64.b64encode(sign_revocation(statement, [place.keys.approval])).decode()}
+
+
+def rotation(place: Place) -> dict[str, Any]:
+    """What the place's node sends to replace its keys."""
+    new = NodeKeys()
+    keys = {name: new.public()[name] for name in ("identity_key", "flower_key")}
+    made = Rotation(str(place.node.pk), place.keys.public()["identity_key"], **keys)
+    return {**keys, **made.prove(new.identity, new.flower)}
