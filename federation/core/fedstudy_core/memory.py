@@ -10,15 +10,15 @@ import ctypes
 from contextlib import suppress
 
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h
-_BYTES = 4 * 1024 * 1024
+LARGE = 4 * 1024 * 1024
 
 
-def give_back_large_blocks() -> None:
-    """Have blocks of 4 MiB and more go back to the system when they are freed, for the rest of this process."""
+def give_back_large_blocks(at_least: int = LARGE) -> None:
+    """Have blocks of so many bytes and more go back to the system when they are freed, for the rest of this process."""
     with suppress(AttributeError):  # another C library
         library = ctypes.CDLL(None)
-        library.mallopt(_MMAP_THRESHOLD, _BYTES)
-        library.mallopt(_TRIM_THRESHOLD, _BYTES)
+        library.mallopt(_MMAP_THRESHOLD, at_least)
+        library.mallopt(_TRIM_THRESHOLD, at_least)
 
 
 def trim() -> None:

@@ -21,12 +21,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from fedstudy_core.memory import trim
+from fedstudy_core.memory import give_back_large_blocks, trim
 from fedstudy_core.sandbox.frames import Frame, FrameReader, FrameWriter, PipeClosed
 from fedstudy_core.sandbox.inside import enter, limit_torch, limit_work
 from fedstudy_core.spool import LARGE
 
 _LONGEST_TEXT = 20_000
+_LARGE_BLOCK = 16 * 1024 * 1024
 
 
 class UnusableApp(Exception):
@@ -152,6 +153,7 @@ def _failure(frame: Frame, error: BaseException, seconds: float) -> Frame:
 def main() -> None:
     """Serve the agent that started this process."""
     incoming, outgoing = enter(sys.argv[1])
+    give_back_large_blocks(_LARGE_BLOCK)
     try:
         ScriptProcess(FrameReader(incoming), FrameWriter(outgoing)).serve()
     except PipeClosed:
