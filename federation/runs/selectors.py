@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from accounts.models import User
 from audit import selectors as audit
 from audit.models import Event
 from federation.runs import states
+from federation.runs.evaluation import Evaluation, newest_evaluation
 from federation.runs.models import Attempt, Participant, Participation, Round, Run, Schedule
 from federation.runs.participants import absences, waits_until
 from federation.runs.phases import EVALUATE, TRAIN
@@ -126,11 +127,12 @@ class RunSummary:
     sites: list[SiteResult]
     pooled: dict[str, Metric]
     curve: Curve | None
+    evaluation: Evaluation | None
     headline: str
     median_round_ms: int | None
 
 
-def run_summary(run: Run, rounds: Iterable[Round]) -> RunSummary:
+def run_summary(run: Run, rounds: Sequence[Round] | QuerySet[Round]) -> RunSummary:
     """The summary from the run's rounds (`rounds_of`), which the caller has read already."""
     committed = [item for item in rounds if item.number > 0 and item.state == "committed"]
     last: dict[str, Any] = next(
@@ -145,6 +147,7 @@ def run_summary(run: Run, rounds: Iterable[Round]) -> RunSummary:
         sites=_site_results(committed),
         pooled={name: value for name, value in last.items() if name not in HISTOGRAMS},
         curve=roc(last[POSITIVES], last[NEGATIVES]) if all(name in last for name in HISTOGRAMS) else None,
+        evaluation=newest_evaluation(committed),
         headline=run.version.declaration.get("headline", ""),
         median_round_ms=durations[len(durations) // 2] if durations else None,
     )

@@ -53,6 +53,28 @@ def test_results_stand_per_site_and_for_all(run: Run, browser: Browser) -> None:
     assert "2.0 KiB" in text
 
 
+def test_the_model_is_evaluated_with_intervals(run: Run, browser: Browser) -> None:
+    commit_round(run, 1)
+    answer = browser("pi").get(reverse("web:run", args=[run.pk]))
+    card = answer.context["page"].evaluation
+    assert [row.name for row in card.forest.rows] == ["Cleveland Clinic"]
+    assert card.forest.together.estimate.value == pytest.approx(0.96875)
+    assert card.forest.together.low < card.forest.together.at < card.forest.together.high
+    assert [errors.true_positives for _, errors in card.thresholds] == [3, 4]
+    page = assert_sound(answer.content.decode())
+    assert "Area under the curve" in page.text
+    assert "Calibration, all sites" in page.text
+
+
+def test_without_score_histograms_there_is_no_evaluation(run: Run, browser: Browser) -> None:
+    round_ = commit_round(run, 1)
+    round_.metrics = {"evaluate": {"auc": 0.7}}
+    round_.save()
+    answer = browser("pi").get(reverse("web:run", args=[run.pk]))
+    assert answer.context["page"].evaluation is None
+    assert "Calibration" not in answer.content.decode()
+
+
 def test_a_refusal_is_told_with_its_code_and_its_sentence(run: Run, browser: Browser) -> None:
     commit_round(run, 1, state="refused", code="E_EXPIRED")
     text = look(browser("auditor"), run).text

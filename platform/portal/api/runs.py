@@ -17,6 +17,7 @@ from federation.runs.models import Participation, Run
 from federation.strategies.catalogue import STRATEGIES
 from portal.api.audit import EventOut
 from portal.api.base import Input, Output, PersonRequest, Resource, describe, find
+from portal.api.evaluation import EvaluationOut
 from portal.api.names import NameOut
 from studies.lifecycle import selectors as study_selectors
 from studies.scripts import selectors as script_selectors
@@ -245,6 +246,7 @@ class ResultsOut(Output):
     sites = SiteResultOut(many=True)
     pooled = serializers.DictField()
     curve = CurveOut()
+    evaluation = EvaluationOut(allow_null=True, help_text="Of the newest test with score histograms; null without such")
 
 
 class StrategyNeedOut(Output):

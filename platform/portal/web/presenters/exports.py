@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from audit.models import Event
@@ -101,5 +102,6 @@ def run_record(run: Run, summary: RunSummary, rounds: Sequence[Round]) -> dict[s
         "quorum": run.quorum,
         "sites": [item.enrolment.site.name for item in participants],
         "results": result_records(summary),
+        "evaluation": asdict(summary.evaluation) if summary.evaluation else None,
         "rounds": round_records(rounds),
     }

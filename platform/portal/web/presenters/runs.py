@@ -24,6 +24,7 @@ from portal.web.presenters.charts import (
     series_number,
     sparks,
 )
+from portal.web.presenters.evaluation import EvaluationCard, present_evaluation
 
 PHASES = {"sums": "Exact sums", "initial": "First model", "train": "Training", "evaluate": "Test", "start": "Start"}
 LATEST_ROUNDS = 25
@@ -117,6 +118,7 @@ class RunPage:
     hidden_rounds: int
     results: Results
     curves: tuple[RocCurve, ...]
+    evaluation: EvaluationCard | None = None
     bytes_sent: int = 0
     bytes_received: int = 0
     troubles: int = 0
@@ -150,6 +152,7 @@ def present_run(run: Run, summary: RunSummary, rounds: Sequence[Round], *, mark:
         hidden_rounds=len(rows) - len(shown),
         results=present_results(summary, names, run.version.declaration.get("metrics", {})),
         curves=present_curves(summary, rounds, names),
+        evaluation=present_evaluation(summary.evaluation, names),
         bytes_sent=sum(row.bytes_sent for row in rows),
         bytes_received=sum(row.bytes_received for row in rows),
         troubles=sum(len(row.troubles) for row in rows),
