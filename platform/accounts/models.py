@@ -1,21 +1,27 @@
-"""People, sites, and the one-time token of the first administrator."""
+"""People, sites, sessions, tokens, and the one-time token of the first administrator."""
 
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Group, PermissionsMixin
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 from guardian.models import GroupObjectPermissionBase
+from knox.models import AbstractAuthToken
 
 from accounts import permissions
 from accounts.roles import HeldRole, Role
+from accounts.scopes import TokenScope
 from audit.selectors import Scope
 
 
@@ -33,7 +39,7 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email=(username or "").strip().lower())
 
 
-class User(AbstractBaseUser, PermissionsMixin):
+class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-missing]  # knox has no types
     """A person. Django's superuser does not exist here: the database refuses it."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -167,3 +173,70 @@ class SetupToken(models.Model):
 
     def __str__(self) -> str:
         return f"setup token of {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class Session(AbstractBaseSession):
+    """A browser's session, with whose it is, so that people see and end their own (`accounts.sessions`)."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"session until {self.expire_date:%Y-%m-%d %H:%M}"
+
+    @classmethod
+    def get_session_store_class(cls) -> type[SessionStore]:
+        from accounts.sessions import SessionStore as Store
+
+        return Store
+
+
+class ApiToken(AbstractAuthToken):
+    """What a program shows the API, kept as a digest.
+
+    With scopes it is a token that its owner made and named. Without them it is the session of somebody who signed in
+    by the API: it may all that the person may, and is over within a day.
+    """
+
+    LONGEST = timedelta(days=90)
+    LONGEST_SESSION = timedelta(days=1)
+
+    objects: ClassVar[models.Manager[ApiToken]] = models.Manager()
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    digest = models.CharField(max_length=128, unique=True)
+    expiry = models.DateTimeField()
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="auth_token_set")
+    name = models.CharField(max_length=80, blank=True)
+    scopes = ArrayField(models.CharField(max_length=20), default=list, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    agent = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["-created", "id"]
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(name="", scopes=[]) | (~Q(name="") & ~Q(scopes=[])), name="accounts_apitoken_named"
+            ),
+            models.CheckConstraint(
+                condition=Q(scopes__contained_by=[scope.value for scope in TokenScope]), name="accounts_apitoken_scopes"
+            ),
+            models.CheckConstraint(
+                condition=Q(expiry__lte=F("created") + timedelta(days=90)), name="accounts_apitoken_life"
+            ),
+            models.CheckConstraint(
+                condition=~Q(scopes=[]) | Q(expiry__lte=F("created") + timedelta(days=1)),
+                name="accounts_apitoken_session",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or "session of a program"
+
+    @property
+    def is_session(self) -> bool:
+        return not self.scopes

@@ -16,7 +16,7 @@ from accounts.duplicates import refuse_duplicates
 from accounts.grants import grant_role, revoke_role
 from accounts.models import SetupToken, Site, User
 from accounts.permissions import Permission, check
-from accounts.signals import account_closed
+from accounts.sessions import end_everything
 from audit.services import record
 from fedstudy_core.canonical import digest
 from fedstudy_core.errors import Conflict, FieldProblem, Forbidden, Invalid, Refusal
@@ -28,6 +28,7 @@ __all__ = [
     "create_user",
     "grant_role",
     "note_refused_sign_in",
+    "password_problems",
     "revoke_role",
     "set_active",
 ]
@@ -115,16 +116,22 @@ def _account_problems(user: User, password: str) -> list[FieldProblem]:
         problems.append(FieldProblem("email", "E_INVALID", "This is not an e-mail address."))
     if not 1 <= len(user.name) <= 120:
         problems.append(FieldProblem("name", "E_INVALID", "A name has 1 to 120 characters."))
+    problems += password_problems(user, password)
+    return problems
+
+
+def password_problems(user: User, password: str, *, field: str = "password") -> list[FieldProblem]:
+    """What speaks against a password for a person."""
     try:
         validate_password(password, user)
     except ValidationError as error:
-        problems += [FieldProblem("password", "E_INVALID", message) for message in error.messages]
-    return problems
+        return [FieldProblem(field, "E_INVALID", message) for message in error.messages]
+    return []
 
 
 @transaction.atomic
 def set_active(*, user: User, is_active: bool, by: User) -> User:
-    """Close or reopen an account. A closed account keeps its roles, loses its tokens and cannot sign in.
+    """Close or reopen an account. A closed account keeps its roles, loses its sessions and tokens, and cannot sign in.
 
     Raises:
         Forbidden: E_FORBIDDEN.
@@ -139,7 +146,7 @@ def set_active(*, user: User, is_active: bool, by: User) -> User:
     user.is_active = is_active
     user.save(update_fields=["is_active"])
     if not is_active:
-        account_closed.send(sender=User, user=user)
+        end_everything(user)
     record(action=f"accounts:user:{'reopened' if is_active else 'closed'}", actor=by, obj=user)
     return user
 

@@ -9,9 +9,6 @@ from django.dispatch import Signal
 # A role is about to be granted: user, role (accounts.roles.Role), obj (Study or Site). Receivers refuse with E_DUTIES.
 role_granting = Signal()
 
-# An account was closed: user. Whoever keeps something that lets the person in ends it.
-account_closed = Signal()
-
 # Declared here because the studies' apps and the registry do not know each other: node_id (UUID), site_id (UUID).
 node_confirmed = Signal()
 node_revoked = Signal()

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from rest_framework.request import Request
-from rest_framework.throttling import SimpleRateThrottle
+from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
 
 
 class ByAddress(SimpleRateThrottle):
@@ -25,6 +25,15 @@ class SetUpByAddress(ByAddress):
     """Tries to make the first administrator."""
 
     scope = "setup"
+
+
+class PasswordByPerson(SimpleRateThrottle):
+    """Tries of somebody who is signed in to say their present password."""
+
+    scope = "password"
+
+    def get_cache_key(self, request: Any, view: Any) -> str:
+        return f"throttle:{self.scope}:{request.user.pk}"
 
 
 class EnrolByAddress(ByAddress):
@@ -57,3 +66,13 @@ def may_try_to_sign_in(request: HttpRequest) -> bool:
     """Count a try to sign in by the page, and say whether it may go on."""
     throttles = [SignInByAddress(), SignInByAccount()]
     return all(throttle.allow_request(request, None) for throttle in throttles)  # type: ignore[arg-type]
+
+
+def may_try_a_password(request: HttpRequest) -> bool:
+    """Count a try to say one's present password by a page, and say whether it may go on."""
+    return PasswordByPerson().allow_request(request, None)  # type: ignore[arg-type]
+
+
+def address_of(request: Request | HttpRequest) -> str:
+    """The network address that a request comes from."""
+    return str(BaseThrottle().get_ident(request) or "") if "REMOTE_ADDR" in request.META else ""  # type: ignore[arg-type]

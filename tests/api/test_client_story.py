@@ -44,6 +44,11 @@ def test_a_study_from_the_first_account_to_a_planned_run(portal: Portal, tmp_pat
     assert {person.name for person in admin.users.list()} == {"Root", "Pat", "Ada", "Ody"}
 
     pi, ada = portal.client("pi@x.example"), portal.client("ada@x.example")
+    made = pi.tokens.create("Notebook", scopes=["read"])
+    assert made.token
+    assert [(token.name, token.token) for token in pi.tokens.list()] == [("Notebook", "")]
+    pi.tokens.revoke(made)
+    assert pi.tokens.list() == []
     study = pi.studies.create(title="Hearts", aims="Predict stenosis")
     assert pi.studies.update(study, summary="Four centres").summary == "Four centres"
     assert pi.dictionary.set(study, VARIABLES).number == pi.dictionary.get(study).number == 1

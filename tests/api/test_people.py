@@ -1,4 +1,4 @@
-"""The first administrator, tokens, accounts, and roles."""
+"""The first administrator, sessions, tokens, accounts, and roles."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from datetime import timedelta
 
 import pytest
 from django.core.cache import cache
-from knox.models import AuthToken
-from knox.settings import knox_settings
+from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts.models import User
+from accounts.models import ApiToken, User
+from accounts.scopes import TokenScope
 from accounts.services import create_setup_token
+from accounts.tokens import MOST_SESSIONS, begin_program_session, make_token
 from audit.models import Event
-from portal.throttles import SignInByAccount, SignInByAddress
+from portal.throttles import PasswordByPerson, SignInByAccount, SignInByAddress
 from tests.api.world import ACCOUNT, PASSWORD, World
 
 pytestmark = pytest.mark.django_db
@@ -49,7 +50,7 @@ def test_a_token_signs_in_until_it_is_given_back(world: World) -> None:
     assert me["roles"] == [{"role": "pi", "kind": "study", "id": str(world.study.pk), "name": world.study.title}]
     assert client.delete("/api/v1/auth/token").status_code == 204
     assert client.get("/api/v1/me").status_code == 401
-    assert AuthToken.objects.count() == 0
+    assert ApiToken.objects.count() == 0
     actions = Event.objects.filter(object_id=str(world.pi.pk)).order_by("id").values_list("action", flat=True)
     assert list(actions)[-2:] == ["accounts:token:issued", "accounts:token:returned"]
 
@@ -87,26 +88,76 @@ def test_a_token_does_not_come_back_with_the_account(world: World) -> None:
     assert theirs.get("/api/v1/me").status_code == 401
 
 
-def test_the_oldest_token_makes_room_for_a_new_one(world: World) -> None:
+def test_the_oldest_session_makes_room_for_a_new_one(world: World) -> None:
     oldest = world.client("pi")
-    for _ in range(knox_settings.TOKEN_LIMIT_PER_USER - 1):
-        AuthToken.objects.create(user=world.pi)
+    for _ in range(MOST_SESSIONS - 1):
+        begin_program_session(user=world.pi)
     assert oldest.get("/api/v1/me").status_code == 200
     body = {"email": world.pi.email, "password": PASSWORD}
     newest = APIClient().post("/api/v1/auth/token", body, format="json").json()["token"]
-    assert AuthToken.objects.filter(user=world.pi).count() == knox_settings.TOKEN_LIMIT_PER_USER
+    assert ApiToken.objects.filter(user=world.pi).count() == MOST_SESSIONS
     assert oldest.get("/api/v1/me").status_code == 401
     assert APIClient(HTTP_AUTHORIZATION=f"Token {newest}").get("/api/v1/me").status_code == 200
 
 
-def test_an_expired_token_takes_no_room(world: World) -> None:
+def test_an_expired_session_takes_no_room(world: World) -> None:
     kept = world.client("pi")
-    for _ in range(knox_settings.TOKEN_LIMIT_PER_USER):
-        AuthToken.objects.create(user=world.pi, expiry=timedelta(seconds=-1))
+    for _ in range(MOST_SESSIONS):
+        expired, _ = begin_program_session(user=world.pi)
+        ApiToken.objects.filter(pk=expired.pk).update(expiry=timezone.now() - timedelta(seconds=1))
     body = {"email": world.pi.email, "password": PASSWORD}
     assert APIClient().post("/api/v1/auth/token", body, format="json").status_code == 200
-    assert AuthToken.objects.filter(user=world.pi).count() == 2
+    assert ApiToken.objects.filter(user=world.pi).count() == 2
     assert kept.get("/api/v1/me").status_code == 200
+
+
+def test_a_token_is_made_by_the_api_shown_once_and_revoked(world: World) -> None:
+    session = world.client("pi")
+    made = session.post("/api/v1/me/tokens", {"name": "Notebook", "scopes": ["read"], "days": 7}, format="json").json()
+    program = APIClient(HTTP_AUTHORIZATION=f"Token {made['token']}")
+    assert program.get("/api/v1/me").json()["email"] == world.pi.email
+    refused = program.post("/api/v1/studies", {"title": "Another"}, format="json")
+    assert (refused.status_code, refused.json()["code"]) == (403, "E_SCOPE")
+    [listed] = session.get("/api/v1/me/tokens").json()["results"]
+    assert "token" not in listed
+    assert listed["last_used_at"]
+    assert session.delete(f"/api/v1/me/tokens/{made['id']}").status_code == 204
+    assert program.get("/api/v1/me").status_code == 401
+
+
+def test_the_use_of_a_token_is_noted_to_the_minute(world: World) -> None:
+    token, secret = make_token(name="Notebook", scopes=[TokenScope.READ], days=1, by=world.pi)
+    program = APIClient(HTTP_AUTHORIZATION=f"Token {secret}")
+    program.get("/api/v1/me")
+    first = ApiToken.objects.get(pk=token.pk).last_used_at
+    program.get("/api/v1/me")
+    assert first is not None
+    assert ApiToken.objects.get(pk=token.pk).last_used_at == first
+    ApiToken.objects.filter(pk=token.pk).update(last_used_at=first - timedelta(minutes=2))
+    program.get("/api/v1/me")
+    assert ApiToken.objects.get(pk=token.pk).last_used_at > first - timedelta(minutes=1)  # type: ignore[operator]
+
+
+def test_sessions_are_listed_with_where_they_are_and_ended(world: World) -> None:
+    here, there = world.client("pi"), world.client("pi")
+    body = {"email": world.pi.email, "password": PASSWORD}
+    key = APIClient(HTTP_USER_AGENT="notebook/1.0").post("/api/v1/auth/token", body, format="json").json()["token"]
+    found = here.get("/api/v1/me/sessions").json()["results"]
+    assert [item["is_current"] for item in found].count(True) == 1
+    assert {item["kind"] for item in found} == {"program"}
+    named = next(item for item in found if item["agent"] == "notebook/1.0")
+    assert named["address"] == "127.0.0.1"
+    assert here.delete(f"/api/v1/me/sessions/{named['id']}").status_code == 204
+    assert APIClient(HTTP_AUTHORIZATION=f"Token {key}").get("/api/v1/me").status_code == 401
+    assert here.post("/api/v1/me/sessions/end-others").status_code == 204
+    assert [client.get("/api/v1/me").status_code for client in (here, there)] == [200, 401]
+
+
+def test_tries_of_the_present_password_are_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PasswordByPerson, "THROTTLE_RATES", {"password": "2/hour"})
+    client, body = world.client("pi"), {"current": "wrong", "new": "another horse entirely"}
+    codes = [client.post("/api/v1/me/password", body, format="json").status_code for _ in range(3)]
+    assert codes == [400, 400, 429]
 
 
 def test_a_refused_sign_in_is_in_the_log_whether_by_page_or_api(world: World) -> None:

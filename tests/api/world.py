@@ -19,13 +19,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.utils import timezone
-from knox.models import AuthToken
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 
 from accounts.models import Site, User
 from accounts.roles import Role
 from accounts.services import create_site, grant_role
+from accounts.tokens import begin_program_session
 from federation.runs.models import Run
 from federation.runs.services import Plan, create_run
 from fedstudy_core import bundle, signed_request
@@ -167,7 +167,7 @@ class NodeKeys:
 
 @dataclass
 class World:
-    """People, a study and everything in it. Clients are signed in with tokens of their own."""
+    """People, a study and everything in it. Clients are signed in, in sessions of their own."""
 
     admin: User
     pi: User
@@ -189,7 +189,7 @@ class World:
         """A client of "anonymous", "stranger", "pi", "site_admin", "auditor" or "admin"."""
         client = APIClient()
         if who != "anonymous":
-            _, token = AuthToken.objects.create(user=getattr(self, who))
+            _, token = begin_program_session(user=getattr(self, who))
             client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
         return client
 

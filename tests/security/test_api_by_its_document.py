@@ -42,7 +42,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-# The first part of an address (for nodes, the first two) to the object of a place that its id names.
+# The first part of an address (for nodes and oneself, the first two) to the object of a place that its id names.
 OBJECTS: dict[str, Callable[[scene.Place], Any]] = {
     "studies": lambda place: place.study,
     "sites": lambda place: place.site,
@@ -55,6 +55,8 @@ OBJECTS: dict[str, Callable[[scene.Place], Any]] = {
     "schedules": states.scheduled,
     "review-threads": states.asked,
     "notifications": states.told,
+    "me/tokens": states.token,
+    "me/sessions": states.session,
     "node/scripts": lambda place: place.version,
     "node/approvals": lambda place: place.approval,
 }
@@ -96,7 +98,7 @@ def objects_of(operation: APIOperation[Any, Any, Any, Any]) -> Callable[[scene.P
     if "{id}" not in operation.path:
         return None
     parts = operation.path.removeprefix("/api/v1/").split("/")
-    return OBJECTS["/".join(parts[:2]) if parts[0] == "node" else parts[0]]
+    return OBJECTS["/".join(parts[:2]) if parts[0] in ("node", "me") else parts[0]]
 
 
 @pytest.mark.parametrize("who", PEOPLE, ids=PEOPLE.values())

@@ -10,6 +10,7 @@ CODES = MappingProxyType(
         "E_INVALID": "Some of what was sent does not fit.",
         "E_NOT_FOUND": "There is no such thing, or it is not yours to see.",
         "E_FORBIDDEN": "You may not do this.",
+        "E_SCOPE": "This token is not for that.",
         "E_AUTHENTICATION": "Please sign in.",
         "E_CREDENTIALS": "The e-mail address or the password is wrong.",
         "E_METHOD": "This cannot be done here.",

@@ -25,6 +25,7 @@ from fedstudy_client.records import (
     Script,
     Site,
     Study,
+    Token,
     Version,
 )
 
@@ -47,5 +48,6 @@ __all__ = [
     "Script",
     "Site",
     "Study",
+    "Token",
     "Version",
 ]

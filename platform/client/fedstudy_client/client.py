@@ -7,7 +7,7 @@ from typing import Self
 
 from fedstudy_client.records import Person
 from fedstudy_client.resources.audit import Audit
-from fedstudy_client.resources.people import Users
+from fedstudy_client.resources.people import Tokens, Users
 from fedstudy_client.resources.runs import Runs
 from fedstudy_client.resources.scripts import Approvals, Scripts, Versions
 from fedstudy_client.resources.sites import Nodes, Sites
@@ -22,13 +22,14 @@ class FedStudy:
 
     Args:
         url: the portal's address, such as "https://fedstudy.example.org".
-        token: from an earlier `login`; without one, call `login` first.
+        token: one of yours, or of an earlier `login`; without one, call `login` first.
         timeout: seconds for one request.
         verify: False, or the path of a CA file, where the portal's certificate is not of a public authority.
     """
 
     def __init__(self, url: str, token: str = "", *, timeout: float = 60.0, verify: bool | str = True) -> None:
         self._http = Transport(url, token, timeout=timeout, verify=verify)
+        self.tokens = Tokens(self._http)
         self.users = Users(self._http)
         self.sites = Sites(self._http)
         self.nodes = Nodes(self._http)
@@ -53,7 +54,7 @@ class FedStudy:
         return Person.read(self._http.post("setup", body))
 
     def login(self, email: str, password: str) -> Self:
-        """Sign in; from here on every request is made as this person."""
+        """Sign in for 12 hours; from here on every request is made as this person."""
         self._http.token = str(self._http.post("auth/token", {"email": email, "password": password})["token"])
         return self
 

@@ -48,6 +48,19 @@ class Person(Record):
 
 
 @dataclass(frozen=True)
+class Token(Record):
+    """A token of one's own; `scopes` are of "read", "design", "run". `token` is there once, right after `create`."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    hint: str
+    expires_at: datetime
+    last_used_at: datetime | None = None
+    token: str = ""
+
+
+@dataclass(frozen=True)
 class Member(Record):
     """A person in a role."""
 

@@ -6,8 +6,6 @@ class ApiConfig(AppConfig):
 
     def ready(self) -> None:
         from federation.runs.signals import messages_sent
-        from portal.api import tokens
         from portal.wakes import wake
 
-        tokens.connect()
         messages_sent.connect(wake, dispatch_uid="portal.wakes")

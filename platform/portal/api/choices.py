@@ -1,5 +1,6 @@
 """Names of the sets of choices in the OpenAPI document (`ENUM_NAME_OVERRIDES` points here)."""
 
+from accounts.scopes import TokenScope
 from fedstudy_core.analysis import Risk
 from nodes.registry.states import NODE
 from studies.dictionary.states import DATASET
@@ -18,3 +19,5 @@ THREAD_KIND_NAMES = list(THREAD_KINDS)
 FINDING_RISKS = [risk.value for risk in Risk]
 RISK_WORDS = ["none", *FINDING_RISKS]
 FILE_CHANGES = ["added", "removed", "changed"]
+TOKEN_SCOPES = [scope.value for scope in TokenScope]
+SESSION_KINDS = ["browser", "program"]

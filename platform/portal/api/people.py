@@ -1,11 +1,10 @@
-"""The first administrator, tokens, oneself, and the accounts of people."""
+"""The first administrator, signing in, and the accounts of people."""
 
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
-from knox.models import AuthToken
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -13,10 +12,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import selectors
+from accounts.models import ApiToken
 from accounts.permissions import Permission, check
 from accounts.services import create_first_admin, create_user, set_active
+from accounts.tokens import give_back
 from portal.api.base import Input, Output, PersonRequest, Resource, checked, describe
-from portal.api.tokens import give_back, sign_in
+from portal.api.tokens import sign_in
 from portal.throttles import SetUpByAddress, SignInByAccount, SignInByAddress
 
 
@@ -36,21 +37,6 @@ class AccountOut(PersonOut):
     created_at = serializers.DateTimeField()
 
 
-class HeldRole(Output):
-    """A role that somebody holds in one study or at one site."""
-
-    role = serializers.CharField()
-    kind = serializers.ChoiceField(choices=["study", "site"])
-    id = serializers.UUIDField()
-    name = serializers.CharField()
-
-
-class MeOut(AccountOut):
-    """The person who asks, with their roles."""
-
-    roles = HeldRole(many=True)
-
-
 class SetUp(Input):
     """The first administrator, by the one-time token of `manage.py create_setup_token`."""
 
@@ -61,14 +47,14 @@ class SetUp(Input):
 
 
 class SignIn(Input):
-    """Who wants a token."""
+    """Who wants to sign a program in."""
 
     email = serializers.CharField(max_length=254)
     password = serializers.CharField(max_length=128, trim_whitespace=False)
 
 
 class TokenOut(Output):
-    """A token for `Authorization: Token ...`; it is shown this once."""
+    """The key of a session, for `Authorization: Token ...`; it is shown this once."""
 
     token = serializers.CharField()
     expiry = serializers.DateTimeField()
@@ -103,7 +89,7 @@ class SetUpView(APIView):
 
 
 class TokenView(APIView):
-    """Gives tokens to people who sign in, and takes them back."""
+    """Signs programs in as people, and takes keys and tokens back."""
 
     throttle_classes = [SignInByAddress, SignInByAccount]
 
@@ -128,17 +114,9 @@ class TokenView(APIView):
 
     @extend_schema(summary="Give the token back", request=None, responses={204: None})
     def delete(self, request: PersonRequest) -> Response:
-        if isinstance(request.auth, AuthToken):
+        if isinstance(request.auth, ApiToken):
             give_back(request.auth, by=request.user)
         return Response(status=204)
-
-
-class MeView(APIView):
-    """The person who asks."""
-
-    @extend_schema(summary="Who am I", responses={200: MeOut})
-    def get(self, request: PersonRequest) -> Response:
-        return Response(MeOut(request.user).data)
 
 
 class Accounts(Resource):

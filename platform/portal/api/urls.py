@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 
 from portal.api import (
+    account,
     audit,
     enrolments,
     node,
@@ -25,7 +26,13 @@ app_name = "api"
 PEOPLE = [
     path("setup", people.SetUpView.as_view(), name="setup"),
     path("auth/token", people.TokenView.as_view(), name="token"),
-    path("me", people.MeView.as_view(), name="me"),
+    path("me", account.MeView.as_view(), name="me"),
+    path("me/password", account.OwnPassword.as_view(), name="own-password"),
+    path("me/tokens", account.OwnTokens.as_view({"get": "list", "post": "create"}), name="own-tokens"),
+    path("me/tokens/<uuid:id>", account.OwnTokens.as_view({"delete": "remove"}), name="own-token"),
+    path("me/sessions", account.OwnSessions.as_view({"get": "list"}), name="own-sessions"),
+    path("me/sessions/end-others", account.OwnSessions.as_view({"post": "end_others"}), name="own-sessions-end"),
+    path("me/sessions/<uuid:id>", account.OwnSessions.as_view({"delete": "remove"}), name="own-session"),
     path("users", people.Accounts.as_view({"get": "list", "post": "create"}), name="users"),
     path("users/<uuid:id>", people.Accounts.as_view({"get": "retrieve", "patch": "change"}), name="user"),
 ]

@@ -6,6 +6,8 @@ class WebConfig(AppConfig):
     verbose_name = "Pages"
 
     def ready(self) -> None:
+        from portal import session_life
         from portal.web import news
 
         news.connect()
+        session_life.connect()

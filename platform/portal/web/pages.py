@@ -10,6 +10,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
@@ -41,8 +42,7 @@ def page(
     """A view for people who are signed in; an error of the domain becomes a page that helps."""
 
     def decorate(view: Callable[Concatenate[PageRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
-        @wraps(view)
-        def wrapped(request: PageRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def signed_in(request: PageRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             request.access = access_of(request.user)
             try:
                 return view(request, *args, **kwargs)
@@ -51,7 +51,16 @@ def page(
                     note_denied(error, by=request.user)
                 return render_error(request, error)
 
-        return login_required(require_http_methods(list(methods) or ["GET"])(wrapped))
+        checked = login_required(require_http_methods(list(methods) or ["GET"])(signed_in))
+
+        @wraps(view)
+        def wrapped(request: PageRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            is_stranger = isinstance(request.user, AnonymousUser)
+            if is_stranger and request.htmx:
+                return HttpResponse(status=401)  # a part of a page; the whole page leads to the sign-in
+            return checked(request, *args, **kwargs)
+
+        return wrapped
 
     return decorate
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from fedstudy_core.canonical import dumps
-from tests.api.world import VARIABLES, fab
+from tests.api.world import PASSWORD, VARIABLES, fab
 from tests.security.access import states
 from tests.security.access.row import EVERYBODY, STUDY_PEOPLE, Row, constant
 
@@ -47,6 +47,16 @@ ROWS = [
     Row("web:sign-in", "get", "", EVERYBODY, ok=302, but={"-": 200, "N": 200}),
     Row("web:sign-in", "post", "", EVERYBODY, ok=302, but={"-": 200, "N": 200}, quiet=True),
     Row("web:sign-out", "post", "", every=302, quiet=True),
+    show("account", "", EVERYBODY),
+    send("account", "", EVERYBODY, {"name": "New Name"}),
+    show("account-password", "", EVERYBODY),
+    send("account-password", "", EVERYBODY, {"current": PASSWORD, "new": f"{PASSWORD} again"}),
+    show("account-tokens", "", EVERYBODY),
+    send("account-tokens", "", EVERYBODY, {"name": "Notebook", "scopes": ["read"], "days": "30"}, ok=201),
+    press("account-token-revoke", "token", "P", make=states.token),
+    show("account-sessions", "", EVERYBODY),
+    press("account-sessions-end", "", EVERYBODY, quiet=True),
+    press("account-session-end", "session", "P", make=states.session),
     Row("web:styleguide", "get", "", every=200),
     Row("web:studies-listed", "get", "", every=302),
     show("studies", "", EVERYBODY),

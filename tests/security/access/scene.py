@@ -13,14 +13,14 @@ from urllib.parse import quote
 import pgtrigger
 from django.http import HttpResponse
 from django.test import Client
-from django.urls import reverse
+from django.urls import reverse_lazy
 from django.utils import timezone
-from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from accounts.models import Site, User
 from accounts.roles import Role
 from accounts.services import create_site, grant_role
+from accounts.tokens import begin_program_session
 from federation.runs.models import Model, Round, RunFile
 from federation.runs.storage import file_store, model_store
 from fedstudy_core import signed_request
@@ -45,6 +45,8 @@ PEOPLE: Mapping[str, str] = MappingProxyType(
     }
 )
 MODEL, FILE = b"parameters", b"figures"
+# Addresses after which a browser's session is over, or has another key.
+ENDING = (reverse_lazy("web:sign-out"), reverse_lazy("web:account-password"))
 
 
 @dataclass
@@ -83,7 +85,7 @@ class Scene:
         return worlds.copy_of(found)
 
     def api(self, who: str, method: str, address: str, body: Any, *, form: bool) -> Any:
-        """An answer of the API to one of PEOPLE, in their usual way: by token, or signed."""
+        """An answer of the API to one of PEOPLE, in their usual way: in a session of a program, or signed."""
         if who == "N":
             return self.signed(self._api["-"], method, address, None if form else body)
         client = self._api[who]
@@ -95,7 +97,7 @@ class Scene:
         if who == "N":
             return self.signed(self._pages["-"], method, address, None)
         client = self._pages[who]
-        if who != "-" and address == reverse("web:sign-out"):  # not out of the session that goes on
+        if who != "-" and address in ENDING:  # not in the session that goes on
             client = self._browser(PEOPLE[who])
         answer: HttpResponse = getattr(client, method)(address, body)
         return answer
@@ -136,7 +138,7 @@ class Scene:
 
     def _token_client(self, name: str) -> APIClient:
         client = APIClient()
-        _, token = AuthToken.objects.create(user=getattr(self.own, name))
+        _, token = begin_program_session(user=getattr(self.own, name))
         client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
         return client
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from accounts.models import Site
+from accounts.models import ApiToken, Site
 from accounts.roles import Role
+from accounts.scopes import TokenScope
 from accounts.services import create_site, grant_role, set_active
+from accounts.tokens import begin_program_session, make_token
 from federation.runs.models import Run, Schedule
 from federation.runs.schedules import Timing, create_schedule, suspend_schedule
 from federation.runs.services import pause_run, start_run
@@ -83,6 +85,18 @@ def told(place: Place) -> Notification:
     """Something that the investigator was told."""
     notify(people=[place.pi], kind="question", subject="Why?", link="/", key="test")
     return Notification.objects.get(person=place.pi, key="test")
+
+
+def token(place: Place) -> ApiToken:
+    """A token of the investigator's."""
+    made, _ = make_token(name="Notebook", scopes=[TokenScope.READ], days=1, by=place.pi)
+    return made
+
+
+def session(place: Place) -> ApiToken:
+    """A session of the investigator's."""
+    begun, _ = begin_program_session(user=place.pi)
+    return begun
 
 
 def started(place: Place) -> Run:

@@ -1,9 +1,32 @@
-"""Accounts of people, for platform administrators."""
+"""One's own tokens, and the accounts of people, for platform administrators."""
 
 from __future__ import annotations
 
-from fedstudy_client.records import Person
+from collections.abc import Sequence
+
+from fedstudy_client.records import Person, Token
 from fedstudy_client.resources.base import Ref, Resource, id_of
+
+
+class Tokens(Resource):
+    """One's own tokens, for programs. Only who signed in by password makes and revokes them."""
+
+    def list(self) -> list[Token]:
+        """Those that have not expired."""
+        return [Token.read(row) for row in self._http.each("me/tokens")]
+
+    def create(self, name: str, *, scopes: Sequence[str], days: int = 30) -> Token:
+        """Make a token; its `token` is shown this once.
+
+        Args:
+            scopes: what it is for: "read", "design", "run".
+            days: until it expires, at most 90.
+        """
+        return Token.read(self._http.post("me/tokens", {"name": name, "scopes": [*scopes], "days": days}))
+
+    def revoke(self, token: Ref) -> None:
+        """End a token before it expires."""
+        self._http.delete(f"me/tokens/{id_of(token)}")
 
 
 class Users(Resource):

@@ -1,0 +1,55 @@
+"""What people change of their own account."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import transaction
+
+from accounts.models import User
+from accounts.services import password_problems
+from accounts.sessions import end_other_sessions
+from audit.services import record
+from fedstudy_core.errors import FieldProblem, Invalid
+
+
+@transaction.atomic
+def rename_self(*, name: str, by: User) -> User:
+    """Change one's own name; what the log has already keeps the old one.
+
+    Raises:
+        Invalid: E_INVALID.
+    """
+    name = name.strip()
+    if not 1 <= len(name) <= 120:
+        problem = FieldProblem("name", "E_INVALID", "A name has 1 to 120 characters.")
+        raise Invalid("E_INVALID", "The name does not fit.", errors=[problem])
+    user = User.objects.select_for_update().get(pk=by.pk)
+    old, user.name = user.name, name
+    user.save(update_fields=["name"])
+    record(action="accounts:user:renamed", actor=user, obj=user, detail={"old": old})
+    return user
+
+
+@transaction.atomic
+def change_password(*, current: str, new: str, keep: UUID | None, by: User) -> User:
+    """Set a new password; all other sessions end, tokens stay.
+
+    Args:
+        keep: the session in which this is done.
+
+    Raises:
+        Invalid: E_INVALID with problems by field.
+    """
+    user = User.objects.select_for_update().get(pk=by.pk)
+    if not user.check_password(current):
+        problem = FieldProblem("current", "E_CREDENTIALS", "This is not your present password.")
+        raise Invalid("E_INVALID", "The present password is wrong.", errors=[problem])
+    problems = password_problems(user, new, field="new")
+    if problems:
+        raise Invalid("E_INVALID", "The new password does not fit.", errors=problems)
+    user.set_password(new)
+    user.save(update_fields=["password"])
+    record(action="accounts:password:changed", actor=user, obj=user)
+    end_other_sessions(keep=keep, by=user)
+    return user

@@ -1,0 +1,159 @@
+"""One's own account: name, password, tokens and sessions."""
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts import sessions
+from accounts.models import ApiToken
+from accounts.profile import change_password, rename_self
+from accounts.scopes import TokenScope
+from accounts.tokens import make_token, revoke_token, tokens_of
+from portal.api.base import Input, Output, PersonRequest, Resource, checked, describe
+from portal.api.choices import SESSION_KINDS, TOKEN_SCOPES
+from portal.api.people import AccountOut
+from portal.throttles import PasswordByPerson
+
+
+class HeldRole(Output):
+    """A role that somebody holds in one study or at one site."""
+
+    role = serializers.CharField()
+    kind = serializers.ChoiceField(choices=["study", "site"])
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
+class MeOut(AccountOut):
+    """The person who asks, with their roles."""
+
+    roles = HeldRole(many=True)
+
+
+class OwnName(Input):
+    """How the person wants to be called."""
+
+    name = serializers.CharField(max_length=120)
+
+
+class NewPassword(Input):
+    """A new password, and the present one."""
+
+    current = serializers.CharField(max_length=128, trim_whitespace=False)
+    new = serializers.CharField(max_length=128, trim_whitespace=False)
+
+
+class NewToken(Input):
+    """What a token is for, and for how long."""
+
+    name = serializers.CharField(max_length=80)
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=TOKEN_SCOPES), min_length=1, max_length=3)
+    days = serializers.IntegerField(min_value=1, max_value=ApiToken.LONGEST.days, default=30)
+
+
+class OwnTokenOut(Output):
+    """A token, as its owner sees it; `hint` is how it begins."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=TOKEN_SCOPES))
+    hint = serializers.CharField(source="token_key")
+    created_at = serializers.DateTimeField(source="created")
+    expires_at = serializers.DateTimeField(source="expiry")
+    last_used_at = serializers.DateTimeField(allow_null=True)
+
+
+class MadeTokenOut(OwnTokenOut):
+    """A new token with `token`, for `Authorization: Token ...`; it is shown this once."""
+
+    token = serializers.CharField()
+
+
+class SessionOut(Output):
+    """A place where the person is signed in."""
+
+    id = serializers.UUIDField()
+    kind = serializers.ChoiceField(choices=SESSION_KINDS)
+    address = serializers.CharField()
+    agent = serializers.CharField()
+    started_at = serializers.DateTimeField()
+    seen_at = serializers.DateTimeField()
+    is_current = serializers.BooleanField()
+
+
+class MeView(APIView):
+    """The person who asks."""
+
+    @extend_schema(summary="Who am I", responses={200: MeOut})
+    def get(self, request: PersonRequest) -> Response:
+        return Response(MeOut(request.user).data)
+
+    @extend_schema(summary="Change one's own name", request=OwnName, responses={200: MeOut})
+    def patch(self, request: PersonRequest) -> Response:
+        return Response(MeOut(rename_self(**checked(OwnName, request.data), by=request.user)).data)
+
+
+class OwnPassword(APIView):
+    """One's own password."""
+
+    throttle_classes = [PasswordByPerson]
+
+    @extend_schema(summary="Change one's own password", request=NewPassword, responses={204: None})
+    def post(self, request: PersonRequest) -> Response:
+        change_password(**checked(NewPassword, request.data), keep=_current(request), by=request.user)
+        return Response(status=204)
+
+
+class OwnTokens(Resource):
+    """The person's own tokens."""
+
+    selector = staticmethod(tokens_of)
+    output = OwnTokenOut
+    ordering = ("-created", "id")
+
+    @describe("List one's tokens", output=OwnTokenOut, many=True)
+    def list(self, request: PersonRequest) -> Response:
+        return self.page(self.rows())
+
+    @describe("Make a token", input=NewToken, output=MadeTokenOut, status=201)
+    def create(self, request: PersonRequest) -> Response:
+        wanted = self.read(NewToken)
+        scopes = {TokenScope(scope) for scope in wanted.pop("scopes")}
+        token, secret = make_token(**wanted, scopes=scopes, by=request.user)
+        return Response({**OwnTokenOut(token).data, "token": secret}, status=201)
+
+    @describe("Revoke a token")
+    def remove(self, request: PersonRequest, id: UUID) -> Response:
+        revoke_token(token=self.row(id), by=request.user)
+        return self.done()
+
+
+class OwnSessions(Resource):
+    """Where the person is signed in."""
+
+    output = SessionOut
+
+    @describe("List one's sessions", output=SessionOut, many=True)
+    def list(self, request: PersonRequest) -> Response:
+        current = _current(request)
+        found = [{**vars(item), "is_current": item.id == current} for item in sessions.sessions_of(request.user)]
+        return Response({"results": SessionOut(found, many=True).data, "next": None})
+
+    @describe("End a session")
+    def remove(self, request: PersonRequest, id: UUID) -> Response:
+        sessions.end_session(id=id, by=request.user)
+        return self.done()
+
+    @describe("End all other sessions")
+    def end_others(self, request: PersonRequest) -> Response:
+        sessions.end_other_sessions(keep=_current(request), by=request.user)
+        return self.done()
+
+
+def _current(request: Any) -> UUID | None:
+    """The id of the session in which the request is made."""
+    return request.auth.pk if isinstance(request.auth, ApiToken) else sessions.handle_of(request.session)

@@ -1,0 +1,47 @@
+"""What people change of their own account."""
+
+from __future__ import annotations
+
+from django import forms
+
+from accounts.models import ApiToken
+from accounts.scopes import TokenScope
+
+
+class NameForm(forms.Form):
+    """How the person wants to be called."""
+
+    name = forms.CharField(label="Name", max_length=120, help_text="Others see it beside what you do.")
+
+
+class PasswordForm(forms.Form):
+    """A new password, and the present one."""
+
+    current = forms.CharField(
+        label="Present password",
+        strip=False,
+        max_length=128,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+    new = forms.CharField(
+        label="New password",
+        strip=False,
+        max_length=128,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="At least 12 characters; several words are easier to remember than signs.",
+    )
+
+
+class TokenForm(forms.Form):
+    """What a token is for, and for how long."""
+
+    name = forms.CharField(label="Name", max_length=80, help_text="What will use it, such as “nightly notebook”.")
+    scopes = forms.MultipleChoiceField(
+        label="It may",
+        widget=forms.CheckboxSelectMultiple,
+        choices=[(scope.value, scope.label) for scope in TokenScope],
+    )
+    days = forms.IntegerField(label="Good for how many days", min_value=1, max_value=ApiToken.LONGEST.days, initial=30)
+
+    def clean_scopes(self) -> set[TokenScope]:
+        return {TokenScope(scope) for scope in self.cleaned_data["scopes"]}

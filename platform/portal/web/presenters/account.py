@@ -1,0 +1,111 @@
+"""One's own account: tabs, tokens, and where one is signed in."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.urls import reverse
+
+from accounts.models import ApiToken
+from accounts.scopes import TokenScope
+from accounts.sessions import SignedIn
+from portal.web.presenters.navigation import Link
+
+# What browsers and systems call themselves; the first that fits. The rest of such a line says nothing to people.
+BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "an iPhone"),
+    ("iPad", "an iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "a Mac"),
+    ("Linux", "Linux"),
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place where somebody is signed in, in words."""
+
+    id: UUID
+    name: str
+    address: str
+    started_at: dt.datetime
+    seen_at: dt.datetime
+    is_current: bool
+
+
+@dataclass(frozen=True)
+class OwnToken:
+    """A token in words; ``hint`` is how it begins."""
+
+    id: UUID
+    name: str
+    hint: str
+    scopes: str
+    last_used_at: dt.datetime | None
+    expires_at: dt.datetime
+
+    @property
+    def key(self) -> str:
+        """The name of the confirmation on the page."""
+        return f"token-{self.id}"
+
+
+def account_tabs(current: str) -> list[Link]:
+    """The tabs of the account's pages."""
+    names = [
+        ("account", "Profile"),
+        ("account-password", "Password"),
+        ("account-tokens", "API tokens"),
+        ("account-sessions", "Sessions"),
+    ]
+    return [Link(label, reverse(f"web:{name}"), current=name == current) for name, label in names]
+
+
+def token_rows(tokens: Iterable[ApiToken]) -> list[OwnToken]:
+    """Tokens as their owner sees them."""
+    return [
+        OwnToken(
+            id=token.pk,
+            name=token.name,
+            hint=token.token_key,
+            scopes=", ".join(TokenScope(scope).value for scope in token.scopes),
+            last_used_at=token.last_used_at,
+            expires_at=token.expiry,
+        )
+        for token in tokens
+    ]
+
+
+def places(found: Iterable[SignedIn], current: UUID | None) -> list[Place]:
+    """Where somebody is signed in."""
+    return [
+        Place(
+            id=item.id,
+            name=agent_name(item),
+            address=item.address,
+            started_at=item.started_at,
+            seen_at=item.seen_at,
+            is_current=item.id == current,
+        )
+        for item in found
+    ]
+
+
+def agent_name(item: SignedIn) -> str:
+    """What is signed in: "Firefox on Linux", or a program by the name that it gives itself."""
+    if item.kind == "program":
+        return f"A program ({item.agent})" if item.agent else "A program"
+    browser = next((name for sign, name in BROWSERS if sign in item.agent), "A browser")
+    system = next((name for sign, name in SYSTEMS if sign in item.agent), "")
+    return f"{browser} on {system}" if system else browser
