@@ -14,6 +14,10 @@ from tests.stage import Stage, set_up_stage
 LONGEST_ID = 80
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite-golden", action="store_true", help="write tests/golden anew from what is measured")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes share the tests, a file goes to one of them, and so does all that needs the stage.

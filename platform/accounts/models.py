@@ -80,11 +80,15 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
         held = RoleGroup.objects.filter(group__user=self).prefetch_related("content_object").order_by("role", "pk")
         return [item.held for item in held]
 
+    def held_roles(self) -> list[tuple[str, uuid.UUID]]:
+        """Every role that the person holds, with the id of the study or site; in one query, however many they are."""
+        return list(RoleGroup.objects.filter(group__user=self).order_by("role", "pk").values_list("role", "object_id"))
+
     def audit_scope(self) -> Scope:
         """What the person may read of the audit log."""
         if not self.is_active:
             return Scope()
-        held = list(RoleGroup.objects.filter(group__user=self).values_list("role", "object_id"))
+        held = self.held_roles()
 
         def where(permission: permissions.Permission) -> frozenset[str]:
             allowed = permissions.ROLE_PERMISSIONS

@@ -7,13 +7,15 @@ is invited to because the site's groups receive `SITE_PEOPLE_IN_STUDY` on that s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from django.db.models import Model
-from guardian.core import ObjectPermissionChecker
+from guardian.utils import get_group_obj_perms_model
 
 from accounts.roles import Role
 from fedstudy_core.errors import Forbidden, NotFound
@@ -140,12 +142,39 @@ def can(user: Any, permission: Permission, obj: Model | None = None) -> bool:
         raise ValueError(f"{permission} is asked of an object")
     if user.is_platform_admin and permission in PLATFORM_ADMIN_AT_SITES:
         return True
-    return bool(ObjectPermissionChecker(user).has_perm(permission.codename, obj))
+    return permission.codename in _given(user, obj)
+
+
+# What was looked up of people's rights, where nothing changes them meanwhile; None where something may.
+_seen: ContextVar[dict[tuple[Any, Any], frozenset[str]] | None] = ContextVar("rights that were looked up", default=None)
+
+
+@contextmanager
+def rights_stand() -> Iterator[None]:
+    """While somebody only reads: what they may do to an object is looked up once."""
+    token = _seen.set({})
+    try:
+        yield
+    finally:
+        _seen.reset(token)
+
+
+def _given(user: Any, obj: Model) -> frozenset[str]:
+    """The codenames of what a person's groups may do to an object; in one query."""
+    seen = _seen.get()
+    known = None if seen is None else seen.get((user.pk, obj.pk))
+    if known is not None:
+        return known
+    held = get_group_obj_perms_model(obj)._default_manager.filter(group__user=user, content_object=obj)
+    found = frozenset(held.values_list("permission__codename", flat=True))
+    if seen is not None:
+        seen[user.pk, obj.pk] = found
+    return found
 
 
 def _only_watches(user: Any) -> bool:
     """Whether a person's roles are all those of hospitals and auditors: duties that do not go with leading a study."""
-    held = {item.role for item in user.roles}
+    held = {role for role, _ in user.held_roles()}
     return bool(held) and held <= {Role.ADMIN, Role.STEWARD, Role.AUDITOR}
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import uuid
 
 import pgtrigger
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Func, Q, Value
 from django.utils import timezone
 
+# The words by which an entry is found: of who did what to what, and of its details; in no language's forms.
+WORDS = SearchVector("actor_label", "action", "object_label", "detail", config="simple")
+AREA = Func(F("action"), Value(":"), Value(1), function="split_part", output_field=models.CharField())
 ACTION_PATTERN = r"^[a-z_]+:[a-z_]+:[a-z_]+$"
 
 
@@ -41,7 +46,12 @@ class Event(models.Model):
             models.Index(fields=["study", "-id"], name="audit_event_study"),
             models.Index(fields=["site", "-id"], name="audit_event_site"),
             models.Index(fields=["object_id", "-id"], name="audit_event_object"),
+            models.Index(fields=["actor", "-id"], name="audit_event_by"),
+            models.Index(fields=["action", "-id"], name="audit_event_kind"),
+            models.Index(AREA, "outcome", F("id").desc(), name="audit_event_area"),
+            models.Index(F("outcome"), F("id").desc(), condition=~Q(outcome="done"), name="audit_event_not_done"),
             models.Index(fields=["at"], name="audit_event_at"),
+            GinIndex(WORDS, name="audit_event_words"),
         ]
         triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 

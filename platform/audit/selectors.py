@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.contrib.postgres.search import SearchQuery
+from django.db.models import Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
-from audit.models import Event
+from audit.models import AREA, WORDS, Event
+
+MOST_WORDS = 12
+DISORDER = timedelta(days=1)  # by how much clocks of the portal's machines may differ, and be set back
+ACTOR = re.compile(r"(user|node|system):\S+")
+KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
 
 
 @dataclass(frozen=True)
@@ -34,11 +43,79 @@ class Reader(Protocol):
 
 def visible_to(user: Reader) -> QuerySet[Event]:
     """The events that the person may read."""
-    scope = user.audit_scope()
+    return visible_in(user.audit_scope())
+
+
+def visible_in(scope: Scope) -> QuerySet[Event]:
+    """The events that somebody with this scope may read."""
     allowed = Q(study__in=scope.studies) | Q(site__in=scope.sites)
     if scope.platform:
         allowed |= Q(study="")
     return Event.objects.filter(allowed)
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """Which entries somebody looks for; what is None or empty leaves all.
+
+    Attributes:
+        kind: an action ("runs:run:began"), or an area ("runs").
+        actor: "user:<id>", "node:<id>" or "system:<part>"; anything else is words of the actor's name.
+        object: an id; anything else is words of the object's name.
+        since, until: the first moment, and the first that is too late.
+        text: words, each of which an entry has, or begins with.
+    """
+
+    kind: str = ""
+    actor: str = ""
+    object: str = ""
+    study: UUID | str | None = None
+    site: UUID | str | None = None
+    outcome: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str = ""
+
+
+def narrowed(rows: QuerySet[Event], wanted: Narrowing) -> QuerySet[Event]:
+    """The rows that fit."""
+    exact = {"study": str(wanted.study or ""), "site": str(wanted.site or ""), "outcome": wanted.outcome}
+    rows = _between(rows.filter(**{name: value for name, value in exact.items() if value}), wanted)
+    if wanted.kind:
+        is_action = ":" in wanted.kind
+        rows = rows.filter(action=wanted.kind) if is_action else rows.alias(area=AREA).filter(area=wanted.kind)
+    if wanted.actor:
+        is_name = ACTOR.fullmatch(wanted.actor)
+        rows = rows.filter(actor=wanted.actor) if is_name else _labelled(rows, "actor_label", wanted.actor)
+    if wanted.object:
+        is_id = KEY.fullmatch(wanted.object)
+        rows = rows.filter(object_id=wanted.object) if is_id else _labelled(rows, "object_label", wanted.object)
+    return with_words(rows, wanted.text)
+
+
+def _between(rows: QuerySet[Event], wanted: Narrowing) -> QuerySet[Event]:
+    """The rows of a time. Numbers and times rise together but for a moment, so numbers bound what is looked through."""
+    if wanted.since:
+        before = Event.objects.filter(at__lt=wanted.since - DISORDER).order_by("-at").values("pk")[:1]
+        rows = rows.filter(at__gte=wanted.since, pk__gt=Coalesce(Subquery(before), 0))
+    if wanted.until:
+        after = Event.objects.filter(at__gte=wanted.until + DISORDER).order_by("at").values("pk")[:1]
+        rows = rows.filter(at__lt=wanted.until, pk__lt=Coalesce(Subquery(after), 2**63 - 1))
+    return rows
+
+
+def with_words(rows: QuerySet[Event], text: str) -> QuerySet[Event]:
+    """The rows that have every word of a text, or a word that begins with it."""
+    words = re.findall(r"\w+", text)[:MOST_WORDS]
+    if not words:
+        return rows
+    asked = " & ".join(f"'{word}':*" for word in words)
+    return rows.alias(words=WORDS).filter(words=SearchQuery(asked, search_type="raw", config="simple"))
+
+
+def _labelled(rows: QuerySet[Event], column: str, text: str) -> QuerySet[Event]:
+    """The rows with a text in a label; the index of words finds them."""
+    return with_words(rows, text).filter(**{f"{column}__icontains": text.strip()})
 
 
 def for_study(study_id: UUID | str) -> QuerySet[Event]:

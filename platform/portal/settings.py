@@ -198,11 +198,9 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["portal.api.formats.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["portal.api.formats.StrictJSONParser"],
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS is no method of the API: the OpenAPI document says what there is
-    "DEFAULT_PAGINATION_CLASS": "portal.api.pagination.Pages",
     "DEFAULT_SCHEMA_CLASS": "portal.api.schema.Operation",
     "DEFAULT_VERSIONING_CLASS": None,
     "EXCEPTION_HANDLER": "portal.api.problems.handle",
-    "PAGE_SIZE": 50,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     # How often one address may try; the demo plays its people faster than people type.

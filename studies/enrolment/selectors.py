@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from accounts.models import Site, User
 from accounts.permissions import Permission
-from accounts.selectors import sites_with
+from accounts.selectors import sites_with, visible_sites
 from studies.enrolment import states
 from studies.enrolment.models import Enrolment
 from studies.lifecycle.models import Study
@@ -36,6 +36,12 @@ def ready_sites(study: Study) -> QuerySet[Enrolment]:
 def sites_of(study: Study) -> QuerySet[Site]:
     """The sites that are or were asked to take part in the study; all its people see them."""
     return Site.objects.filter(enrolments__study=study)
+
+
+def sites_seen_by(user: User) -> QuerySet[Site]:
+    """The sites of the studies that the person sees, and those at which they hold a role."""
+    taking = Enrolment.objects.filter(study__in=visible_studies(user))
+    return visible_sites(user) | Site.objects.filter(pk__in=taking.values("site"))
 
 
 def invitable_sites(study: Study) -> QuerySet[Site]:

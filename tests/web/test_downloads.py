@@ -5,18 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
+from django.test import AsyncRequestFactory
 from django.urls import reverse
 
 from audit.models import Event
 from audit.services import record
 from federation.runs.models import Run
 from federation.runs.storage import model_store
-from portal.web.downloads import csv_file
+from portal.web.downloads import csv_file, json_lines_stream
 from tests.api.world import World
 from tests.web.conftest import Browser
 from tests.web.markup import assert_sound
@@ -34,7 +36,7 @@ def run(world: World) -> Run:
 def rows_of(answer: Any) -> list[dict[str, str]]:
     assert answer.status_code == 200
     assert answer.headers["Content-Disposition"].startswith("attachment")
-    return list(csv.DictReader(io.StringIO(answer.content.decode())))
+    return list(csv.DictReader(io.StringIO(answer.getvalue().decode())))
 
 
 def noted(action: str) -> list[Event]:
@@ -90,12 +92,31 @@ def test_the_sites_of_a_run_are_named_from_the_beginning(world: World, browser: 
 def test_the_log_is_taken_away_whole_and_noted(name: str, where: list[str], world: World, browser: Browser) -> None:
     there = reverse(name, args=[getattr(world, item).pk for item in where])
     expected = Event.objects.filter(study=str(world.study.pk), action__startswith="dictionary:").count()
-    answer = browser("auditor").get(there, {"form": "csv", "area": "dictionary"})
+    answer = browser("auditor").get(there, {"form": "csv", "kind": "dictionary"})
     assert len(rows_of(answer)) == expected
-    lines = browser("auditor").get(there, {"form": "jsonl", "area": "dictionary"}).content.decode().splitlines()
+    lines = browser("auditor").get(there, {"form": "jsonl", "kind": "dictionary"}).getvalue().decode().splitlines()
     assert [json.loads(line)["action"].partition(":")[0] for line in lines] == ["dictionary"] * expected
     assert [json.loads(event.detail)["entries"] for event in noted("audit:log:exported")] == [str(expected)] * 2
     assert browser("auditor").get(there, {"form": "xml"}).status_code == 404
+
+
+async def test_a_long_file_is_sent_while_it_is_made() -> None:
+    """Under ASGI, piece by piece: the whole is never held."""
+    made: list[int] = []
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for number in range(5_000):
+            made.append(number)
+            yield {"number": number, "text": "x" * 100}
+
+    answer = json_lines_stream(AsyncRequestFactory().get("/"), "x.jsonl", rows())
+    assert isinstance(answer, StreamingHttpResponse)
+    assert answer.is_async
+    pieces = aiter(answer)
+    first = await anext(pieces)
+    assert len(made) < 1_000
+    whole = first + b"".join([piece async for piece in pieces])
+    assert [json.loads(line)["number"] for line in whole.splitlines()] == made == list(range(5_000))
 
 
 def test_a_text_is_no_formula() -> None:
@@ -108,7 +129,7 @@ def test_a_hospital_reads_the_runs_on_its_data_and_no_other_site_s_part(world: W
         for site in ("", str(world.site.pk), "00000000-0000-4000-8000-000000000000"):
             record(action="runs:site:failed", actor="system:runs", obj=world.run, study=world.study.pk, site=site)
     for there in (reverse("web:events"), reverse("web:study-events", args=[world.study.pk])):
-        rows = browser("site_admin").get(there, {"area": "runs"}).context["rows"]
+        rows = browser("site_admin").get(there, {"kind": "runs"}).context["rows"]
         assert [row.action for row in rows] == ["runs:site:failed", "runs:site:failed", "runs:run:created"]
     told = world.client("site_admin").get("/api/v1/audit/events").json()["results"]
     assert "runs:run:created" in [event["action"] for event in told]

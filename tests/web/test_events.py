@@ -6,6 +6,7 @@ import pytest
 from django.db import transaction
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import User
 from audit.models import Event
@@ -26,22 +27,26 @@ def tell(world: World, by: User, times: int, **changes: object) -> None:
 def test_pages_follow_each_other_without_gap_or_repetition(world: World, browser: Browser) -> None:
     tell(world, world.pi, 120)
     client, there = browser("auditor"), reverse("web:study-events", args=[world.study.pk])
-    seen: list[int] = []
-    before = ""
+    numbers: list[list[int]] = []
+    after = ""
     for _ in range(10):
-        context = client.get(there, {"before": before} if before else {}).context
-        seen += [row.number for row in context["rows"]]
+        context = client.get(there, {"after": after} if after else {}).context
+        numbers.append([row.number for row in context["rows"]])
         tell(world, world.pi, 1)  # new entries meanwhile do not shift the pages
-        if context["next_before"] is None:
+        after = context["page"].older
+        if not after:
             break
-        before = str(context["next_before"])
+    seen = [number for shown in numbers for number in shown]
+    newer = client.get(there, {"before": context["page"].newer}).context
+    assert [row.number for row in newer["rows"]] == numbers[-2]
     expected = Event.objects.filter(study=str(world.study.pk), pk__lte=seen[0]).order_by("-pk")
     assert seen == list(expected.values_list("pk", flat=True))
 
 
-@pytest.mark.parametrize("before", ["x", "-1", "9" * 40, "1 OR 1=1", "²"])
-def test_a_key_that_is_none_is_no_fault(before: str, world: World, browser: Browser) -> None:
-    assert browser("auditor").get(reverse("web:events"), {"before": before}).status_code == 200
+@pytest.mark.parametrize("way", ["before", "after"])
+@pytest.mark.parametrize("key", ["x", "-1", "9" * 40, "1 OR 1=1", "²", "WyIxIl0", "WyI5OTk5OTk5OTk5OTk5OTk5OTk5OSJd"])
+def test_a_key_that_is_none_is_no_fault(key: str, way: str, world: World, browser: Browser) -> None:
+    assert browser("auditor").get(reverse("web:events"), {way: key}).status_code == 200
 
 
 def test_filters_narrow_the_log(world: World, browser: Browser) -> None:
@@ -49,11 +54,70 @@ def test_filters_narrow_the_log(world: World, browser: Browser) -> None:
     client, there = browser("auditor"), reverse("web:events")
     rows = client.get(there, {"outcome": "refused"}).context["rows"]
     assert [row.outcome for row in rows] == ["refused"] * 2
-    rows = client.get(there, {"area": "dictionary", "study": str(world.study.pk)}).context["rows"]
+    rows = client.get(there, {"kind": "dictionary", "study": str(world.study.pk)}).context["rows"]
     assert rows
     assert {row.action.partition(":")[0] for row in rows} == {"dictionary"}
-    page = assert_sound(client.get(there, {"area": "registry", "outcome": "failed"}).content.decode())
+    page = assert_sound(client.get(there, {"kind": "registry", "outcome": "failed"}).content.decode())
     assert "No entry fits these filters." in page.text
+
+
+TODAY = f"{timezone.now():%Y-%m-%d}"
+FILTERS = {
+    "an action": ({"kind": "scripts:approval:recorded"}, {"scripts:approval:recorded"}),
+    "words of who, what and object": ({"q": "pat lifecycle HEART"}, {"lifecycle:study:created"}),
+    "the beginning of a word": ({"q": "diction publ"}, {"dictionary:version:published"}),
+    "a code in the details": ({"q": "E_DEADLINE"}, {"runs:site:missing"}),
+    "words that no entry has together": ({"q": "pat registry"}, set()),
+    "an operator": ({"q": "& | ! ( ) :* <-> 'x' \\"}, set()),
+    "a person's name": ({"actor": "Pat Inv", "kind": "lifecycle"}, {"lifecycle:study:created"}),
+    "a name of which a word is another": ({"actor": "Investigator Pat"}, set()),
+    "an object's name": ({"object": "Logistic regression v1"}, {"scripts:version:submitted"}),
+    "a day before": ({"until": "2020-01-01"}, set()),
+    "today": ({"since": TODAY, "until": TODAY, "kind": "runs:run:created"}, {"runs:run:created"}),
+    "a day that is none": ({"since": "yesterday", "kind": "runs:run:created"}, {"runs:run:created"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_entries_are_found(name: str, world: World, browser: Browser) -> None:
+    with transaction.atomic():
+        record(
+            action="runs:site:missing", actor="system:runs", obj=world.run, study=world.study.pk, site=world.site.pk,
+            outcome="failed", detail={"code": "E_DEADLINE"},
+        )  # fmt: skip
+    query, wanted = FILTERS[name]
+    answer = browser("auditor").get(reverse("web:events"), query)
+    found = {row.action for row in answer.context["rows"]}
+    assert found >= wanted
+    assert bool(found) == bool(wanted)
+    named = {"q": "q", "actor": "actor", "object": "object", "kind": "action"}
+    asked = {named[key]: value for key, value in query.items() if key in named}
+    told = world.client("auditor").get("/api/v1/audit/events", asked).json()["results"]
+    if len(asked) == len(query):
+        assert {event["action"] for event in told} == found
+
+
+def test_an_entry_leads_to_others_like_it(world: World, browser: Browser) -> None:
+    client, there = browser("auditor"), reverse("web:events")
+    answer = client.get(there, {"outcome": "done", "after": "x"})
+    row = answer.context["rows"][0]
+    page = assert_sound(answer.content.decode())
+    (by_actor,) = {
+        target
+        for target in page.targets
+        if target.startswith("?outcome=done&actor=") and row.actor_name.partition(":")[2] in target
+    }
+    assert {found.actor_name for found in client.get(there + by_actor).context["rows"]} == {row.actor_name}
+    by_object = client.get(there, {"object": row.object_id}).context["rows"]
+    assert {found.object_id for found in by_object} == {row.object_id}
+
+
+def test_the_filters_offer_studies_and_sites_of_the_reader(world: World, browser: Browser) -> None:
+    form = browser("auditor").get(reverse("web:events")).context["filter_form"]
+    assert [label for _, label in form.fields["study"].widget.choices] == ["All studies", world.study.title]
+    assert [label for _, label in form.fields["site"].widget.choices] == ["All sites", world.site.name]
+    assert "study" not in browser("stranger").get(reverse("web:events")).context["filter_form"].fields
+    assert set(SENTENCES) <= {value for _, options in form.fields["kind"].widget.choices[1:] for value, _ in options}
 
 
 def test_an_entry_leads_to_its_object_and_shows_its_details(world: World, browser: Browser) -> None:

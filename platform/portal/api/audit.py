@@ -7,6 +7,7 @@ from rest_framework import serializers
 from rest_framework.response import Response
 
 from audit.models import Event
+from audit.selectors import Narrowing, narrowed
 from federation.runs import selectors as runs
 from portal.api.base import Input, Output, PersonRequest, Resource, describe
 
@@ -33,13 +34,18 @@ class EventOut(Output):
         return value
 
 
-class Narrowing(Input):
+class EventQuery(Input):
     """Which events."""
 
     study = serializers.UUIDField(required=False)
     site = serializers.UUIDField(required=False)
-    object = serializers.CharField(max_length=64, required=False)
-    action = serializers.CharField(max_length=100, required=False)
+    object = serializers.CharField(max_length=64, required=False, help_text="Id, or words of its name")
+    actor = serializers.CharField(max_length=100, required=False, help_text="As in an entry, or words of a name")
+    action = serializers.CharField(max_length=100, required=False, help_text="area:subject:action, or an area alone")
+    outcome = serializers.ChoiceField(choices=["done", "refused", "failed"], required=False)
+    since = serializers.DateTimeField(required=False)
+    until = serializers.DateTimeField(required=False, help_text="The first moment that is too late")
+    q = serializers.CharField(max_length=200, required=False, help_text="Words of who, what, object and details")
 
 
 class Events(Resource):
@@ -49,16 +55,8 @@ class Events(Resource):
     output = EventOut
     ordering = ("-id",)
 
-    @describe("List events, newest first", output=EventOut, many=True, parameters=[Narrowing])
+    @describe("List events, newest first", output=EventOut, many=True, parameters=[EventQuery])
     def list(self, request: PersonRequest) -> Response:
-        wanted = self.query(Narrowing)
-        rows = self.rows()
-        if "study" in wanted:
-            rows = rows.filter(study=str(wanted["study"]))
-        if "site" in wanted:
-            rows = rows.filter(site=str(wanted["site"]))
-        if "object" in wanted:
-            rows = rows.filter(object_id=wanted["object"])
-        if "action" in wanted:
-            rows = rows.filter(action=wanted["action"])
-        return self.page(rows)
+        wanted = self.query(EventQuery)
+        wanted |= {"kind": wanted.pop("action", ""), "text": wanted.pop("q", "")}
+        return self.page(narrowed(self.rows(), Narrowing(**wanted)))

@@ -35,7 +35,7 @@ from rest_framework.viewsets import ViewSet
 
 from accounts.models import User
 from fedstudy_core.errors import NotFound
-from portal.api.pagination import Pages
+from portal.api.pagination import page_of
 
 M = TypeVar("M", bound=Model)
 PAGE_PARAMETERS = (
@@ -116,11 +116,10 @@ class Resource(ViewSet):
         ordering: tuple[str, ...] | None = None,
     ) -> Response:
         """One page of a list."""
-        pages = Pages()
-        pages.ordering = ordering or self.ordering  # type: ignore[assignment]
         chosen = serializer or self.output
-        found = pages.paginate_queryset(rows, self.request, view=self)
-        return pages.get_paginated_response(chosen(found, many=True, context={"request": self.request}).data)
+        found = page_of(rows, self.request, ordering or self.ordering)
+        shown = chosen(found.rows, many=True, context={"request": self.request})
+        return Response({"results": shown.data, "next": found.older or None})
 
     def done(self) -> Response:
         """The answer to something that has no content."""

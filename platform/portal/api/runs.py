@@ -342,7 +342,7 @@ class Runs(Resource):
     @describe("The run's rounds with what each site did", output=RoundOut, many=True)
     def rounds(self, request: PersonRequest, id: UUID) -> Response:
         rows = selectors.rounds_of(self._with_results(request, id))
-        return self.page(rows, RoundOut, ordering=("number",))
+        return self.page(rows, RoundOut, ordering=("number", "id"))
 
     @describe("Results after the last committed round, by site and for all", output=ResultsOut)
     def results(self, request: PersonRequest, id: UUID) -> Response:
@@ -367,7 +367,7 @@ class Runs(Resource):
 
     @describe("What the script's own ServerApp left", output=ResultFileOut, many=True)
     def files(self, request: PersonRequest, id: UUID) -> Response:
-        return self.page(self._with_results(request, id).files.all(), ResultFileOut, ordering=("name",))
+        return self.page(self._with_results(request, id).files.all(), ResultFileOut, ordering=("name", "id"))
 
     @describe("One of these files, as the ServerApp wrote it", output=bytes)
     def file(self, request: PersonRequest, id: UUID, sha256: str) -> HttpResponse:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from django.http import HttpResponse
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 
 Row = Mapping[str, Any]
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_PIECE = 64 * 1024
 
 
 def csv_file(name: str, rows: Sequence[Row], columns: Sequence[str] = ()) -> HttpResponse:
@@ -20,11 +24,7 @@ def csv_file(name: str, rows: Sequence[Row], columns: Sequence[str] = ()) -> Htt
     A text that a spreadsheet would take for a formula begins with an apostrophe.
     """
     names = list(dict.fromkeys([*columns, *(name for row in rows for name in row)]))
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(names)
-    writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
-    return _file(name, text.getvalue(), "text/csv; charset=utf-8")
+    return _file(name, "".join(_csv_lines(rows, names)), "text/csv; charset=utf-8")
 
 
 def json_file(name: str, value: Any) -> HttpResponse:
@@ -32,11 +32,27 @@ def json_file(name: str, value: Any) -> HttpResponse:
     return _file(name, json.dumps(value, indent=1, ensure_ascii=False) + "\n", "application/json")
 
 
-def json_lines(name: str, rows: Iterable[Row]) -> HttpResponse:
-    """One JSON object a line."""
-    return _file(
-        name, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows), "application/x-ndjson; charset=utf-8"
-    )
+def csv_stream(request: HttpRequest, name: str, rows: Iterable[Row], columns: Sequence[str]) -> HttpResponseBase:
+    """A CSV file of any length with these columns; rows are read while it is sent."""
+    return _stream(request, name, _csv_lines(rows, columns), "text/csv; charset=utf-8")
+
+
+def json_lines_stream(request: HttpRequest, name: str, rows: Iterable[Row]) -> HttpResponseBase:
+    """One JSON object a line, any number of them; rows are read while it is sent."""
+    lines = (f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+    return _stream(request, name, lines, "application/x-ndjson; charset=utf-8")
+
+
+def _csv_lines(rows: Iterable[Row], names: Sequence[str]) -> Iterator[str]:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(names)
+    for row in rows:
+        yield text.getvalue()
+        text.seek(0)
+        text.truncate()
+        writer.writerow([_cell(row.get(name)) for name in names])
+    yield text.getvalue()
 
 
 def _cell(value: Any) -> Any:
@@ -47,7 +63,42 @@ def _cell(value: Any) -> Any:
     return "" if value is None else value
 
 
+def _pieces(lines: Iterable[str]) -> Iterator[bytes]:
+    """The lines in pieces of a size that is worth sending."""
+    held: list[str] = []
+    size = 0
+    for line in lines:
+        held.append(line)
+        size += len(line)
+        if size >= _PIECE:
+            yield "".join(held).encode()
+            held, size = [], 0
+    yield "".join(held).encode()
+
+
+async def _one_by_one(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces, each made in the thread of the request."""
+
+    def following() -> bytes:
+        return next(pieces, b"")
+
+    while piece := await sync_to_async(following)():
+        yield piece
+
+
+def _stream(request: HttpRequest, name: str, lines: Iterable[str], kind: str) -> HttpResponseBase:
+    """Under ASGI a plain iterator would be read to its end before anything is sent."""
+    pieces = _pieces(lines)
+    content = _one_by_one(pieces) if isinstance(request, ASGIRequest) else pieces
+    return _attached(StreamingHttpResponse(content, content_type=kind), name)
+
+
 def _file(name: str, content: str, kind: str) -> HttpResponse:
     response = HttpResponse(content, content_type=kind)
+    _attached(response, name)
+    return response
+
+
+def _attached(response: HttpResponseBase, name: str) -> HttpResponseBase:
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response

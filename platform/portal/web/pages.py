@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -12,11 +13,12 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import User
-from accounts.permissions import Denied
+from accounts.permissions import Denied, rights_stand
 from accounts.refusals import note_denied
 from fedstudy_core.errors import FedStudyError, Forbidden, NotFound
 from notifications.selectors import unread_count
@@ -38,14 +40,15 @@ Result = TypeVar("Result")
 
 def page(
     *methods: str,
-) -> Callable[[Callable[Concatenate[PageRequest, P], HttpResponse]], Callable[..., HttpResponse]]:
+) -> Callable[[Callable[Concatenate[PageRequest, P], HttpResponseBase]], Callable[..., HttpResponseBase]]:
     """A view for people who are signed in; an error of the domain becomes a page that helps."""
 
-    def decorate(view: Callable[Concatenate[PageRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
-        def signed_in(request: PageRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def decorate(view: Callable[Concatenate[PageRequest, P], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+        def signed_in(request: PageRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             request.access = access_of(request.user)
             try:
-                return view(request, *args, **kwargs)
+                with rights_stand() if request.method in ("GET", "HEAD") else nullcontext():
+                    return view(request, *args, **kwargs)
             except FedStudyError as error:
                 if isinstance(error, Denied):
                     note_denied(error, by=request.user)
@@ -54,7 +57,7 @@ def page(
         checked = login_required(require_http_methods(list(methods) or ["GET"])(signed_in))
 
         @wraps(view)
-        def wrapped(request: PageRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def wrapped(request: PageRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             is_stranger = isinstance(request.user, AnonymousUser)
             if is_stranger and request.htmx:
                 return HttpResponse(status=401)  # a part of a page; the whole page leads to the sign-in

@@ -52,9 +52,9 @@ class Access:
 
 def access_of(user: User) -> Access:
     """The roles of a person."""
-    held = user.roles
+    held = [(Role(role), object_id) for role, object_id in user.held_roles()]
     return Access(
-        studies={item.id: item.role for item in held if item.kind == "study"},
-        sites={item.id: item.role for item in held if item.kind == "site"},
+        studies={object_id: role for role, object_id in held if role.scope == "study"},
+        sites={object_id: role for role, object_id in held if role.scope == "site"},
         is_platform_admin=user.is_platform_admin,
     )

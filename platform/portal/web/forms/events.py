@@ -2,39 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 from django import forms
+from django.forms.utils import flatatt
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from audit.selectors import Narrowing
+from portal.web.presenters.events import AREAS, SENTENCES
+
+Options = Sequence[tuple[str, str]]
+
+
+class Select(forms.Select):
+    """A select of hundreds of options, written at once instead of by a template for each."""
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        attributes = flatatt(self.build_attrs(attrs or {}, {"name": name}))
+        chosen = str(value or "")
+        options = format_html_join("", "{}", ((self._option(option, chosen),) for option in self.choices))
+        return format_html("<select{}>{}</select>", attributes, options)
+
+    def _option(self, option: tuple[Any, Any], chosen: str) -> SafeString:
+        value, label = option
+        if isinstance(label, list | tuple):
+            inside = format_html_join("", "{}", ((self._option(item, chosen),) for item in label))
+            return format_html('<optgroup label="{}">{}</optgroup>', value, inside)
+        selected = SafeString(" selected") if str(value) == chosen else ""
+        return format_html('<option value="{}"{}>{}</option>', value, selected, label)
+
+
+def _kinds() -> list[tuple[str, Any]]:
+    """Areas with their actions; an area is a choice of its own."""
+    grouped = groupby(sorted(SENTENCES), lambda action: action.partition(":")[0])
+    by_area = {area: sorted((SENTENCES[action], action) for action in actions) for area, actions in grouped}
+    return [
+        (AREAS[area], [(area, f"{AREAS[area]}: all"), *((action, sentence) for sentence, action in by_area[area])])
+        for area in AREAS
+    ]
+
+
+OUTCOMES = [("", "All"), ("done", "Done"), ("refused", "Refused"), ("failed", "Failed")]
 
 
 class EventFilterForm(forms.Form):
     """Which events to show; everything is optional."""
 
-    study = forms.ChoiceField(label="Study", required=False)
-    area = forms.ChoiceField(
-        label="Area",
-        required=False,
-        choices=[
-            ("", "All areas"),
-            ("accounts", "People and sites"),
-            ("lifecycle", "Studies"),
-            ("dictionary", "Data"),
-            ("enrolment", "Enrolments"),
-            ("scripts", "Scripts and approvals"),
-            ("registry", "Nodes"),
-            ("runs", "Runs"),
-        ],
-    )
-    outcome = forms.ChoiceField(
-        label="Outcome",
-        required=False,
-        choices=[("", "All"), ("done", "Done"), ("refused", "Refused"), ("failed", "Failed")],
-    )
+    q = forms.CharField(label="Words", required=False, max_length=200, widget=forms.TextInput(attrs={"type": "search"}))
+    kind = forms.CharField(label="What", required=False, max_length=100, widget=Select)
+    actor = forms.CharField(label="Who", required=False, max_length=200)
+    object = forms.CharField(label="Object", required=False, max_length=200)
+    study = forms.UUIDField(label="Study", required=False, widget=Select)
+    site = forms.UUIDField(label="Site", required=False, widget=Select)
+    outcome = forms.ChoiceField(label="Outcome", required=False, choices=OUTCOMES, widget=Select)
+    since = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))
 
-    def __init__(self, *args: Any, studies: Sequence[tuple[str, str]], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, studies: Options, sites: Options, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if studies:
-            self.fields["study"].choices = [("", "All studies"), *studies]  # type: ignore[attr-defined]
-        else:
-            del self.fields["study"]
+        self.fields["kind"].widget.choices = [("", "Everything"), *_kinds()]
+        self._offer("study", "All studies", studies)
+        self._offer("site", "All sites", sites)
+
+    def _offer(self, name: str, everything: str, options: Options) -> None:
+        """Let somebody choose among several; what stands in the address is shown in any case."""
+        asked = self.data.get(name, "")
+        if not options and not asked:
+            del self.fields[name]
+            return
+        known: Iterable[tuple[str, str]] = (
+            options if asked in dict(options) or not asked else [*options, (asked, asked)]
+        )
+        self.fields[name].widget.choices = [("", everything), *known]
+
+    @property
+    def narrowing(self) -> Narrowing:
+        """What is asked for; days are those of UTC. A field that does not fit leaves all."""
+        if not self.is_bound:
+            return Narrowing()
+        self.full_clean()
+        given = {name: value for name, value in self.cleaned_data.items() if value}
+        since, until = given.pop("since", None), given.pop("until", None)
+        return Narrowing(
+            text=given.pop("q", ""),
+            since=_begin(since) if since else None,
+            until=_begin(until) + dt.timedelta(days=1) if until and until < dt.date.max else None,
+            **given,
+        )
+
+
+def _begin(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), dt.UTC)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from threading import Lock
 from uuid import UUID
 
-from fedstudy_core.analysis.amendment import Snapshot
+from fedstudy_core.analysis.amendment import Amendment, Snapshot, compare
+from fedstudy_core.canonical import digest
 from portal.web.presenters.findings import findings_of
 from portal.web.presenters.picture import Picture, decision_of
 from studies.scripts import selectors
@@ -15,6 +17,28 @@ from studies.scripts.models import ScriptVersion
 def snapshot_of(version: ScriptVersion) -> Snapshot:
     """A version as the comparison reads it. Raises Refusal (E_BUNDLE_...) for a bundle that was damaged."""
     return Snapshot.of(bytes(version.bundle), findings_of(version.findings))
+
+
+MOST_KEPT = 256
+_kept: dict[tuple[str, int, str, int], Amendment] = {}
+_lock = Lock()
+
+
+def amendment_of(old: ScriptVersion, new: ScriptVersion) -> Amendment:
+    """What `new` changes against `old`; as bundles never change, what was found last is kept by their content.
+
+    Raises Refusal (E_BUNDLE_...) for a bundle that was damaged.
+    """
+    contents = [digest(bytes(version.bundle)) for version in (old, new)]
+    key = (contents[0], old.edition, contents[1], new.edition)
+    found = _kept.get(key)
+    if found is None:
+        found = compare(snapshot_of(old), snapshot_of(new))
+        with _lock:
+            while len(_kept) >= MOST_KEPT:
+                del _kept[next(iter(_kept))]
+            _kept[key] = found
+    return found
 
 
 def base_of(version: ScriptVersion, sites: Iterable[UUID]) -> ScriptVersion | None:

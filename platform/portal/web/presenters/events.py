@@ -108,6 +108,19 @@ SENTENCES = {
 }
 
 
+AREAS = {
+    "runs": "Runs",
+    "scripts": "Scripts and approvals",
+    "dictionary": "Data",
+    "enrolment": "Enrolments",
+    "lifecycle": "Studies",
+    "registry": "Nodes",
+    "accounts": "People and sites",
+    "notifications": "Notifications",
+    "audit": "The log itself",
+}
+
+
 @dataclass(frozen=True)
 class EventRow:
     """An entry of the log."""
@@ -115,9 +128,11 @@ class EventRow:
     number: int
     at: dt.datetime
     actor: str
+    actor_name: str
     action: str
     sentence: str
     object: str
+    object_id: str
     href: str
     outcome: str
     detail: tuple[tuple[str, str], ...]
@@ -130,9 +145,11 @@ def event_rows(events: Iterable[Event]) -> list[EventRow]:
             number=event.pk,
             at=event.at,
             actor=event.actor_label,
+            actor_name=event.actor,
             action=event.action,
             sentence=sentence_of(event.action),
             object=event.object_label or event.object_type,
+            object_id=event.object_id,
             href=href_of(event.object_type, event.object_id),
             outcome=event.outcome,
             detail=details_of(json.loads(event.detail)),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models.functions import Coalesce, RowNumber
 from django.utils import timezone
 
 from federation.runs.models import Participant, Round, Run
@@ -20,10 +20,12 @@ from studies.enrolment.states import TAKING_PART
 from studies.lifecycle.models import Study
 from studies.scripts.models import Approval, ScriptVersion
 
+RUNS = 20
+
 
 @dataclass
 class Picture:
-    """One study with what belongs to it; the newest first where there is an order."""
+    """One study with what belongs to it; the newest first where there is an order, and of runs the newest alone."""
 
     study: Study
     dictionary: DictionaryVersion | None = None
@@ -80,7 +82,7 @@ def pictures_of(studies: Iterable[Study]) -> list[Picture]:
     _add_dictionaries(pictures)
     _add_sites(pictures)
     _add_scripts(pictures)
-    for run in runs_with_rounds(Run.objects.filter(study__in=pictures)):
+    for run in runs_with_rounds(Run.objects.filter(pk__in=_newest_runs(pictures))):
         pictures[run.study_id].runs.append(run)
     return [pictures[study.pk] for study in ordered]
 
@@ -90,19 +92,32 @@ def runs_with_rounds(runs: QuerySet[Run]) -> Sequence[Run]:
 
     `asked` is how many sites a run asks, `committed` how many rounds are, `latest_metrics` those of the last round.
     """
-    is_committed = Q(round_set__state="committed", round_set__number__gt=0)
     latest = Round.objects.filter(run=OuterRef("pk"), state="committed").order_by("-number").values("metrics")[:1]
-    asked = Participant.objects.filter(run=OuterRef("pk")).order_by().values("run").annotate(n=Count("pk")).values("n")
+    asked = Participant.objects.filter(run=OuterRef("pk"))
+    committed = Round.objects.filter(run=OuterRef("pk"), state="committed", number__gt=0)
     runs = runs.annotate(
-        asked=Coalesce(Subquery(asked), 0),
-        committed=Count("round_set", filter=is_committed),
+        asked=_count(asked),
+        committed=_count(committed),
         latest_metrics=Subquery(latest),
     )
     return list(runs.select_related("version__script").defer("version__bundle").order_by("-created_at"))
 
 
+def _count(of_run: QuerySet[Any]) -> Coalesce:
+    """How many rows belong to the run that the query is about."""
+    return Coalesce(Subquery(of_run.order_by().values("run").annotate(n=Count("pk")).values("n")), 0)
+
+
+def _newest_runs(studies: Collection[UUID]) -> list[UUID]:
+    """The runs that the pages show: each study's newest, and those that are planned."""
+    place = Window(RowNumber(), partition_by=F("study"), order_by=[F("created_at").desc(), F("id")])
+    runs = Run.objects.filter(study__in=studies).annotate(place=place)
+    return list(runs.filter(Q(place__lte=RUNS) | Q(state="draft")).order_by().values_list("pk", flat=True))
+
+
 def _add_dictionaries(pictures: dict[UUID, Picture]) -> None:
-    for version in DictionaryVersion.objects.filter(study__in=pictures).order_by("number"):
+    versions = DictionaryVersion.objects.filter(study__in=pictures).defer("variables")
+    for version in versions.order_by("study_id", "-number").distinct("study_id"):
         pictures[version.study_id].dictionary = version
 
 
@@ -123,7 +138,7 @@ def _add_sites(pictures: dict[UUID, Picture]) -> None:
 
 def _add_scripts(pictures: dict[UUID, Picture]) -> None:
     versions = ScriptVersion.objects.filter(script__study__in=pictures).select_related("script")
-    for version in versions.defer("bundle").order_by("-submitted_at"):
+    for version in versions.defer("bundle", "files", "findings").order_by("-submitted_at"):
         pictures[version.script.study_id].versions.append(version)
     approvals = Approval.objects.filter(version__script__study__in=pictures).select_related("site", "version__script")
     for approval in approvals.defer("envelope", "revocation", "version__bundle").order_by("-recorded_at"):

@@ -36,16 +36,23 @@ def icon(name: str) -> SafeString:
     )
 
 
-@register.inclusion_tag("components/status.html")
-def status(kind: str, state: str, *, plain: bool = False) -> dict[str, Any]:
+# A page may hold hundreds of these and of `when`, so they are written without a template of their own.
+def _status(found: Status, *, plain: bool = False) -> SafeString:
+    tone = f"is-{found.tone} is-plain" if plain else f"is-{found.tone}"
+    title = format_html(' title="{}"', found.meaning) if found.meaning else ""
+    return format_html('<span class="fs-status {}"{}>{}{}</span>', tone, title, icon(found.icon), found.label)
+
+
+@register.simple_tag
+def status(kind: str, state: str, *, plain: bool = False) -> SafeString:
     """A state as word, icon and tone."""
-    return {"status": status_of(kind, state), "plain": plain}
+    return _status(status_of(kind, state), plain=plain)
 
 
-@register.inclusion_tag("components/status.html")
-def badge(label: str, tone: str = "idle", icon: str = "dot") -> dict[str, Any]:
+@register.simple_tag
+def badge(label: str, tone: str = "idle", icon: str = "dot") -> SafeString:
     """A status with words of the page's own."""
-    return {"status": Status(label, tone, icon), "plain": False}
+    return _status(Status(label, tone, icon))
 
 
 @register.inclusion_tag("components/hash.html")
@@ -54,10 +61,16 @@ def hash(value: str, *, length: int = 10, label: str = "hash") -> dict[str, Any]
     return {"value": value, "short": value[:length], "is_cut": len(value) > length, "label": label}
 
 
-@register.inclusion_tag("components/when.html")
-def when(moment: dt.datetime | None, *, empty: str = "–", relative: bool = True) -> dict[str, Any]:
+@register.simple_tag
+def when(moment: dt.datetime | None, *, empty: str = "–", relative: bool = True) -> SafeString | str:
     """A moment as absolute UTC time and, running, relative to now."""
-    return {"moment": moment, "empty": empty, "relative": relative, "ago": formats.ago(moment, timezone.now())}
+    if not moment:
+        return empty
+    utc = moment.astimezone(dt.UTC)
+    runs = format_html("<small>{}</small>", formats.ago(moment, timezone.now())) if relative else "UTC"
+    mark = SafeString(" data-relative") if relative else ""
+    shown, exact = f"{utc.day} {utc:%b %Y, %H:%M}", f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+    return format_html('<time datetime="{}" title="{}"{}>{} {}</time>', utc.isoformat(), exact, mark, shown, runs)
 
 
 @register.inclusion_tag("components/progress.html")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.conf import settings
-from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
 from fedstudy_core.errors import NotFound
 from notifications import selectors, services
+from portal.web.lists import page_of
 from portal.web.pages import PageRequest, act, page, render_page
 
 PER_PAGE = 30
@@ -20,9 +20,8 @@ PER_PAGE = 30
 @page()
 def notifications(request: PageRequest) -> HttpResponse:
     """Everything that the reader was told, the newest first."""
-    pages = Paginator(selectors.visible_to(request.user), PER_PAGE)
     context = {
-        "rows": pages.get_page(request.GET.get("page")),
+        "page": page_of(request, selectors.visible_to(request.user), "-created_at", "-id", size=PER_PAGE),
         "by_email": selectors.wants_email(request.user),
         "sends_email": settings.FEDSTUDY_SENDS_EMAIL,
     }

@@ -12,12 +12,11 @@ from django.urls import reverse
 
 from accounts.models import Site
 from fedstudy_core import bundle
-from fedstudy_core.analysis.amendment import compare
 from fedstudy_core.errors import FedStudyError, NotFound
 from portal.web.forms.reviews import ThreadForm
 from portal.web.highlight import BINARY_NOTICE, as_text, highlighted_lines
 from portal.web.pages import PageRequest, act, page, render_page, save
-from portal.web.presenters.amendments import base_of, snapshot_of
+from portal.web.presenters.amendments import amendment_of, base_of, snapshot_of
 from portal.web.presenters.diffs import file_diffs
 from portal.web.presenters.files import file_rows, first_file, source_lines, tree_rows
 from portal.web.presenters.findings import findings_of
@@ -86,7 +85,7 @@ def changes(request: PageRequest, version_id: UUID) -> HttpResponse:
     }
     if base is not None:
         old, new = snapshot_of(base), snapshot_of(found)
-        context["amendment"] = compare(old, new)
+        context["amendment"] = amendment_of(base, found)
         context["diffs"] = file_diffs(context["amendment"].files, old.contents, new.contents)
     return render_page(request, "scripts/changes.html", context)
 

@@ -14,6 +14,7 @@ from federation.runs import schedules as services
 from federation.runs import selectors
 from federation.runs.models import Schedule
 from portal.web.forms.schedules import ScheduleForm
+from portal.web.lists import page_of
 from portal.web.pages import PageRequest, act, page, render_page, save
 from portal.web.presenters.navigation import crumbs_in_study
 from portal.web.presenters.schedules import present_schedule
@@ -31,10 +32,11 @@ def study_schedules(request: PageRequest, study_id: UUID) -> HttpResponse:
     """The study's schedules, newest first."""
     study = find_study(request, study_id)
     check(request.user, Permission.RESULTS_VIEW, study)
-    rows = selectors.schedules_for(request.user).filter(template__study=study)
+    found = page_of(request, selectors.schedules_for(request.user).filter(template__study=study), "-created_at", "id")
     context = {
         "study": study,
-        "rows": [present_schedule(item) for item in rows],
+        "rows": [present_schedule(item) for item in found],
+        "page": found,
         "may_change": can(request.user, Permission.RUN_START, study),
         "crumbs": crumbs_in_study(study),
     }

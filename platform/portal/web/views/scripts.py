@@ -13,11 +13,10 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from accounts.permissions import Permission, can, check
-from fedstudy_core.analysis.amendment import compare
 from fedstudy_core.errors import FedStudyError, NotFound
 from portal.web.forms.scripts import ScriptForm
 from portal.web.pages import PageRequest, act, add_problems, page, render_form, render_page
-from portal.web.presenters.amendments import base_of, replacement_sentences, snapshot_of
+from portal.web.presenters.amendments import amendment_of, base_of, replacement_sentences, snapshot_of
 from portal.web.presenters.findings import counts_of, split_by_risk
 from portal.web.presenters.navigation import crumbs_in_study, version_tabs
 from portal.web.presenters.picture import pictures_of
@@ -71,7 +70,7 @@ def version(request: PageRequest, version_id: UUID) -> HttpResponse:
         "outputs": output_rows(found.declaration),
         "dependencies": new.bundle.dependencies,
         "base": base,
-        "amendment": compare(snapshot_of(base), new) if base else None,
+        "amendment": amendment_of(base, found) if base else None,
         "replacement": replacement_sentences(picture, found),
         "counts": counts_of(new.findings),
         "to_mind": to_mind,

@@ -20,6 +20,7 @@ from nodes.registry import selectors as registry
 from nodes.registry.models import Node
 from nodes.registry.services import confirm_node, expect_node, renew_token, revoke_node
 from portal.web.forms.studies import NodeForm, SiteForm
+from portal.web.lists import page_of
 from portal.web.pages import PageRequest, act, page, render_form, render_page, save
 from portal.web.presenters.nodes import node_rows, site_rows, site_studies, token_row
 from studies.enrolment import selectors as enrolments
@@ -28,10 +29,13 @@ from studies.enrolment import selectors as enrolments
 @page()
 def sites(request: PageRequest) -> HttpResponse:
     """The sites that the person may see, with their nodes."""
-    found = visible_sites(request.user).order_by("name")
-    nodes = registry.visible_to(request.user)
+    found = page_of(request, visible_sites(request.user), "name", "id")
+    nodes = (
+        registry.visible_to(request.user).filter(site__in=[site.pk for site in found]).select_related("confirmed_by")
+    )
     may_create = can(request.user, Permission.SITES_MANAGE)
-    return render_page(request, "sites/list.html", {"rows": site_rows(found, nodes), "may_create": may_create})
+    context = {"rows": site_rows(found, nodes), "page": found, "may_create": may_create}
+    return render_page(request, "sites/list.html", context)
 
 
 @page("GET", "POST")

@@ -14,6 +14,7 @@ from accounts.permissions import Permission, can, check
 from accounts.selectors import role_holders
 from fedstudy_core.errors import NotFound
 from portal.web.forms.studies import DictionaryForm, StudyForm
+from portal.web.lists import page_of
 from portal.web.pages import PageRequest, act, page, render_form, render_page, save
 from portal.web.presenters.navigation import crumbs_in_study, crumbs_to_studies, study_tabs
 from portal.web.presenters.people import people_rows
@@ -33,6 +34,9 @@ from studies.lifecycle import selectors
 from studies.lifecycle.models import Study
 from studies.lifecycle.services import create_study, move_study
 from studies.lifecycle.states import STUDY
+
+STUDIES = 25
+MOST_UNLED = 50
 
 
 def find_study(request: PageRequest, study_id: UUID) -> Study:
@@ -59,15 +63,17 @@ def study_frame(request: PageRequest, study: Study, current: str) -> dict[str, A
 @page()
 def studies(request: PageRequest) -> HttpResponse:
     """Every study of the person, and what waits for whom."""
-    pictures = pictures_of(selectors.visible_to(request.user).order_by("-created_at"))
+    found = page_of(request, selectors.visible_to(request.user), "-created_at", "id", size=STUDIES)
+    pictures = pictures_of(found)
     access = request.access
     rows = [study_row(picture, access.reader, access.role_in(picture.study.pk)) for picture in pictures]
     yours = [wait for row in rows for wait in row.waits if wait.is_yours]
     context = {
         "rows": rows,
+        "page": found,
         "yours": yours,
         "may_create": can(request.user, Permission.STUDY_CREATE),
-        "without_investigator": selectors.without_investigator(request.user),
+        "without_investigator": selectors.without_investigator(request.user)[:MOST_UNLED],
     }
     return render_page(request, "studies/list.html", context)
 

@@ -1,0 +1,170 @@
+"""Every page and list asks the database as often for five times as many rows, and as often as the golden file says.
+
+`pytest tests/scale --rewrite-golden` writes tests/golden/query_counts.json anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import connection, transaction
+from django.db.models import Model as Table
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from knox.models import AuthToken
+from pytest_django.plugin import DjangoDbBlocker
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from federation.runs.models import Model, Run, Schedule
+from fedstudy_core.canonical import digest
+from portal.seeding.seed import seed
+from portal.seeding.shape import Shape
+from studies.enrolment.models import Enrolment
+from studies.lifecycle.models import Study
+from studies.scripts.models import ScriptVersion
+from tests.security.access import api, pages
+from tests.security.access.row import Row
+from tests.security.access.scene import MODEL, leave_results
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning"),
+]
+GOLDEN = Path(__file__).parents[1] / "golden" / "query_counts.json"
+TIMES = 5
+FEW = Shape(
+    studies=2, sites=2, rounds=8, events=200, sites_per_study=2, versions_per_study=2, rounds_per_run=2,
+    investigators=1, auditors=1, notifications=2, threads=2, schedules=2,
+)  # fmt: skip
+MANY = replace(
+    FEW, studies=10, sites=10, rounds=800, events=1_000, sites_per_study=10, versions_per_study=10, rounds_per_run=10,
+    notifications=10, threads=10, schedules=10,
+)  # fmt: skip
+# What tells the same for any number of rows, or is a node's.
+WITHOUT_ROWS = {"api:openapi", "healthz", "web:sign-in", "web:styleguide", "web:studies-listed"}
+QUERIES = {"api:version-file": "?path=pyproject.toml"}
+LOG = ("", "?q=hospital", "?kind=runs", "?actor=investigator", "?since=2020-01-01&until=2100-01-01")
+Counts = dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class Portal:
+    """A synthetic portal: people by the letters of the access table, and the objects of its first study."""
+
+    people: dict[str, User]
+    objects: dict[str, Table]
+
+    @classmethod
+    def of(cls, shape: Shape) -> Portal:
+        seed(shape)
+        study = Study.objects.get(slug="study-0")
+        enrolment = Enrolment.objects.filter(study=study, state="ready").select_related("site").order_by("pk")[0]
+        admin = User.objects.get(groups__name=f"site:{enrolment.site_id}:admin")
+        people = {"P": "investigator-1", "U": "auditor-1", "+": "administrator-1"}
+        named = {who: User.objects.get(email=f"{name}@scale.example") for who, name in people.items()}
+        run = Run.objects.filter(study=study, state="completed").order_by("created_at")[0]
+        _leave_files(run)
+        version = ScriptVersion.objects.select_related("script").get(script__study=study, number=2)
+        of_study = {"study": study, "unled": _unled(), "enrolment": enrolment, "run": run, "version": version}
+        others = {
+            "script": version.script,
+            "thread": version.threads.all()[0],
+            "schedule": Schedule.objects.filter(template__study=study)[0],
+            "site": enrolment.site,
+            "node": enrolment.site.nodes.all()[0],
+            "user": named["P"],
+        }
+        return cls({**named, "A": admin}, {**of_study, **others})
+
+    def client(self, who: str, row: Row) -> Any:
+        """Somebody's browser, or their program with a token."""
+        if row.is_page:
+            client = Client()
+            client.force_login(self.people[who], backend="django.contrib.auth.backends.ModelBackend")
+            return client
+        _, token = AuthToken.objects.create(user=self.people[who])
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
+        return client
+
+    def address(self, row: Row) -> str:
+        place = SimpleNamespace(**self.objects)
+        named = (self.objects[row.kind].pk, *row.rest(place)) if row.kind else ()  # type: ignore[arg-type]
+        return reverse(row.name, args=named) + QUERIES.get(row.name, row.query(place))  # type: ignore[arg-type]
+
+
+def _leave_files(run: Run) -> None:
+    """Files that can be fetched; the last model's is that of the preparation."""
+    leave_results(SimpleNamespace(run=run))  # type: ignore[arg-type]
+    Model.objects.filter(run=run).update(sha256=digest(MODEL))
+
+
+def _unled() -> Study:
+    """Take every other study's investigator away; the first of these studies."""
+    for study in Study.objects.all():
+        if int(study.slug.rpartition("-")[2]) % 2:
+            Group.objects.get(name=f"study:{study.pk}:pi").user_set.clear()  # type: ignore[attr-defined]
+    return Study.objects.get(slug="study-1")
+
+
+def rows() -> Iterator[tuple[str, Row]]:
+    """What somebody may read, by a name of its own."""
+    seen = set()
+    for row in [*api.ROWS, *pages.ROWS]:
+        name = f"{row.name}{row.query(SimpleNamespace()) if row.name == 'web:study-events' else ''}"  # type: ignore[arg-type]
+        name = f"{name} {row.rest(SimpleNamespace())[0]}" if row.name == "web:run-export" else name  # type: ignore[arg-type]
+        if row.method == "get" and row.ok == 200 and row.may != "N" and row.name not in WITHOUT_ROWS | seen:
+            yield name, row
+        if row.name not in ("web:study-events", "web:run-export"):
+            seen.add(row.name)
+    events = next(row for row in pages.ROWS if row.name == "web:events")
+    yield from ((f"web:events{query}", replace(events, query=lambda place, q=query: q)) for query in LOG[1:])  # type: ignore[misc]
+
+
+def counted(portal: Portal) -> Counts:
+    """Queries of each page and list, by who reads it; everything is read once before, so that caches are warm."""
+    return {name: {who: _count(portal, who, row) for who in "PUA+" if who in row.may} for name, row in rows()}
+
+
+def _count(portal: Portal, who: str, row: Row) -> int:
+    client, address = portal.client(who, row), portal.address(row)
+    _read(client, address)
+    with CaptureQueriesContext(connection) as asked:
+        _read(client, address)
+    return len(asked)
+
+
+def _read(client: Any, address: str) -> None:
+    answer = client.get(address)
+    assert answer.status_code == 200, f"{address}: {answer.status_code}"
+    if answer.streaming:
+        b"".join(answer.streaming_content)
+
+
+@pytest.fixture(scope="module")
+def measure(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Callable[[Shape], Counts]:
+    def measured(shape: Shape) -> Counts:
+        with django_db_blocker.unblock(), transaction.atomic():
+            counts = counted(Portal.of(shape))
+            transaction.set_rollback(True)
+        return counts
+
+    return measured
+
+
+def test_queries_do_not_grow_with_rows(measure: Callable[[Shape], Counts], request: pytest.FixtureRequest) -> None:
+    few, many = measure(FEW), measure(MANY)
+    grown = {name: (few[name], many[name]) for name in few if few[name] != many[name]}
+    assert grown == {}
+    if request.config.getoption("--rewrite-golden"):
+        GOLDEN.write_text(json.dumps(few, indent=1, sort_keys=True) + "\n", "utf-8")
+    assert few == json.loads(GOLDEN.read_text("utf-8")), "write it anew with --rewrite-golden if this is meant"
