@@ -9,6 +9,9 @@ from django.dispatch import Signal
 # A role is about to be granted: user, role (accounts.roles.Role), obj (Study or Site). Receivers refuse with E_DUTIES.
 role_granting = Signal()
 
+# An administrator removed somebody's second factors: user, by.
+factors_reset = Signal()
+
 # Declared here because the studies' apps and the registry do not know each other: node_id (UUID), site_id (UUID).
 node_confirmed = Signal()
 node_revoked = Signal()

@@ -19,6 +19,7 @@ KINDS = (
     "approved",
     "rejected",
     "revoked",
+    "factors",
 )
 
 

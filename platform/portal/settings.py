@@ -41,6 +41,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 APPEND_SLASH = False
 
 INSTALLED_APPS = [
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -79,6 +82,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "portal.session_life.SessionLife",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -134,6 +138,17 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+# Whether everybody needs a second factor; only the demo's people come in by password alone.
+FEDSTUDY_FACTORS_REQUIRED = PRODUCTION
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+MFA_ADAPTER = "accounts.factor_store.FactorStore"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER = "FedStudy"
+MFA_TOTP_TOLERANCE = 1  # a code of the half minute before and after, as clocks differ
+MFA_RECOVERY_CODE_DIGITS = 16
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not PRODUCTION  # http://localhost
 LOGIN_URL = "/sign-in"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/sign-in"
@@ -208,6 +223,7 @@ REST_FRAMEWORK = {
         "sign-in": "10/minute" if PRODUCTION else "600/minute",
         "sign-in-account": "20/hour" if PRODUCTION else "600/minute",
         "password": "20/hour" if PRODUCTION else "600/minute",
+        "code": "10/hour" if PRODUCTION else "600/minute",
         "setup": "5/minute" if PRODUCTION else "600/minute",
         "enrol": "20/minute" if PRODUCTION else "600/minute",
     },
@@ -239,6 +255,7 @@ SPECTACULAR_SETTINGS = {
         "NodeState": "portal.api.choices.NODE_STATES",
         "ThreadState": "portal.api.choices.THREAD_STATES",
         "TokenScope": "portal.api.choices.TOKEN_SCOPES",
+        "FactorKind": "portal.api.choices.FACTOR_KINDS",
         "SessionKind": "portal.api.choices.SESSION_KINDS",
         "ThreadKind": "portal.api.choices.THREAD_KIND_NAMES",
         "FindingRisk": "portal.api.choices.FINDING_RISKS",

@@ -7,6 +7,8 @@ from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
 
+from accounts.models import User
+
 
 class ByAddress(SimpleRateThrottle):
     """Counts by the client's address, whoever it says it is."""
@@ -34,6 +36,19 @@ class PasswordByPerson(SimpleRateThrottle):
 
     def get_cache_key(self, request: Any, view: Any) -> str:
         return f"throttle:{self.scope}:{request.user.pk}"
+
+
+class CodeByPerson(SimpleRateThrottle):
+    """Tries of a second factor; whoever gets it right begins anew."""
+
+    scope = "code"
+
+    def __init__(self, user: User) -> None:
+        self.name = f"throttle:{self.scope}:{user.pk}"
+        super().__init__()
+
+    def get_cache_key(self, request: Any, view: Any) -> str:
+        return self.name
 
 
 class EnrolByAddress(ByAddress):
@@ -71,6 +86,17 @@ def may_try_to_sign_in(request: HttpRequest) -> bool:
 def may_try_a_password(request: HttpRequest) -> bool:
     """Count a try to say one's present password by a page, and say whether it may go on."""
     return PasswordByPerson().allow_request(request, None)  # type: ignore[arg-type]
+
+
+def may_try_a_code(request: Request | HttpRequest, user: User) -> bool:
+    """Count a try of somebody's second factor, and say whether it may go on."""
+    return CodeByPerson(user).allow_request(request, None)  # type: ignore[arg-type]
+
+
+def forget_codes(user: User) -> None:
+    """Forget the tries before a right one."""
+    throttle = CodeByPerson(user)
+    throttle.cache.delete(throttle.name)
 
 
 def address_of(request: Request | HttpRequest) -> str:

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from django.core.management import call_command
+
 from portal.celery import app
 
 
@@ -13,6 +15,10 @@ def test_the_web_process_loads_neither_torch_nor_flower() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_settings_fit_together() -> None:
+    call_command("check", fail_level="WARNING")
 
 
 def test_a_lost_worker_gives_its_task_back() -> None:

@@ -57,6 +57,7 @@ OBJECTS: dict[str, Callable[[scene.Place], Any]] = {
     "notifications": states.told,
     "me/tokens": states.token,
     "me/sessions": states.session,
+    "me/factors": states.factor,
     "node/scripts": lambda place: place.version,
     "node/approvals": lambda place: place.approval,
 }

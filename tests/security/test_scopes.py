@@ -23,11 +23,12 @@ from tests.security.test_access import Request, undone
 
 # What no token reaches: accounts and one's own, people and roles, sites and nodes' keys, and a site's own word.
 FOR_PEOPLE_ONLY = {
-    "GET users", "POST users", "GET user", "PATCH user", "PATCH me", "POST own-password", "GET own-tokens",
-    "POST own-tokens", "DELETE own-token", "GET own-sessions", "POST own-sessions-end", "DELETE own-session",
+    "GET users", "POST users", "GET user", "PATCH user", "DELETE user-factors",
+    "PATCH me", "POST own-password", "GET own-tokens", "POST own-tokens", "DELETE own-token",
+    "GET own-factors", "DELETE own-factor", "GET own-sessions", "POST own-sessions-end", "DELETE own-session",
     "POST notifications-read", "POST notification", "PUT preference",
-    "POST sites", "POST site-people", "DELETE site-person", "POST site-nodes", "POST node-token", "POST node-confirm",
-    "POST node-revoke",
+    "POST sites", "POST site-people", "DELETE site-person",
+    "POST site-nodes", "POST node-token", "POST node-confirm", "POST node-revoke",
     "POST study-people", "DELETE study-person", "POST accept", "POST decline", "POST withdraw", "PUT checklist",
 }  # fmt: skip
 # Nobody shows a token there: for nodes, or for those who have none yet.

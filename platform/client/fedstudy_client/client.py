@@ -53,9 +53,14 @@ class FedStudy:
         body = {"token": setup_token, "email": email, "name": name, "password": password}
         return Person.read(self._http.post("setup", body))
 
-    def login(self, email: str, password: str) -> Self:
-        """Sign in for 12 hours; from here on every request is made as this person."""
-        self._http.token = str(self._http.post("auth/token", {"email": email, "password": password})["token"])
+    def login(self, email: str, password: str, code: str = "") -> Self:
+        """Sign in for 12 hours; from here on every request is made as this person.
+
+        Args:
+            code: of the second factor's app, or a recovery code; without one the portal may ask for it (`E_FACTOR`).
+        """
+        body = {"email": email, "password": password, **({"code": code} if code else {})}
+        self._http.token = str(self._http.post("auth/token", body)["token"])
         return self
 
     def logout(self) -> None:

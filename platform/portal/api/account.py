@@ -3,18 +3,18 @@
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import sessions
+from accounts import factors, sessions
 from accounts.models import ApiToken
 from accounts.profile import change_password, rename_self
 from accounts.scopes import TokenScope
 from accounts.tokens import make_token, revoke_token, tokens_of
 from portal.api.base import Input, Output, PersonRequest, Resource, checked, describe
-from portal.api.choices import SESSION_KINDS, TOKEN_SCOPES
+from portal.api.choices import FACTOR_KINDS, SESSION_KINDS, TOKEN_SCOPES
 from portal.api.people import AccountOut
 from portal.throttles import PasswordByPerson
 
@@ -85,6 +85,20 @@ class SessionOut(Output):
     is_current = serializers.BooleanField()
 
 
+class FactorOut(Output):
+    """A second factor."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField(source="__str__")
+    kind = serializers.SerializerMethodField()
+    created_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField(allow_null=True)
+
+    @extend_schema_field(serializers.ChoiceField(choices=FACTOR_KINDS))
+    def get_kind(self, factor: Any) -> str:
+        return factors.KINDS[factor.type]
+
+
 class MeView(APIView):
     """The person who asks."""
 
@@ -129,6 +143,23 @@ class OwnTokens(Resource):
     @describe("Revoke a token")
     def remove(self, request: PersonRequest, id: UUID) -> Response:
         revoke_token(token=self.row(id), by=request.user)
+        return self.done()
+
+
+class OwnFactors(Resource):
+    """The person's second factors. New ones are added on the portal's pages."""
+
+    selector = staticmethod(factors.factors_of)
+    output = FactorOut
+    ordering = ("created_at", "id")
+
+    @describe("List one's second factors", output=FactorOut, many=True)
+    def list(self, request: PersonRequest) -> Response:
+        return self.page(self.rows())
+
+    @describe("Remove a second factor")
+    def remove(self, request: PersonRequest, id: str) -> Response:
+        factors.remove_factor(factor=factors.factor_named(request.user, id), by=request.user)
         return self.done()
 
 

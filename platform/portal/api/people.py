@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import selectors
+from accounts.factors import reset_factors
 from accounts.models import ApiToken
 from accounts.permissions import Permission, check
 from accounts.services import create_first_admin, create_user, set_active
@@ -51,6 +52,7 @@ class SignIn(Input):
 
     email = serializers.CharField(max_length=254)
     password = serializers.CharField(max_length=128, trim_whitespace=False)
+    code = serializers.CharField(max_length=40, default="", help_text="Of the second factor, or a recovery code")
 
 
 class TokenOut(Output):
@@ -142,3 +144,8 @@ class Accounts(Resource):
     @describe("Close or reopen an account", input=AccountChange, output=AccountOut)
     def change(self, request: PersonRequest, id: UUID) -> Response:
         return self.answer(set_active(user=self.row(id), **self.read(AccountChange), by=request.user))
+
+    @describe("Remove an account's second factors")
+    def reset(self, request: PersonRequest, id: UUID) -> Response:
+        reset_factors(user=self.row(id), by=request.user)
+        return self.done()

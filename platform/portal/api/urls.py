@@ -30,11 +30,14 @@ PEOPLE = [
     path("me/password", account.OwnPassword.as_view(), name="own-password"),
     path("me/tokens", account.OwnTokens.as_view({"get": "list", "post": "create"}), name="own-tokens"),
     path("me/tokens/<uuid:id>", account.OwnTokens.as_view({"delete": "remove"}), name="own-token"),
+    path("me/factors", account.OwnFactors.as_view({"get": "list"}), name="own-factors"),
+    path("me/factors/<slug:id>", account.OwnFactors.as_view({"delete": "remove"}), name="own-factor"),
     path("me/sessions", account.OwnSessions.as_view({"get": "list"}), name="own-sessions"),
     path("me/sessions/end-others", account.OwnSessions.as_view({"post": "end_others"}), name="own-sessions-end"),
     path("me/sessions/<uuid:id>", account.OwnSessions.as_view({"delete": "remove"}), name="own-session"),
     path("users", people.Accounts.as_view({"get": "list", "post": "create"}), name="users"),
     path("users/<uuid:id>", people.Accounts.as_view({"get": "retrieve", "patch": "change"}), name="user"),
+    path("users/<uuid:id>/factors", people.Accounts.as_view({"delete": "reset"}), name="user-factors"),
 ]
 
 NOTIFICATIONS = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db.models import QuerySet
 from django.urls import reverse
@@ -11,6 +11,7 @@ from django.urls import reverse
 from accounts.groups import holders
 from accounts.models import Site, User
 from accounts.roles import Role
+from accounts.signals import factors_reset
 from notifications.services import notify
 from studies.enrolment.models import Enrolment
 from studies.enrolment.signals import enrolment_changed
@@ -23,6 +24,7 @@ from studies.scripts.selectors import versions_for_site
 
 def connect() -> None:
     """Listen; called once when the pages are loaded."""
+    factors_reset.connect(_factors, dispatch_uid="web.news.factors")
     enrolment_changed.connect(_invitation, dispatch_uid="web.news.invitation")
     enrolment_changed.connect(_newcomer, dispatch_uid="web.news.newcomer")
     signals.version_submitted.connect(_version, dispatch_uid="web.news.version")
@@ -30,6 +32,16 @@ def connect() -> None:
     signals.approval_expiring.connect(_expiring, dispatch_uid="web.news.expiring")
     signals.approval_recorded.connect(_decision, dispatch_uid="web.news.decision")
     signals.approval_revoked.connect(_revoked, dispatch_uid="web.news.revoked")
+
+
+def _factors(*, user: User, by: User, **_: Any) -> None:
+    notify(
+        people=[user],
+        kind="factors",
+        subject=f"{by.name} removed your second factors. If you did not ask for it, tell them at once.",
+        link=reverse("web:account-factors"),
+        key=f"factors:{uuid4()}",
+    )
 
 
 def _invitation(*, enrolment: Enrolment, by: Any, **_: Any) -> None:

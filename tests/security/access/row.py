@@ -56,6 +56,7 @@ KINDS: Mapping[str, Kind] = {
     "user": Kind("+", ("own", "other_study", "missing"), lambda place: place.pi, admin_sees_all=True),
     "notification": Kind("P", ("own", "other_study", "missing"), lambda place: place.pi),
     "token": Kind("P", ("own", "other_study", "missing"), lambda place: place.pi),
+    "factor": Kind("P", ("own", "other_study", "missing"), lambda place: place.pi),
     "session": Kind("P", ("own", "other_study", "missing"), lambda place: place.pi),
     "unled": Kind("U+", ("own", "missing"), lambda place: place.study),
     "unled_site": Kind("S+", ("own", "missing"), lambda place: place.site),

@@ -37,9 +37,11 @@ def portal() -> Iterator[FedStudy]:
 def login(
     url: Annotated[str, typer.Argument(help="The portal's address, https://...")],
     email: Annotated[str, typer.Option(prompt="E-mail address", help="Your e-mail address.")],
+    *,
     password_file: Annotated[
         Path | None, typer.Option(help="File whose first line is the password; asked for without it.")
     ] = None,
+    code: Annotated[str, typer.Option(help="Code of the second factor; asked for where the portal wants it.")] = "",
     ca: Annotated[Path | None, typer.Option(help="The portal's own certificate authority (PEM).")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -51,7 +53,7 @@ def login(
         typer.echo("The password and the token travel unprotected: this address is http, not https.", err=True)
     authority = "" if ca is None else str(ca.resolve())
     with FedStudy(url.rstrip("/"), verify=authority or True) as connected:
-        connected.login(email, _password(password_file))
+        _sign_in(connected, email, _password(password_file), code)
         person = connected.me()
         credentials.save(Credentials(url.rstrip("/"), connected.token, authority))
     output = Output(as_json)
@@ -84,6 +86,15 @@ def whoami(as_json: AsJson = False) -> None:
     output.facts({"url": signed_in.url, "name": person.name, "email": person.email, "roles": person.roles})
     output.say(f"{person.name} ({person.email}) at {signed_in.url}")
     output.table("Roles", ("role", "of", "name"), [(item["role"], item["kind"], item["name"]) for item in person.roles])
+
+
+def _sign_in(portal: FedStudy, email: str, password: str, code: str) -> None:
+    try:
+        portal.login(email, password, code)
+    except FedStudyProblem as problem:
+        if problem.code != "E_FACTOR" or code or not sys.stdin.isatty():
+            raise
+        portal.login(email, password, str(typer.prompt("Code of your second factor", err=True)))
 
 
 def _password(file: Path | None) -> str:

@@ -41,6 +41,10 @@ class Users(Resource):
         body = {"email": email, "name": name, "password": password, "is_platform_admin": is_platform_admin}
         return Person.read(self._http.post("users", body))
 
+    def reset_factors(self, user: Ref) -> None:
+        """Remove the second factors of somebody who lost them; they set up new ones when they sign in next."""
+        self._http.delete(f"users/{id_of(user)}/factors")
+
     def set_active(self, user: Ref, active: bool) -> Person:
         """Close an account, or open it again."""
         return Person.read(self._http.patch(f"users/{id_of(user)}", {"is_active": active}))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
+from textwrap import wrap
 from uuid import UUID
 
+from allauth.mfa.adapter import get_adapter
+from allauth.mfa.models import Authenticator
 from django.urls import reverse
 
-from accounts.models import ApiToken
+from accounts import factors
+from accounts.models import ApiToken, User
 from accounts.scopes import TokenScope
 from accounts.sessions import SignedIn
 from portal.web.presenters.navigation import Link
@@ -61,11 +66,36 @@ class OwnToken:
         return f"token-{self.id}"
 
 
+@dataclass(frozen=True)
+class AppToAdd:
+    """An app for codes that is to be added: its key in groups, and the QR code as an image."""
+
+    secret: str
+    picture: str
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A second factor in words."""
+
+    id: int
+    name: str
+    kind: str
+    created_at: dt.datetime
+    last_used_at: dt.datetime | None
+
+    @property
+    def key(self) -> str:
+        """The name of the confirmation on the page."""
+        return f"factor-{self.id}"
+
+
 def account_tabs(current: str) -> list[Link]:
     """The tabs of the account's pages."""
     names = [
         ("account", "Profile"),
         ("account-password", "Password"),
+        ("account-factors", "Second factors"),
         ("account-tokens", "API tokens"),
         ("account-sessions", "Sessions"),
     ]
@@ -84,6 +114,29 @@ def token_rows(tokens: Iterable[ApiToken]) -> list[OwnToken]:
             expires_at=token.expiry,
         )
         for token in tokens
+    ]
+
+
+def app_to_add(user: User, secret: str) -> AppToAdd:
+    """What an app for codes wants to know."""
+    adapter = get_adapter()
+    svg = adapter.build_totp_svg(adapter.build_totp_url(user, secret))
+    picture = base64.b64encode(svg.encode()).decode("ascii")
+    return AppToAdd(" ".join(wrap(secret, 4)), f"data:image/svg+xml;base64,{picture}")
+
+
+def factor_rows(found: Iterable[Authenticator]) -> list[Factor]:
+    """Second factors as their owner sees them."""
+    names = {factors.APP: "App for codes", factors.PASSKEY: "Passkey"}
+    return [
+        Factor(
+            id=item.pk,
+            name=str(item) if item.type == factors.PASSKEY else "App",
+            kind=names[Authenticator.Type(item.type)],
+            created_at=item.created_at,
+            last_used_at=item.last_used_at,
+        )
+        for item in found
     ]
 
 

@@ -14,8 +14,13 @@ from django.urls import reverse
 from audit.models import Event
 
 SENTENCES = {
+    "accounts:factor:added": "Second factor added",
+    "accounts:factor:removed": "Second factor removed",
+    "accounts:factor:reset": "Second factors reset by an administrator",
     "accounts:password:changed": "Password changed",
     "accounts:permission:denied": "Refused: no permission",
+    "accounts:recovery:renewed": "Recovery codes made anew",
+    "accounts:recovery:used": "Recovery code used",
     "accounts:role:granted": "Role given",
     "accounts:role:revoked": "Role taken back",
     "accounts:session:closed": "Signed out of the portal",

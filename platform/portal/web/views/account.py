@@ -9,12 +9,14 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, LogoutView
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from accounts.services import note_refused_sign_in
 from audit.services import record
 from fedstudy_core.codes import CODES
 from portal.throttles import may_try_to_sign_in
 from portal.web.forms.accounts import SignInForm
+from portal.web.signing_in import needs_factor, wait_for_factor
 
 log = structlog.get_logger("portal.web")
 
@@ -36,6 +38,9 @@ class SignIn(LoginView):
     @transaction.atomic
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         user = form.get_user()
+        if needs_factor(user):
+            wait_for_factor(self.request, user, self.get_success_url())
+            return redirect("web:sign-in-factor")
         record(action="accounts:session:opened", actor=user, obj=user)
         return super().form_valid(form)
 

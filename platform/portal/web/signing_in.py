@@ -1,0 +1,44 @@
+"""Between the password and the second factor: who is about to come in is known, and reaches nothing else yet."""
+
+from __future__ import annotations
+
+from django.contrib.auth import login
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
+
+from accounts import factors
+from accounts.models import User
+from audit.services import record
+
+PENDING = "pending"
+GOOD_FOR_S = 600
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+def needs_factor(user: User) -> bool:
+    """Whether a password alone does not let the person in."""
+    return factors.are_required() or factors.has_factor(user)
+
+
+def wait_for_factor(request: HttpRequest, user: User, goes_to: str) -> None:
+    """Remember who said the right password, for ten minutes."""
+    request.session.cycle_key()
+    request.session[PENDING] = {"user": str(user.pk), "at": timezone.now().timestamp(), "next": goes_to}
+
+
+def who_waits(request: HttpRequest) -> User | None:
+    """Who said the right password and is not in yet."""
+    pending = request.session.get(PENDING)
+    if pending is None or timezone.now().timestamp() - pending["at"] > GOOD_FOR_S:
+        return None
+    return User.objects.filter(pk=pending["user"], is_active=True).first()
+
+
+@transaction.atomic
+def let_in(request: HttpRequest, user: User, by: str = "") -> str:
+    """Sign somebody in; returns where they wanted to go."""
+    pending = request.session.pop(PENDING, {})
+    record(action="accounts:session:opened", actor=user, obj=user, detail={"by": by} if by else {})
+    login(request, user, backend=BACKEND)
+    return str(pending.get("next") or "/")
