@@ -22,6 +22,7 @@ from audit.services import record
 from fedstudy_core.errors import NotFound
 
 HANDLE, STARTED, SEEN, ADDRESS, AGENT = "handle", "started", "seen", "address", "agent"
+VERIFIED = "verified"  # when the person showed last that it is them
 
 
 class SessionStore(DatabaseStore):
@@ -58,7 +59,8 @@ class SignedIn:
 def begin(session: SessionBase, *, address: str, agent: str) -> None:
     """Note in a browser's session, at sign-in, when and where it began."""
     now = timezone.now().timestamp()
-    session.update({HANDLE: str(uuid4()), STARTED: now, SEEN: now, ADDRESS: address[:45], AGENT: agent[:200]})
+    moments = {STARTED: now, SEEN: now, VERIFIED: now}
+    session.update({HANDLE: str(uuid4()), **moments, ADDRESS: address[:45], AGENT: agent[:200]})
 
 
 def handle_of(session: SessionBase) -> UUID | None:

@@ -163,6 +163,8 @@ globals().update(MAIL.settings)
 
 # --- Sessions, cookies, transport ------------------------------------------------------------------------------------
 SESSION_ENGINE = "accounts.sessions"
+# After how long people show again that it is them, before what cannot be undone (portal.step_up).
+FEDSTUDY_STEP_UP_S = 60 * environment.whole_number("FEDSTUDY_STEP_UP_MINUTES", 10)
 SESSION_COOKIE_NAME = "__Host-fedstudy" if PRODUCTION else "fedstudy"
 SESSION_COOKIE_SECURE = PRODUCTION
 SESSION_COOKIE_HTTPONLY = True
@@ -209,7 +211,10 @@ REST_FRAMEWORK = {
         "portal.api.token_auth.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "portal.api.step_up.SignedInLately",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["portal.api.formats.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["portal.api.formats.StrictJSONParser"],
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS is no method of the API: the OpenAPI document says what there is

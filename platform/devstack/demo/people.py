@@ -8,6 +8,7 @@ from typing import Any
 
 from devstack.demo.cast import DATASET, STUDY, Cast, Hospital, Person
 from devstack.stack import ROOT, Stack
+from fedstudy_client.problem import FedStudyProblem
 from fedstudy_client.transport import Transport
 from fedstudy_core import bundle as bundles
 
@@ -45,12 +46,32 @@ def open_accounts(stack: Stack, cast: Cast) -> Sessions:
     return Sessions(sessions)
 
 
+class Connection(Transport):
+    """A person's connection; where the portal wants to know that it is still them, they sign in again."""
+
+    def __init__(self, url: str, person: Person) -> None:
+        super().__init__(url)
+        self._person = person
+        self.sign_in()
+
+    def sign_in(self) -> None:
+        """Begin a session."""
+        answer = self.post("auth/token", {"email": self._person.email, "password": self._person.password})
+        self.token = answer["token"]
+
+    def _send(self, method: str, path: str, **options: Any) -> Any:
+        try:
+            return super()._send(method, path, **options)
+        except FedStudyProblem as problem:
+            if problem.code != "E_STEP_UP":
+                raise
+            self.sign_in()
+            return super()._send(method, path, **options)
+
+
 def sign_in(stack: Stack, person: Person) -> Transport:
-    """A connection with this person's token."""
-    transport = Transport(stack.portal_url)
-    answer = transport.post("auth/token", {"email": person.email, "password": person.password})
-    transport.token = answer["token"]
-    return transport
+    """A connection with a session of this person's."""
+    return Connection(stack.portal_url, person)
 
 
 def open_sites(sessions: Sessions, cast: Cast) -> dict[str, str]:

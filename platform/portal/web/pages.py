@@ -24,6 +24,7 @@ from fedstudy_core.errors import FedStudyError, Forbidden, NotFound
 from notifications.selectors import unread_count
 from portal.web.presenters.navigation import main_navigation
 from portal.web.readers import Access, access_of
+from portal.web.step_up import show_first
 
 
 class PageRequest(HttpRequest):
@@ -45,6 +46,9 @@ def page(
 
     def decorate(view: Callable[Concatenate[PageRequest, P], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
         def signed_in(request: PageRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            asked = show_first(request, request.user)
+            if asked is not None:
+                return asked
             request.access = access_of(request.user)
             try:
                 with rights_stand() if request.method in ("GET", "HEAD") else nullcontext():

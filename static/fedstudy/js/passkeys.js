@@ -64,7 +64,7 @@
     try {
       const options = await optionsOf(button);
       const credential = await (button.dataset.passkey === "create" ? create(options) : get(options));
-      button.form.elements.namedItem("credential").value = told(credential);
+      button.form.querySelector("[name$=credential]").value = told(credential);
       button.form.requestSubmit();
     } catch {
       sign.hidden = false; // the reader closed the browser's question, or has no passkey for this portal

@@ -20,13 +20,23 @@ class FactorForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["code"].required = not self.data.get("credential")
+        self.fields["code"].required = not self.data.get(self.add_prefix("credential"))
 
     def clean_credential(self) -> dict[str, Any] | None:
         given = self.cleaned_data["credential"]
         if given is not None and not (isinstance(given, dict) and given):
             raise forms.ValidationError("This is no passkey.")
         return given
+
+
+class ShowForm(forms.Form):
+    """The password of somebody who has no second factor."""
+
+    password = forms.CharField(
+        strip=False,
+        max_length=128,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
+    )
 
 
 class NewFactorForm(FactorForm):

@@ -1,0 +1,85 @@
+"""Acts that want to know that it is still the person: a second factor, or the password of who has none, lately."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.utils import timezone
+
+from accounts.sessions import VERIFIED
+
+Condition = Callable[[Mapping[str, Any]], bool]
+
+
+def _always(sent: Mapping[str, Any]) -> bool:
+    return True
+
+
+def _archives(sent: Mapping[str, Any]) -> bool:
+    return sent.get("to") == "archived"
+
+
+# Method and address to when it is asked, by what is sent.
+ACTS: Mapping[tuple[str, str], Condition] = MappingProxyType(
+    {
+        # a site's word, and its nodes
+        ("POST", "web:enrolment-answer"): _always,
+        ("POST", "api:accept"): _always,
+        ("POST", "api:withdraw"): _always,
+        ("POST", "web:node-confirm"): _always,
+        ("POST", "api:node-confirm"): _always,
+        ("POST", "web:node-revoke"): _always,
+        ("POST", "api:node-revoke"): _always,
+        # people and their roles
+        ("POST", "web:study-people"): _always,
+        ("POST", "api:study-people"): _always,
+        ("POST", "web:study-role-revoke"): _always,
+        ("DELETE", "api:study-person"): _always,
+        ("POST", "web:study-investigator"): _always,
+        ("POST", "web:site-people"): _always,
+        ("POST", "api:site-people"): _always,
+        ("POST", "web:site-role-revoke"): _always,
+        ("DELETE", "api:site-person"): _always,
+        ("POST", "api:users"): _always,
+        ("PATCH", "api:user"): _always,
+        ("DELETE", "api:user-factors"): _always,
+        # the end of a study
+        ("POST", "web:study-transition"): _archives,
+        ("POST", "api:study-transition"): _archives,
+        # what lets oneself in
+        ("GET", "web:account-factors"): _always,  # its form goes with what the session holds
+        ("POST", "web:account-factors"): _always,
+        ("POST", "web:account-factor-remove"): _always,
+        ("DELETE", "api:own-factor"): _always,
+        ("POST", "web:account-recovery"): _always,
+        ("POST", "web:account-tokens"): _always,
+        ("POST", "api:own-tokens"): _always,
+    }
+)
+
+
+def is_act(method: str | None, name: str, sent: Callable[[], Mapping[str, Any]]) -> bool:
+    """Whether a request is such an act; what it sends is read only where there may be one."""
+    condition = ACTS.get((str(method), name))
+    return condition is not None and condition(sent())
+
+
+def is_fresh(moment: datetime) -> bool:
+    """Whether a person who showed at a moment that it was them need not do so again."""
+    return timezone.now() - moment <= timedelta(seconds=settings.FEDSTUDY_STEP_UP_S)
+
+
+def is_fresh_in(session: SessionBase) -> bool:
+    """Whether the person of a browser's session showed lately that it is them."""
+    return timezone.now().timestamp() - session.get(VERIFIED, 0) <= settings.FEDSTUDY_STEP_UP_S
+
+
+def note_shown(session: SessionBase) -> None:
+    """Note in a browser's session that the person showed that it is them; the session gets a new key."""
+    session[VERIFIED] = timezone.now().timestamp()
+    session.cycle_key()
