@@ -75,6 +75,13 @@ def _locked(obj: M) -> M:
     return type(obj)._default_manager.select_for_update().get(pk=obj.pk)
 
 
+def check_may_give(*, role: Role, obj: Model, by: User) -> None:
+    """Refuse who may not give a role in an object. Raises Forbidden, NotFound; Invalid for a role of another kind."""
+    _check_scope(role, obj)
+    if not (role is LEADERS[role.scope] and may_appoint(by, obj)):
+        _check_may_grant(by, obj)
+
+
 def may_appoint(by: User, obj: Model) -> bool:
     """Whether a person may give a study or a site somebody who leads it, because nobody who can sign in does."""
     is_site = isinstance(obj, Site)

@@ -244,3 +244,46 @@ class ApiToken(AbstractAuthToken):
     @property
     def is_session(self) -> bool:
         return not self.scopes
+
+
+class Invitation(models.Model):
+    """A single-use link by which somebody new opens their account and gets a role. Only its digest is kept."""
+
+    LIFE = timedelta(days=7)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    digest = models.CharField(max_length=64, unique=True)
+    email = models.EmailField()
+    role = models.CharField(max_length=20)
+    content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE, related_name="+")
+    object_id = models.UUIDField()
+    content_object = GenericForeignKey()
+    invited_by = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "id"]
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(used_at=None) | Q(revoked_at=None), name="accounts_invitation_used_or_revoked"
+            ),
+            models.CheckConstraint(
+                condition=Q(expires_at__lte=F("created_at") + timedelta(days=7)), name="accounts_invitation_life"
+            ),
+            models.CheckConstraint(
+                condition=Q(role__in=[role.value for role in Role]), name="accounts_invitation_role"
+            ),
+        ]
+        indexes = [models.Index(fields=["content_type", "object_id"], name="accounts_invitation_object")]
+
+    def __str__(self) -> str:
+        return f"invitation of {self.email}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the link still opens an account."""
+        return self.used_at is None and self.revoked_at is None and self.expires_at > timezone.now()

@@ -28,6 +28,7 @@ __all__ = [
     "create_user",
     "grant_role",
     "note_refused_sign_in",
+    "open_account",
     "password_problems",
     "revoke_role",
     "set_active",
@@ -64,7 +65,7 @@ def create_first_admin(*, token: str, email: str, name: str, password: str) -> U
     if stored is None or stored.used_at is not None or stored.expires_at <= timezone.now():
         raise Forbidden("E_TOKEN")
     _refuse_second_setup()
-    user = _open_account(email, name, password, is_platform_admin=True)
+    user = open_account(email, name, password, is_platform_admin=True)
     stored.used_at = timezone.now()
     stored.save(update_fields=["used_at"])
     record(action="accounts:user:set_up", actor=user, obj=user)
@@ -86,7 +87,7 @@ def create_user(*, email: str, name: str, password: str, is_platform_admin: bool
         Conflict: E_EXISTS for an e-mail address that has an account.
     """
     check(by, Permission.USERS_MANAGE)
-    user = _open_account(email, name, password, is_platform_admin=is_platform_admin)
+    user = open_account(email, name, password, is_platform_admin=is_platform_admin)
     record(
         action="accounts:user:created",
         actor=by,
@@ -96,7 +97,8 @@ def create_user(*, email: str, name: str, password: str, is_platform_admin: bool
     return user
 
 
-def _open_account(email: str, name: str, password: str, *, is_platform_admin: bool) -> User:
+def open_account(email: str, name: str, password: str, *, is_platform_admin: bool = False) -> User:
+    """Store a person; the caller has checked who may do it, and records it. Raises Invalid, Conflict (E_EXISTS)."""
     email, name = email.strip().lower(), name.strip()
     user = User(email=email, name=name, is_platform_admin=is_platform_admin)
     problems = _account_problems(user, password)

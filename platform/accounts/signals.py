@@ -12,6 +12,9 @@ role_granting = Signal()
 # An administrator removed somebody's second factors: user, by.
 factors_reset = Signal()
 
+# Somebody without an account was invited: invitation, token (of the link; it is stored nowhere).
+person_invited = Signal()
+
 # Declared here because the studies' apps and the registry do not know each other: node_id (UUID), site_id (UUID).
 node_confirmed = Signal()
 node_revoked = Signal()

@@ -16,6 +16,13 @@ from notifications import selectors
 from notifications.models import Notification, Preference
 
 EMAIL_SUBJECT = "FedStudy: something waits for you"
+LINK_SUBJECT = "FedStudy: you are invited"
+LINK_TEXT = """{who} invites you to work in FedStudy. Open your account here, within seven days:
+
+{address}
+
+The link works once. If you do not know what this is about, let it lie.
+"""
 EMAIL_TEXT = """Something waits for you in FedStudy:
 
 {address}
@@ -67,6 +74,14 @@ def choose_email(*, by_email: bool, by: User) -> Preference:
     detail = {"by_email": by_email}
     record(action="notifications:preference:chosen", actor=by, obj=by, detail=detail)
     return preference
+
+
+def send_link(*, to: str, who: str, address: str) -> None:
+    """Send somebody without an account a link, once what it is about is committed; who makes it sees it too."""
+    if settings.FEDSTUDY_SENDS_EMAIL:
+        text = LINK_TEXT.format(who=who, address=address)
+        mail = partial(send_mail, LINK_SUBJECT, text, settings.DEFAULT_FROM_EMAIL, [to])
+        transaction.on_commit(mail, robust=True)
 
 
 @transaction.atomic

@@ -259,6 +259,8 @@ SPECTACULAR_SETTINGS = {
         "ApprovalState": "portal.api.choices.APPROVAL_STATES",
         "NodeState": "portal.api.choices.NODE_STATES",
         "ThreadState": "portal.api.choices.THREAD_STATES",
+        "StudyRole": "portal.api.choices.STUDY_ROLE_NAMES",
+        "SiteRole": "portal.api.choices.SITE_ROLE_NAMES",
         "TokenScope": "portal.api.choices.TOKEN_SCOPES",
         "FactorKind": "portal.api.choices.FACTOR_KINDS",
         "SessionKind": "portal.api.choices.SESSION_KINDS",

@@ -28,11 +28,13 @@ FOR_PEOPLE_ONLY = {
     "GET own-factors", "DELETE own-factor", "GET own-sessions", "POST own-sessions-end", "DELETE own-session",
     "POST notifications-read", "POST notification", "PUT preference",
     "POST sites", "POST site-people", "DELETE site-person",
+    "GET site-invitations", "POST site-invitations", "DELETE site-invitation",
+    "GET study-invitations", "POST study-invitations", "DELETE study-invitation",
     "POST site-nodes", "POST node-token", "POST node-confirm", "POST node-revoke",
     "POST study-people", "DELETE study-person", "POST accept", "POST decline", "POST withdraw", "PUT checklist",
 }  # fmt: skip
 # Nobody shows a token there: for nodes, or for those who have none yet.
-WITHOUT_TOKEN = {"POST setup", "GET openapi", "POST node-enrol", "POST token"}
+WITHOUT_TOKEN = {"POST setup", "GET openapi", "POST node-enrol", "POST token", "POST take-up"}
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Names of the sets of choices in the OpenAPI document (`ENUM_NAME_OVERRIDES` points here)."""
 
+from accounts.roles import SITE_ROLES, STUDY_ROLES
 from accounts.scopes import TokenScope
 from fedstudy_core.analysis import Risk
 from nodes.registry.states import NODE
@@ -22,3 +23,5 @@ FILE_CHANGES = ["added", "removed", "changed"]
 TOKEN_SCOPES = [scope.value for scope in TokenScope]
 SESSION_KINDS = ["browser", "program"]
 FACTOR_KINDS = ["app", "passkey"]
+STUDY_ROLE_NAMES = [role.value for role in STUDY_ROLES]
+SITE_ROLE_NAMES = [role.value for role in SITE_ROLES]

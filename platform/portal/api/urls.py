@@ -6,6 +6,7 @@ from portal.api import (
     account,
     audit,
     enrolments,
+    invitations,
     node,
     notifications,
     people,
@@ -25,6 +26,7 @@ app_name = "api"
 
 PEOPLE = [
     path("setup", people.SetUpView.as_view(), name="setup"),
+    path("invitations/take-up", invitations.TakeUpView.as_view(), name="take-up"),
     path("auth/token", people.TokenView.as_view(), name="token"),
     path("me", account.MeView.as_view(), name="me"),
     path("me/password", account.OwnPassword.as_view(), name="own-password"),
@@ -60,6 +62,16 @@ SITES = [
         roles.SitePeople.as_view({"delete": "remove"}),
         name="site-person",
     ),
+    path(
+        "sites/<uuid:id>/invitations",
+        invitations.SiteInvitations.as_view({"get": "list", "post": "create"}),
+        name="site-invitations",
+    ),
+    path(
+        "sites/<uuid:id>/invitations/<uuid:invitation>",
+        invitations.SiteInvitations.as_view({"delete": "remove"}),
+        name="site-invitation",
+    ),
     path("sites/<uuid:id>/nodes", sites.SiteNodes.as_view({"get": "list", "post": "create"}), name="site-nodes"),
     path("nodes/<uuid:id>", sites.Nodes.as_view({"get": "retrieve"}), name="node"),
     path("nodes/<uuid:id>/token", sites.Nodes.as_view({"post": "renew"}), name="node-token"),
@@ -81,6 +93,16 @@ STUDIES = [
         "studies/<uuid:id>/people/<uuid:user>/<slug:role>",
         roles.StudyPeople.as_view({"delete": "remove"}),
         name="study-person",
+    ),
+    path(
+        "studies/<uuid:id>/invitations",
+        invitations.StudyInvitations.as_view({"get": "list", "post": "create"}),
+        name="study-invitations",
+    ),
+    path(
+        "studies/<uuid:id>/invitations/<uuid:invitation>",
+        invitations.StudyInvitations.as_view({"delete": "remove"}),
+        name="study-invitation",
     ),
     path(
         "studies/<uuid:id>/protocol", studies.Protocols.as_view({"get": "retrieve", "post": "create"}), name="protocol"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.urls import reverse
 
 from accounts.groups import holders
-from accounts.models import Site, User
+from accounts.models import Invitation, Site, User
 from accounts.roles import Role
-from accounts.signals import factors_reset
-from notifications.services import notify
+from accounts.signals import factors_reset, person_invited
+from notifications.services import notify, send_link
 from studies.enrolment.models import Enrolment
 from studies.enrolment.signals import enrolment_changed
 from studies.enrolment.states import TAKING_PART
@@ -25,6 +27,7 @@ from studies.scripts.selectors import versions_for_site
 def connect() -> None:
     """Listen; called once when the pages are loaded."""
     factors_reset.connect(_factors, dispatch_uid="web.news.factors")
+    person_invited.connect(_person_invited, dispatch_uid="web.news.person_invited")
     enrolment_changed.connect(_invitation, dispatch_uid="web.news.invitation")
     enrolment_changed.connect(_newcomer, dispatch_uid="web.news.newcomer")
     signals.version_submitted.connect(_version, dispatch_uid="web.news.version")
@@ -42,6 +45,15 @@ def _factors(*, user: User, by: User, **_: Any) -> None:
         link=reverse("web:account-factors"),
         key=f"factors:{uuid4()}",
     )
+
+
+def _person_invited(*, invitation: Invitation, token: str, **_: Any) -> None:
+    send_link(to=invitation.email, who=invitation.invited_by.name, address=link_of(token))
+
+
+def link_of(token: str) -> str:
+    """The address at which an invitation is taken up."""
+    return f"{settings.FEDSTUDY_PUBLIC_URL}{reverse('web:invitation')}?{urlencode({'token': token})}"
 
 
 def _invitation(*, enrolment: Enrolment, by: Any, **_: Any) -> None:

@@ -54,6 +54,7 @@ def offered(place: Place) -> dict[str, Any]:
 
 PERSON = [
     row("setup", "post", "", every=403, body={"token": "t" * 30, **ACCOUNT}, quiet=True),
+    row("take-up", "post", "", every=403, body={"token": "t" * 30, "name": "New", "password": PASSWORD}, quiet=True),
     row("token", "post", "", every=200, body=lambda place: {"email": place.pi.email, "password": PASSWORD}),
     row("token", "delete", "", EVERYBODY, ok=204),
     row("me", "get", "", EVERYBODY),
@@ -95,6 +96,9 @@ SITES = [
         body={"user": "stranger@demo.example", "role": "admin"},
     ),
     row("site-person", "delete", "site", "A", ok=204, rest=lambda place: (place.steward.pk, "steward")),
+    row("site-invitations", "get", "site", "A"),
+    row("site-invitations", "post", "site", "A", ok=201, body={"email": "new@demo.example", "role": "steward"}),
+    row("site-invitation", "delete", "site", "A", ok=204, rest=lambda place: (states.invited_to_site(place).pk,)),
     row("site-nodes", "get", "site", "AS+"),
     row("site-nodes", "post", "site", "A", ok=201, body={"name": "node-3"}),
     row("node", "get", "node", "AS+"),
@@ -140,6 +144,15 @@ STUDIES = [
     row(
         "study-person", "delete", "study", "P", ok=204, archived=204,
         rest=lambda place: (place.auditor.pk, "auditor"),
+    ),
+    row("study-invitations", "get", "study", "P"),
+    row(
+        "study-invitations", "post", "study", "P", ok=201, archived=201,
+        body={"email": "new@demo.example", "role": "auditor"},
+    ),
+    row(
+        "study-invitation", "delete", "study", "P", ok=204, archived=204,
+        rest=lambda place: (states.invited_person(place).pk,),
     ),
     row("protocol", "get", "study", STUDY_PEOPLE),
     row("protocol", "post", "study", "P", ok=201, form=True, body=lambda place: protocol()),

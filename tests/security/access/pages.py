@@ -54,6 +54,8 @@ ROWS = [
     Row("web:sign-in-passkey", "post", "", every=302, quiet=True),
     Row("web:passkey-options", "get", "", every=200, fixed=lambda place: ("sign-in",)),
     Row("web:passkey-options", "get", "", EVERYBODY, but={"-": 404, "N": 404}, fixed=lambda place: ("new",)),
+    Row("web:invitation", "get", "", every=403),
+    Row("web:invitation", "post", "", every=403, quiet=True),
     Row("web:sign-out", "post", "", every=302, quiet=True),
     show("account", "", EVERYBODY),
     send("account", "", EVERYBODY, {"name": "New Name"}),
@@ -92,6 +94,11 @@ ROWS = [
     show("study-people", "study"),
     send("study-people", "study", "P", {"email": "stranger@demo.example", "role": "auditor"}, archived=302),
     press("study-role-revoke", "study", "P", rest=lambda place: (place.auditor.pk, "auditor"), archived=302),
+    show("study-invitations", "study", "P"),
+    send("study-invitations", "study", "P", {"email": "new@demo.example", "role": "auditor"}, ok=201, archived=201),
+    press(
+        "study-invitation-revoke", "study", "P", rest=lambda place: (states.invited_person(place).pk,), archived=302
+    ),
     # co-investigators read no log: security 5.2
     show("study-events", "study", "PUAS"),
     show("study-events", "study", "PUAS", query=lambda place: "?form=csv"),
@@ -157,6 +164,9 @@ ROWS = [
         "study-people", "unled", "", {"email": "stranger@demo.example", "role": "pi"}, make=states.unled,
         but={"+": 404},
     ),
+    show("site-invitations", "site", "A"),
+    send("site-invitations", "site", "A", {"email": "new@demo.example", "role": "steward"}, ok=201),
+    press("site-invitation-revoke", "site", "A", rest=lambda place: (states.invited_to_site(place).pk,)),
     press("site-role-revoke", "site", "A", rest=lambda place: (place.steward.pk, "steward")),
     send("node-new", "site", "A", {"name": "second"}, ok=201),
     send("node-token", "node", "A", make=states.expected, ok=201),

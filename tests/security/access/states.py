@@ -9,7 +9,8 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import generate_totp_secret
 from allauth.mfa.utils import encrypt
 
-from accounts.models import ApiToken, Site
+from accounts.invitations import invite_person
+from accounts.models import ApiToken, Invitation, Site
 from accounts.roles import Role
 from accounts.scopes import TokenScope
 from accounts.services import create_site, grant_role, set_active
@@ -102,6 +103,16 @@ def factor(place: Place) -> Authenticator:
     # a number that stands nowhere else on a page
     data = {"secret": encrypt(generate_totp_secret())}
     return Authenticator.objects.create(pk=918_273_645, user=place.pi, type=Authenticator.Type.TOTP, data=data)
+
+
+def invited_person(place: Place) -> Invitation:
+    """Somebody new who is invited to the study."""
+    return invite_person(email="new@demo.example", role=Role.AUDITOR, obj=place.study, by=place.pi)[0]
+
+
+def invited_to_site(place: Place) -> Invitation:
+    """Somebody new who is invited to the site."""
+    return invite_person(email="new@demo.example", role=Role.STEWARD, obj=place.site, by=place.site_admin)[0]
 
 
 def session(place: Place) -> ApiToken:

@@ -21,7 +21,21 @@ class RoleForm(AccountForm):
 
     role = forms.ChoiceField(label="Role")
 
-    def __init__(self, *args: Any, roles: Sequence[Role], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, roles: Sequence[Role], is_new: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if is_new:
+            self.fields["email"].help_text = "Of somebody who has no account at this portal."
         choices = [(role.value, role.label.capitalize()) for role in roles]
         self.fields["role"].choices = choices  # type: ignore[attr-defined]
+
+
+class NewcomerForm(forms.Form):
+    """The account of somebody who was invited."""
+
+    name = forms.CharField(label="Name", max_length=120, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    password = forms.CharField(
+        strip=False,
+        max_length=128,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="At least 12 characters; several words are easier to remember than signs.",
+    )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
+from accounts.models import Invitation
+from accounts.roles import Role
 from accounts.selectors import Holder
 
 
@@ -38,4 +41,22 @@ def people_rows(holders: Iterable[Holder], here: str = "") -> list[Person]:
             revoke=f"{here}/{item['user'].pk}/{item['role'].value}/revoke" if here else "",
         )
         for item in holders
+    ]
+
+
+@dataclass(frozen=True)
+class Invited:
+    """Somebody who is invited and has no account yet; ``revoke`` is where the link is ended."""
+
+    email: str
+    role: str
+    expires_at: dt.datetime
+    revoke: str
+
+
+def invitation_rows(found: Iterable[Invitation], here: str) -> list[Invited]:
+    """Open invitations on the page ``here``."""
+    return [
+        Invited(item.email, Role(item.role).label.capitalize(), item.expires_at, f"{here}/{item.pk}/revoke")
+        for item in found
     ]

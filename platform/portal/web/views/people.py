@@ -69,7 +69,8 @@ def _people(request: PageRequest, obj: Model, here: str, context: dict[str, Any]
     if request.method == "POST" and _grant(request, obj, form):
         return redirect(here)
     people = people_rows(role_holders(obj), here if may_change else "")
-    shown = {"people": people, "form": form if may_grant else None}
+    invitations = here.removesuffix("people") + "invitations" if may_change else ""
+    shown = {"people": people, "form": form if may_grant else None, "invitations": invitations}
     return render_page(request, "people/list.html", {**context, **shown}, status=400 if form.errors else 200)
 
 
