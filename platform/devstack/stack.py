@@ -86,10 +86,12 @@ def start(
     profile: str,
     say: Callable[[str], None] = say_nothing,
     port: int | None = PREFERRED_PORT,
+    portal_processes: int = 1,
 ) -> Stack:
     """Start everything but the node agents, in `folders`; `say` is told each step.
 
     `port` is where the portal should listen if nobody does; None means any. Raises SetupError.
+    `portal_processes` answer requests there.
     """
     say("Starting PostgreSQL and Valkey")
     running = services.start(supervisor, folders)
@@ -111,7 +113,7 @@ def start(
     say("Making the database's tables")
     manage(environment, "migrate", "--no-input", "--verbosity", "0")
     say("Starting the portal, its workers and the SuperLink")
-    portal = supervisor.launch(_portal(environment, folders, listen))
+    portal = supervisor.launch(_portal(environment, folders, listen, portal_processes))
     worker = supervisor.launch(_worker(environment, folders))
     supervisor.launch(_beat(environment, folders))
     for child in (link.child, portal, worker):
@@ -144,8 +146,9 @@ def manage(environment: Mapping[str, str], *words: str) -> str:
     return done.stdout
 
 
-def _portal(environment: Mapping[str, str], folders: Folders, port: int) -> Command:
+def _portal(environment: Mapping[str, str], folders: Folders, port: int, processes: int) -> Command:
     words = ["-m", "uvicorn", "portal.asgi:application", "--host", "127.0.0.1", "--port", str(port)]
+    words += ["--workers", str(processes)] if processes > 1 else []
     # Nodes hold connections open, which a portal that stops does not wait for.
     words += ["--lifespan", "off", "--timeout-graceful-shutdown", "2", "--no-access-log", "--log-level", "warning"]
     return Command(

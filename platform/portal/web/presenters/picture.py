@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models import Count, F, Model, OuterRef, Q, QuerySet, Subquery, Window
 from django.db.models.functions import Coalesce, RowNumber
 from django.utils import timezone
 
@@ -75,32 +75,40 @@ def decision_of(approval: Approval | None) -> str:
     return "approved" if approval.not_after > timezone.now() else "expired"
 
 
-def pictures_of(studies: Iterable[Study]) -> list[Picture]:
-    """The pictures in the studies' order."""
+# What lists show none of; to read it costs more than all the rest.
+LONG = {
+    Dataset: ("columns", "report"),
+    Node: ("approvers", "boots"),
+    ScriptVersion: ("parameters", "default_config"),
+    Approval: ("statement",),
+    Run: ("config", "strategy_parameters"),
+}
+
+
+def pictures_of(studies: Iterable[Study], *, for_list: bool = False) -> list[Picture]:
+    """The pictures in the studies' order; of things in a list, what is long is left to be read when it is asked for."""
     ordered = list(studies)
     pictures = {study.pk: Picture(study) for study in ordered}
+    left: Mapping[type[Model], tuple[str, ...]] = LONG if for_list else {}
     _add_dictionaries(pictures)
-    _add_sites(pictures)
-    _add_scripts(pictures)
-    for run in runs_with_rounds(Run.objects.filter(pk__in=_newest_runs(pictures))):
+    _add_sites(pictures, left)
+    versions = _add_scripts(pictures, left)
+    for run in _runs_with_rounds(_newest_runs(pictures)).defer(*left.get(Run, ())):
+        run.version = versions[run.version_id]
         pictures[run.study_id].runs.append(run)
     return [pictures[study.pk] for study in ordered]
 
 
-def runs_with_rounds(runs: QuerySet[Run]) -> Sequence[Run]:
-    """Runs with what lists show beside them.
+def _runs_with_rounds(runs: Collection[UUID]) -> QuerySet[Run]:
+    """Runs, the newest first, with what lists show beside them.
 
     `asked` is how many sites a run asks, `committed` how many rounds are, `latest_metrics` those of the last round.
     """
     latest = Round.objects.filter(run=OuterRef("pk"), state="committed").order_by("-number").values("metrics")[:1]
     asked = Participant.objects.filter(run=OuterRef("pk"))
     committed = Round.objects.filter(run=OuterRef("pk"), state="committed", number__gt=0)
-    runs = runs.annotate(
-        asked=_count(asked),
-        committed=_count(committed),
-        latest_metrics=Subquery(latest),
-    )
-    return list(runs.select_related("version__script").defer("version__bundle").order_by("-created_at"))
+    told = {"asked": _count(asked), "committed": _count(committed), "latest_metrics": Subquery(latest)}
+    return Run.objects.filter(pk__in=runs).annotate(**told).order_by("-created_at")
 
 
 def _count(of_run: QuerySet[Any]) -> Coalesce:
@@ -121,25 +129,35 @@ def _add_dictionaries(pictures: dict[UUID, Picture]) -> None:
         pictures[version.study_id].dictionary = version
 
 
-def _add_sites(pictures: dict[UUID, Picture]) -> None:
+def _add_sites(pictures: dict[UUID, Picture], left: Mapping[type[Model], tuple[str, ...]]) -> None:
     sites: set[UUID] = set()
-    rows = Enrolment.objects.filter(study__in=pictures).select_related("site", "dataset").order_by("site__name")
-    for enrolment in rows:
+    rows = Enrolment.objects.filter(study__in=pictures).select_related("site", "dataset")
+    unread = [f"dataset__{name}" for name in left.get(Dataset, ())]
+    for enrolment in rows.defer(*unread).order_by("site__name"):
         pictures[enrolment.study_id].enrolments.append(enrolment)
         sites.add(enrolment.site_id)
     nodes: defaultdict[Any, list[Node]] = defaultdict(list)
-    for node in Node.objects.filter(site__in=sites).order_by("-created_at"):
+    for node in Node.objects.filter(site__in=sites).defer(*left.get(Node, ())).order_by("-created_at"):
         nodes[node.site_id].append(node)
     for picture in pictures.values():
         picture.nodes = {item.site_id: nodes[item.site_id] for item in picture.enrolments}
-    for dataset in Dataset.objects.filter(study__in=pictures).order_by("-registered_at"):
+    datasets = Dataset.objects.filter(study__in=pictures).defer(*left.get(Dataset, ()))
+    for dataset in datasets.order_by("-registered_at"):
         pictures[dataset.study_id].datasets.setdefault(dataset.site_id, []).append(dataset)
 
 
-def _add_scripts(pictures: dict[UUID, Picture]) -> None:
-    versions = ScriptVersion.objects.filter(script__study__in=pictures).select_related("script")
-    for version in versions.defer("bundle", "files", "findings").order_by("-submitted_at"):
+def _add_scripts(
+    pictures: dict[UUID, Picture], left: Mapping[type[Model], tuple[str, ...]]
+) -> dict[UUID, ScriptVersion]:
+    """Returns all versions by their ids."""
+    rows = ScriptVersion.objects.filter(script__study__in=pictures).select_related("script")
+    rows = rows.defer("bundle", "files", "findings", *left.get(ScriptVersion, ()))
+    versions = {version.pk: version for version in rows.order_by("-submitted_at")}
+    for version in versions.values():
         pictures[version.script.study_id].versions.append(version)
-    approvals = Approval.objects.filter(version__script__study__in=pictures).select_related("site", "version__script")
-    for approval in approvals.defer("envelope", "revocation", "version__bundle").order_by("-recorded_at"):
+    approvals = Approval.objects.filter(version__script__study__in=pictures).select_related("site")
+    approvals = approvals.defer("envelope", "revocation", *left.get(Approval, ()))
+    for approval in approvals.order_by("-recorded_at"):
+        approval.version = versions[approval.version_id]
         pictures[approval.version.script.study_id].approvals.append(approval)
+    return versions

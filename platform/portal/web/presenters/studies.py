@@ -134,7 +134,7 @@ def _breadth(run: Any) -> tuple[int, dt.datetime]:
 
 
 def run_row(run: Any) -> RunRow:
-    """A line of a list of runs; the run carries what `runs_with_rounds` adds."""
+    """A line of a list of runs; the run carries what `pictures_of` adds."""
     strategy = STRATEGIES.get(run.strategy)
     headline = run.version.declaration.get("headline", "")
     value = ((run.latest_metrics or {}).get("evaluate") or {}).get(headline)

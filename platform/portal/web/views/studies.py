@@ -64,7 +64,7 @@ def study_frame(request: PageRequest, study: Study, current: str) -> dict[str, A
 def studies(request: PageRequest) -> HttpResponse:
     """Every study of the person, and what waits for whom."""
     found = page_of(request, selectors.visible_to(request.user), "-created_at", "id", size=STUDIES)
-    pictures = pictures_of(found)
+    pictures = pictures_of(found, for_list=True)
     access = request.access
     rows = [study_row(picture, access.reader, access.role_in(picture.study.pk)) for picture in pictures]
     yours = [wait for row in rows for wait in row.waits if wait.is_yours]
