@@ -104,14 +104,21 @@ def _ids(client: httpx.Client, role: str, headers: dict[str, str]) -> dict[str, 
     if role == "administrator":
         return ids
     studies = client.get("studies", headers=headers).raise_for_status().json()["results"]
-    study = next(row["id"] for row in studies if row["state"] == "active")
-    run = next(
-        row for row in client.get(f"studies/{study}/runs", headers=headers).json()["results"] if row["state"] != "draft"
-    )
+    study, run = _with_run(client, [row["id"] for row in studies if row["state"] == "active"], headers)
     script = first(f"studies/{study}/scripts")["id"]
     return ids | {
         "study": study,
-        "run": run["id"],
+        "run": run,
         "version": first(f"scripts/{script}/versions")["id"],
         "enrolment": first(f"studies/{study}/enrolments")["id"],
     }
+
+
+def _with_run(client: httpx.Client, studies: list[str], headers: dict[str, str]) -> tuple[str, str]:
+    """The first of the studies that has a run which is over, and that run. Raises LookupError."""
+    for study in studies:
+        rows = client.get(f"studies/{study}/runs", headers=headers).raise_for_status().json()["results"]
+        for row in rows:
+            if row["state"] != "draft":
+                return study, row["id"]
+    raise LookupError("Nobody's newest studies have a run: the portal needs more rounds.")

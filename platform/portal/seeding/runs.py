@@ -46,12 +46,13 @@ class SeededRun:
 
 
 def make_runs(shape: Shape, scripts: list[SeededScript], until: datetime) -> list[SeededRun]:
-    """The rounds in runs of equal length, handed out to the studies in turn."""
+    """The rounds in runs of equal length, handed out to the studies in turn; few runs evenly among all studies."""
     chance = Chance("runs")
     studied = [script for script in scripts if script.study.state in WITH_RUNS]
     runs = []
     for number in range(1, shape.runs + 1):
-        script = studied[(number - 1) % len(studied)]
+        place = (number - 1) * len(studied) // shape.runs if shape.runs < len(studied) else number - 1
+        script = studied[place % len(studied)]
         rounds = min(shape.rounds_per_run, shape.rounds - (number - 1) * shape.rounds_per_run)
         began = script.versions[-1].at + chance.uniform(0.05, 0.95) * (until - script.versions[-1].at)
         runs.append(SeededRun(chance.id(), number, script, script.versions[-1], rounds, began))
