@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import shutil
 import threading
 import time
@@ -18,6 +17,7 @@ from federation.serverapps.machine import Bounds
 from fedstudy_core import bundle as bundles
 from fedstudy_core.canonical import plain_text
 from fedstudy_core.errors import Refusal
+from fedstudy_core.readiness import readable, writable
 from fedstudy_core.sandbox.cgroups import Ceiling, CgroupError
 from fedstudy_core.sandbox.choosing import Sandbox
 from fedstudy_core.sandbox.frames import Frame, FrameError, FrameReader, FrameWriter, PipeClosed
@@ -155,7 +155,7 @@ class ServerAppProcess:
                 raise Refusal("E_SERVER_APP_TIME", f"It asked for nothing in {self.bounds.silence_s} s.")
             if now >= until:
                 return None
-            select.select([self.reader.fd], [], [], max(0.0, until - now))
+            readable([self.reader.fd], until - now)
 
     def reply(self, message_id: str, content: bytes, code: str = "", detail: str = "") -> None:
         """Answer a message that the app pulls: with packed content, or with a code that says why there is none."""
@@ -238,7 +238,7 @@ class ServerAppProcess:
             while not self.writer.flush():
                 if time.monotonic() > give_up:
                     raise Refusal("E_SERVER_APP_TIME", "The ServerApp does not take what it asked for.")
-                select.select([], [self.writer.fd], [], 1.0)
+                writable(self.writer.fd, 1.0)
         except PipeClosed:
             return  # it shows when it is heard next
 

@@ -19,10 +19,10 @@ from django.db.models import Model as Table
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from accounts.tokens import begin_program_session
 from federation.runs.models import Model, Run, Schedule
 from fedstudy_core.canonical import digest
 from portal.seeding.seed import seed
@@ -91,7 +91,7 @@ class Portal:
             client = Client()
             client.force_login(self.people[who], backend="django.contrib.auth.backends.ModelBackend")
             return client
-        _, token = AuthToken.objects.create(user=self.people[who])
+        _, token = begin_program_session(user=self.people[who])
         client = APIClient()
         client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
         return client

@@ -2,7 +2,6 @@
 
 import json
 import os
-import select
 import socket
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any
 
+from fedstudy_core.readiness import readable
 from fedstudy_core.sandbox.forkserver import IMPORTED, PACKET
 
 MODULE = "fedstudy_core.sandbox.forkserver"
@@ -112,8 +112,7 @@ class Forked:
         return str(word[what])
 
     def _hears(self, seconds: float | None) -> bool:
-        wait = None if seconds is None else max(seconds, 0)
-        return b"\n" in self._text or bool(select.select([self._said], [], [], wait)[0])
+        return b"\n" in self._text or bool(readable([self._said.fileno()], seconds))
 
     def _hear(self) -> None:
         """Take in how the process ended; a keeper that is gone was killed, and its process with it."""
@@ -163,7 +162,7 @@ class ForkServer:
 
     def is_ready(self, wait_s: float = 0.0) -> bool:
         """Whether it lives and has imported all that it was told to."""
-        while self._importing and select.select([self._control], [], [], wait_s)[0]:
+        while self._importing and readable([self._control.fileno()], wait_s):
             if self._control.recv(len(IMPORTED)) != IMPORTED:
                 return False
             self._importing -= 1

@@ -17,7 +17,6 @@ keeper has entered the namespaces of the process `beside` (0: none), and runs th
 import gc
 import json
 import os
-import select
 import signal
 import socket
 import sys
@@ -29,6 +28,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
+from fedstudy_core.readiness import readable
 from fedstudy_core.sandbox import joining
 from fedstudy_core.sandbox.inside import die_with_maker, die_with_parent
 
@@ -130,7 +130,7 @@ def _run(asked: dict[str, Any], ends: Ends) -> int:
 def _end_of(pid: int, go: int) -> int:
     """Wait until the process has ended or must; end what it started with it, before its number can be another's."""
     handle = os.pidfd_open(pid)
-    select.select([handle, go], [], [])
+    readable([handle, go])
     os.kill(pid, signal.SIGKILL)
     with suppress(ProcessLookupError):  # it may have ended before it led a group
         os.killpg(pid, signal.SIGKILL)
@@ -179,7 +179,7 @@ def die_with_keeper(keeper_lives: int) -> None:
             process does not see who its parent is.
     """
     die_with_maker()
-    if select.select([keeper_lives], [], [], 0)[0]:
+    if readable([keeper_lives], 0):
         raise SystemExit("the keeper of this process is gone")
     os.close(keeper_lives)
 

@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import select
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from fedstudy_core.readiness import readable
 from fedstudy_core.sandbox.cgroups import Ceiling
 from fedstudy_core.sandbox.forking import ForkServer
 from fedstudy_core.sandbox.launching import LaunchError, Walled, Walls
@@ -83,7 +83,7 @@ def _converse(started: Walled, words: bytes) -> tuple[bytes, bytes]:
     said = {process.stdout.fileno(): b"", process.stderr.fileno(): b""}
     waiting, until = list(said), time.monotonic() + PATIENCE
     while waiting:
-        for descriptor in select.select(waiting, [], [], max(until - time.monotonic(), 0))[0]:
+        for descriptor in readable(waiting, until - time.monotonic()):
             part = os.read(descriptor, 65_536)
             said[descriptor] += part
             if not part:
