@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import uuid
 
 from celery import shared_task
@@ -13,6 +14,9 @@ def drive(run_id: str) -> None:
     from federation.runs import engine  # Flower is imported by workers only
 
     pause = engine.drive(uuid.UUID(run_id))
+    # The models that it looked at are mapped files, each with a descriptor. They lie in cycles of references, which the
+    # collector left alone until a worker had more than a thousand open.
+    gc.collect()
     if pause is not None:
         drive.apply_async([run_id], countdown=pause)
 
