@@ -6,7 +6,6 @@ is what runs: CVE-2021-42574), or parameters in safetensors form; nothing that c
 
 from __future__ import annotations
 
-import ast
 import pickletools
 import re
 import warnings
@@ -14,6 +13,7 @@ import warnings
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
+from fedstudy_core import syntax
 from fedstudy_core.errors import Refusal
 
 PICKLED = (".pkl", ".pickle", ".pt", ".pth", ".joblib", ".dill", ".npy", ".npz", ".ckpt", ".h5")
@@ -69,7 +69,7 @@ def _refuse_broken_code(path: str, data: bytes) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ast.parse(data, filename=path)
+            syntax.parse(data, path)
     except SyntaxError as error:
         detail = f"“{path}” is not valid Python: {error.msg} in line {error.lineno or 1}."
         raise Refusal("E_BUNDLE_SYNTAX", detail, status=400) from error

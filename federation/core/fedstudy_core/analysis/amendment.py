@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
+from fedstudy_core import syntax
 from fedstudy_core.analysis.findings import Finding, Risk
 from fedstudy_core.analysis.project import PROJECT, reached_from, read_project
 from fedstudy_core.analysis.reading import read_sources
@@ -148,7 +149,7 @@ def _meaning(content: bytes | None) -> str | bytes:
     if content is None:
         return b""
     try:
-        return ast.dump(ast.parse(content))
+        return ast.dump(syntax.parse(content, "<file>"))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return content
 

@@ -8,6 +8,7 @@ import tokenize
 import warnings
 from collections.abc import Iterator, Mapping
 
+from fedstudy_core import syntax
 from fedstudy_core.analysis.findings import Finding
 from fedstudy_core.analysis.rules import finding
 
@@ -42,7 +43,7 @@ def read_source(path: str, content: bytes) -> tuple[ast.Module | None, list[Find
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
-            tree = ast.parse(content, filename=path)
+            tree = syntax.parse(content, path)
     except (SyntaxError, ValueError):
         return None, [*found, finding("UNREADABLE", path, 1, "it is not valid Python")]
     except (RecursionError, MemoryError):
