@@ -30,6 +30,7 @@ PASSWORD = "synthetic-people-only"  # noqa: S105 - of synthetic accounts in a da
 USERS, PAUSE_S, SECONDS = 20, 2.0, 180
 PROCESSES = 2  # of the portal, as Compose starts it
 BAR_MS = 150
+LIMITS = httpx.Limits(keepalive_expiry=3)  # before the portal closes an idle connection, as browsers do
 LONG_AGO = timedelta(days=600)
 SHAPE = {"studies": 1_000, "sites": 200, "rounds": 100_000, "events": 1_000_000}
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
@@ -80,7 +81,7 @@ async def measure(
 ) -> Taken:
     """Everybody at once. The first look at each page, by nobody else at work, is not counted."""
     taken, chosen = Taken(), [list(listed)[number % len(listed)] for number in range(users)]
-    clients = [httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) for _ in chosen]
+    clients = [httpx.AsyncClient(base_url=url, timeout=60, limits=LIMITS, trust_env=False) for _ in chosen]
     try:
         for client, email in zip(clients, chosen, strict=True):
             await sign_in(client, email)
