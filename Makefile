@@ -9,13 +9,14 @@ BIN := $(or $(FEDSTUDY_VENV),.venv)/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint ruff mypy contracts templates format faults fuzz-api bench bench-gate bench-pages lock clean
+.PHONY: help setup demo test check lint ruff mypy contracts templates format faults guide fuzz-api bench bench-gate bench-pages lock clean
 
 help:
 	@echo 'make demo    a whole federated study on this machine, then a portal to look at (ARGS="--exit --json out.json")'
 	@echo 'make test    the tests (ARGS="-k words" and so on)'
 	@echo 'make lint    the static checks: ruff, mypy, import contracts, templates'
 	@echo 'make format  put code into its form'
+	@echo 'make guide   go through the stories of docs/guide in a browser and take their pictures anew'
 	@echo 'make faults  make each fault and check what must hold after it (ARGS="--short", "--only R5,R7", "--json FILE")'
 	@echo 'make fuzz-api  send the API many made-up requests, as every role (minutes; EXAMPLES=100 of each operation)'
 	@echo 'make bench   measure workloads against raw Flower and plain copying (an hour; ARGS="--only w1" chooses)'
@@ -64,6 +65,10 @@ format: setup
 # Kills, cuts and fills what it can on a stack of its own (some 30 minutes; ARGS="--short" takes a few).
 faults: setup
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+# The stories are tests too; here they write their pictures.
+guide: setup
+	@FEDSTUDY_GUIDE=yes $(BIN)/python -m pytest -q tests/stories $(ARGS)
 
 EXAMPLES ?= 100
 fuzz-api: setup

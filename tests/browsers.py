@@ -19,6 +19,14 @@ PHONE: ViewportSize = {"width": 390, "height": 844}
 # What a theme can change about a page: its colours.
 OF_COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"], "resultTypes": ["violations"]}
 WHOLE = {"resultTypes": ["violations"]}
+AUTHENTICATOR = {
+    "protocol": "ctap2",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
 PAINTED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
@@ -31,6 +39,13 @@ def chromium() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+def give_passkey_device(page: Page) -> None:
+    """Put a device for passkeys to the page's browser; it says yes to everything, as a finger on it would."""
+    device = page.context.new_cdp_session(page)
+    device.send("WebAuthn.enable")
+    device.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
 
 
 def complaints_of(page: Page) -> list[str]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -34,6 +35,7 @@ class Stage:
     stack: Stack
     cast: Cast
     prepared: Prepared
+    rows: Mapping[str, Path]
 
     @property
     def investigator(self) -> Any:
@@ -141,6 +143,6 @@ def set_up_stage() -> Iterator[Stage]:
         rows = write_centres(folders.state / "hospitals")
         prepared = story.prepare(stack, cast, rows, tell)
         try:
-            yield Stage(stack, cast, prepared)
+            yield Stage(stack, cast, prepared, rows)
         finally:
             prepared.sessions.close()

@@ -18,7 +18,7 @@ from devstack.demo import people
 from devstack.demo.cast import Hospital
 from devstack.nodes import NodeHome
 from fedstudy_core.dsse import unverified_payload
-from tests.browsers import chromium, needs_chromium
+from tests.browsers import chromium, give_passkey_device, needs_chromium
 from tests.stage import PATIENCE_S, Stage
 
 pytestmark = [
@@ -27,14 +27,6 @@ pytestmark = [
     pytest.mark.slow,
     needs_chromium,
 ]
-AUTHENTICATOR = {
-    "protocol": "ctap2",
-    "transport": "internal",
-    "hasResidentKey": True,
-    "hasUserVerification": True,
-    "isUserVerified": True,
-    "automaticPresenceSimulation": True,
-}
 
 
 @dataclass
@@ -87,9 +79,7 @@ def desk(stage: Stage) -> Iterator[Desk]:
     with chromium() as browser:
         page = browser.new_context().new_page()
         page.set_default_timeout(20_000)
-        device = page.context.new_cdp_session(page)
-        device.send("WebAuthn.enable")
-        device.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
+        give_passkey_device(page)
         made = Desk(stage, page, hospital, node, node.page, version)
         page.on("request", lambda request: made.asked.append(request.url))
         page.goto(f"{made.portal}/sign-in")

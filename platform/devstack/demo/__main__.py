@@ -18,6 +18,7 @@ from rich.console import Console
 from devstack import stack as stacks
 from devstack.demo import people, report, story
 from devstack.demo.cast import make_cast
+from devstack.demo.hospitals import Hospitals
 from devstack.demo.runs import RunFailed
 from devstack.demo.telling import Telling
 from devstack.errors import SetupError
@@ -84,7 +85,6 @@ def _play(arguments: argparse.Namespace, console: Console) -> None:
             outcome = story.federate(prepared, cast, rows, arguments.rounds, tell)
             played = time.monotonic()
             waiting = people.submit_second_script(prepared.sessions.of(cast.investigator), prepared.study)
-        prepared.sessions.close()
         report.show_figures(console, outcome)
         if arguments.json:
             timings = {"stack_ready_s": round(ready - began, 2), "study_s": round(played - ready, 2)}
@@ -94,7 +94,9 @@ def _play(arguments: argparse.Namespace, console: Console) -> None:
         if not arguments.exit:
             report.show_address(console, running, cast, outcome, waiting)
             console.print("\nPress Ctrl-C to stop everything.")
-            _watch(supervisor, console)
+            with Hospitals(running, cast, prepared, rows, console.print).at_their_desks():
+                _watch(supervisor, console)
+        prepared.sessions.close()
 
 
 def _watch(supervisor: Supervisor, console: Console) -> None:

@@ -68,6 +68,11 @@ def show_address(console: Console, stack: Stack, cast: Cast, outcome: Outcome, w
         table.add_row(person.role, person.email, person.password)
     console.print(table)
     console.print(
+        "\nStart a study of your own as the investigator: the hospitals accept, offer their rows and sign by\n"
+        "themselves (docs/guide/first-study.md goes through it).",
+        soft_wrap=True,
+    )
+    console.print(
         "\nA second script waits for the hospitals: register a passkey on a node's own page with its one-time code\n"
         f"(good for 10 minutes), then review and sign there. At the portal: {stack.portal_url}/scripts/{waiting}",
         soft_wrap=True,
