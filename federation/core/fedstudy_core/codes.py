@@ -31,6 +31,10 @@ CODES = MappingProxyType(
         "E_DUTIES": "One person may not hold these two duties.",
         "E_TOKEN": "The token is wrong, was used already, or has expired.",
         "E_SETUP_DONE": "The portal has its first administrator already.",
+        # the log
+        "E_NOTE": "The log's checkpoint cannot be read.",
+        "E_NOTE_KEY": "The key of a log or witness cannot be read.",
+        "E_NOTE_SIGNATURE": "The log's checkpoint is not signed as it should be.",
         # nodes
         "E_SIGNATURE": "The request is not signed by the node's key.",
         "E_CLOCK": "The node's clock is more than five minutes off; please set it.",
