@@ -48,6 +48,12 @@ CODES = MappingProxyType(
         "E_JOURNAL": "The node's journal was altered.",
         # dictionaries and datasets
         "E_DICTIONARY": "The data dictionary does not fit together.",
+        "E_DICTIONARY_FILE": "The file of the data dictionary cannot be read.",
+        "E_DICTIONARY_COLUMN": "The file lacks a column, or has one that is not known or there twice.",
+        "E_DICTIONARY_CELL": "A cell does not hold what its column asks for.",
+        "E_DICTIONARY_LEFT_OUT": "This has no place in a data dictionary and is left out.",
+        "E_DICTIONARY_CHANGED": "This is carried over in another form.",
+        "E_DICTIONARY_IDENTIFIER": "This names patients and is left out.",
         "E_DATASET": "The dataset is not the one that was approved.",
         "E_DATASET_FILE": "The dataset's file cannot be read.",
         "E_NODE_CONFIG": "The value cannot be given to scripts.",
