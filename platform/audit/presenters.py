@@ -45,6 +45,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "lifecycle:study:edited": "{actor} changed the description of the study “{object}”.",
         "lifecycle:study:moved": "{actor} moved the study “{object}” from {old} to {new}.",
         "lifecycle:protocol:added": "{actor} uploaded the protocol {object}.",
+        "dictionary:draft:changed": "{actor} changed the draft of the data dictionary; it has {variables} variables.",
+        "dictionary:draft:discarded": "{actor} discarded the draft of the data dictionary.",
         "dictionary:version:published": "{actor} published data dictionary version {number}.",
         "dictionary:dataset:registered": "{actor} registered the dataset “{object}”; it is {state}.",
         "dictionary:dataset:checked": "{actor} checked the dataset “{object}” again; it is {state}.",

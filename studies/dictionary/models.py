@@ -43,6 +43,26 @@ class DictionaryVersion(models.Model):
         return parse({"variables": self.variables})
 
 
+class DictionaryDraft(models.Model):
+    """The study's next dictionary while people write it; none where nobody changed anything since the newest version.
+
+    `variables` fit together at any time (`fedstudy_core.dictionary.parse`); there may be none yet.
+    """
+
+    study = models.OneToOneField("lifecycle.Study", on_delete=models.PROTECT, related_name="dictionary_draft")
+    variables = models.JSONField(default=list)
+    revision = models.PositiveIntegerField(help_text="Rises with each change")
+    changed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.CheckConstraint(condition=Q(revision__gte=1), name="dictionary_draft_counted")]
+
+    def __str__(self) -> str:
+        return "Draft of the dictionary"
+
+
 class Dataset(models.Model):
     """What a site offers a study. The rows stay at the node; the portal knows facts and bands only.
 

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from accounts.models import User
 from accounts.permissions import Permission
 from accounts.selectors import sites_with
-from studies.dictionary.models import Dataset, DictionaryVersion
+from studies.dictionary.models import Dataset, DictionaryDraft, DictionaryVersion
 from studies.lifecycle.models import Study
 from studies.lifecycle.selectors import studies_with, visible_to
 
@@ -30,6 +30,11 @@ def datasets_visible_to(user: User) -> QuerySet[Dataset]:
 def current_dictionary(study: Study) -> DictionaryVersion | None:
     """The newest version of the study's data dictionary."""
     return DictionaryVersion.objects.filter(study=study).order_by("-number").first()
+
+
+def draft_of(study: Study) -> DictionaryDraft | None:
+    """The study's next dictionary as far as it is written; None where nobody changed anything."""
+    return DictionaryDraft.objects.filter(study=study).select_related("changed_by").first()
 
 
 def current_dictionaries(studies: Iterable[Study]) -> dict[UUID, DictionaryVersion]:

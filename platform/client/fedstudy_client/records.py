@@ -129,6 +129,28 @@ class Dictionary(Record):
 
 
 @dataclass(frozen=True)
+class DictionaryDraft(Record):
+    """A study's next data dictionary; revision 0 is the newest version, which nobody changed yet."""
+
+    revision: int
+    variables: list[dict[str, Any]]
+    changed_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class DictionaryReading(Record):
+    """A data dictionary as a file holds it, also as our own table (`csv`), and what did not come with it.
+
+    `form` is "csv", "redcap" or "json"; `notes` are [{row, column, variable, code, detail}].
+    """
+
+    form: str
+    variables: list[dict[str, Any]]
+    csv: str
+    notes: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class Enrolment(Record):
     """A site in a study. States: invited, accepted, ready, declined, withdrawn; levels: F0 to F4."""
 

@@ -49,6 +49,10 @@ class Transport:
         """Change some fields of an object."""
         return self._json(self._send("PATCH", path, json=dict(body)))
 
+    def put(self, path: str, body: Mapping[str, Any]) -> Json:
+        """Put an object in a place."""
+        return self._json(self._send("PUT", path, json=dict(body)))
+
     def delete(self, path: str) -> None:
         """Take something away."""
         self._send("DELETE", path)

@@ -23,14 +23,17 @@ def _operations(method: str, names: Iterable[str]) -> Iterable[Operation]:
 
 READ = """
     notifications preference sites site site-people site-nodes node studies studies-without-investigator study
-    study-people protocol protocol-file dictionary study-enrolments invitable-sites study-datasets enrolments enrolment
+    study-people protocol protocol-file dictionary dictionary-draft dictionary-file study-enrolments invitable-sites
+    study-datasets enrolments enrolment
     library study-scripts script-versions version version-file version-bundle approvals changes threads checklist thread
     strategies study-runs run run-rounds run-results run-events run-files study-schedules schedule events
 """
 DESIGN = """
-    studies study-transition protocol dictionary study-enrolments study-scripts script-versions version-withdraw threads
+    studies study-transition protocol dictionary dictionary-draft-publish dictionary-read study-enrolments study-scripts
+    script-versions version-withdraw threads
     thread-comments thread-resolve thread-reopen
 """
+DRAFT = (("PUT", "api:dictionary-draft"), ("DELETE", "api:dictionary-draft"))
 RUN = """
     study-runs run-start run-pause run-resume run-fork run-priority run-stop run-schedules schedule-suspend
     schedule-resume schedule-end
@@ -38,7 +41,7 @@ RUN = """
 OPENED: Mapping[TokenScope, frozenset[Operation]] = MappingProxyType(
     {
         TokenScope.READ: frozenset(_operations("GET", READ.split())),
-        TokenScope.DESIGN: frozenset({*_operations("POST", DESIGN.split()), ("PATCH", "api:study")}),
+        TokenScope.DESIGN: frozenset({*_operations("POST", DESIGN.split()), ("PATCH", "api:study"), *DRAFT}),
         TokenScope.RUN: frozenset({*_operations("POST", RUN.split()), *_operations("GET", ("run-model", "run-file"))}),
     }
 )

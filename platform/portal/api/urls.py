@@ -5,6 +5,7 @@ from django.urls import path, re_path
 from portal.api import (
     account,
     audit,
+    dictionaries,
     enrolments,
     invitations,
     node,
@@ -113,6 +114,22 @@ STUDIES = [
         studies.Dictionaries.as_view({"get": "retrieve", "post": "create"}),
         name="dictionary",
     ),
+    path(
+        "studies/<uuid:id>/dictionary/draft",
+        dictionaries.DictionaryDrafts.as_view({"get": "retrieve", "put": "save", "delete": "remove"}),
+        name="dictionary-draft",
+    ),
+    path(
+        "studies/<uuid:id>/dictionary/draft/publish",
+        dictionaries.DictionaryDrafts.as_view({"post": "publish"}),
+        name="dictionary-draft-publish",
+    ),
+    path(
+        "studies/<uuid:id>/dictionary/file",
+        dictionaries.DictionaryFiles.as_view({"get": "table"}),
+        name="dictionary-file",
+    ),
+    path("dictionaries/read", dictionaries.DictionaryReader.as_view({"post": "read_file"}), name="dictionary-read"),
     path(
         "studies/<uuid:id>/enrolments",
         enrolments.StudyEnrolments.as_view({"get": "list", "post": "create"}),

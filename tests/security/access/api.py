@@ -35,6 +35,10 @@ def protocol() -> dict[str, Any]:
     return {"file": SimpleUploadedFile("protocol.md", b"# Second version\n")}
 
 
+def dictionary() -> dict[str, Any]:
+    return {"file": SimpleUploadedFile("dictionary.csv", b"name,type\nage,integer\n")}
+
+
 def bundle() -> dict[str, Any]:
     return {"bundle": SimpleUploadedFile("tiny.fab", fab("1.0.1"))}
 
@@ -159,6 +163,14 @@ STUDIES = [
     row("protocol-file", "get", "study", STUDY_PEOPLE),
     row("dictionary", "get", "study", STUDY_PEOPLE),
     row("dictionary", "post", "study", "P", ok=201, body={"variables": VARIABLES[:1]}),
+    # drafts are seen by those who write them; after the study's own draft only the investigator does
+    row("dictionary-draft", "get", "study", "PC"),
+    row("dictionary-draft", "put", "study", "P", body={"variables": VARIABLES[:1]}),
+    row("dictionary-draft", "put", "draft", "PC", make=states.drafted, body={"variables": VARIABLES[:1]}),
+    row("dictionary-draft", "delete", "study", "P", ok=204, make=states.with_dictionary_draft),
+    row("dictionary-draft-publish", "post", "study", "P", ok=201, make=states.with_dictionary_draft, body={}),
+    row("dictionary-file", "get", "study", STUDY_PEOPLE),
+    row("dictionary-read", "post", "", EVERYBODY, form=True, body=lambda place: dictionary(), quiet=True),
     row("study-enrolments", "get", "study", STUDY_PEOPLE),
     # who may invite sees the names of all sites, and may invite each of them
     row("study-enrolments", "post", "study", "P", ok=201, body=lambda place: {"site": states.uninvited()}),

@@ -8,6 +8,7 @@ from typing import Any
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import generate_totp_secret
 from allauth.mfa.utils import encrypt
+from django.utils import timezone
 
 from accounts.invitations import invite_person
 from accounts.models import ApiToken, Invitation, Site
@@ -24,6 +25,7 @@ from nodes.registry.models import Node
 from nodes.registry.services import expect_node
 from notifications.models import Notification
 from notifications.services import notify
+from studies.dictionary.models import DictionaryDraft
 from studies.enrolment.models import Enrolment
 from studies.enrolment.services import invite_site, withdraw_site
 from studies.lifecycle.models import Study
@@ -31,13 +33,22 @@ from studies.lifecycle.services import create_study
 from studies.scripts.models import ReviewThread, ScriptVersion
 from studies.scripts.reviews import open_thread, resolve_thread
 from studies.scripts.services import submit_version
-from tests.api.world import NodeKeys, enrolled_node, fab, person
+from tests.api.world import VARIABLES, NodeKeys, enrolled_node, fab, person
 from tests.security.access.scene import Place, opened_again
 
 
 def drafted(place: Place) -> Study:
     """The study as a draft."""
     opened_again(place.study, "draft")
+    return place.study
+
+
+def with_dictionary_draft(place: Place) -> Study:
+    """The study, with a draft of its next data dictionary."""
+    DictionaryDraft.objects.update_or_create(
+        study=place.study,
+        defaults={"variables": VARIABLES[:1], "revision": 1, "changed_by": place.pi, "changed_at": timezone.now()},
+    )
     return place.study
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from fedstudy_client.cli import code, runs, scripts, session, studies
+from fedstudy_client.cli import code, dictionaries, runs, scripts, session, studies
 from fedstudy_client.cli.output import print_problem
 from fedstudy_client.problem import FedStudyProblem
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 session.add_to(app)
 code.add_to(app)
 app.add_typer(studies.app, name="study")
+app.add_typer(dictionaries.app, name="dictionary")
 app.add_typer(scripts.app, name="script")
 app.add_typer(runs.app, name="run")
 

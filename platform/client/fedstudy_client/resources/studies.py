@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fedstudy_client.records import Dataset, Dictionary, Enrolment, Member, Protocol, Study
+from fedstudy_client.records import (
+    Dataset,
+    Dictionary,
+    DictionaryDraft,
+    DictionaryReading,
+    Enrolment,
+    Member,
+    Protocol,
+    Study,
+)
 from fedstudy_client.resources.base import Ref, Resource, id_of
 
 
@@ -75,6 +84,35 @@ class Dictionaries(Resource):
     def set(self, study: Ref, variables: Sequence[dict[str, Any]]) -> Dictionary:
         """Publish a new version of the data dictionary."""
         return Dictionary.read(self._http.post(f"studies/{id_of(study)}/dictionary", {"variables": list(variables)}))
+
+    def draft(self, study: Ref) -> DictionaryDraft:
+        """The next data dictionary as far as it is written; revision 0 is the newest version as it stands."""
+        return DictionaryDraft.read(self._http.get(f"studies/{id_of(study)}/dictionary/draft"))
+
+    def save_draft(
+        self, study: Ref, variables: Sequence[dict[str, Any]], *, revision: int | None = None
+    ) -> DictionaryDraft:
+        """Put variables in the draft's place; with `revision`, only where the draft is still that one."""
+        body: dict[str, Any] = {"variables": list(variables)}
+        body |= {} if revision is None else {"revision": revision}
+        return DictionaryDraft.read(self._http.put(f"studies/{id_of(study)}/dictionary/draft", body))
+
+    def discard_draft(self, study: Ref) -> None:
+        """Forget the draft."""
+        self._http.delete(f"studies/{id_of(study)}/dictionary/draft")
+
+    def publish_draft(self, study: Ref) -> Dictionary:
+        """Publish the draft as a new version."""
+        return Dictionary.read(self._http.post(f"studies/{id_of(study)}/dictionary/draft/publish"))
+
+    def read_file(self, file: Path | str) -> DictionaryReading:
+        """Read a dictionary from a file (our own table, REDCap's data dictionary, or JSON); nothing is saved."""
+        path = Path(file)
+        return DictionaryReading.read(self._http.upload("dictionaries/read", "file", path.name, path.read_bytes()))
+
+    def table(self, study: Ref) -> bytes:
+        """The newest data dictionary as CSV."""
+        return self._http.download(f"studies/{id_of(study)}/dictionary/file")
 
 
 class Enrolments(Resource):
