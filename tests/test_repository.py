@@ -30,6 +30,7 @@ FOREIGN_KEYS = {
     "audit": set[str](),
     "accounts": {"auth", "contenttypes"},
     "notifications": {"accounts"},
+    "api": {"accounts"},
     "lifecycle": {"accounts", "auth"},
     "dictionary": {"accounts", "lifecycle"},
     "enrolment": {"accounts", "lifecycle", "dictionary"},

@@ -299,6 +299,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "refresh-findings": {"task": "studies.scripts.tasks.refresh_findings", "schedule": 60.0},
     "send-waiting": {"task": "notifications.tasks.send_waiting", "schedule": 300.0},
+    "forget-answers": {"task": "portal.api.tasks.forget_answers", "schedule": 3600.0},
     "announce-expiring": {"task": "studies.scripts.tasks.announce_expiring", "schedule": 3600.0},
 }
 

@@ -10,6 +10,8 @@ from django.test import Client
 from fedstudy_client import FedStudy
 from tests.api.world import PASSWORD
 
+PASSED_ON = ("accept", "auth", "idempotency", "if-")
+
 
 class Portal:
     """Clients of this process's own portal."""
@@ -18,7 +20,7 @@ class Portal:
         self._stack = stack
 
     def client(self, email: str = "") -> FedStudy:
-        made = self._stack.enter_context(FedStudy("http://localhost"))
+        made = self._stack.enter_context(FedStudy("http://localhost", pauses=()))
         made._http._http.close()
         made._http._http = httpx.Client(base_url="http://localhost/api/v1/", transport=httpx.MockTransport(hand_over))
         return made.login(email, PASSWORD) if email else made
@@ -32,6 +34,6 @@ def hand_over(request: httpx.Request) -> httpx.Response:
         request.url.raw_path.decode(),
         request.read(),
         content_type=kind,
-        headers={name: value for name, value in request.headers.items() if name.startswith(("accept", "auth"))},
+        headers={name: value for name, value in request.headers.items() if name.startswith(PASSED_ON)},
     )
     return httpx.Response(answer.status_code, headers=dict(answer.headers), content=answer.content)

@@ -15,8 +15,8 @@ Handler = Callable[[httpx.Request], httpx.Response]
 STUDY = {"id": "a", "title": "Hearts", "slug": "hearts", "state": "draft", "colour": "green"}
 
 
-def portal(handler: Handler) -> FedStudy:
-    made = FedStudy("http://portal/")
+def portal(handler: Handler, token: str = "") -> FedStudy:
+    made = FedStudy("http://portal/", token, pauses=(0.0, 0.0))
     made._http._http.close()
     made._http._http = httpx.Client(base_url="http://portal/api/v1/", transport=httpx.MockTransport(handler))
     return made
@@ -55,6 +55,53 @@ def test_no_answer() -> None:
 
     with portal(refuse) as client, pytest.raises(FedStudyProblem, match="E_UNREACHABLE"):
         client.me()
+
+
+def test_a_write_that_was_cut_off_is_sent_again_by_the_same_key() -> None:
+    seen: list[tuple[str, bytes]] = []
+    turns = iter(
+        [
+            httpx.ReadError("cut off"),
+            httpx.Response(409, json={"code": "E_IDEMPOTENCY_BUSY", "detail": "Still in work."}),
+            httpx.Response(201, json=STUDY),
+            httpx.Response(201, json=STUDY),
+        ]
+    )
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append((request.headers["idempotency-key"], request.read()))
+        turn = next(turns)
+        if isinstance(turn, Exception):
+            raise turn
+        return turn
+
+    with portal(answer, "t") as client:
+        assert client.studies.create(title="Hearts").title == "Hearts"
+        client.studies.create(title="Hearts")
+    assert len(set(seen[:3])) == 1
+    assert seen[3][0] != seen[0][0]
+
+
+def test_a_write_of_nobody_is_sent_once() -> None:
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.method)
+        assert "idempotency-key" not in request.headers
+        raise httpx.ReadError("cut off")
+
+    with portal(answer) as client:
+        with pytest.raises(FedStudyProblem, match="E_UNREACHABLE"):
+            client.login("p@x.org", "secret")
+        with pytest.raises(FedStudyProblem, match="E_UNREACHABLE"):
+            client.me()
+    assert seen == ["POST", "GET", "GET", "GET"]
+
+
+def test_what_was_refused_is_not_sent_again() -> None:
+    refusals = iter([httpx.Response(409, json={"code": "E_STATE", "detail": "No."})])
+    with portal(lambda request: next(refusals), "t") as client, pytest.raises(FedStudyProblem, match="E_STATE"):
+        client.runs.start("r")
 
 
 def test_lists_are_followed_page_by_page() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -12,7 +13,7 @@ from fedstudy_client.resources.runs import Runs
 from fedstudy_client.resources.scripts import Approvals, Scripts, Versions
 from fedstudy_client.resources.sites import Nodes, Sites
 from fedstudy_client.resources.studies import Datasets, Dictionaries, Enrolments, Studies
-from fedstudy_client.transport import Transport
+from fedstudy_client.transport import PAUSES, Transport
 
 
 class FedStudy:
@@ -25,10 +26,19 @@ class FedStudy:
         token: one of yours, or of an earlier `login`; without one, call `login` first.
         timeout: seconds for one request.
         verify: False, or the path of a CA file, where the portal's certificate is not of a public authority.
+        pauses: seconds before each repetition of a request that was cut off; nothing is done twice by it.
     """
 
-    def __init__(self, url: str, token: str = "", *, timeout: float = 60.0, verify: bool | str = True) -> None:
-        self._http = Transport(url, token, timeout=timeout, verify=verify)
+    def __init__(
+        self,
+        url: str,
+        token: str = "",
+        *,
+        timeout: float = 60.0,
+        verify: bool | str = True,
+        pauses: Sequence[float] = PAUSES,
+    ) -> None:
+        self._http = Transport(url, token, timeout=timeout, verify=verify, pauses=pauses)
         self.tokens = Tokens(self._http)
         self.users = Users(self._http)
         self.sites = Sites(self._http)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 import httpx
 
 from fedstudy_client.problem import FedStudyProblem
 
 Json = dict[str, Any]
+PAUSES = (0.3, 1.0, 3.0)
 
 
 class Transport:
@@ -21,10 +24,21 @@ class Transport:
         token: from a sign-in before; empty for none.
         timeout: seconds for one request.
         verify: False, or the path of a CA file, where the portal's certificate is not of a public authority.
+        pauses: seconds before each repetition of a request that was cut off. Every write has a key of its own, by which
+            the portal does it once, however often it comes.
     """
 
-    def __init__(self, url: str, token: str = "", *, timeout: float = 60.0, verify: bool | str = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str = "",
+        *,
+        timeout: float = 60.0,
+        verify: bool | str = True,
+        pauses: Sequence[float] = PAUSES,
+    ) -> None:
         self.token = token
+        self._pauses = tuple(pauses)
         self._http = httpx.Client(base_url=url.rstrip("/") + "/api/v1/", timeout=timeout, verify=verify)
 
     def get(self, path: str, /, **query: Any) -> Json:
@@ -74,8 +88,23 @@ class Transport:
         headers = {"Accept": "application/json", **options.pop("headers", {})}
         if self.token:
             headers["Authorization"] = f"Token {self.token}"
+        if self.token and method != "GET":
+            headers["Idempotency-Key"] = str(uuid4())
+        # without a token nobody knows whose key it would be: such a write is sent once
+        pauses = self._pauses if self.token or method == "GET" else ()
+        request = self._http.build_request(method, path, headers=headers, **options)
+        for pause in pauses:
+            try:
+                return self._answer(request)
+            except FedStudyProblem as problem:
+                if problem.code not in ("E_UNREACHABLE", "E_IDEMPOTENCY_BUSY"):
+                    raise
+            time.sleep(pause)
+        return self._answer(request)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
         try:
-            response = self._http.request(method, path, headers=headers, **options)
+            response = self._http.send(request)
         except httpx.HTTPError as error:
             raise FedStudyProblem("E_UNREACHABLE", f"The portal does not answer: {error}") from error
         if response.is_success:

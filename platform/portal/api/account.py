@@ -6,7 +6,6 @@ from uuid import UUID
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts import factors, sessions
 from accounts.models import ApiToken
@@ -15,6 +14,7 @@ from accounts.scopes import TokenScope
 from accounts.tokens import make_token, revoke_token, tokens_of
 from portal.api.base import Input, Output, PersonRequest, Resource, checked, describe
 from portal.api.choices import FACTOR_KINDS, SESSION_KINDS, TOKEN_SCOPES
+from portal.api.idempotency import Repeatable
 from portal.api.people import AccountOut
 from portal.throttles import PasswordByPerson
 
@@ -99,7 +99,7 @@ class FactorOut(Output):
         return factors.KINDS[factor.type]
 
 
-class MeView(APIView):
+class MeView(Repeatable):
     """The person who asks."""
 
     @extend_schema(summary="Who am I", responses={200: MeOut})
@@ -111,7 +111,7 @@ class MeView(APIView):
         return Response(MeOut(rename_self(**checked(OwnName, request.data), by=request.user)).data)
 
 
-class OwnPassword(APIView):
+class OwnPassword(Repeatable):
     """One's own password."""
 
     throttle_classes = [PasswordByPerson]

@@ -9,6 +9,7 @@ from rest_framework.viewsets import ViewSet
 from notifications import selectors, services
 from notifications.models import KINDS
 from portal.api.base import Input, Output, PersonRequest, Resource, checked, describe
+from portal.api.idempotency import Repeatable
 
 
 class NotificationOut(Output):
@@ -55,7 +56,7 @@ class Notifications(Resource):
         return self.done()
 
 
-class PreferenceView(ViewSet):
+class PreferenceView(Repeatable, ViewSet):
     """Whether the user gets e-mail."""
 
     @describe("Show whether you get e-mail", output=PreferenceOut)

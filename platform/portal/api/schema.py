@@ -4,10 +4,29 @@ from typing import Any, Literal
 
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
+from portal.api.idempotency import HEADER, REPLAYED, WRITES, Repeatable
 from portal.api.problems import MEDIA_TYPE
+
+KEY_PARAMETERS = (
+    OpenApiParameter(
+        HEADER,
+        {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[!#-+\--:<-\[\]-~]+$"},
+        OpenApiParameter.HEADER,
+        description="A text of your own for this one write, such as a UUID. For 24 hours the same request with the "
+        "same key gets the answer of the first again and does nothing; another request with it is refused (422), and "
+        "so is the same one while it is in work (409). What was refused is tried anew.",
+    ),
+    OpenApiParameter(
+        REPLAYED,
+        {"type": "string", "enum": ["true"]},
+        OpenApiParameter.HEADER,
+        response=[200, 201, 204],
+        description="This is the answer of an earlier request with the same key",
+    ),
+)
 
 
 class FieldProblemOut(serializers.Serializer[Any]):
@@ -40,6 +59,12 @@ class Operation(AutoSchema):
         parts = self.path.removeprefix("/api/v1/").split("/")
         words = [part.replace("-", "_").replace(".", "_") for part in parts if not part.startswith("{")]
         return "_".join([*words, getattr(self.view, "action", None) or self.method.lower()])
+
+    def get_override_parameters(self) -> list[Any]:
+        found = list(super().get_override_parameters())
+        if self.method in WRITES and isinstance(self.view, Repeatable):
+            found += KEY_PARAMETERS
+        return found
 
     def _is_list_view(self, serializer: Any = None) -> bool:
         # Lists are described as pages (`portal.api.base.describe`), so no answer is an array by its action's name.

@@ -1,0 +1,168 @@
+"""Writes that may be sent again: the header `Idempotency-Key`, after the IETF draft of that name.
+
+A write and the record of its answer are one transaction. Whoever sends the same request with the same key again gets
+that answer; meanwhile nothing is done twice. A write that was refused is no answer to keep: it is tried anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.db import connection, transaction
+from django.http import QueryDict
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare, salted_hmac
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.models import User
+from fedstudy_core.errors import FedStudyError, Invalid, Refusal
+from portal.api.formats import JSONRenderer
+from portal.api.models import StoredAnswer
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"
+WRITES = ("POST", "PUT", "PATCH", "DELETE")
+# A string of structured fields (RFC 9651), as the draft has it; its quotation marks may be left out.
+PATTERN = re.compile(r'\A(?:"([ -!#-\[\]-~]{1,200})"|([!#-+\--:<-\[\]-~]{1,200}))\Z')
+NONCE = 12
+Handler = Callable[..., Response]
+
+
+class Repeatable(APIView):
+    """A view whose writes may carry a key. Only people's requests have one: nodes number theirs."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        method = str(request.method).lower()
+        handler = getattr(self, method, None)
+        if HEADER in request.headers and request.method in WRITES and handler and isinstance(request.user, User):
+            setattr(self, method, partial(_once, handler))
+
+
+def _once(handler: Handler, request: Request, *args: Any, **kwargs: Any) -> Response:
+    """Do a write, or answer as it was answered before.
+
+    What a service wrote before it refused (a try that is noted) stays written, as without a key.
+
+    Raises:
+        Invalid: E_IDEMPOTENCY_KEY; E_IDEMPOTENCY_OTHER (422) where the key was another request's.
+        Refusal: E_IDEMPOTENCY_BUSY while the same request is in work.
+    """
+    asked = _Asked.read(request)
+    with transaction.atomic():
+        earlier = asked.earlier()
+        if earlier is not None:
+            return asked.replay(earlier)
+        try:
+            response = handler(request, *args, **kwargs)
+        except (FedStudyError, APIException) as error:
+            refused = error
+        else:
+            asked.keep(response)
+            return response
+    raise refused
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Who asks for what, by which key."""
+
+    person: User
+    key: str
+    request_digest: str
+
+    @classmethod
+    def read(cls, request: Request) -> _Asked:
+        found = PATTERN.match(request.headers[HEADER])
+        if found is None:
+            raise Invalid("E_IDEMPOTENCY_KEY")
+        digest = hashlib.sha256()
+        for part in _parts(request):
+            digest.update(len(part).to_bytes(8, "big") + part)
+        # with the portal's secret: what was sent may be a password that could be guessed
+        keyed = salted_hmac("portal.api.idempotency.request", digest.digest(), algorithm="sha256")
+        return cls(cast(User, request.user), found[1] or found[2], keyed.hexdigest())
+
+    @property
+    def key_digest(self) -> str:
+        named = f"{self.person.pk}:{self.key}"
+        return salted_hmac("portal.api.idempotency.key", named, algorithm="sha256").hexdigest()
+
+    def earlier(self) -> StoredAnswer | None:
+        """The answer that there is, with the key held until the end of the transaction."""
+        lock = int.from_bytes(bytes.fromhex(self.key_digest)[:8], "big", signed=True)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [lock])
+            if not cursor.fetchone()[0]:
+                raise Refusal("E_IDEMPOTENCY_BUSY")
+        kept = StoredAnswer.objects.filter(person=self.person, key_digest=self.key_digest)
+        kept.filter(created_at__lte=timezone.now() - StoredAnswer.LIFE).delete()
+        found = kept.first()
+        if found is not None and not constant_time_compare(found.request_digest, self.request_digest):
+            raise Invalid("E_IDEMPOTENCY_OTHER", status=422)
+        return found
+
+    def keep(self, response: Response) -> None:
+        content = b"" if response.data is None else JSONRenderer().render(response.data)
+        StoredAnswer.objects.create(
+            person=self.person,
+            key_digest=self.key_digest,
+            request_digest=self.request_digest,
+            status=response.status_code,
+            body=self._sealed(content) if content else b"",
+        )
+
+    def replay(self, kept: StoredAnswer) -> Response:
+        body = bytes(kept.body)
+        data = json.loads(self._cipher().decrypt(body[:NONCE], body[NONCE:], self._bound)) if body else None
+        return Response(data, status=kept.status, headers={REPLAYED: "true"})
+
+    def _sealed(self, content: bytes) -> bytes:
+        nonce = os.urandom(NONCE)
+        return nonce + self._cipher().encrypt(nonce, content, self._bound)
+
+    def _cipher(self) -> AESGCM:
+        """Made of the portal's secret and of the key, which nobody but its sender has: answers hold tokens."""
+        info = f"fedstudy stored answer 1\0{self.person.pk}\0{self.key}".encode()
+        return AESGCM(HKDF(SHA256(), length=32, salt=None, info=info).derive(settings.SECRET_KEY.encode()))
+
+    @property
+    def _bound(self) -> bytes:
+        return self.request_digest.encode()
+
+
+def _parts(request: Request) -> Iterator[bytes]:
+    """What makes a request the same: method, address and what was sent, however it was written."""
+    yield str(request.method).encode()
+    yield request.get_full_path().encode()
+    if not isinstance(request.data, QueryDict):
+        yield json.dumps(request.data, sort_keys=True).encode()
+        return
+    for name, values in sorted(request.data.lists()):
+        for value in values:
+            yield name.encode()
+            yield from _file_parts(value) if isinstance(value, UploadedFile) else (str(value).encode(),)
+
+
+def _file_parts(file: UploadedFile) -> Iterator[bytes]:
+    digest = hashlib.sha256()
+    for chunk in file.chunks():
+        digest.update(chunk)
+    file.seek(0)
+    yield str(file.name).encode()
+    yield digest.digest()
