@@ -44,6 +44,7 @@ def design(walk: Walk, stage: Stage) -> None:
         walk.press("Data dictionary")
         walk.press("Upload a dictionary")
         page.locator("input[type=file]").set_input_files(DICTIONARY)
+        walk.press("Read the file")
         walk.press("Publish")
         page.get_by_role("heading", name="Version 1").wait_for()
     with walk.step("Add the protocol"):

@@ -22,7 +22,14 @@ from tests.web.rounds import commit_round, set_to_work
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True), needs_chromium]
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="\w+"')
-FILES = {"web:run-model", "web:run-export", "web:protocol-file", "web:passkey-options", "healthz"}
+FILES = {
+    "web:run-model",
+    "web:run-export",
+    "web:protocol-file",
+    "web:dictionary-file",
+    "web:passkey-options",
+    "healthz",
+}
 
 
 @pytest.fixture

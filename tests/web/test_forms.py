@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from accounts.services import create_site
 from audit.models import Event
 from federation.runs.models import Run
 from nodes.registry.models import Node
-from studies.dictionary.models import DictionaryVersion
 from studies.dictionary.services import publish_dictionary
 from studies.enrolment.models import Enrolment
 from studies.enrolment.services import decline_invitation, invite_site
@@ -64,43 +62,6 @@ def test_a_study_moves_on_and_a_move_that_is_not_possible_is_said(world: World, 
     assert "is now closed" in page.text
     world.study.refresh_from_db()
     assert world.study.state == "closed"
-
-
-def dictionary_text(*variables: dict[str, object]) -> bytes:
-    return json.dumps({"variables": list(variables)}).encode()
-
-
-AGE = {"name": "age", "label": "Age", "type": "integer", "min": 18, "max": 110}
-
-
-def test_a_dictionary_is_published(world: World, browser: Browser) -> None:
-    there = reverse("web:dictionary-new", args=[world.study.pk])
-    answer = browser("pi").post(there, {"file": upload("d.json", dictionary_text(AGE))}, follow=True)
-    page = sound(answer, 200)
-    assert "18 to 110" in page.text
-    assert DictionaryVersion.objects.filter(study=world.study).count() == 2
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (b"{", "This is not JSON"),
-        (b"\xff\xfe", "This is not JSON"),
-        (b"[]", ""),
-        (b"7", ""),
-        (b'{"variables": null}', ""),
-        (dictionary_text(AGE, AGE), "age"),
-        (dictionary_text({**AGE, "min": 200}), ""),
-    ],
-)
-def test_a_dictionary_that_does_not_fit_is_not_published(
-    content: bytes, sentence: str, world: World, browser: Browser
-) -> None:
-    there = reverse("web:dictionary-new", args=[world.study.pk])
-    page = sound(browser("pi").post(there, {"file": upload("d.json", content)}), 400)
-    assert "Nothing was saved" in page.text
-    assert sentence in page.text
-    assert DictionaryVersion.objects.filter(study=world.study).count() == 1
 
 
 def test_a_site_is_invited_and_answers(world: World, browser: Browser) -> None:

@@ -32,6 +32,11 @@ def json_file(name: str, value: Any) -> HttpResponse:
     return _file(name, json.dumps(value, indent=1, ensure_ascii=False) + "\n", "application/json")
 
 
+def text_file(name: str, content: str, kind: str) -> HttpResponse:
+    """A text as a file of that media type."""
+    return _file(name, content, kind)
+
+
 def csv_stream(request: HttpRequest, name: str, rows: Iterable[Row], columns: Sequence[str]) -> HttpResponseBase:
     """A CSV file of any length with these columns; rows are read while it is sent."""
     return _stream(request, name, _csv_lines(rows, columns), "text/csv; charset=utf-8")

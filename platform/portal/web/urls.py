@@ -5,6 +5,7 @@ from django.views.generic import RedirectView
 
 from portal.web.views import (
     account,
+    dictionaries,
     enrolments,
     events,
     invitations,
@@ -53,8 +54,11 @@ urlpatterns = [
     path("studies/new", studies.new, name="study-new"),
     path("studies/<uuid:study_id>", studies.study, name="study"),
     path("studies/<uuid:study_id>/transition", studies.transition, name="study-transition"),
-    path("studies/<uuid:study_id>/dictionary", studies.dictionary, name="study-dictionary"),
-    path("studies/<uuid:study_id>/dictionary/new", studies.dictionary_new, name="dictionary-new"),
+    path("studies/<uuid:study_id>/dictionary", dictionaries.dictionary, name="study-dictionary"),
+    path("studies/<uuid:study_id>/dictionary/file", dictionaries.file, name="dictionary-file"),
+    path("studies/<uuid:study_id>/dictionary/new", dictionaries.new, name="dictionary-new"),
+    path("studies/<uuid:study_id>/dictionary/draft", dictionaries.draft, name="dictionary-draft"),
+    path("studies/<uuid:study_id>/dictionary/draft/<slug:verb>", dictionaries.change, name="dictionary-draft-change"),
     path("studies/<uuid:study_id>/protocol", protocols.protocol, name="study-protocol"),
     path("studies/<uuid:study_id>/protocol/new", protocols.new, name="protocol-new"),
     path("studies/<uuid:study_id>/protocol/<int:number>", protocols.file, name="protocol-file"),

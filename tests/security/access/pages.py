@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -25,6 +27,11 @@ def send(name: str, kind: str, may: str, body: Any = None, **more: Any) -> Row:
 def press(name: str, kind: str, may: str, body: Any = None, **more: Any) -> Row:
     """A button; it leads back to its page, which says what became of it."""
     return Row(f"web:{name}", "post", kind, may, ok=302, body=constant(body), **more)
+
+
+def of(verb: str) -> Callable[[Any], tuple[Any, ...]]:
+    """The verb that ends an address."""
+    return lambda place: (verb,)
 
 
 PLAN = {"strategy": "fedavg", "rounds": "2", "deadline_s": "60", "wait_s": "0", "parameter:learning-rate": "0.5"}
@@ -79,10 +86,27 @@ ROWS = [
     show("study", "study"),
     press("study-transition", "study", "P", {"to": "closed"}),
     show("study-dictionary", "study"),
+    show("dictionary-file", "study"),
+    # who writes dictionaries reads files of them; nothing is saved by that
     show("dictionary-new", "study", "PC"),
-    send("dictionary-new", "draft", "PC", lambda place: dictionary(), make=states.drafted),
+    send("dictionary-new", "study", "PC", lambda place: dictionary(), ok=200, archived=200, quiet=True),
+    show("dictionary-draft", "study", "PC"),
+    *(
+        press("dictionary-draft-change", "draft", "PC", body, make=states.drafted, rest=verb)
+        for body, verb in (
+            ({"name": "weight", "type": "number", "required": "yes", "identifier": "no", "position": "1"}, of("save")),
+            ({"down": VARIABLES[0]["name"]}, of("move")),
+            ({"remove": VARIABLES[0]["name"]}, of("remove")),
+            ({"variables": json.dumps(VARIABLES[:1])}, of("take")),
+        )
+    ),
     # after the draft only the principal investigator changes the design
-    send("dictionary-new", "study", "P", lambda place: dictionary()),
+    press(
+        "dictionary-draft-change", "study", "P", {"variables": json.dumps(VARIABLES[:1]), "publish": "yes"},
+        rest=of("take"),
+    ),
+    press("dictionary-draft-change", "study", "P", make=states.with_dictionary_draft, rest=of("publish")),
+    press("dictionary-draft-change", "study", "P", make=states.with_dictionary_draft, rest=of("discard")),
     show("study-protocol", "study"),
     show("protocol-file", "study", rest=lambda place: (1,)),
     show("protocol-new", "study", "PC"),

@@ -1,21 +1,15 @@
-"""Creating a study, its data dictionary and its invitations."""
+"""Creating a study, its protocol and its invitations."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django import forms
-from django.core.files.uploadedfile import UploadedFile
 
 from accounts.models import Site
-from fedstudy_core.dictionary import parse
-from fedstudy_core.errors import FedStudyError
 from portal.web.presenters.levels import OFFERED
 from studies.enrolment.states import DEFAULT_LEVEL
 from studies.lifecycle.services import PROTOCOL_BYTES
-
-MAX_DICTIONARY = 1024 * 1024
 
 
 class StudyForm(forms.Form):
@@ -46,34 +40,6 @@ class ProtocolForm(forms.Form):
         max_length=200,
         help_text=f"Any kind of document, at most {PROTOCOL_BYTES // 2**20} MiB.",
     )
-
-
-class DictionaryForm(forms.Form):
-    """A data dictionary as a JSON file."""
-
-    file = forms.FileField(
-        label="Dictionary (JSON)",
-        help_text='{"variables": [{"name": "age", "label": "Age", "type": "integer", "unit": "years", "min": 18, …}]}. '
-        "Types: integer, number, categorical, boolean, date, text.",
-        widget=forms.ClearableFileInput(attrs={"accept": ".json,application/json"}),
-    )
-
-    def clean_file(self) -> list[dict[str, Any]]:
-        """The variables of the file, checked by the rules that the nodes use too."""
-        upload: UploadedFile = self.cleaned_data["file"]
-        if (upload.size or 0) > MAX_DICTIONARY:
-            raise forms.ValidationError("A dictionary has at most 1 MiB.")
-        try:
-            value = json.loads(upload.read())
-        except ValueError as error:
-            raise forms.ValidationError(f"This is not JSON: {error}.") from error
-        variables = value.get("variables") if isinstance(value, dict) else value
-        try:
-            parse({"variables": variables})
-        except FedStudyError as error:
-            sentences = [f"{problem.field}: {problem.detail}" for problem in error.errors]
-            raise forms.ValidationError(sentences or [error.detail]) from error
-        return list(variables or [])
 
 
 class InvitationForm(forms.Form):

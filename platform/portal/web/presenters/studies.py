@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,6 @@ from django.urls import reverse
 
 from federation.strategies.catalogue import STRATEGIES
 from nodes.registry.models import Node
-from portal.web.formats import value_text
 from portal.web.presenters.charts import metric_name
 from portal.web.presenters.levels import Level, level_of
 from portal.web.presenters.picture import Picture, decision_of
@@ -197,53 +195,3 @@ def version_rows(picture: Picture) -> list[VersionRow]:
         )
         for version in picture.versions
     ]
-
-
-@dataclass(frozen=True)
-class VariableRow:
-    """A variable of a data dictionary, its rules in words."""
-
-    name: str
-    label: str
-    type: str
-    unit: str
-    allowed: str
-    missing: str
-    required: bool
-    identifier: bool
-
-
-def variable_rows(variables: Sequence[dict[str, Any]]) -> list[VariableRow]:
-    """The variables as the dictionary page shows them."""
-    return [
-        VariableRow(
-            name=item["name"],
-            label=item.get("label", ""),
-            type=item["type"],
-            unit=item.get("unit") or "",
-            allowed=_allowed(item),
-            missing=_missing(item.get("implausible") or []),
-            required=bool(item.get("required")),
-            identifier=bool(item.get("identifier")),
-        )
-        for item in variables
-    ]
-
-
-def _allowed(item: dict[str, Any]) -> str:
-    codes = item.get("codes") or []
-    if codes:
-        return ", ".join(
-            str(code["value"]) if str(code["value"]) == code.get("label") else f"{code['value']} = {code.get('label')}"
-            for code in codes
-        )
-    low, high = item.get("min"), item.get("max")
-    if low is not None and high is not None:
-        return f"{value_text(low)} to {value_text(high)}"
-    if low is not None:
-        return f"{value_text(low)} or more"
-    return f"{value_text(high)} or less" if high is not None else ""
-
-
-def _missing(values: Sequence[Any]) -> str:
-    return f"{', '.join(map(value_text, values))} means missing" if values else ""

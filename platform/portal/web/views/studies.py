@@ -1,4 +1,4 @@
-"""Studies: the list, one study, creating, moving, its data dictionary."""
+"""Studies: the list, one study, creating, moving."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from django.urls import reverse
 from accounts.permissions import Permission, can, check
 from accounts.selectors import role_holders
 from fedstudy_core.errors import NotFound
-from portal.web.forms.studies import DictionaryForm, StudyForm
+from portal.web.forms.studies import StudyForm
 from portal.web.lists import page_of
 from portal.web.pages import PageRequest, act, page, render_form, render_page, save
-from portal.web.presenters.navigation import crumbs_in_study, crumbs_to_studies, study_tabs
+from portal.web.presenters.navigation import crumbs_to_studies, study_tabs
 from portal.web.presenters.people import people_rows
 from portal.web.presenters.picture import pictures_of
 from portal.web.presenters.studies import (
@@ -24,12 +24,9 @@ from portal.web.presenters.studies import (
     enrolment_row,
     run_row,
     study_row,
-    variable_rows,
     version_rows,
 )
 from portal.web.presenters.waits import waits_of
-from studies.dictionary.selectors import current_dictionary
-from studies.dictionary.services import publish_dictionary
 from studies.lifecycle import selectors
 from studies.lifecycle.models import Study
 from studies.lifecycle.services import create_study, move_study
@@ -139,41 +136,3 @@ def transition(request: PageRequest, study_id: UUID) -> HttpResponse:
     back = reverse("web:study", args=[found.pk])
     done = f"“{found.title}” is now {to}."
     return act(request, back, done, lambda: move_study(study=found, to=to, by=request.user))
-
-
-@page()
-def dictionary(request: PageRequest, study_id: UUID) -> HttpResponse:
-    """The newest data dictionary."""
-    found = find_study(request, study_id)
-    newest = current_dictionary(found)
-    context = {
-        **study_frame(request, found, "study-dictionary"),
-        "dictionary": newest,
-        "variables": variable_rows(newest.variables) if newest else [],
-        "may_edit": can(request.user, Permission.DICTIONARY_PUBLISH, found),
-    }
-    return render_page(request, "studies/dictionary.html", context)
-
-
-@page("GET", "POST")
-def dictionary_new(request: PageRequest, study_id: UUID) -> HttpResponse:
-    """Publish a version of the data dictionary."""
-    found = find_study(request, study_id)
-    check(request.user, Permission.DICTIONARY_PUBLISH, found)
-    form = DictionaryForm(request.POST or None, request.FILES or None)
-    made = _publish(request, found, form) if request.method == "POST" else None
-    if made:
-        messages.success(request, f"Version {made.number} of the data dictionary is published.")
-        return redirect("web:study-dictionary", found.pk)
-    return render_form(
-        request,
-        form,
-        heading="New version of the data dictionary",
-        lead="Published versions never change. Nodes check their datasets against the newest one.",
-        action="Publish",
-        crumbs=crumbs_in_study(found),
-    )
-
-
-def _publish(request: PageRequest, found: Study, form: DictionaryForm) -> Any:
-    return save(form, lambda data: publish_dictionary(study=found, variables=data["file"], by=request.user))

@@ -1,0 +1,204 @@
+"""The pages of a data dictionary: files are shown before they are saved, drafts are written variable by variable."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+from playwright.sync_api import expect
+
+from portal.web.presenters.dictionaries import PAGE
+from studies.dictionary.drafts import save_draft
+from studies.dictionary.models import DictionaryVersion
+from studies.dictionary.selectors import draft_of
+from tests import browsers
+from tests.api import world as worlds
+from tests.api.world import VARIABLES, World
+from tests.browsers import barriers, excess, needs_chromium, photograph
+from tests.web.conftest import Browser
+from tests.web.markup import Page, assert_sound
+from tests.web.test_browser import signed_in
+
+AGE = {"name": "age", "label": "Age", "type": "integer", "min": 18, "max": 110}
+REDCAP = (
+    "Variable / Field Name,Field Type,Field Label,Branching Logic (Show field only if...),Identifier?\n"
+    "record_id,text,Record,,\nage,notes,Age,[sex] = '1',\nsurname,text,<b>Name</b>,,y\n"
+)
+FIELDS = {"name": "weight", "type": "number", "required": "yes", "identifier": "no", "position": "1"}
+
+
+def sound(answer: HttpResponse, status: int = 200) -> Page:
+    assert answer.status_code == status
+    return assert_sound(answer.content.decode())
+
+
+def place(name: str, world: World, *rest: str) -> str:
+    return reverse(f"web:{name}", args=[world.study.pk, *rest])
+
+
+def send(client: Client, world: World, text: str | bytes) -> HttpResponse:
+    content = text if isinstance(text, bytes) else text.encode()
+    return client.post(place("dictionary-new", world), {"file": SimpleUploadedFile("d", content)})  # type: ignore[return-value]
+
+
+def taken(answer: HttpResponse) -> str:
+    """What the page of a file sends on."""
+    found = re.search(r'name="variables"\s+value="([^"]*)"', answer.content.decode())
+    assert found is not None
+    return html.unescape(found[1])
+
+
+def versions(world: World) -> int:
+    return DictionaryVersion.objects.filter(study=world.study).count()
+
+
+@pytest.mark.parametrize(
+    "text", [json.dumps({"variables": [AGE]}), "name,type,min,max,label\nage,integer,18,110,Age\n"]
+)
+def test_a_file_is_shown_first_and_then_published(text: str, world: World, browser: Browser) -> None:
+    answer = send(browser("pi"), world, text)
+    assert "18 to 110" in sound(answer).text
+    assert (versions(world), draft_of(world.study)) == (1, None)
+    there = place("dictionary-draft-change", world, "take")
+    page = sound(browser("pi").post(there, {"variables": taken(answer), "publish": "yes"}, follow=True))
+    assert "18 to 110" in page.text
+    assert (versions(world), draft_of(world.study)) == (2, None)
+
+
+def test_what_redcap_s_dictionary_leaves_out_is_listed_and_the_rest_is_edited(world: World, browser: Browser) -> None:
+    answer = send(browser("pi"), world, REDCAP)
+    page = sound(answer)
+    for words in ("REDCap marks it as an identifier", "numbers REDCap's records", "[sex] = '1'", "1 variable"):
+        assert words in page.text
+    there = place("dictionary-draft-change", world, "take")
+    page = sound(browser("pi").post(there, {"variables": taken(answer)}, follow=True))
+    assert "are the draft now" in page.text
+    draft = draft_of(world.study)
+    assert draft is not None
+    assert [item["name"] for item in draft.variables] == ["age"]
+    assert "There is a draft" in sound(browser("pi").get(place("study-dictionary", world))).text
+    assert "There is a draft" not in sound(browser("auditor").get(place("study-dictionary", world))).text
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"{", "This is not JSON"),
+        (b"\xff\xfe", "not text in UTF-8"),
+        (b"[]", ""),
+        (b"7", "This column is not known"),
+        (b'{"variables": null}', ""),
+        (json.dumps([AGE, AGE]).encode(), "age"),
+        (json.dumps([{**AGE, "min": 200}]).encode(), ""),
+        (b"name,type,min\nage,integer,young\n", "row 2, min: This is a number"),
+    ],
+)
+def test_a_file_that_does_not_fit_says_why(content: bytes, sentence: str, world: World, browser: Browser) -> None:
+    page = sound(send(browser("pi"), world, content), 400)
+    assert "Nothing was saved" in page.text
+    assert sentence in page.text
+
+
+def test_a_draft_is_written_variable_by_variable_and_published(world: World, browser: Browser) -> None:
+    pi, there = browser("pi"), place("dictionary-draft", world)
+    change = {verb: place("dictionary-draft-change", world, verb) for verb in ("save", "move", "remove", "publish")}
+    assert "As in version 1" in sound(pi.get(there)).text
+    page = sound(pi.post(change["save"], {**FIELDS, "unit": "kg", "min": "30"}, follow=True))
+    assert "30.0 or more" not in page.text
+    assert "30 or more" in page.text
+    pi.post(change["move"], {"down": "weight"})
+    pi.post(change["remove"], {"remove": "stenosis"})
+    page = sound(pi.get(there, {"variable": "age"}))
+    assert "Change “age”" in page.text
+    assert "1 new, 1 removed" in page.text
+    codes = {"codes": "1 = young | 2 = old", "type": "categorical", "name": "age_group", "position": "1"}
+    page = sound(pi.post(change["save"], {**FIELDS, **codes, "variable": "age"}, follow=True))
+    assert "1 = young, 2 = old" in page.text
+    sound(pi.post(change["publish"], follow=True))
+    newest = DictionaryVersion.objects.filter(study=world.study).order_by("number").last()
+    assert newest is not None
+    assert [item["name"] for item in newest.variables] == ["age_group", "weight"]
+    assert "E_STATE" in sound(pi.post(change["publish"], follow=True)).text
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"name": ""}, "This field is required"),
+        ({"name": "AGE"}, "described twice"),
+        ({"type": "categorical"}, "needs its codes"),
+        ({"codes": "1 = | = 2"}, "A value is missing"),
+        ({"implausible": "0 = x"}, "need no words"),
+        ({"min": "9", "max": "1"}, "ends before it begins"),
+    ],
+)
+def test_a_variable_that_does_not_fit_is_told_at_its_field(
+    changes: dict[str, str], sentence: str, world: World, browser: Browser
+) -> None:
+    there = place("dictionary-draft-change", world, "save")
+    assert sentence in sound(browser("pi").post(there, {**FIELDS, **changes}), 400).text
+    assert draft_of(world.study) is None
+
+
+def test_a_long_dictionary_comes_in_pages(world: World, browser: Browser) -> None:
+    many = [{"name": f"v{number}", "type": "text"} for number in range(PAGE + 1)]
+    save_draft(study=world.study, variables=many, by=world.pi)
+    there = place("dictionary-draft", world)
+    assert "Page 1 of 2" in sound(browser("pi").get(there)).text
+    assert "Page 2 of 2" in sound(browser("pi").get(there, {"variable": f"v{PAGE}"})).text
+    for odd in ("0", "99", "x", "9" * 30):
+        sound(browser("pi").get(there, {"page": odd}))
+    removed = f"{place('dictionary-draft-change', world, 'remove')}?page=2"
+    assert "v98" in sound(browser("pi").post(removed, {"remove": f"v{PAGE}"}, follow=True)).text
+
+
+def test_the_table_comes_back_as_it_was(world: World, browser: Browser) -> None:
+    answer = browser("auditor").get(place("dictionary-file", world))
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="dictionary-v1.csv"'
+    newest = DictionaryVersion.objects.get(study=world.study)
+    assert json.loads(taken(send(browser("pi"), world, answer.content))) == newest.variables
+
+
+@pytest.mark.browser
+@needs_chromium
+@pytest.mark.django_db(transaction=True)
+def test_the_editor_in_a_browser(live_server: object) -> None:
+    """Variables move under the keyboard's focus, and what does not fit is said without losing what was typed."""
+    world = worlds.build()
+    save_draft(study=world.study, variables=[*VARIABLES, {"name": "weight", "type": "number"}], by=world.pi)
+    with browsers.chromium() as chromium:
+        page, complaints = signed_in(chromium, live_server.url, world.pi.email)  # type: ignore[attr-defined]
+        page.goto(f"{live_server.url}{place('dictionary-draft', world)}")  # type: ignore[attr-defined]
+        page.evaluate("window.stayed = true")
+        page.get_by_role("button", name="Move weight up").focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("tbody th .fs-mono")).to_have_text(["age", "weight", "stenosis"])
+        expect(page.locator("#up-weight")).to_be_focused()
+        page.get_by_role("link", name="Change weight").click()
+        page.get_by_role("heading", name="Change “weight”").wait_for()
+        page.get_by_label("Least plausible value").fill("9")
+        page.get_by_label("Greatest plausible value").fill("1")
+        page.get_by_role("button", name="Keep the change").click()
+        expect(page.locator("#problems")).to_be_focused()
+        expect(page.get_by_label("Greatest plausible value")).to_have_value("1")
+        assert barriers(page) + excess(page) == []
+        photograph(page, "dictionary-editor-problem")
+        page.get_by_label("Greatest plausible value").fill("300")
+        page.get_by_role("button", name="Keep the change").click()
+        expect(page.get_by_text("9 to 300")).to_be_visible()
+        assert page.evaluate("window.stayed") is True, "the page was never left"
+        assert [words for words in complaints if "400" not in words] == []
+        page.goto(f"{live_server.url}{place('dictionary-new', world)}")  # type: ignore[attr-defined]
+        page.locator("input[type=file]").set_input_files(
+            {"name": "r.csv", "mimeType": "text/csv", "buffer": REDCAP.encode()}
+        )
+        page.get_by_role("button", name="Read the file").click()
+        page.get_by_role("heading", name="What does not come along as it stands").wait_for()
+        assert barriers(page) + excess(page) == []
+        photograph(page, "dictionary-reading")
