@@ -41,8 +41,10 @@ def upload(name: str, content: bytes) -> SimpleUploadedFile:
 def test_a_study_is_created_and_its_author_leads_it(world: World, browser: Browser) -> None:
     answer = browser("stranger").post(reverse("web:study-new"), {"title": "Sepsis", "summary": "", "aims": ""})
     study = Study.objects.get(title="Sepsis")
-    assert answer.headers["Location"] == reverse("web:study", args=[study.pk])
+    assert answer.headers["Location"] == reverse("web:study-set-up", args=[study.pk])
     page = sound(browser("stranger").get(answer.headers["Location"]), 200)
+    assert "Not written yet: summary and aims." in page.text
+    page = sound(browser("stranger").get(reverse("web:study", args=[study.pk])), 200)
     assert "publish the data dictionary" in page.text
     assert Event.objects.filter(action="lifecycle:study:created", study=str(study.pk)).exists()
 

@@ -108,6 +108,14 @@ class Study(Record):
 
 
 @dataclass(frozen=True)
+class SetUp(Record):
+    """How far a study is set up: steps [{name, is_done, is_needed, detail}]; `missing` has the names of open ones."""
+
+    steps: list[dict[str, Any]]
+    missing: list[str]
+
+
+@dataclass(frozen=True)
 class Protocol(Record):
     """One version of a study's protocol document."""
 

@@ -9,12 +9,15 @@ from rest_framework import serializers
 from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
+from accounts.models import Site
 from accounts.permissions import Permission, check
 from fedstudy_core.errors import NotFound
-from portal.api.base import Input, Output, PersonRequest, Resource, describe
+from portal.api.base import Input, Output, PersonRequest, Resource, describe, find
 from portal.api.names import NameOut, StudyName
 from studies.dictionary.selectors import current_dictionary
 from studies.dictionary.services import publish_dictionary
+from studies.enrolment.setup import STEPS, invite_first_sites, steps_of
+from studies.enrolment.states import DEFAULT_LEVEL, OFFERED_LEVELS
 from studies.lifecycle import selectors, states
 from studies.lifecycle.models import ProtocolVersion
 from studies.lifecycle.services import add_protocol, create_study, edit_study, move_study
@@ -89,6 +92,29 @@ class NewDictionary(Input):
     variables = serializers.ListField(child=serializers.DictField(), max_length=2000)
 
 
+class StepOut(Output):
+    """A part of a study's set-up."""
+
+    name = serializers.ChoiceField(choices=STEPS)
+    is_done = serializers.BooleanField()
+    is_needed = serializers.BooleanField(help_text="No site can take part without it; sites expect to read the others")
+    detail = serializers.CharField(help_text="What there is, or what is missing")
+
+
+class SetUpOut(Output):
+    """How far a study is set up, and the steps that lack something."""
+
+    steps = StepOut(many=True)
+    missing = serializers.ListField(child=serializers.ChoiceField(choices=STEPS))
+
+
+class FirstSites(Input):
+    """The sites to ask first, and how far they would take part."""
+
+    sites = serializers.ListField(child=serializers.UUIDField(), min_length=1, max_length=500)
+    level = serializers.ChoiceField(choices=list(OFFERED_LEVELS), default=DEFAULT_LEVEL)
+
+
 class Studies(Resource):
     """Studies that the user takes part in."""
 
@@ -117,6 +143,26 @@ class Studies(Resource):
     @describe("Move a study to its next state", input=Transition, output=StudyOut)
     def transition(self, request: PersonRequest, id: UUID) -> Response:
         return self.answer(move_study(study=self.row(id), **self.read(Transition), by=request.user))
+
+
+class SetUps(Resource):
+    """How far studies are set up."""
+
+    selector = staticmethod(selectors.visible_to)
+    output = SetUpOut
+
+    @describe("Show how far a study is set up", output=SetUpOut)
+    def retrieve(self, request: PersonRequest, id: UUID) -> Response:
+        steps = steps_of(self.row(id))
+        return self.answer({"steps": steps, "missing": [step.name for step in steps if not step.is_done]})
+
+    @describe("Open recruitment and invite the first sites, all or none", input=FirstSites, output=SetUpOut)
+    def open(self, request: PersonRequest, id: UUID) -> Response:
+        study, given = self.row(id), self.read(FirstSites)
+        check(request.user, Permission.STUDY_INVITE, study)
+        sites = [find(Site.objects.all(), chosen) for chosen in dict.fromkeys(given["sites"])]
+        invite_first_sites(study=study, sites=sites, level=given["level"], by=request.user)
+        return self.retrieve(request, id)
 
 
 class StudiesWithoutInvestigator(Resource):

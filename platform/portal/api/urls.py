@@ -88,6 +88,7 @@ STUDIES = [
         name="studies-without-investigator",
     ),
     path("studies/<uuid:id>", studies.Studies.as_view({"get": "retrieve", "patch": "change"}), name="study"),
+    path("studies/<uuid:id>/set-up", studies.SetUps.as_view({"get": "retrieve", "post": "open"}), name="set-up"),
     path("studies/<uuid:id>/transition", studies.Studies.as_view({"post": "transition"}), name="study-transition"),
     path("studies/<uuid:id>/people", roles.StudyPeople.as_view({"get": "list", "post": "create"}), name="study-people"),
     path(

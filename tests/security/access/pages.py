@@ -85,6 +85,15 @@ ROWS = [
     send("study-new", "", "0PC", {"title": "Another study"}),
     show("study", "study"),
     press("study-transition", "study", "P", {"to": "closed"}),
+    show("study-set-up", "study", "PC"),
+    show("study-set-up-step", "study", "PC", rest=of("protocol")),
+    send("study-set-up-step", "draft", "PC", {"title": "Renamed"}, make=states.drafted, rest=of("words")),
+    send("study-set-up-step", "draft", "PC", lambda place: protocol(), make=states.drafted, rest=of("protocol")),
+    send(
+        "study-set-up-step", "draft", "P", lambda place: {"sites": [states.uninvited()], "level": "F2"},
+        make=states.drafted, rest=of("sites"),
+    ),
+    send("study-set-up-step", "study", "P", {"title": "Renamed"}, rest=of("words")),
     show("study-dictionary", "study"),
     show("dictionary-file", "study"),
     # who writes dictionaries reads files of them; nothing is saved by that

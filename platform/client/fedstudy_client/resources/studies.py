@@ -15,6 +15,7 @@ from fedstudy_client.records import (
     Enrolment,
     Member,
     Protocol,
+    SetUp,
     Study,
 )
 from fedstudy_client.resources.base import Ref, Resource, id_of
@@ -42,6 +43,15 @@ class Studies(Resource):
     def transition(self, study: Ref, to: str) -> Study:
         """Move the study: draft -> recruiting -> active -> closed -> archived."""
         return Study.read(self._http.post(f"studies/{id_of(study)}/transition", {"to": to}))
+
+    def set_up(self, study: Ref) -> SetUp:
+        """How far the study is set up, and what it lacks before sites take part."""
+        return SetUp.read(self._http.get(f"studies/{id_of(study)}/set-up"))
+
+    def invite_first(self, study: Ref, sites: Sequence[Ref], *, level: str = "F2") -> SetUp:
+        """Open recruitment, where the study is still a draft, and invite sites: all of them or none."""
+        body = {"sites": [id_of(site) for site in sites], "level": level}
+        return SetUp.read(self._http.post(f"studies/{id_of(study)}/set-up", body))
 
     def without_investigator(self) -> builtins.list[tuple[str, str]]:
         """Ids and titles of the studies to which an administrator may appoint a principal investigator."""

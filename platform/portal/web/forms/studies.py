@@ -27,7 +27,7 @@ class StudyForm(forms.Form):
         label="Aims",
         max_length=20000,
         required=False,
-        help_text="What is to be found out, and how it will be judged.",
+        help_text="The research question, and how its answer will be judged.",
         widget=forms.Textarea(attrs={"rows": 6}),
     )
 
@@ -57,6 +57,27 @@ class InvitationForm(forms.Form):
     def __init__(self, *args: Any, sites: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["site"].queryset = sites  # type: ignore[attr-defined]
+
+
+class FirstSitesForm(forms.Form):
+    """The sites to ask first, and the level to ask them for."""
+
+    sites = forms.ModelMultipleChoiceField(
+        label="Sites",
+        queryset=Site.objects.none(),
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Each of them is told, and answers for itself.",
+    )
+    level = forms.ChoiceField(
+        label="Degree of federation",
+        initial=DEFAULT_LEVEL,
+        widget=forms.RadioSelect,
+        choices=[(level.code, f"{level.code} · {level.name}") for level in OFFERED],
+    )
+
+    def __init__(self, *args: Any, sites: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["sites"].queryset = sites.order_by("name")  # type: ignore[attr-defined]
 
 
 class SiteForm(forms.Form):

@@ -35,9 +35,10 @@ def _is_current(path: str, href: str) -> bool:
     return path.startswith(href)
 
 
-def study_tabs(study_id: UUID, current: str, *, sees_log: bool) -> list[Link]:
+def study_tabs(study_id: UUID, current: str, *, sees_log: bool, may_set_up: bool) -> list[Link]:
     """The tabs of a study's pages."""
     names = [
+        ("study-set-up", "Set-up", may_set_up),
         ("study", "Overview", True),
         ("study-protocol", "Protocol", True),
         ("study-dictionary", "Data dictionary", True),

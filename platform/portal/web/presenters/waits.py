@@ -59,7 +59,7 @@ def _of_investigator(picture: Picture, reader: Reader) -> Iterator[Wait]:
             "publish the data dictionary", "Sites check their data against it.", "dictionary-new", "Upload", "data"
         )
     if study.state == "draft":
-        yield wait("open recruitment", "Then sites can be invited.", "study", "Open the study", "send")
+        yield wait("set the study up", "Then recruitment opens and sites are invited.", "study-set-up", "Go on", "send")
         return
     if not picture.enrolments:
         yield wait("invite sites", "No site is invited yet.", "enrolment-new", "Invite", "hospital")

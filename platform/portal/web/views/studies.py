@@ -19,6 +19,7 @@ from portal.web.pages import PageRequest, act, page, render_form, render_page, s
 from portal.web.presenters.navigation import crumbs_to_studies, study_tabs
 from portal.web.presenters.people import people_rows
 from portal.web.presenters.picture import pictures_of
+from portal.web.presenters.setup import steps_before_a_study
 from portal.web.presenters.studies import (
     TRANSITIONS,
     enrolment_row,
@@ -53,7 +54,9 @@ def speaks_in(request: PageRequest, study: Study) -> bool:
 def study_frame(request: PageRequest, study: Study, current: str) -> dict[str, Any]:
     """What every page of a study has: its tabs and its breadcrumbs."""
     sees_log = can(request.user, Permission.AUDIT_VIEW, study) or speaks_in(request, study)
-    tabs = study_tabs(study.pk, current, sees_log=sees_log)
+    is_set_up = current == "study-set-up" or study.state == "draft"
+    may_set_up = is_set_up and can(request.user, Permission.STUDY_EDIT, study)
+    tabs = study_tabs(study.pk, current, sees_log=sees_log, may_set_up=may_set_up)
     return {"study": study, "tabs": tabs, "crumbs": crumbs_to_studies()}
 
 
@@ -118,14 +121,16 @@ def new(request: PageRequest) -> HttpResponse:
     made = save(form, lambda data: create_study(**data, by=request.user)) if request.method == "POST" else None
     if made:
         messages.success(request, f"“{made.title}” is created. You are its principal investigator.")
-        return redirect("web:study", made.pk)
+        return redirect("web:study-set-up", made.pk)
     return render_form(
         request,
         form,
         heading="New study",
-        lead="It starts as a draft that only you see.",
+        lead="It starts as a draft that only you see; you may stop after any step and go on later.",
         action="Create the study",
         crumbs=crumbs_to_studies(),
+        template="studies/new.html",
+        steps=steps_before_a_study(),
     )
 
 

@@ -1,0 +1,48 @@
+"""The steps in which a study is set up, as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.urls import reverse
+
+from studies.enrolment.setup import STEPS, Step
+from studies.lifecycle.models import Study
+
+TITLES = {
+    "words": "Question and aims",
+    "protocol": "Protocol",
+    "dictionary": "Data dictionary",
+    "sites": "First sites",
+}
+
+
+@dataclass(frozen=True)
+class StepLink:
+    """A step in the row of them; without an address before the study is made."""
+
+    title: str
+    href: str
+    detail: str
+    is_done: bool
+    is_current: bool
+
+
+def present_steps(study: Study, steps: Sequence[Step], current: str) -> list[StepLink]:
+    """The steps of a study that is being set up."""
+    return [
+        StepLink(
+            TITLES[step.name],
+            reverse("web:study-set-up-step", args=[study.pk, step.name]),
+            step.detail,
+            step.is_done,
+            step.name == current,
+        )
+        for step in steps
+    ]
+
+
+def steps_before_a_study() -> list[StepLink]:
+    """The steps of a study that nobody has made yet."""
+    return [StepLink(TITLES[name], "", "", False, name == STEPS[0]) for name in STEPS]
