@@ -13,11 +13,14 @@ log = structlog.get_logger(__name__)
 ACTOR = "system:engine"
 
 
-def sync_nodes(link: SuperLink) -> None:
+def sync_nodes(link: SuperLink) -> str:
     """Register what is active; strike every key that is no node's any more: revoked, or replaced by its node.
 
     What the SuperLink knows is read first: a key that is confirmed meanwhile is then never taken for a stray one. A
     frozen node's key stays, because the SuperLink takes no key back that it once struck; nothing is sent to it.
+
+    Returns:
+        The code of why the SuperLink could not be spoken with, or nothing.
     """
     try:
         with link.control() as control:
@@ -34,3 +37,5 @@ def sync_nodes(link: SuperLink) -> None:
                 control.unregister_node(known[key])
     except SuperLinkError as error:
         log.warning("nodes_not_synced", code=error.code, detail=error.detail)
+        return error.code
+    return ""

@@ -68,7 +68,8 @@ def turn(run: Run) -> datetime:
 
 
 def _entries() -> list[_Entry]:
-    queued = sorted(Run.objects.filter(state="queued"), key=lambda run: (turn(run), str(run.pk)))
+    waiting = Run.objects.filter(state="queued").select_related("study")
+    queued = sorted(waiting, key=lambda run: (turn(run), str(run.pk)))
     nodes: dict[UUID, dict[UUID, str]] = {run.pk: {} for run in queued}
     rows = Participant.objects.filter(run__state="queued").values_list("run_id", "node_id", "enrolment__site__name")
     for run_id, node_id, site in rows:
@@ -76,7 +77,7 @@ def _entries() -> list[_Entry]:
     return [_Entry(run, nodes[run.pk]) for run in queued]
 
 
-def _walk(visit: Callable[[Run, int, tuple[Hindrance, ...]], None]) -> None:
+def walk(visit: Callable[[Run, int, tuple[Hindrance, ...]], None]) -> None:
     """Go through the queue in order; `visit` hears of each run, its place, and what hinders it (nothing: its turn)."""
     driven = Run.objects.filter(state__in=states.DRIVEN)
     in_study = Counter(driven.values_list("study_id", flat=True))
@@ -106,7 +107,7 @@ def place_of(run: Run) -> Place | None:
             found.append((number, hindrances))
 
     if run.state == "queued":
-        _walk(note)
+        walk(note)
     return Place(found[0][0], length, found[0][1]) if found else None
 
 
@@ -116,7 +117,7 @@ def admit_runs() -> list[UUID]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADMISSION_LOCK])
     turns: list[UUID] = []
-    _walk(lambda run, _, hindrances: None if hindrances else turns.append(run.pk))
+    walk(lambda run, _, hindrances: None if hindrances else turns.append(run.pk))
     admitted = []
     for run in Run.objects.select_for_update(of=("self",)).filter(pk__in=turns, state="queued"):
         states.RUN.move(run, "waiting")

@@ -49,11 +49,11 @@ def fire_schedules() -> None:
 
 
 @shared_task
-def sync_nodes() -> None:
-    """Register the keys of confirmed nodes at the SuperLink, and strike revoked ones."""
+def sync_nodes() -> str:
+    """Register the keys of confirmed nodes at the SuperLink, and strike revoked ones; the code of what went wrong."""
     from federation.runs import engine, fleet
 
-    fleet.sync_nodes(engine.superlink())
+    return fleet.sync_nodes(engine.superlink())
 
 
 @shared_task

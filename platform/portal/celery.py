@@ -5,9 +5,11 @@ sends every five seconds, picks up whatever a lost message or a lost worker left
 """
 
 import os
+from contextlib import suppress
+from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init
+from celery.signals import task_postrun, worker_process_init
 from kombu.transport.redis import Channel, QoS
 
 from fedstudy_core.memory import give_back_large_blocks
@@ -42,3 +44,13 @@ app.autodiscover_tasks()
 def _spare_memory(**_: object) -> None:
     """Models come and go in a worker: what it freed is not to stay with it."""
     give_back_large_blocks()
+
+
+@task_postrun.connect
+def _note_pulse(task: Any, retval: Any = None, **_: object) -> None:
+    """Say that this worker is alive, once a task is done. Nothing depends on it: without Redis it stays unsaid."""
+    from portal.health import REDIS_ERRORS
+    from portal.pulses import note_task
+
+    with suppress(*REDIS_ERRORS):
+        note_task(worker=task.request.hostname or "", task=task.name, result=retval)

@@ -52,6 +52,10 @@ ACTS: Mapping[tuple[str, str], Condition] = MappingProxyType(
         ("POST", "api:users"): _always,
         ("PATCH", "api:user"): _always,
         ("DELETE", "api:user-factors"): _always,
+        ("POST", "web:platform-person-new"): _always,
+        ("POST", "web:platform-person-close"): _always,
+        ("POST", "web:platform-person-reopen"): _always,
+        ("POST", "web:platform-person-factors"): _always,
         # the end of a study
         ("POST", "web:study-transition"): _archives,
         ("POST", "api:study-transition"): _archives,

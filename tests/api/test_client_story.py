@@ -42,6 +42,10 @@ def test_a_study_from_the_first_account_to_a_planned_run(portal: Portal, tmp_pat
     site = admin.sites.create(name="Cleveland Clinic", short_name="cleveland")
     admin.sites.add_person(site, user="ada@x.example", role="admin")
     assert {person.name for person in admin.users.list()} == {"Root", "Pat", "Ada", "Ody"}
+    (pat,) = admin.users.list("pat")
+    assert admin.users.get(pat).name == "Pat"
+    assert admin.platform.queue()["queued"] == []
+    assert "database" in {part["name"]: part["state"] for part in admin.platform.health()["parts"]}
 
     pi, ada = portal.client("pi@x.example"), portal.client("ada@x.example")
     made = pi.tokens.create("Notebook", scopes=["read"])
@@ -71,6 +75,7 @@ def test_a_study_from_the_first_account_to_a_planned_run(portal: Portal, tmp_pat
     assert ada.nodes.get(expected).words == told["words"]
     assert ada.nodes.confirm(expected, words=told["words"]).state == "active"
     assert [node.name for node in ada.nodes.list(site)] == ["node-1"]
+    assert ada.nodes.list() == ada.nodes.list(site)
     answer = keys.send(told["node"], "POST", "datasets", facts(study.id))
     assert answer.status_code == 201
     assert pi.enrolments.get(enrolment).state == "ready"

@@ -9,6 +9,7 @@ from typing import Self
 from fedstudy_client.records import Person
 from fedstudy_client.resources.audit import Audit
 from fedstudy_client.resources.people import Tokens, Users
+from fedstudy_client.resources.platform import Platform
 from fedstudy_client.resources.runs import Runs
 from fedstudy_client.resources.scripts import Approvals, Scripts, Versions
 from fedstudy_client.resources.sites import Nodes, Sites
@@ -41,6 +42,7 @@ class FedStudy:
         self._http = Transport(url, token, timeout=timeout, verify=verify, pauses=pauses)
         self.tokens = Tokens(self._http)
         self.users = Users(self._http)
+        self.platform = Platform(self._http)
         self.sites = Sites(self._http)
         self.nodes = Nodes(self._http)
         self.studies = Studies(self._http)

@@ -37,7 +37,7 @@ class Name(Record):
 
 @dataclass(frozen=True)
 class Person(Record):
-    """A person. `roles` is filled for oneself: [{role, kind, id, name}]."""
+    """A person. `roles` is filled for oneself, and by `users.get`: [{role, kind, id, name}]."""
 
     id: str
     name: str

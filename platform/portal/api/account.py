@@ -15,23 +15,14 @@ from accounts.tokens import make_token, revoke_token, tokens_of
 from portal.api.base import Input, Output, PersonRequest, Resource, checked, describe
 from portal.api.choices import FACTOR_KINDS, SESSION_KINDS, TOKEN_SCOPES
 from portal.api.idempotency import Repeatable
-from portal.api.people import AccountOut
+from portal.api.people import AccountOut, RoleHeldOut
 from portal.throttles import PasswordByPerson
-
-
-class HeldRole(Output):
-    """A role that somebody holds in one study or at one site."""
-
-    role = serializers.CharField()
-    kind = serializers.ChoiceField(choices=["study", "site"])
-    id = serializers.UUIDField()
-    name = serializers.CharField()
 
 
 class MeOut(AccountOut):
     """The person who asks, with their roles."""
 
-    roles = HeldRole(many=True)
+    roles = RoleHeldOut(many=True)
 
 
 class OwnName(Input):

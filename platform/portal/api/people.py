@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import selectors
+from accounts.directory import account_of, narrowed_accounts
 from accounts.factors import reset_factors
 from accounts.models import ApiToken
 from accounts.permissions import Permission, check
@@ -36,6 +37,32 @@ class AccountOut(PersonOut):
     is_active = serializers.BooleanField()
     is_platform_admin = serializers.BooleanField()
     created_at = serializers.DateTimeField()
+
+
+class RoleHeldOut(Output):
+    """A role that somebody holds in one study or at one site."""
+
+    role = serializers.CharField()
+    kind = serializers.ChoiceField(choices=["study", "site"])
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
+class AccountDetailOut(AccountOut):
+    """An account with the person's roles, and how much lets them in."""
+
+    roles = RoleHeldOut(many=True)
+    factors = serializers.IntegerField(help_text="Second factors")
+    tokens = serializers.IntegerField()
+    sessions = serializers.IntegerField()
+    seen_at = serializers.DateTimeField(allow_null=True, help_text="When a session was last used")
+
+
+class AccountQuery(Input):
+    """Which accounts."""
+
+    q = serializers.CharField(max_length=200, required=False, help_text="Words of names and e-mail addresses")
+    is_active = serializers.BooleanField(required=False, default=None, allow_null=True)
 
 
 class SetUp(Input):
@@ -128,18 +155,19 @@ class Accounts(Resource):
     output = AccountOut
     ordering = ("name", "id")
 
-    @describe("List the accounts", output=AccountOut, many=True)
+    @describe("List the accounts", output=AccountOut, many=True, parameters=[AccountQuery])
     def list(self, request: PersonRequest) -> Response:
         check(request.user, Permission.USERS_MANAGE)
-        return self.page(self.rows())
+        return self.page(narrowed_accounts(self.rows(), **self.query(AccountQuery)))
 
     @describe("Make an account", input=NewAccount, output=AccountOut, status=201)
     def create(self, request: PersonRequest) -> Response:
         return self.answer(create_user(**self.read(NewAccount), by=request.user), status=201)
 
-    @describe("Show an account", output=AccountOut)
+    @describe("Show an account", output=AccountDetailOut)
     def retrieve(self, request: PersonRequest, id: UUID) -> Response:
-        return self.answer(self.row(id))
+        found = account_of(self.row(id))
+        return self.answer({**AccountOut(found.user).data, **vars(found)}, AccountDetailOut)
 
     @describe("Close or reopen an account", input=AccountChange, output=AccountOut)
     def change(self, request: PersonRequest, id: UUID) -> Response:

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from rest_framework import serializers
 from rest_framework.response import Response
 
@@ -11,6 +12,7 @@ from accounts.services import create_site
 from nodes.registry import selectors as registry
 from nodes.registry.services import confirm_node, expect_node, renew_token, revoke_node
 from nodes.registry.states import NODE
+from nodes.registry.versions import STANDINGS, narrowed_nodes
 from portal.api.base import Input, Output, PersonRequest, Resource, describe
 from portal.api.names import NameOut
 
@@ -59,6 +61,13 @@ class NodeOut(Output):
     confirmed_at = serializers.DateTimeField(allow_null=True)
     rotated_at = serializers.DateTimeField(allow_null=True)
     revoked_at = serializers.DateTimeField(allow_null=True)
+
+
+class NodeQuery(Input):
+    """Which nodes."""
+
+    state = serializers.ChoiceField(choices=NODE.states, required=False)
+    version = serializers.ChoiceField(choices=STANDINGS, required=False, help_text="How it stands to the portal's")
 
 
 class ExpectedNodeOut(NodeOut):
@@ -131,6 +140,10 @@ class Nodes(Resource):
 
     def rows(self) -> Any:
         return super().rows().select_related("site")
+
+    @describe("List the nodes", output=NodeOut, many=True, parameters=[NodeQuery])
+    def list(self, request: PersonRequest) -> Response:
+        return self.page(narrowed_nodes(self.rows(), settings.FEDSTUDY_VERSION, **self.query(NodeQuery)))
 
     @describe("Show a node", output=NodeOut)
     def retrieve(self, request: PersonRequest, id: UUID) -> Response:

@@ -7,6 +7,7 @@ from portal.api import (
     audit,
     dictionaries,
     enrolments,
+    health,
     invitations,
     node,
     notifications,
@@ -43,6 +44,11 @@ PEOPLE = [
     path("users/<uuid:id>/factors", people.Accounts.as_view({"delete": "reset"}), name="user-factors"),
 ]
 
+PLATFORM = [
+    path("platform/health", health.Platform.as_view({"get": "health"}), name="platform-health"),
+    path("platform/queue", health.Platform.as_view({"get": "queue"}), name="platform-queue"),
+]
+
 NOTIFICATIONS = [
     path("notifications", notifications.Notifications.as_view({"get": "list"}), name="notifications"),
     path("notifications/read", notifications.Notifications.as_view({"post": "read_all"}), name="notifications-read"),
@@ -74,6 +80,7 @@ SITES = [
         name="site-invitation",
     ),
     path("sites/<uuid:id>/nodes", sites.SiteNodes.as_view({"get": "list", "post": "create"}), name="site-nodes"),
+    path("nodes", sites.Nodes.as_view({"get": "list"}), name="nodes"),
     path("nodes/<uuid:id>", sites.Nodes.as_view({"get": "retrieve"}), name="node"),
     path("nodes/<uuid:id>/token", sites.Nodes.as_view({"post": "renew"}), name="node-token"),
     path("nodes/<uuid:id>/confirm", sites.Nodes.as_view({"post": "confirm"}), name="node-confirm"),
@@ -225,6 +232,7 @@ NODE = [
 
 urlpatterns = [
     *PEOPLE,
+    *PLATFORM,
     *NOTIFICATIONS,
     *SITES,
     *STUDIES,

@@ -80,7 +80,12 @@ def render_page(request: PageRequest, template: str, context: Mapping[str, Any],
 def frame_of(request: HttpRequest, user: User, access: Access) -> dict[str, Any]:
     """What the frame around a page shows: navigation, roles, unread notices, version."""
     return {
-        "navigation": main_navigation(request.path, sees_sites=access.sees_sites, sees_log=access.sees_log),
+        "navigation": main_navigation(
+            request.path,
+            sees_sites=access.sees_sites,
+            sees_log=access.sees_log,
+            sees_platform=access.is_platform_admin,
+        ),
         "roles": access.roles,
         "unread": unread_count(user),
         "portal_version": settings.FEDSTUDY_VERSION,

@@ -74,6 +74,7 @@ PERSON = [
     row("own-session", "delete", "session", "P", ok=204, make=states.session),
     row("users", "get", "", "+"),
     row("users", "post", "", "+", ok=201, body=ACCOUNT),
+    row("users", "get", "", "+", query=lambda place: "?q=pat&is_active=true"),
     row("user", "get", "user", "+"),
     row("user", "patch", "user", "+", body={"is_active": False}),
     row("user-factors", "delete", "user", "+", ok=204),
@@ -105,7 +106,10 @@ SITES = [
     row("site-invitation", "delete", "site", "A", ok=204, rest=lambda place: (states.invited_to_site(place).pk,)),
     row("site-nodes", "get", "site", "AS+"),
     row("site-nodes", "post", "site", "A", ok=201, body={"name": "node-3"}),
+    row("nodes", "get", "", EVERYBODY),
     row("node", "get", "node", "AS+"),
+    row("platform-health", "get", "", "+"),
+    row("platform-queue", "get", "", "+"),
     row("node-token", "post", "node", "A", make=states.expected),
     row(
         "node-confirm",

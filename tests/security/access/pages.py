@@ -9,7 +9,7 @@ from typing import Any
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from fedstudy_core.canonical import dumps
-from tests.api.world import PASSWORD, VARIABLES, fab
+from tests.api.world import ACCOUNT, PASSWORD, VARIABLES, fab
 from tests.security.access import states
 from tests.security.access.row import EVERYBODY, STUDY_PEOPLE, Row, constant
 
@@ -205,6 +205,16 @@ ROWS = [
     send("node-token", "node", "A", make=states.expected, ok=201),
     press("node-confirm", "node", "A", {"words": "x"}, make=states.pending, quiet=True),
     press("node-revoke", "node", "AS+"),
+    show("platform", "", "+"),
+    show("platform-people", "", "+"),
+    show("platform-person", "user", "+"),
+    show("platform-person-new", "", "+"),
+    send("platform-person-new", "", "+", ACCOUNT),
+    press("platform-person-close", "user", "+"),
+    press("platform-person-reopen", "closed", "+", make=states.closed),
+    press("platform-person-factors", "user", "+"),
+    show("platform-nodes", "", "+"),
+    show("platform-queue", "", "+"),
     show("notifications", "", EVERYBODY),
     press("notifications-read", "", EVERYBODY, quiet=True),
     press("notifications-email", "", EVERYBODY, quiet=True),

@@ -11,7 +11,7 @@ from allauth.mfa.utils import encrypt
 from django.utils import timezone
 
 from accounts.invitations import invite_person
-from accounts.models import ApiToken, Invitation, Site
+from accounts.models import ApiToken, Invitation, Site, User
 from accounts.roles import Role
 from accounts.scopes import TokenScope
 from accounts.services import create_site, grant_role, set_active
@@ -50,6 +50,11 @@ def with_dictionary_draft(place: Place) -> Study:
         defaults={"variables": VARIABLES[:1], "revision": 1, "changed_by": place.pi, "changed_at": timezone.now()},
     )
     return place.study
+
+
+def closed(place: Place) -> User:
+    """Somebody whose account is closed."""
+    return set_active(user=person("closed@demo.example", "Clo Closed"), is_active=False, by=place.admin)
 
 
 def unled(place: Place) -> Study:

@@ -32,9 +32,13 @@ class Tokens(Resource):
 class Users(Resource):
     """Accounts."""
 
-    def list(self) -> list[Person]:
-        """Every account."""
-        return [Person.read(row) for row in self._http.each("users")]
+    def list(self, q: str = "") -> list[Person]:
+        """Every account, or those whose name or e-mail address has these words in it."""
+        return [Person.read(row) for row in self._http.each("users", q=q or None)]
+
+    def get(self, user: Ref) -> Person:
+        """One account, with its roles."""
+        return Person.read(self._http.get(f"users/{id_of(user)}"))
 
     def create(self, *, email: str, name: str, password: str, is_platform_admin: bool = False) -> Person:
         """Make an account."""

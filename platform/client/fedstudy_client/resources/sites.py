@@ -44,9 +44,15 @@ class Sites(Resource):
 class Nodes(Resource):
     """The agents installed at sites."""
 
-    def list(self, site: Ref) -> list[Node]:
-        """The site's nodes."""
-        return [Node.read(row) for row in self._http.each(f"sites/{id_of(site)}/nodes")]
+    def list(self, site: Ref | None = None, *, version: str = "") -> list[Node]:
+        """The nodes that one may see, or one site's.
+
+        Args:
+            version: those alone whose version stands so to the portal's: "current", "behind", "ahead" or "unknown".
+        """
+        if site is not None:
+            return [Node.read(row) for row in self._http.each(f"sites/{id_of(site)}/nodes")]
+        return [Node.read(row) for row in self._http.each("nodes", version=version or None)]
 
     def get(self, node: Ref) -> Node:
         """One node, with whether it is online."""

@@ -21,10 +21,11 @@ class Link:
     current: bool = False
 
 
-def main_navigation(path: str, *, sees_sites: bool, sees_log: bool) -> list[Link]:
+def main_navigation(path: str, *, sees_sites: bool, sees_log: bool, sees_platform: bool = False) -> list[Link]:
     """The bar's entries; what a person has nothing to do with is not there."""
     entries = [("Studies", reverse("web:studies"), "study", True)]
     entries += [("Sites and nodes", reverse("web:sites"), "hospital", sees_sites)]
+    entries += [("Platform", reverse("web:platform"), "pulse", sees_platform)]
     entries += [("Log", reverse("web:events"), "log", sees_log)]
     return [Link(label, href, icon, _is_current(path, href)) for label, href, icon, shown in entries if shown]
 
@@ -50,6 +51,17 @@ def study_tabs(study_id: UUID, current: str, *, sees_log: bool, may_set_up: bool
         for name, label, shown in names
         if shown
     ]
+
+
+def platform_tabs(current: str) -> list[Link]:
+    """The tabs of the platform's pages."""
+    names = [
+        ("platform", "Health"),
+        ("platform-people", "People"),
+        ("platform-nodes", "Nodes"),
+        ("platform-queue", "Queue"),
+    ]
+    return [Link(label, reverse(f"web:{name}"), current=name == current) for name, label in names]
 
 
 def version_tabs(version: ScriptVersion, current: str, waiting: int) -> list[Link]:

@@ -104,6 +104,22 @@ STATUSES: dict[str, dict[str, Status]] = {
         "removed": Status("Removed", "bad", "stop", "The newer version does not have this file."),
         "changed": Status("Changed", "info", "pencil", "Both versions have this file."),
     },
+    "part": {
+        "ok": Status("Well", "ok", "check"),
+        "warning": Status("To look at", "wait", "alert", "It works, but somebody should look at it."),
+        "failing": Status("Failing", "bad", "alert", "It does not work, or was not heard of in time."),
+        "unknown": Status("Not known", "idle", "dot", "Nothing was heard that it could be judged by."),
+    },
+    "standing": {
+        "current": Status("Current", "ok", "check", "The portal's version."),
+        "behind": Status("Behind", "wait", "clock", "An older version than the portal's."),
+        "ahead": Status("Ahead", "wait", "alert", "A newer version than the portal's: update the portal."),
+        "unknown": Status("Not known", "idle", "dot", "It said no version."),
+    },
+    "account": {
+        "open": Status("Open", "ok", "check", "The person can sign in."),
+        "closed": Status("Closed", "idle", "lock", "The person cannot sign in; their roles are kept."),
+    },
     "outcome": {
         "done": Status("Done", "ok", "check"),
         "refused": Status("Refused", "bad", "stop"),

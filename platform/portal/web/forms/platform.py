@@ -1,0 +1,53 @@
+"""Looking for people and nodes, and opening accounts."""
+
+from __future__ import annotations
+
+from django import forms
+
+from nodes.registry.states import NODE
+from nodes.registry.versions import STANDINGS
+from portal.web.forms.people import NewcomerForm
+from portal.web.presenters.status import status_of
+
+STATES = [("", "All"), ("open", "Open"), ("closed", "Closed")]
+
+
+class PeopleFilterForm(forms.Form):
+    """Which accounts to show."""
+
+    q = forms.CharField(
+        label="Name or e-mail", required=False, max_length=200, widget=forms.TextInput(attrs={"type": "search"})
+    )
+    state = forms.ChoiceField(label="Account", required=False, choices=STATES)
+
+    @property
+    def is_active(self) -> bool | None:
+        """Whether accounts that are open, or closed, are asked for."""
+        return {"open": True, "closed": False}.get(self.cleaned_data.get("state", ""))
+
+
+class NodeFilterForm(forms.Form):
+    """Which nodes to show."""
+
+    state = forms.ChoiceField(
+        label="State",
+        required=False,
+        choices=[("", "All"), *((name, status_of("node", name).label) for name in NODE.states)],
+    )
+    version = forms.ChoiceField(
+        label="Version",
+        required=False,
+        choices=[("", "All"), *((name, status_of("standing", name).label) for name in STANDINGS)],
+    )
+
+
+class NewAccountForm(NewcomerForm):
+    """An account that an administrator opens for somebody."""
+
+    email = forms.EmailField(label="E-mail", max_length=254)
+    is_platform_admin = forms.BooleanField(
+        label="Platform administrator",
+        required=False,
+        help_text="Manages accounts, sites and the platform, and holds no role in studies and at sites.",
+    )
+    field_order = ["name", "email", "password", "is_platform_admin"]

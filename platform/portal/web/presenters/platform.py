@@ -1,0 +1,118 @@
+"""What administrators see of the platform: people, nodes, the queue."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.urls import reverse
+
+from accounts.directory import Account
+from accounts.models import User
+from accounts.roles import HeldRole, Role
+from nodes.registry.models import Node
+from nodes.registry.versions import standing_of
+from portal.web.presenters.studies import presence_of
+
+PARTS = {
+    "database": "Database",
+    "redis": "Redis",
+    "workers": "Workers",
+    "superlink": "SuperLink",
+    "disk": "Disk",
+    "nodes": "Nodes",
+}
+
+
+@dataclass(frozen=True)
+class AccountRow:
+    """A person in the list of people."""
+
+    href: str
+    name: str
+    email: str
+    state: str
+    roles: tuple[str, ...]
+    created_at: dt.datetime
+
+
+@dataclass(frozen=True)
+class RoleRow:
+    """A role of a person; ``href`` is the object's page, where administrators see it."""
+
+    role: str
+    kind: str
+    name: str
+    href: str
+
+
+@dataclass(frozen=True)
+class NodeLine:
+    """A node in the list of all nodes."""
+
+    href: str
+    name: str
+    site: str
+    state: str
+    presence: str
+    version: str
+    standing: str
+    sandbox: str
+    last_seen_at: dt.datetime | None
+
+
+def account_rows(people: Iterable[User], roles: Mapping[UUID, Mapping[Role, int]]) -> list[AccountRow]:
+    """People as the list shows them."""
+    return [
+        AccountRow(
+            href=reverse("web:platform-person", args=[person.pk]),
+            name=person.name,
+            email=person.email,
+            state=state_of(person),
+            roles=_roles(person, roles.get(person.pk, {})),
+            created_at=person.created_at,
+        )
+        for person in people
+    ]
+
+
+def state_of(person: User) -> str:
+    """Whether an account is "open" or "closed"."""
+    return "open" if person.is_active else "closed"
+
+
+def _roles(person: User, held: Mapping[Role, int]) -> tuple[str, ...]:
+    counted = (f"{role.label.capitalize()}{f' × {number}' if number > 1 else ''}" for role, number in held.items())
+    return (*(["Platform administrator"] if person.is_platform_admin else []), *counted)
+
+
+def role_rows(account: Account) -> list[RoleRow]:
+    """The roles of a person by object; administrators see sites, and of studies the title."""
+    return [
+        RoleRow(item.role.label.capitalize(), item.kind, item.name, _page_of(item))
+        for item in sorted(account.roles, key=lambda item: (item.kind, item.name))
+    ]
+
+
+def _page_of(held: HeldRole) -> str:
+    return reverse("web:site", args=[held.id]) if held.kind == "site" else ""
+
+
+def node_lines(nodes: Iterable[Node], portal: str) -> list[NodeLine]:
+    """Nodes with how their version stands to the portal's."""
+    return [
+        NodeLine(
+            href=f"{reverse('web:site', args=[node.site_id])}#node-{node.pk}",
+            name=node.name,
+            site=node.site.name,
+            state=node.state,
+            presence=presence_of(node),
+            version=node.agent_version,
+            standing=standing_of(node.agent_version, portal) if node.agent_version else "",
+            sandbox=node.sandbox,
+            last_seen_at=node.last_seen_at,
+        )
+        for node in nodes
+    ]

@@ -1,0 +1,111 @@
+"""The accounts of all people, for administrators."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from accounts.directory import account_of, narrowed_accounts, roles_counted
+from accounts.factors import reset_factors
+from accounts.models import User
+from accounts.permissions import Permission, check
+from accounts.selectors import visible_accounts
+from accounts.services import create_user, set_active
+from fedstudy_core.errors import NotFound
+from portal.web.forms.platform import NewAccountForm, PeopleFilterForm
+from portal.web.lists import page_of
+from portal.web.pages import PageRequest, act, page, render_form, save
+from portal.web.presenters.platform import account_rows, role_rows, state_of
+from portal.web.views.platform import render_platform
+
+
+@page()
+def people(request: PageRequest) -> HttpResponse:
+    """Everybody who has an account."""
+    check(request.user, Permission.USERS_MANAGE)
+    form = PeopleFilterForm(request.GET)
+    rows = visible_accounts(request.user)
+    if form.is_valid():
+        rows = narrowed_accounts(rows, q=form.cleaned_data["q"], is_active=form.is_active)
+    found = page_of(request, rows, "name", "id")
+    context = {
+        "filter_form": form,
+        "is_filtered": any(form.cleaned_data.values()),
+        "page": found,
+        "rows": account_rows(found, roles_counted(found)),
+    }
+    return render_platform(request, "platform-people", "people", context)
+
+
+@page("GET", "POST")
+def new(request: PageRequest) -> HttpResponse:
+    """Open an account for somebody."""
+    check(request.user, Permission.USERS_MANAGE)
+    form = NewAccountForm(request.POST or None)
+    made = save(form, lambda data: create_user(**data, by=request.user)) if request.method == "POST" else None
+    if made:
+        messages.success(request, f"{made.name} has an account. Hand the password over in person.")
+        return redirect("web:platform-person", made.pk)
+    return render_form(
+        request,
+        form,
+        heading="Open an account",
+        lead="People of studies and sites are better invited there: then they choose their password themselves.",
+        action="Open the account",
+        crumbs=[("People", reverse("web:platform-people"))],
+    )
+
+
+def find_account(request: PageRequest, user_id: UUID) -> User:
+    """The person, if the reader manages accounts; NotFound otherwise."""
+    found = visible_accounts(request.user).filter(pk=user_id).first()
+    if found is None:
+        raise NotFound("E_NOT_FOUND", "There is no such account, or it is not yours to see.")
+    return found
+
+
+@page()
+def person(request: PageRequest, user_id: UUID) -> HttpResponse:
+    """One person: their roles, what lets them in, and what an administrator may do."""
+    account = account_of(find_account(request, user_id))
+    context = {
+        "account": account,
+        "person": account.user,
+        "state": state_of(account.user),
+        "held": role_rows(account),
+        "is_self": account.user.pk == request.user.pk,
+        "crumbs": [("People", reverse("web:platform-people"))],
+    }
+    return render_platform(request, "platform-people", "person", context)
+
+
+@page("POST")
+def close(request: PageRequest, user_id: UUID) -> HttpResponse:
+    """Close an account: the person is out at once."""
+    found = find_account(request, user_id)
+    done = f"The account of {found.name} is closed; sessions and tokens are over."
+    return act(request, _page(found), done, lambda: set_active(user=found, is_active=False, by=request.user))
+
+
+@page("POST")
+def reopen(request: PageRequest, user_id: UUID) -> HttpResponse:
+    """Open an account again."""
+    found = find_account(request, user_id)
+    done = f"{found.name} can sign in again, and has the roles of before."
+    return act(request, _page(found), done, lambda: set_active(user=found, is_active=True, by=request.user))
+
+
+@page("POST")
+def reset(request: PageRequest, user_id: UUID) -> HttpResponse:
+    """Remove the second factors of somebody who lost them."""
+    found = find_account(request, user_id)
+    done = f"{found.name} sets up a new second factor at the next sign-in, and is told."
+    return act(request, _page(found), done, lambda: reset_factors(user=found, by=request.user))
+
+
+def _page(person: User) -> str:
+    return reverse("web:platform-person", args=[person.pk])
