@@ -43,7 +43,7 @@ def grant_role(*, user: User, role: Role, obj: Model, by: User) -> None:
     _check_duties(user, role, obj)
     role_granting.send(sender=type(obj), user=user, role=role, obj=obj)
     groups.group_for(role, obj).user_set.add(user)
-    _record("granted", user, role, obj, by)
+    record_role("granted", user, role, obj, by)
 
 
 @transaction.atomic
@@ -63,7 +63,7 @@ def revoke_role(*, user: User, role: Role, obj: Model, by: User) -> None:
     if role is LEADERS[role.scope] and not groups.holders(role, obj).exclude(pk=user.pk).exists():
         raise Refusal("E_STATE", f"This is the last {role.label}; give somebody else the role first.")
     group.user_set.remove(user)
-    _record("revoked", user, role, obj, by)
+    record_role("revoked", user, role, obj, by)
 
 
 def _check_scope(role: Role, obj: Model) -> None:
@@ -110,7 +110,8 @@ def _check_duties(user: User, role: Role, obj: Model) -> None:
         raise Refusal("E_DUTIES", f"{user.name} is {Role(held).label} here; one person holds one role.")
 
 
-def _record(verb: str, user: User, role: Role, obj: Model, by: User) -> None:
+def record_role(verb: str, user: User, role: Role, obj: Model, by: User) -> None:
+    """Note in the log that a role was "granted" or "revoked"."""
     record(
         action=f"accounts:role:{verb}",
         actor=by,

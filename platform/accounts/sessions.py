@@ -98,9 +98,15 @@ def end_other_sessions(*, keep: UUID | None, by: User) -> int:
     return ended
 
 
+def end_sessions(user: User) -> None:
+    """End all sessions of a person, in browsers and of programs."""
+    Session.objects.filter(user=user).delete()
+    ApiToken.objects.filter(user=user, scopes=[]).delete()
+
+
 def end_everything(user: User) -> None:
     """End all that lets a person in: sessions and tokens. They do not come back with the account."""
-    Session.objects.filter(user=user).delete()
+    end_sessions(user)
     ApiToken.objects.filter(user=user).delete()
 
 

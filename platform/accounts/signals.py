@@ -12,6 +12,9 @@ role_granting = Signal()
 # An administrator removed somebody's second factors: user, by.
 factors_reset = Signal()
 
+# An administrator moved somebody from one site to another: user, origin, to, by.
+person_moved = Signal()
+
 # Somebody without an account was invited: invitation, token (of the link; it is stored nowhere).
 person_invited = Signal()
 

@@ -37,6 +37,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "accounts:user:created": "{actor} opened an account for {object}.",
         "accounts:user:closed": "{actor} closed the account of {object}.",
         "accounts:user:reopened": "{actor} reopened the account of {object}.",
+        "accounts:user:moved": "{actor} moved {object} from {from_site} to {to_site}.",
+        "accounts:user:expected": "{actor} announced that {object} comes to this site.",
         "accounts:site:created": "{actor} added the site {object}.",
         "accounts:role:granted": "{actor} made {person} {role_label} of {object}.",
         "accounts:role:revoked": "{actor} took the role {role_label} of {object} back from {person}.",

@@ -20,6 +20,10 @@ KINDS = (
     "rejected",
     "revoked",
     "factors",
+    "arrival",
+    "moved",
+    "access",
+    "decided",
 )
 
 

@@ -47,6 +47,11 @@ class Part:
     detail: str
     at: datetime | None = None
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether it was asked at the moment."""
+        return self.name in ("database", "redis", "disk")
+
 
 @dataclass(frozen=True)
 class Software:

@@ -52,6 +52,8 @@ ACTS: Mapping[tuple[str, str], Condition] = MappingProxyType(
         ("POST", "api:users"): _always,
         ("PATCH", "api:user"): _always,
         ("DELETE", "api:user-factors"): _always,
+        ("POST", "api:user-move"): _always,
+        ("POST", "web:platform-person-move"): _always,
         ("POST", "web:platform-person-new"): _always,
         ("POST", "web:platform-person-close"): _always,
         ("POST", "web:platform-person-reopen"): _always,

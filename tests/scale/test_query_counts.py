@@ -82,6 +82,7 @@ class Portal:
             "site": enrolment.site,
             "node": enrolment.site.nodes.all()[0],
             "user": named["P"],
+            "employee": admin,
         }
         return cls({**named, "A": admin}, {**of_study, **others})
 

@@ -7,9 +7,12 @@ from django.http import HttpResponse
 from django.urls import reverse
 
 from accounts.models import User
+from accounts.roles import Role
+from accounts.services import create_site, grant_role
 from accounts.tokens import begin_program_session
 from audit.models import Event
 from federation.runs.services import start_run
+from notifications.models import Notification
 from tests.api.world import PASSWORD, World
 from tests.security.access.states import factor
 from tests.web.conftest import Browser
@@ -88,3 +91,18 @@ def test_the_platform_is_shown_and_its_parts_alone_to_htmx(world: World, browser
 @pytest.mark.parametrize("who", ["pi", "site_admin", "stranger"])
 def test_others_see_no_entry_to_it(who: str, world: World, browser: Browser) -> None:
     assert reverse("web:platform") not in sound(browser(who).get("/")).targets
+
+
+def test_somebody_moves_to_another_site(world: World, browser: Browser) -> None:
+    admin, there = browser("admin"), reverse("web:platform-person-move", args=[world.site_admin.pk])
+    new = create_site(name="Elsewhere", short_name="elsewhere", by=world.admin)
+    grant_role(user=world.stranger, role=Role.ADMIN, obj=new, by=world.admin)
+    assert "Nobody else is site admin here" in sound(admin.get(there)).text
+    fields = {"origin": str(world.site.pk), "to": str(world.site.pk)}
+    assert "where the person is now" in sound(admin.post(there, fields), 400).text
+    page = sound(admin.post(there, {**fields, "to": str(new.pk)}, follow=True))
+    assert "has no role there any more, and Elsewhere is told" in page.text
+    told = Notification.objects.get(person=world.stranger, kind="arrival")
+    form = sound(browser("stranger").get(told.link)).text
+    assert "Give a role" in form
+    assert world.site_admin.email in browser("stranger").get(told.link).content.decode()

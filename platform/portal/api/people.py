@@ -15,12 +15,14 @@ from accounts import selectors
 from accounts.directory import account_of, narrowed_accounts
 from accounts.factors import reset_factors
 from accounts.models import ApiToken
+from accounts.moving import move_person
 from accounts.permissions import Permission, check
 from accounts.services import create_first_admin, create_user, set_active
 from accounts.tokens import give_back
-from portal.api.base import Input, Output, PersonRequest, Resource, checked, describe
+from portal.api.base import Input, Output, PersonRequest, Resource, checked, describe, find
 from portal.api.tokens import sign_in
 from portal.throttles import SetUpByAddress, SignInByAccount, SignInByAddress
+from portal.waiting import waiting_for
 
 
 class PersonOut(Output):
@@ -63,6 +65,26 @@ class AccountQuery(Input):
 
     q = serializers.CharField(max_length=200, required=False, help_text="Words of names and e-mail addresses")
     is_active = serializers.BooleanField(required=False, default=None, allow_null=True)
+
+
+class WaitingOut(Output):
+    """What waits in one of a person's roles, before their account is closed or they move."""
+
+    held = RoleHeldOut()
+    others = serializers.IntegerField(help_text="Other people in the same role who can sign in")
+    leads_alone = serializers.BooleanField()
+    invitations = serializers.IntegerField(help_text="Of the site, without an answer")
+    signatures = serializers.IntegerField(help_text="Newest versions of scripts that the site has not decided on")
+    keys = serializers.ListField(
+        child=serializers.CharField(), help_text="Nodes that take the signature of somebody of this name"
+    )
+
+
+class Move(Input):
+    """From which site a person goes to which, by their ids."""
+
+    origin = serializers.UUIDField()
+    to = serializers.UUIDField()
 
 
 class SetUp(Input):
@@ -172,6 +194,19 @@ class Accounts(Resource):
     @describe("Close or reopen an account", input=AccountChange, output=AccountOut)
     def change(self, request: PersonRequest, id: UUID) -> Response:
         return self.answer(set_active(user=self.row(id), **self.read(AccountChange), by=request.user))
+
+    @describe("Show what waits for a person", output=WaitingOut, many=True)
+    def waiting(self, request: PersonRequest, id: UUID) -> Response:
+        found = waiting_for(self.row(id))
+        return Response({"results": WaitingOut(found, many=True).data, "next": None})
+
+    @describe("Move a person to another site", input=Move, output=AccountDetailOut)
+    def move(self, request: PersonRequest, id: UUID) -> Response:
+        user, sites = self.row(id), selectors.visible_sites(request.user)
+        asked = self.read(Move)
+        origin, to = (find(sites, asked[name]) for name in ("origin", "to"))
+        move_person(user=user, origin=origin, to=to, by=request.user)
+        return self.retrieve(request, id)
 
     @describe("Remove an account's second factors")
     def reset(self, request: PersonRequest, id: UUID) -> Response:

@@ -23,8 +23,8 @@ def _operations(method: str, names: Iterable[str]) -> Iterable[Operation]:
 
 READ = """
     notifications preference sites site site-people site-nodes nodes node studies studies-without-investigator study
-    set-up study-people protocol protocol-file dictionary dictionary-draft dictionary-file study-enrolments invitable-sites
-    study-datasets enrolments enrolment
+    set-up study-people protocol protocol-file dictionary dictionary-draft dictionary-file study-enrolments
+    invitable-sites study-datasets enrolments enrolment
     library study-scripts script-versions version version-file version-bundle approvals changes threads checklist thread
     strategies study-runs run run-rounds run-results run-events run-files study-schedules schedule events
     platform-health platform-queue

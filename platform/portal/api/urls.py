@@ -41,6 +41,8 @@ PEOPLE = [
     path("me/sessions/<uuid:id>", account.OwnSessions.as_view({"delete": "remove"}), name="own-session"),
     path("users", people.Accounts.as_view({"get": "list", "post": "create"}), name="users"),
     path("users/<uuid:id>", people.Accounts.as_view({"get": "retrieve", "patch": "change"}), name="user"),
+    path("users/<uuid:id>/waiting", people.Accounts.as_view({"get": "waiting"}), name="user-waiting"),
+    path("users/<uuid:id>/move", people.Accounts.as_view({"post": "move"}), name="user-move"),
     path("users/<uuid:id>/factors", people.Accounts.as_view({"delete": "reset"}), name="user-factors"),
 ]
 

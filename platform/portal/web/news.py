@@ -13,7 +13,7 @@ from django.urls import reverse
 from accounts.groups import holders
 from accounts.models import Invitation, Site, User
 from accounts.roles import Role
-from accounts.signals import factors_reset, person_invited
+from accounts.signals import factors_reset, person_invited, person_moved
 from notifications.services import notify, send_link
 from studies.enrolment.models import Enrolment
 from studies.enrolment.signals import enrolment_changed
@@ -27,6 +27,7 @@ from studies.scripts.selectors import versions_for_site
 def connect() -> None:
     """Listen; called once when the pages are loaded."""
     factors_reset.connect(_factors, dispatch_uid="web.news.factors")
+    person_moved.connect(_moved, dispatch_uid="web.news.moved")
     person_invited.connect(_person_invited, dispatch_uid="web.news.person_invited")
     enrolment_changed.connect(_invitation, dispatch_uid="web.news.invitation")
     enrolment_changed.connect(_newcomer, dispatch_uid="web.news.newcomer")
@@ -44,6 +45,24 @@ def _factors(*, user: User, by: User, **_: Any) -> None:
         subject=f"{by.name} removed your second factors. If you did not ask for it, tell them at once.",
         link=reverse("web:account-factors"),
         key=f"factors:{uuid4()}",
+    )
+
+
+def _moved(*, user: User, origin: Site, to: Site, by: User, **_: Any) -> None:
+    """Tell the new site's admins, who give a role if they want to, and who moved."""
+    notify(
+        people=_others(holders(Role.ADMIN, to), by),
+        kind="arrival",
+        subject=f"{user.name} comes to {to.name} from another site, and has no role there yet.",
+        link=f"{reverse('web:site-people', args=[to.pk])}?{urlencode({'email': user.email})}",
+        key=f"arrival:{uuid4()}",
+    )
+    notify(
+        people=[user],
+        kind="moved",
+        subject=f"You moved from {origin.name} to {to.name}: your roles at the former ended.",
+        link=reverse("web:account"),
+        key=f"moved:{uuid4()}",
     )
 
 

@@ -132,6 +132,7 @@ urlpatterns = [
     path("platform/people/<uuid:user_id>/close", platform_people.close, name="platform-person-close"),
     path("platform/people/<uuid:user_id>/reopen", platform_people.reopen, name="platform-person-reopen"),
     path("platform/people/<uuid:user_id>/reset-factors", platform_people.reset, name="platform-person-factors"),
+    path("platform/people/<uuid:user_id>/move", platform_people.move, name="platform-person-move"),
     path("platform/nodes", platform.nodes, name="platform-nodes"),
     path("platform/queue", platform.queue, name="platform-queue"),
     path("notifications", notifications.notifications, name="notifications"),

@@ -213,6 +213,10 @@ ROWS = [
     press("platform-person-close", "user", "+"),
     press("platform-person-reopen", "closed", "+", make=states.closed),
     press("platform-person-factors", "user", "+"),
+    show("platform-person-move", "employee", "+"),
+    send(
+        "platform-person-move", "employee", "+", lambda place: {"origin": str(place.site.pk), "to": states.uninvited()}
+    ),
     show("platform-nodes", "", "+"),
     show("platform-queue", "", "+"),
     show("notifications", "", EVERYBODY),

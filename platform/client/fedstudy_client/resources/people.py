@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
+from typing import Any
 
 from fedstudy_client.records import Person, Token
 from fedstudy_client.resources.base import Ref, Resource, id_of
@@ -44,6 +46,15 @@ class Users(Resource):
         """Make an account."""
         body = {"email": email, "name": name, "password": password, "is_platform_admin": is_platform_admin}
         return Person.read(self._http.post("users", body))
+
+    def waiting(self, user: Ref) -> builtins.list[dict[str, Any]]:
+        """What waits for somebody, role by role: to be known before their account is closed, or they move."""
+        return [*self._http.each(f"users/{id_of(user)}/waiting")]
+
+    def move(self, user: Ref, *, origin: Ref, to: Ref) -> Person:
+        """Move somebody to another site: rights at the old one end at once, and the new one gives its own."""
+        body = {"origin": id_of(origin), "to": id_of(to)}
+        return Person.read(self._http.post(f"users/{id_of(user)}/move", body))
 
     def reset_factors(self, user: Ref) -> None:
         """Remove the second factors of somebody who lost them; they set up new ones when they sign in next."""

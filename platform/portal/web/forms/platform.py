@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from django import forms
+from collections.abc import Sequence
+from typing import Any
 
+from django import forms
+from django.db.models import QuerySet
+
+from accounts.models import Site
 from nodes.registry.states import NODE
 from nodes.registry.versions import STANDINGS
 from portal.web.forms.people import NewcomerForm
@@ -24,6 +29,20 @@ class PeopleFilterForm(forms.Form):
     def is_active(self) -> bool | None:
         """Whether accounts that are open, or closed, are asked for."""
         return {"open": True, "closed": False}.get(self.cleaned_data.get("state", ""))
+
+
+class MoveForm(forms.Form):
+    """From which site a person goes to which."""
+
+    origin = forms.ChoiceField(label="From", help_text="All roles at this site end at once.")
+    to = forms.ModelChoiceField(
+        Site.objects.none(), label="To", help_text="Its site admins are told, and give a role if they want to."
+    )
+
+    def __init__(self, *args: Any, origins: Sequence[tuple[str, str]], sites: QuerySet[Site], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["origin"].choices = origins  # type: ignore[attr-defined]
+        self.fields["to"].queryset = sites  # type: ignore[attr-defined]
 
 
 class NodeFilterForm(forms.Form):

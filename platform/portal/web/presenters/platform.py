@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from accounts.models import User
 from accounts.roles import HeldRole, Role
 from nodes.registry.models import Node
 from nodes.registry.versions import standing_of
+from portal.waiting import Waiting
 from portal.web.presenters.studies import presence_of
 
 PARTS = {
@@ -46,6 +47,15 @@ class RoleRow:
     kind: str
     name: str
     href: str
+
+
+@dataclass(frozen=True)
+class WaitingRow:
+    """What waits for a person in one role, in sentences."""
+
+    role: str
+    name: str
+    sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -94,6 +104,34 @@ def role_rows(account: Account) -> list[RoleRow]:
         RoleRow(item.role.label.capitalize(), item.kind, item.name, _page_of(item))
         for item in sorted(account.roles, key=lambda item: (item.kind, item.name))
     ]
+
+
+def waiting_rows(found: Iterable[Waiting]) -> list[WaitingRow]:
+    """What waits for a person, in sentences; roles in which nothing waits are left out."""
+    rows = ((item, tuple(_sentences(item))) for item in found)
+    return [
+        WaitingRow(item.held.role.label.capitalize(), item.held.name, sentences)
+        for item, sentences in rows
+        if sentences
+    ]
+
+
+def _sentences(item: Waiting) -> Iterator[str]:
+    if item.leads_alone:
+        yield f"Nobody else is {item.held.role.label} here: afterwards an administrator appoints somebody."
+    elif not item.others:
+        yield f"Nobody else is {item.held.role.label} here."
+    if item.invitations:
+        yield f"{_number(item.invitations, 'invitation')} to a study without an answer."
+    if item.signatures:
+        yield f"{_number(item.signatures, 'version')} of a script without a signature of the site."
+    if item.keys:
+        nodes = ", ".join(f"“{name}”" for name in item.keys)
+        yield f"Signs at {nodes} by a key of their own: the site takes it back by “fedstudy-node trust remove”."
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _page_of(held: HeldRole) -> str:

@@ -65,7 +65,8 @@ def investigator(request: PageRequest, study_id: UUID) -> HttpResponse:
 
 def _people(request: PageRequest, obj: Model, here: str, context: dict[str, Any]) -> HttpResponse:
     may_change, may_grant = _rights(request, obj)
-    form = RoleForm(request.POST or None, roles=SITE_ROLES if isinstance(obj, Site) else STUDY_ROLES)
+    initial = {"email": request.GET.get("email", "")}  # of somebody who was announced
+    form = RoleForm(request.POST or None, initial=initial, roles=SITE_ROLES if isinstance(obj, Site) else STUDY_ROLES)
     if request.method == "POST" and _grant(request, obj, form):
         return redirect(here)
     people = people_rows(role_holders(obj), here if may_change else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -12,14 +13,16 @@ from django.urls import reverse
 from accounts.directory import account_of, narrowed_accounts, roles_counted
 from accounts.factors import reset_factors
 from accounts.models import User
+from accounts.moving import move_person
 from accounts.permissions import Permission, check
-from accounts.selectors import visible_accounts
+from accounts.selectors import visible_accounts, visible_sites
 from accounts.services import create_user, set_active
 from fedstudy_core.errors import NotFound
-from portal.web.forms.platform import NewAccountForm, PeopleFilterForm
+from portal.waiting import waiting_for
+from portal.web.forms.platform import MoveForm, NewAccountForm, PeopleFilterForm
 from portal.web.lists import page_of
 from portal.web.pages import PageRequest, act, page, render_form, save
-from portal.web.presenters.platform import account_rows, role_rows, state_of
+from portal.web.presenters.platform import account_rows, role_rows, state_of, waiting_rows
 from portal.web.views.platform import render_platform
 
 
@@ -77,6 +80,8 @@ def person(request: PageRequest, user_id: UUID) -> HttpResponse:
         "person": account.user,
         "state": state_of(account.user),
         "held": role_rows(account),
+        "waiting": waiting_rows(waiting_for(account.user)),
+        "may_move": any(held.kind == "site" for held in account.roles),
         "is_self": account.user.pk == request.user.pk,
         "crumbs": [("People", reverse("web:platform-people"))],
     }
@@ -105,6 +110,32 @@ def reset(request: PageRequest, user_id: UUID) -> HttpResponse:
     found = find_account(request, user_id)
     done = f"{found.name} sets up a new second factor at the next sign-in, and is told."
     return act(request, _page(found), done, lambda: reset_factors(user=found, by=request.user))
+
+
+@page("GET", "POST")
+def move(request: PageRequest, user_id: UUID) -> HttpResponse:
+    """Move somebody to another site."""
+    found = find_account(request, user_id)
+    origins = sorted({(held.name, str(held.id)) for held in found.roles if held.kind == "site"})
+    sites = visible_sites(request.user)
+    form = MoveForm(request.POST or None, origins=[(id, name) for name, id in origins], sites=sites)
+
+    def service(data: dict[str, Any]) -> object:
+        return move_person(user=found, origin=sites.get(pk=data["origin"]), to=data["to"], by=request.user)
+
+    if request.method == "POST" and save(form, service) is not None:
+        messages.success(request, f"{found.name} has no role there any more, and {form.cleaned_data['to']} is told.")
+        return redirect(_page(found))
+    return render_form(
+        request,
+        form,
+        heading=f"Move {found.name} to another site",
+        lead="Roles at the old site and all sessions end at once. At the new site its own people give a role.",
+        action="Move",
+        crumbs=[("People", reverse("web:platform-people")), (found.name, _page(found))],
+        template="platform/move.html",
+        waiting=waiting_rows(waiting_for(found)),
+    )
 
 
 def _page(person: User) -> str:
