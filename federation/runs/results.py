@@ -12,20 +12,29 @@ from federation.runs.storage import file_store, model_store
 from fedstudy_core.errors import NotFound
 
 
-@transaction.atomic
-def fetch_model(*, run: Run, round_number: int | None = None, by: User) -> tuple[Model, bytes]:
-    """The parameters after a committed round, the last one by default; the log notes who fetched them.
+def find_model(*, run: Run, round_number: int | None = None, by: User) -> Model:
+    """What is known of the parameters after a committed round, the last one by default.
 
     Raises:
         Forbidden: E_FORBIDDEN.
         NotFound: E_NOT_FOUND when that round is not committed.
-        Refusal: E_ARTIFACT, E_ARTIFACT_MISSING.
     """
     check(by, Permission.MODEL_DOWNLOAD, run.study)
     models = run.models.all() if round_number is None else run.models.filter(round_number=round_number)
     model = models.order_by("round_number").last()
     if model is None:
         raise NotFound("E_NOT_FOUND", "No round of that number has been committed.")
+    return model
+
+
+@transaction.atomic
+def fetch_model(*, run: Run, round_number: int | None = None, by: User) -> tuple[Model, bytes]:
+    """The parameters after a committed round (`find_model`); the log notes who fetched them.
+
+    Raises:
+        Refusal: E_ARTIFACT, E_ARTIFACT_MISSING.
+    """
+    model = find_model(run=run, round_number=round_number, by=by)
     content = model_store().get(model.sha256)
     detail = {"round": model.round_number, "sha256": model.sha256}
     record(action="runs:model:downloaded", actor=by, obj=run, study=run.study_id, detail=detail)

@@ -104,6 +104,39 @@ def test_what_was_refused_is_not_sent_again() -> None:
         client.runs.start("r")
 
 
+def test_what_has_not_changed_does_not_travel_again() -> None:
+    seen: list[str | None] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers.get("if-none-match"))
+        same = seen[-1] == '"1"' and len(seen) < 3
+        return httpx.Response(304) if same else httpx.Response(200, json=STUDY, headers={"ETag": f'"{len(seen)}"'})
+
+    with portal(answer) as client:
+        first, again, changed = (client.studies.get("a") for _ in range(3))
+    assert (first.title, again.title, changed.title) == ("Hearts", "Hearts", "Hearts")
+    assert (first.etag, again.etag, changed.etag) == ('"1"', '"1"', '"3"')
+    assert seen == [None, '"1"', '"1"']
+
+
+def test_a_write_over_what_was_read() -> None:
+    seen: list[str | None] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers.get("if-match"))
+        return httpx.Response(200, json=STUDY, headers={"ETag": '"1"'})
+
+    with portal(answer) as client:
+        study = client.studies.get("a")
+        with client.if_unchanged(study):
+            client.studies.get("a")
+            client.studies.update(study, title="Lungs")
+            client.studies.update(study, title="Livers")
+        with pytest.raises(ValueError, match="get"):
+            client.if_unchanged(client.studies.update(study, title="Hearts"))
+    assert seen == [None, None, '"1"', None, None]
+
+
 def test_lists_are_followed_page_by_page() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         last = request.url.params.get("cursor") == "2"

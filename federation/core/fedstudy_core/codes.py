@@ -30,6 +30,7 @@ CODES = MappingProxyType(
         "E_IDEMPOTENCY_KEY": "An idempotency key is a text of 1 to 200 characters.",
         "E_IDEMPOTENCY_OTHER": "This idempotency key was used for another request.",
         "E_IDEMPOTENCY_BUSY": "The request with this idempotency key is still in work.",
+        "E_PRECONDITION": "This has changed since you read it; look at it again first.",
         "E_EXISTS": "There is one already.",
         "E_DUTIES": "One person may not hold these two duties.",
         "E_TOKEN": "The token is wrong, was used already, or has expired.",

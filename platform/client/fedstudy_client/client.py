@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
-from fedstudy_client.records import Person
+from fedstudy_client.records import Person, Record
 from fedstudy_client.resources.audit import Audit
 from fedstudy_client.resources.people import Tokens, Users
 from fedstudy_client.resources.platform import Platform
@@ -83,6 +84,21 @@ class FedStudy:
     def me(self) -> Person:
         """Who one is, with one's roles."""
         return Person.read(self._http.get("me"))
+
+    def if_unchanged(self, record: Record) -> AbstractContextManager[None]:
+        """Inside of this, the first write is done only if nobody has changed what `record` shows.
+
+        with portal.if_unchanged(study):
+            portal.studies.update(study, title="Hearts and lungs")
+
+        Otherwise it raises FedStudyProblem (E_PRECONDITION), and nothing is done.
+
+        Args:
+            record: what a `get` fetched: the object itself, or for `dictionary.set` the dictionary.
+        """
+        if not record.etag:
+            raise ValueError("only what `get` fetched has a version")
+        return self._http.only_over(record.etag)
 
     def close(self) -> None:
         """Close the connections."""

@@ -9,15 +9,19 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Record:
-    """One object of the portal. Fields that this client does not know yet are in `raw`."""
+    """One object of the portal. Fields that this client does not know yet are in `raw`.
+
+    `etag` is the version of what `get` fetched (see `FedStudy.if_unchanged`).
+    """
 
     raw: dict[str, Any] = field(repr=False, compare=False, kw_only=True, default_factory=dict)
+    etag: str = field(repr=False, compare=False, kw_only=True, default="")
 
     @classmethod
     def read(cls, body: dict[str, Any]) -> Self:
         """A record from the JSON object that the portal sent."""
         known = {item.name: cls._value(item.name, body[item.name]) for item in fields(cls) if item.name in body}
-        return cls(**known, raw=body)
+        return cls(**known, raw=body, etag=getattr(body, "etag", ""))
 
     @classmethod
     def _value(cls, name: str, value: Any) -> Any:

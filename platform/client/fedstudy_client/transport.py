@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
@@ -14,6 +16,14 @@ from fedstudy_client.problem import FedStudyProblem
 
 Json = dict[str, Any]
 PAUSES = (0.3, 1.0, 3.0)
+# Answers that are asked for again and again, such as a run that is followed.
+MOST_KEPT, LARGEST_KEPT = 16, 256 * 1024
+
+
+class Shown(dict[str, Any]):
+    """A JSON object with the version of what it shows."""
+
+    etag: str = ""
 
 
 class Transport:
@@ -39,11 +49,34 @@ class Transport:
     ) -> None:
         self.token = token
         self._pauses = tuple(pauses)
+        self._condition = ""
+        self._kept: OrderedDict[str, httpx.Response] = OrderedDict()
         self._http = httpx.Client(base_url=url.rstrip("/") + "/api/v1/", timeout=timeout, verify=verify)
 
     def get(self, path: str, /, **query: Any) -> Json:
-        """One object."""
-        return self._json(self._send("GET", path, params=_given(query)))
+        """One object; what has not changed since it was asked for last does not travel again."""
+        params = _given(query)
+        name = str(self._http.build_request("GET", path, params=params).url)
+        kept = self._kept.pop(name, None)
+        held = {} if kept is None else {"If-None-Match": kept.headers["ETag"]}
+        answer = self._send("GET", path, params=params, headers=held)
+        response = kept if kept is not None and answer.status_code == httpx.codes.NOT_MODIFIED else answer
+        shown = Shown(self._json(response))
+        shown.etag = response.headers.get("ETag", "")
+        if shown.etag and len(response.content) <= LARGEST_KEPT:
+            self._kept[name] = response
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        return shown
+
+    @contextmanager
+    def only_over(self, etag: str) -> Iterator[None]:
+        """Inside, the first write is done only if its object still has this version (else E_PRECONDITION)."""
+        self._condition = etag
+        try:
+            yield
+        finally:
+            self._condition = ""
 
     def each(self, path: str, /, **query: Any) -> Iterator[Json]:
         """Every object of a list, page by page."""
@@ -90,6 +123,8 @@ class Transport:
             headers["Authorization"] = f"Token {self.token}"
         if self.token and method != "GET":
             headers["Idempotency-Key"] = str(uuid4())
+        if self._condition and method != "GET":
+            headers["If-Match"], self._condition = self._condition, ""
         # without a token nobody knows whose key it would be: such a write is sent once
         pauses = self._pauses if self.token or method == "GET" else ()
         request = self._http.build_request(method, path, headers=headers, **options)
@@ -107,7 +142,7 @@ class Transport:
             response = self._http.send(request)
         except httpx.HTTPError as error:
             raise FedStudyProblem("E_UNREACHABLE", f"The portal does not answer: {error}") from error
-        if response.is_success:
+        if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
             return response
         raise _problem(response)
 

@@ -14,6 +14,7 @@ from accounts.scopes import TokenScope
 from accounts.tokens import make_token, revoke_token, tokens_of
 from portal.api.base import Input, Output, PersonRequest, Resource, checked, describe
 from portal.api.choices import FACTOR_KINDS, SESSION_KINDS, TOKEN_SCOPES
+from portal.api.conditions import Conditional
 from portal.api.idempotency import Repeatable
 from portal.api.people import AccountOut, RoleHeldOut
 from portal.throttles import PasswordByPerson
@@ -90,7 +91,7 @@ class FactorOut(Output):
         return factors.KINDS[factor.type]
 
 
-class MeView(Repeatable):
+class MeView(Conditional):
     """The person who asks."""
 
     @extend_schema(summary="Who am I", responses={200: MeOut})

@@ -35,7 +35,7 @@ from rest_framework.viewsets import ViewSet
 
 from accounts.models import User
 from fedstudy_core.errors import NotFound
-from portal.api.idempotency import Repeatable
+from portal.api.conditions import Conditional
 from portal.api.pagination import page_of
 
 M = TypeVar("M", bound=Model)
@@ -72,7 +72,7 @@ class Flag(serializers.BooleanField):
     default_empty_html = serializers.empty
 
 
-class Resource(Repeatable, ViewSet):
+class Resource(Conditional, ViewSet):
     """A resource of the API. Subclasses give `selector` and `output`.
 
     Attributes:

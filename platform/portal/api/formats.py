@@ -15,6 +15,9 @@ class JSONRenderer(renderers.JSONRenderer):
 
     charset = None
 
+    def get_indent(self, accepted_media_type: str, renderer_context: Mapping[str, Any]) -> None:
+        """One form only: a version stands for the very bytes."""
+
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON value")

@@ -57,24 +57,30 @@ class Repeatable(APIView):
 def _once(handler: Handler, request: Request, *args: Any, **kwargs: Any) -> Response:
     """Do a write, or answer as it was answered before.
 
-    What a service wrote before it refused (a try that is noted) stays written, as without a key.
-
     Raises:
         Invalid: E_IDEMPOTENCY_KEY; E_IDEMPOTENCY_OTHER (422) where the key was another request's.
         Refusal: E_IDEMPOTENCY_BUSY while the same request is in work.
     """
     asked = _Asked.read(request)
-    with transaction.atomic():
+
+    def act() -> Response:
         earlier = asked.earlier()
         if earlier is not None:
             return asked.replay(earlier)
+        response = handler(request, *args, **kwargs)
+        asked.keep(response)
+        return response
+
+    return in_one_transaction(act)
+
+
+def in_one_transaction(act: Callable[[], Response]) -> Response:
+    """Do something as one transaction; what a service wrote before it refused stays written, as it does by itself."""
+    with transaction.atomic():
         try:
-            response = handler(request, *args, **kwargs)
+            return act()
         except (FedStudyError, APIException) as error:
             refused = error
-        else:
-            asked.keep(response)
-            return response
     raise refused
 
 

@@ -9,7 +9,7 @@ from rest_framework.viewsets import ViewSet
 from notifications import selectors, services
 from notifications.models import KINDS
 from portal.api.base import Input, Output, PersonRequest, Resource, checked, describe
-from portal.api.idempotency import Repeatable
+from portal.api.conditions import Conditional
 
 
 class NotificationOut(Output):
@@ -56,7 +56,7 @@ class Notifications(Resource):
         return self.done()
 
 
-class PreferenceView(Repeatable, ViewSet):
+class PreferenceView(Conditional, ViewSet):
     """Whether the user gets e-mail."""
 
     @describe("Show whether you get e-mail", output=PreferenceOut)

@@ -17,6 +17,7 @@ from federation.runs.models import Participation, Run
 from federation.strategies.catalogue import STRATEGIES
 from portal.api.audit import EventOut
 from portal.api.base import Input, Output, PersonRequest, Resource, describe, find
+from portal.api.conditions import Conditional
 from portal.api.evaluation import EvaluationOut
 from portal.api.names import NameOut
 from studies.lifecycle import selectors as study_selectors
@@ -272,7 +273,7 @@ class StrategyOut(Output):
         return [parameter.model_dump(mode="json") for parameter in strategy.parameters]
 
 
-class Strategies(ViewSet):
+class Strategies(Conditional, ViewSet):
     @describe("The strategies that a run may choose", output=StrategyOut, many=True)
     def list(self, request: PersonRequest) -> Response:
         return Response({"results": StrategyOut(list(STRATEGIES.values()), many=True).data, "next": None})
@@ -360,10 +361,15 @@ class Runs(Resource):
     def model(self, request: PersonRequest, id: UUID) -> HttpResponse:
         wanted, run = self.query(RoundQuery), self.row(id)
         number = results.best_round(run) if wanted["best"] else wanted.get("round")
-        model, content = results.fetch_model(run=run, round_number=number, by=request.user)
-        answer = HttpResponse(content, content_type="application/octet-stream")
-        answer["Content-Disposition"] = f'attachment; filename="{model.sha256[:12]}.safetensors"'
-        return answer
+        model = results.find_model(run=run, round_number=number, by=request.user)
+
+        def content() -> HttpResponse:
+            _, tensors = results.fetch_model(run=run, round_number=model.round_number, by=request.user)
+            answer = HttpResponse(tensors, content_type="application/octet-stream")
+            answer["Content-Disposition"] = f'attachment; filename="{model.sha256[:12]}.safetensors"'
+            return answer
+
+        return self.fetched(model.sha256, content)
 
     @describe("What the script's own ServerApp left", output=ResultFileOut, many=True)
     def files(self, request: PersonRequest, id: UUID) -> Response:

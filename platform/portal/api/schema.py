@@ -7,6 +7,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
+from portal.api.conditions import IF_MATCH, IF_NONE_MATCH, Conditional
 from portal.api.idempotency import HEADER, REPLAYED, WRITES, Repeatable
 from portal.api.problems import MEDIA_TYPE
 
@@ -25,6 +26,27 @@ KEY_PARAMETERS = (
         OpenApiParameter.HEADER,
         response=[200, 201, 204],
         description="This is the answer of an earlier request with the same key",
+    ),
+)
+ETAGS = {"type": "string", "maxLength": 2000}
+READ_PARAMETERS = (
+    OpenApiParameter(
+        IF_NONE_MATCH, ETAGS, OpenApiParameter.HEADER, description="Answer 304 if this `ETag` still holds"
+    ),
+    OpenApiParameter(
+        "ETag", str, OpenApiParameter.HEADER, response=[200, 304], description="The version of what is shown"
+    ),
+)
+WRITE_PARAMETERS = (
+    OpenApiParameter(
+        IF_MATCH,
+        ETAGS,
+        OpenApiParameter.HEADER,
+        description="Write only if this `ETag` still holds: of what GET shows at this address, or, where it shows "
+        "nothing, of the object itself. Otherwise 412 (`E_PRECONDITION`).",
+    ),
+    OpenApiParameter(
+        IF_NONE_MATCH, ETAGS, OpenApiParameter.HEADER, description="`*`: write only if there is nothing yet"
     ),
 )
 
@@ -64,6 +86,8 @@ class Operation(AutoSchema):
         found = list(super().get_override_parameters())
         if self.method in WRITES and isinstance(self.view, Repeatable):
             found += KEY_PARAMETERS
+        if isinstance(self.view, Conditional):
+            found += _conditions(self.method, self.view)
         return found
 
     def _is_list_view(self, serializer: Any = None) -> bool:
@@ -73,8 +97,18 @@ class Operation(AutoSchema):
     def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
         described = OpenApiResponse(Problem, description="What went wrong")
+        if self.method == "GET" and isinstance(self.view, Conditional):
+            bodies["304"] = self._get_response_for_code(
+                OpenApiResponse(description="Not changed"), "304", None, direction
+            )
         bodies["default"] = self._get_response_for_code(described, "default", [MEDIA_TYPE], direction)
         return bodies
+
+
+def _conditions(method: str, view: Conditional) -> tuple[OpenApiParameter, ...]:
+    if method == "GET":
+        return READ_PARAMETERS
+    return WRITE_PARAMETERS if view.shown_by(getattr(view, "action_map", None)) else ()
 
 
 class ConfigValue(OpenApiSerializerFieldExtension):

@@ -219,7 +219,8 @@ class Versions(Resource):
 
     @describe("Fetch the bundle", output=bytes)
     def fab(self, request: PersonRequest, id: UUID) -> HttpResponse:
-        return bundle_response(self.row(id))
+        version = self.row(id)
+        return self.fetched(version.sha256, lambda: bundle_response(version))
 
     @describe("List the approvals", output=ApprovalOut, many=True)
     def approvals(self, request: PersonRequest, id: UUID) -> Response:

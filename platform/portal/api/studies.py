@@ -191,9 +191,14 @@ class Protocols(Resource):
     @describe("Fetch the newest protocol version", output=bytes)
     def file(self, request: PersonRequest, id: UUID) -> HttpResponse:
         protocol = self._newest(id)
-        response = HttpResponse(bytes(protocol.content), content_type="application/octet-stream")
-        response.headers["Content-Disposition"] = content_disposition_header(True, protocol.filename) or "attachment"
-        return response
+
+        def content() -> HttpResponse:
+            response = HttpResponse(bytes(protocol.content), content_type="application/octet-stream")
+            named = content_disposition_header(True, protocol.filename)
+            response.headers["Content-Disposition"] = named or "attachment"
+            return response
+
+        return self.fetched(protocol.sha256, content)
 
     def _newest(self, id: UUID) -> ProtocolVersion:
         protocol: ProtocolVersion | None = self.row(id).protocol
