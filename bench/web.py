@@ -19,6 +19,7 @@ from statistics import median, quantiles
 from typing import Any
 
 import httpx
+import psycopg
 
 from bench import machine, pages
 from bench.web_pages import Opened, addresses
@@ -146,7 +147,10 @@ def _seeded(supervisor: Supervisor, shape: Mapping[str, int]) -> str:
     running = stack.start(supervisor, Folders.throwaway(), profile="demo", port=None, portal_processes=PROCESSES)
     print("Filling it (some minutes)", file=sys.stderr, flush=True)
     sizes = [word for name, count in shape.items() for word in (f"--{name}", str(count))]
-    running.manage("seed_scale", "--yes", "--password", PASSWORD, *sizes)
+    running.manage_as_owner("seed_scale", "--yes", "--password", PASSWORD, *sizes)
+    with psycopg.connect(running.services.postgres.superuser_url, autocommit=True) as database:
+        while database.execute("SELECT FROM audit_queue LIMIT 1").fetchone():  # the sequencer is busy with them
+            time.sleep(1)
     return running.portal_url
 
 

@@ -1,4 +1,8 @@
-"""The audit log: what happened, when, by whom, to what. Rows are added and never changed."""
+"""The audit log: what happened, when, by whom, to what, and the Merkle tree over it. Rows are added, never changed.
+
+An event is written with the change that it tells of. That puts its number into the queue, from which one process, the
+sequencer, gives every event its place in the tree (`audit.sequencer`).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,14 @@ from django.utils import timezone
 # The words by which an entry is found: of who did what to what, and of its details; in no language's forms.
 WORDS = SearchVector("actor_label", "action", "object_label", "detail", config="simple")
 AREA = Func(F("action"), Value(":"), Value(1), function="split_part", output_field=models.CharField())
+# 32 random bytes that the database makes, also for events of before there was a tree.
+SALT = Func(
+    function="gen_random_uuid",
+    template="(uuid_send(%(function)s()) || uuid_send(%(function)s()))",
+    output_field=models.BinaryField(),
+)
+ONLY_ADDED = pgtrigger.Update | pgtrigger.Delete
+QUEUED = "INSERT INTO audit_queue (event) SELECT id FROM added; RETURN NULL;"
 ACTION_PATTERN = r"^[a-z_]+:[a-z_]+:[a-z_]+$"
 
 
@@ -33,6 +45,7 @@ class Event(models.Model):
     site = models.CharField(max_length=36, blank=True)
     outcome = models.CharField(max_length=10, default="done")
     detail = models.TextField(default="{}", help_text="Canonical JSON")
+    salt = models.BinaryField(db_default=SALT, editable=False, help_text="Half for the names, half for the detail")
 
     class Meta:
         ordering = ["-id"]
@@ -53,7 +66,96 @@ class Event(models.Model):
             models.Index(fields=["at"], name="audit_event_at"),
             GinIndex(WORDS, name="audit_event_words"),
         ]
-        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+        triggers = [
+            pgtrigger.Protect(name="append_only", operation=ONLY_ADDED),
+            pgtrigger.Trigger(
+                name="queued",
+                level=pgtrigger.Statement,
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                referencing=pgtrigger.Referencing(new="added"),
+                func=QUEUED,
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.action} by {self.actor_label}"
+
+
+class Queued(models.Model):
+    """An event that has no place in the tree yet."""
+
+    event = models.BigIntegerField(primary_key=True)
+
+    class Meta:
+        db_table = "audit_queue"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"event {self.event}"
+
+
+class Leaf(models.Model):
+    """An event's place in the tree, and what the tree says of it (`fedstudy_core.transparency.leaves`)."""
+
+    position = models.BigIntegerField(primary_key=True)
+    event = models.BigIntegerField(unique=True)
+    body = models.TextField(help_text="Canonical JSON")
+    hash = models.BinaryField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.CheckConstraint(condition=Q(position__gte=0), name="audit_leaf_position")]
+        triggers = [pgtrigger.Protect(name="only_added", operation=ONLY_ADDED)]
+
+    def __str__(self) -> str:
+        return f"leaf {self.position}"
+
+
+class Tile(models.Model):
+    """256 hashes of the tree side by side, once there are all of them: leaves at level 0, roots of tiles above."""
+
+    level = models.SmallIntegerField()
+    place = models.BigIntegerField()
+    hashes = models.BinaryField()
+    root = models.BinaryField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["level", "place"], name="audit_tile_place")]
+        triggers = [pgtrigger.Protect(name="only_added", operation=ONLY_ADDED)]
+
+    def __str__(self) -> str:
+        return f"tile {self.place} of level {self.level}"
+
+
+class Checkpoint(models.Model):
+    """What the log said of itself at one size, signed."""
+
+    size = models.BigIntegerField(primary_key=True)
+    root = models.BinaryField()
+    note = models.TextField(help_text="C2SP signed note")
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-size"]
+        default_permissions = ()
+        triggers = [pgtrigger.Protect(name="only_added", operation=ONLY_ADDED)]
+
+    def __str__(self) -> str:
+        return f"checkpoint of {self.size} events"
+
+
+class LogKey(models.Model):
+    """A public key that signed checkpoints from some moment on, as `name+id+key`."""
+
+    key = models.CharField(max_length=300, unique=True)
+    since = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+        default_permissions = ()
+        triggers = [pgtrigger.Protect(name="only_added", operation=ONLY_ADDED)]
+
+    def __str__(self) -> str:
+        return self.key

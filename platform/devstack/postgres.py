@@ -14,8 +14,11 @@ import psycopg
 from devstack.errors import SetupError
 from devstack.processes import Child, Command, Supervisor
 
-ROLE = "fedstudy"
 DATABASE = "fedstudy"
+# As in production: one role owns the tables, the portal's and the log's sequencer's have few rights in them.
+OWNER = "fedstudy_owner"
+ROLE = "fedstudy"
+SEQUENCER = "fedstudy_log"
 SUPERUSER = "postgres"
 UNPRIVILEGED_ID = 65534
 SOCKET_PATH_LIMIT = 103
@@ -37,6 +40,16 @@ class Postgres:
     def url(self) -> str:
         """Connection URL of the application's role and database."""
         return self._url(ROLE, DATABASE)
+
+    @property
+    def owner_url(self) -> str:
+        """Connection URL of the role that owns the tables, for migrations."""
+        return self._url(OWNER, DATABASE)
+
+    @property
+    def sequencer_url(self) -> str:
+        """Connection URL of the log's sequencer."""
+        return self._url(SEQUENCER, DATABASE)
 
     @property
     def superuser_url(self) -> str:
@@ -92,8 +105,10 @@ def start(supervisor: Supervisor, state: Path, sockets: Path, log: Path) -> Post
         )[0],
     )
     with psycopg.connect(host=str(sockets), user=SUPERUSER, dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE ROLE {ROLE} LOGIN CREATEDB")
-        connection.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
+        connection.execute(f"CREATE ROLE {OWNER} LOGIN CREATEDB")
+        for role in (ROLE, SEQUENCER):
+            connection.execute(f"CREATE ROLE {role} LOGIN")
+        connection.execute(f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
     return server
 
 

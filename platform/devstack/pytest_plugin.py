@@ -29,6 +29,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
             supervisor.stop()
             raise
         os.environ.update(services.portal_environment(started, folders, profile="test"))
+        os.environ.update(services.owner_environment(started))  # tests make their database themselves
         os.environ["FEDSTUDY_TEST_SUPERUSER_URL"] = started.postgres.superuser_url
     elif worker := os.environ.get("PYTEST_XDIST_WORKER", ""):
         _keep_apart(int(worker.removeprefix("gw")) + 1)

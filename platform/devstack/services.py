@@ -13,6 +13,7 @@ from devstack import postgres, valkey
 from devstack.postgres import Postgres
 from devstack.processes import Supervisor
 from devstack.valkey import Valkey
+from fedstudy_core import keys
 
 # Short, because a unix socket's path may have some hundred bytes only.
 PREFIX = "fs-"
@@ -80,6 +81,20 @@ def portal_environment(services: Services, folders: Folders, *, profile: str) ->
         "FEDSTUDY_REDIS_URL": services.valkey.url,
         "FEDSTUDY_DATA_DIR": str(folders.data),
     }
+
+
+def owner_environment(services: Services) -> dict[str, str]:
+    """What differs for migrations, and for whatever else makes or fills tables."""
+    return {"FEDSTUDY_DATABASE_URL": services.postgres.owner_url}
+
+
+def sequencer_environment(services: Services, folders: Folders) -> dict[str, str]:
+    """What differs for the log's sequencer: its role, and a key that is made here."""
+    key = folders.state / "log" / "key.pem"
+    key.parent.mkdir(parents=True, exist_ok=True)
+    key.touch(mode=0o600)
+    key.write_bytes(keys.to_pem(keys.generate(), None))
+    return {"FEDSTUDY_DATABASE_URL": services.postgres.sequencer_url, "FEDSTUDY_LOG_KEY": str(key)}
 
 
 def remove_abandoned() -> None:

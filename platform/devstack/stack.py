@@ -67,6 +67,10 @@ class Stack:
         """Run a management command in a process of its own; returns what it printed. Raises SetupError."""
         return manage(self.environment, *words)
 
+    def manage_as_owner(self, *words: str) -> str:
+        """As `manage`, by the role that owns the tables."""
+        return manage({**self.environment, **services.owner_environment(self.services)}, *words)
+
     def node(self, name: str) -> NodeHome:
         """The node of this name. Nothing of the portal is in its environment."""
         if name not in self.nodes:
@@ -111,11 +115,12 @@ def start(
         "FLWR_HOME": str(folders.state / "worker" / "flower"),
     }
     say("Making the database's tables")
-    manage(environment, "migrate", "--no-input", "--verbosity", "0")
+    manage({**environment, **services.owner_environment(running)}, "migrate", "--no-input", "--verbosity", "0")
     say("Starting the portal, its workers and the SuperLink")
     portal = supervisor.launch(_portal(environment, folders, listen, portal_processes))
     worker = supervisor.launch(_worker(environment, folders))
     supervisor.launch(_beat(environment, folders))
+    supervisor.launch(_sequencer({**environment, **services.sequencer_environment(running, folders)}, folders))
     for child in (link.child, portal, worker):
         child.wait_ready()
     pages = PagePorts(None if port is None else PREFERRED_PAGE_PORT)
@@ -191,6 +196,16 @@ def _beat(environment: Mapping[str, str], folders: Folders) -> Command:
         name="beat",
         argv=[*_celery(), *words],
         log=folders.logs / "beat.log",
+        env=environment,
+        cwd=ROOT,
+    )
+
+
+def _sequencer(environment: Mapping[str, str], folders: Folders) -> Command:
+    return Command(
+        name="sequencer",
+        argv=[sys.executable, str(ROOT / "manage.py"), "sequence_log"],
+        log=folders.logs / "sequencer.log",
         env=environment,
         cwd=ROOT,
     )

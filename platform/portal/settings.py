@@ -1,6 +1,7 @@
 """Django settings of the portal. Everything that differs between installations comes from the environment."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 
@@ -30,6 +31,9 @@ FEDSTUDY_MAX_BODY = environment.whole_number("FEDSTUDY_MAX_BODY", 4 * 1024 * 102
 # How many runs of one study, and how many that ask one node, may be under way together; further ones are queued.
 FEDSTUDY_RUNS_PER_STUDY = environment.whole_number("FEDSTUDY_RUNS_PER_STUDY", 2)
 FEDSTUDY_RUNS_PER_NODE = environment.whole_number("FEDSTUDY_RUNS_PER_NODE", 4)
+# Which log of events this is, for ever, and the key that signs its checkpoints: only the sequencer can read that.
+FEDSTUDY_LOG_ORIGIN = environment.optional("FEDSTUDY_LOG_ORIGIN", f"{urlsplit(FEDSTUDY_PUBLIC_URL).netloc}/audit")
+FEDSTUDY_LOG_KEY = environment.existing_path("FEDSTUDY_LOG_KEY")
 FEDSTUDY_VERSION = "0.1.0"
 
 # Health checks ask on the machine itself, whatever name the portal has outside.

@@ -36,6 +36,8 @@ CODES = MappingProxyType(
         "E_TOKEN": "The token is wrong, was used already, or has expired.",
         "E_SETUP_DONE": "The portal has its first administrator already.",
         # the log
+        "E_LOG_ALTERED": "The stored log is not the one that was signed last: nothing more is signed.",
+        "E_LOG_BEHIND": "The log does not have this yet; try again in a moment.",
         "E_NOTE": "The log's checkpoint cannot be read.",
         "E_NOTE_KEY": "The key of a log or witness cannot be read.",
         "E_NOTE_SIGNATURE": "The log's checkpoint is not signed as it should be.",

@@ -62,6 +62,10 @@ class Chance:
         """The hexadecimal of nothing in particular."""
         return f"{self._random.getrandbits(256):064x}"
 
+    def salt(self) -> bytes:
+        """32 bytes."""
+        return self._random.randbytes(32)
+
 
 def _is_counted(field: Field[Any, Any]) -> bool:
     return isinstance(field, AutoField) and field.primary_key

@@ -71,7 +71,7 @@ KINDS = (
 OFTEN = list(accumulate(kind.often for kind in KINDS))
 COLUMNS = (
     "event_id", "at", "actor", "actor_label", "action", "object_type", "object_id", "object_label", "study", "site",
-    "outcome", "detail",
+    "outcome", "detail", "salt",
 )  # fmt: skip
 
 
@@ -144,7 +144,7 @@ def _events(shape: Shape, cast: Cast, runs: list[SeededRun], since: datetime, un
         named = (*scene.actor(kind.by), kind.action, *map(str, scene.object(kind.of)))
         about = [concerned[name] if name in kind.concerns else "" for name in ("study", "site")]
         detail = _of_round(chance) if kind is ROUND else details[kind.action]
-        yield chance.id(), since + number * step, *named, *about, kind.outcome, detail
+        yield chance.id(), since + number * step, *named, *about, kind.outcome, detail, chance.salt()
 
 
 def _of_round(chance: Chance) -> str:

@@ -1,0 +1,102 @@
+"""The process that gives every event its place in the log's tree and signs checkpoints; see `audit.sequencer`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, connection
+
+from audit.sequencer import AT_ONCE, LogSigner, Sequencer, lead
+from fedstudy_core import keys
+from fedstudy_core.errors import FedStudyError
+
+log = structlog.get_logger("audit.sequencer")
+TICK_S = 0.2
+BETWEEN_CHECKPOINTS_S = 1.0
+RETRY_S = 1.0
+
+
+class Command(BaseCommand):
+    help = "Give every event its place in the log, and sign checkpoints. One of these processes leads; more may wait."
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._stopping = threading.Event()
+        self._alive: Path | None = None
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--once", action="store_true", help="place what there is, sign, and end")
+        parser.add_argument("--alive", type=Path, help="a file that is written anew while this process is well")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        signer = read_signer()
+        self._alive = options["alive"]
+        if options["once"]:
+            self._once(signer)
+            return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stopping.set())
+        while not self._stopping.is_set():
+            try:
+                self._lead_and_work(signer)
+            except DatabaseError as error:
+                log.warning("the database went away; the sequencer begins anew", error=str(error))
+                connection.close()
+                self._stopping.wait(RETRY_S)
+        connection.close()
+
+    def _once(self, signer: LogSigner) -> None:
+        if not lead():
+            raise CommandError("A sequencer is at work already: it places what there is.")
+        sequencer = Sequencer.begin(signer)
+        while sequencer.place_batch():
+            pass
+        sequencer.sign_checkpoint()
+        self.stdout.write(f"{sequencer.growth.edge.size} events have their place.")
+        connection.close()
+
+    def _lead_and_work(self, signer: LogSigner) -> None:
+        while not lead():
+            self._tell_alive()
+            if self._stopping.wait(RETRY_S):
+                return
+        try:
+            sequencer = Sequencer.begin(signer)
+        except FedStudyError as error:
+            connection.close()
+            raise CommandError(f"{error.detail} ({error.code})") from error
+        log.info("leading", size=sequencer.growth.edge.size, key=str(signer.key))
+        due = time.monotonic()
+        while not self._stopping.is_set():
+            placed = sequencer.place_batch()
+            if time.monotonic() >= due:
+                sequencer.sign_checkpoint()
+                self._tell_alive()
+                due = time.monotonic() + BETWEEN_CHECKPOINTS_S
+            if placed < AT_ONCE:
+                self._stopping.wait(TICK_S)
+        sequencer.sign_checkpoint()
+
+    def _tell_alive(self) -> None:
+        if self._alive:
+            self._alive.touch()
+
+
+def read_signer() -> LogSigner:
+    """The log's key from the file that the settings name. Raises CommandError."""
+    path: Path | None = settings.FEDSTUDY_LOG_KEY
+    if path is None:
+        raise CommandError("FEDSTUDY_LOG_KEY names no file: make one with `openssl genpkey -algorithm ed25519`.")
+    try:
+        return LogSigner(settings.FEDSTUDY_LOG_ORIGIN, keys.from_pem(path.read_bytes(), None))
+    except OSError as error:
+        raise CommandError(f"The log's key cannot be read: {error}") from error
+    except FedStudyError as error:
+        raise CommandError(f"The log's key cannot be used: {error.detail} ({error.code})") from error

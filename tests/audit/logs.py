@@ -1,0 +1,50 @@
+"""A log to test: events, a signer, and what must hold of whatever the sequencer left."""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import transaction
+
+from accounts.models import Site
+from audit import stored_tree
+from audit.models import Checkpoint, Event, Leaf, Queued, Tile
+from audit.sequencer import LogSigner, Sequencer
+from audit.services import record
+from fedstudy_core.transparency import checkpoints
+from fedstudy_core.transparency.tree import leaf_hash, root_of
+
+SIGNER = LogSigner("portal.test/audit", Ed25519PrivateKey.from_private_bytes(b"\x07" * 32))
+
+
+def write_events(count: int, **detail: object) -> None:
+    """Add events, all in one transaction."""
+    site = Site(name="Demo Hospital")
+    with transaction.atomic():
+        for number in range(count):
+            record(action="demo:thing:done", actor="system:tests", obj=site, detail={"number": number, **detail})
+
+
+def sequence(signer: LogSigner = SIGNER) -> Sequencer:
+    """Give all events their place, and sign."""
+    sequencer = Sequencer.begin(signer)
+    while sequencer.place_batch():
+        pass
+    sequencer.sign_checkpoint()
+    return sequencer
+
+
+def assert_whole() -> None:
+    """Every event has one place, there is no gap, and what is stored is what is signed."""
+    leaves = list(Leaf.objects.order_by("position"))
+    assert [leaf.position for leaf in leaves] == list(range(len(leaves)))
+    assert sorted(leaf.event for leaf in leaves) == sorted(Event.objects.values_list("pk", flat=True))
+    assert not Queued.objects.exists()
+    hashes = [leaf_hash(leaf.body.encode()) for leaf in leaves]
+    assert [bytes(leaf.hash) for leaf in leaves] == hashes
+    for tile in Tile.objects.filter(level=0):
+        assert bytes(tile.hashes) == b"".join(hashes[tile.place * 256 : (tile.place + 1) * 256])
+    assert Tile.objects.filter(level=0).count() == len(leaves) // 256
+    for signed in Checkpoint.objects.all():
+        checkpoint, _ = checkpoints.read(signed.note.encode(), SIGNER.key)
+        assert (checkpoint.size, checkpoint.root) == (signed.size, bytes(signed.root))
+        assert checkpoint.root == root_of(hashes[: signed.size]) == stored_tree.root(signed.size)

@@ -1,0 +1,61 @@
+"""By the roles that the portal and the sequencer have, nobody changes or removes anything of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from django.db import connection
+from psycopg.errors import InsufficientPrivilege
+
+from audit.models import Checkpoint, Event, Leaf, LogKey, Queued, Tile
+from tests.audit.logs import sequence, write_events
+
+pytestmark = pytest.mark.django_db(transaction=True)
+TREE = (Leaf, Tile, Checkpoint, LogKey)
+ROLES = ("fedstudy", "fedstudy_log")
+
+
+@pytest.fixture(params=ROLES)
+def database(request: pytest.FixtureRequest) -> Iterator[psycopg.Connection]:
+    settings = connection.settings_dict
+    with psycopg.connect(host=settings["HOST"], user=request.param, dbname=settings["NAME"]) as opened:
+        yield opened
+        opened.rollback()
+
+
+def refused(database: psycopg.Connection, statement: str) -> bool:
+    try:
+        database.execute(statement)
+    except InsufficientPrivilege:
+        return True
+    finally:
+        database.rollback()
+    return False
+
+
+def test_nobody_changes_or_removes(database: psycopg.Connection) -> None:
+    write_events(300)
+    sequence()
+    for model in (*TREE, Event):
+        table, key = model._meta.db_table, model._meta.pk.attname
+        assert refused(database, f"UPDATE {table} SET {key} = {key}"), table
+        assert refused(database, f"DELETE FROM {table}"), table
+        assert refused(database, f"TRUNCATE {table}"), table
+        assert refused(database, f"ALTER TABLE {table} DISABLE TRIGGER USER"), table
+        assert refused(database, f"DROP TABLE {table}"), table
+
+
+def test_each_adds_only_what_is_its_own(database: psycopg.Connection) -> None:
+    by_portal = database.info.user == "fedstudy"
+    leaf = "INSERT INTO audit_leaf VALUES (0, 0, '', '')"
+    event = (
+        "INSERT INTO audit_event (event_id, at, actor, actor_label, action, object_type, object_id, object_label, "
+        "study, site, outcome, detail) VALUES (gen_random_uuid(), now(), 'a', 'a', 'a:b:c', 'd', 'e', '', '', '', "
+        "'done', '{}')"
+    )
+    assert refused(database, leaf) is by_portal
+    assert refused(database, event) is not by_portal
+    assert refused(database, f"DELETE FROM {Queued._meta.db_table}") is by_portal
+    assert refused(database, "SELECT FROM accounts_user") is not by_portal
