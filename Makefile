@@ -9,7 +9,7 @@ BIN := $(or $(FEDSTUDY_VENV),.venv)/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint ruff mypy contracts templates format faults guide fuzz-api bench bench-gate bench-pages lock clean
+.PHONY: help setup demo test check lint ruff mypy contracts templates format faults guide fuzz-api bench bench-gate bench-log bench-pages lock clean
 
 help:
 	@echo 'make demo    a whole federated study on this machine, then a portal to look at (ARGS="--exit --json out.json")'
@@ -21,6 +21,7 @@ help:
 	@echo 'make fuzz-api  send the API many made-up requests, as every role (minutes; EXAMPLES=100 of each operation)'
 	@echo 'make bench   measure workloads against raw Flower and plain copying (an hour; ARGS="--only w1" chooses)'
 	@echo 'make bench-gate  measure what gate and sandbox cost a round (minutes)'
+	@echo 'make bench-log  measure how fast events are written and get their places in the log (a minute)'
 	@echo 'make bench-pages  measure how long pages take with a million log entries and 20 people (some 15 minutes)'
 	@echo 'make lock    compile requirements.lock anew from the pyproject files'
 	@echo 'make clean   remove .venv, caches and the state of demos'
@@ -79,6 +80,10 @@ bench: setup
 
 bench-gate: setup
 	@$(BIN)/python -m bench.gate $(ARGS)
+
+# PostgreSQL, the sequencer and 64 writers.
+bench-log: setup
+	@$(BIN)/python -m bench.log $(ARGS)
 
 # A stack of its own with a large synthetic portal: some 15 minutes; ARGS="--events 50000 --rounds 5000" for a smaller one.
 bench-pages: setup

@@ -72,9 +72,14 @@ CONF
   rm -f "$extensions"
 }
 
-for name in secret-key database-admin-password database-password broker-password superexec-secret; do
+for name in secret-key database-admin-password database-owner-password database-password database-log-password \
+  broker-password superexec-secret; do
   password "$name"
 done
+# With this key the log of events signs what it holds. Keep a copy where it is safe: a log that signs with another one
+# must be explained to everybody who watches it.
+[ -e "$folder/log-key.pem" ] || openssl genpkey -algorithm ed25519 -out "$folder/log-key.pem" 2>/dev/null
+chmod 644 "$folder/log-key.pem"
 authority
 certificate superlink "DNS:superlink"
 certificate fleet "DNS:$fleet_host"

@@ -120,7 +120,7 @@ def start(
     portal = supervisor.launch(_portal(environment, folders, listen, portal_processes))
     worker = supervisor.launch(_worker(environment, folders))
     supervisor.launch(_beat(environment, folders))
-    supervisor.launch(_sequencer({**environment, **services.sequencer_environment(running, folders)}, folders))
+    supervisor.launch(sequencer_command({**environment, **services.sequencer_environment(running, folders)}, folders))
     for child in (link.child, portal, worker):
         child.wait_ready()
     pages = PagePorts(None if port is None else PREFERRED_PAGE_PORT)
@@ -201,7 +201,8 @@ def _beat(environment: Mapping[str, str], folders: Folders) -> Command:
     )
 
 
-def _sequencer(environment: Mapping[str, str], folders: Folders) -> Command:
+def sequencer_command(environment: Mapping[str, str], folders: Folders) -> Command:
+    """The log's sequencer, by its own role (`services.sequencer_environment`)."""
     return Command(
         name="sequencer",
         argv=[sys.executable, str(ROOT / "manage.py"), "sequence_log"],

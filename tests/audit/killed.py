@@ -1,4 +1,4 @@
-"""A sequencer that is killed (SIGKILL) before and after each of its statements, one after another, until one gets through.
+"""A sequencer that is killed (SIGKILL) before and after each of its statements, until one gets through.
 
 Run by `test_sequencer_killed` with a database in its environment. Every sequencer is a process of its own, which opens
 its own session. Prints how many were killed.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -72,7 +73,7 @@ def main() -> None:
         assert os.WTERMSIG(status) == signal.SIGKILL
         killed += 1
     assert os.WEXITSTATUS(status) == 0
-    print(killed)
+    sys.stdout.write(str(killed))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from tests.deploy.description import ROOT, VARIABLE, Image, environment, read_co
 COMPOSE_FILE = ROOT / "docker-compose.yml"
 COMPOSE = read_compose(COMPOSE_FILE)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-PORTAL_PROCESSES = ("migrate", "portal", "worker", "beat")
+PORTAL_PROCESSES = ("migrate", "portal", "worker", "beat", "sequencer")
 ONE_SHOT = ("migrate",)
 IMAGES = ("portal", "superlink", "node")
 

@@ -61,7 +61,8 @@ def test_every_secret_that_compose_names_is_made(folder: Path) -> None:
 def test_the_folder_is_closed_and_every_password_its_own(folder: Path) -> None:
     assert folder.stat().st_mode & 0o077 == 0
     assert (folder / "fleet-ca.key").stat().st_mode & 0o077 == 0
-    names = ["secret-key", "database-admin-password", "database-password", "broker-password", "superexec-secret"]
+    passwords = ("admin-password", "owner-password", "password", "log-password")
+    names = ["secret-key", *(f"database-{name}" for name in passwords), "broker-password", "superexec-secret"]
     contents = {(folder / name).read_text() for name in names}
     assert len(contents) == len(names)
     assert all(len(text) == 64 and text.isalnum() for text in contents)

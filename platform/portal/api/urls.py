@@ -20,6 +20,7 @@ from portal.api import (
     scripts,
     sites,
     studies,
+    transparency,
 )
 from portal.api.document import Document
 from portal.api.node_events import NodeEvents
@@ -215,6 +216,9 @@ RUNS = [
     path("schedules/<uuid:id>/resume", schedules.Schedules.as_view({"post": "resume"}), name="schedule-resume"),
     path("schedules/<uuid:id>/end", schedules.Schedules.as_view({"post": "end"}), name="schedule-end"),
     path("audit/events", audit.Events.as_view({"get": "list"}), name="events"),
+    path("audit/events/<uuid:id>/proof", transparency.EventProofs.as_view({"get": "retrieve"}), name="event-proof"),
+    path("audit/log", transparency.Log.as_view({"get": "retrieve"}), name="log"),
+    path("audit/log/consistency", transparency.Log.as_view({"get": "consistency"}), name="log-consistency"),
 ]
 
 NODE = [

@@ -267,6 +267,9 @@ RUNS = [
     row("run-model", "get", "run", "P"),
     row("run-file", "get", "run", "P", rest=lambda place: (digest(FILE),)),
     row("events", "get", "", EVERYBODY),
+    row("event-proof", "get", "event", "PU"),
+    row("log", "get", "", EVERYBODY),
+    row("log-consistency", "get", "", EVERYBODY, query=lambda place: "?old=1&new=2"),
 ]  # fmt: skip
 NODES = [
     row("node-enrol", "post", "", every=403, body=lambda place: introduction("t" * 30), quiet=True),

@@ -14,9 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
+from audit.models import Event
 from tests.security.access.scene import PEOPLE, Place
+
+
+def first_event(place: Place) -> Any:
+    """Of the place's study, by the id that addresses have."""
+    event = Event.objects.filter(study=str(place.study.pk)).earliest("pk")
+    return SimpleNamespace(pk=event.event_id)
+
 
 MISSING = "00000000-0000-4000-8000-000000000000"
 EVERYBODY = "0+PCUAS"
@@ -60,6 +69,7 @@ KINDS: Mapping[str, Kind] = {
     "token": Kind("P", ("own", "other_study", "missing"), lambda place: place.pi),
     "factor": Kind("P", ("own", "other_study", "missing"), lambda place: place.pi),
     "session": Kind("P", ("own", "other_study", "missing"), lambda place: place.pi),
+    "event": Kind("PU", IN_STUDY, first_event),
     "unled": Kind("U+", ("own", "missing"), lambda place: place.study),
     "unled_site": Kind("S+", ("own", "missing"), lambda place: place.site),
 }

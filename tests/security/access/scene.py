@@ -29,6 +29,7 @@ from studies.lifecycle.models import Study
 from studies.lifecycle.services import move_study
 from tests.api import world as worlds
 from tests.api.world import NodeKeys, World, enrolled_node, person
+from tests.audit.logs import sequence
 
 # Letters of the table's columns, in the order of security's matrix, and the fields of a place that hold them.
 PEOPLE: Mapping[str, str] = MappingProxyType(
@@ -161,6 +162,7 @@ def build() -> Scene:
         leave_results(place)
     for state in ("closed", "archived"):
         archived.study = move_study(study=archived.study, to=state, by=own.pi)
+    sequence()
     return scene
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fedstudy_client.records import Event
+from fedstudy_client.records import Checkpoint, Event, Proof
 from fedstudy_client.resources.base import Ref, Resource, id_of
 
 
@@ -28,3 +28,16 @@ class Audit(Resource):
         }
         for row in self._http.each("audit/events", **query):
             yield Event.read(row)
+
+    def checkpoint(self) -> Checkpoint:
+        """The log's newest checkpoint."""
+        return Checkpoint.read(self._http.get("audit/log"))
+
+    def consistency(self, old: int, new: int) -> list[str]:
+        """The proof that the log only grew between two sizes: hashes in base64, as RFC 9162 orders them."""
+        hashes: list[str] = self._http.get("audit/log/consistency", old=old, new=new)["hashes"]
+        return hashes
+
+    def proof(self, event: Ref) -> Proof:
+        """The proof that an event is in the log. It fails with E_LOG_BEHIND for a moment after the event."""
+        return Proof.read(self._http.get(f"audit/events/{id_of(event)}/proof"))

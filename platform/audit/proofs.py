@@ -1,0 +1,82 @@
+"""What the log shows of itself: its checkpoints, and proofs that an event is in it and that it only grew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audit import stored_tree
+from audit.models import Checkpoint, Event, Leaf, LogKey
+from fedstudy_core.errors import Conflict, Invalid
+from fedstudy_core.transparency.checkpoints import proof_text
+from fedstudy_core.transparency.leaves import SALT_BYTES, BoundText, names_text
+
+
+@dataclass(frozen=True)
+class Proof:
+    """That an event is in the log that a checkpoint signs.
+
+    Attributes:
+        position: of its leaf, counted from 0.
+        leaf: the leaf's canonical JSON.
+        names, detail: the texts that the leaf commits to.
+        hashes: the inclusion proof, from the leaf up.
+        checkpoint: the signed note.
+    """
+
+    position: int
+    leaf: str
+    names: BoundText
+    detail: BoundText
+    hashes: list[bytes]
+    checkpoint: Checkpoint
+
+    @property
+    def as_file(self) -> str:
+        """The proof as C2SP's tlog-proof writes it."""
+        return proof_text(self.position, self.hashes, self.checkpoint.note)
+
+
+def log_key() -> str:
+    """The key that signs now, as `name+id+key`; empty before the log has begun."""
+    return LogKey.objects.values_list("key", flat=True).first() or ""
+
+
+def latest_checkpoint() -> Checkpoint:
+    """Raises Conflict E_LOG_BEHIND when nothing is signed yet."""
+    found = Checkpoint.objects.first()
+    if found is None:
+        raise Conflict("E_LOG_BEHIND", "The log has signed nothing yet.")
+    return found
+
+
+def texts_of(event: Event) -> tuple[BoundText, BoundText]:
+    """The names and the detail that the event's leaf commits to, with their salts."""
+    salt = bytes(event.salt)
+    names = names_text(event.actor_label, event.object_label)
+    return BoundText(salt[:SALT_BYTES], names), BoundText(salt[SALT_BYTES:], event.detail)
+
+
+def proof_of(event: Event) -> Proof:
+    """The event's proof against the newest checkpoint.
+
+    Raises:
+        Conflict: E_LOG_BEHIND, it has no place yet, or none that is signed.
+    """
+    leaf = Leaf.objects.filter(event=event.pk).first()
+    checkpoint = latest_checkpoint()
+    if leaf is None or leaf.position >= checkpoint.size:
+        raise Conflict("E_LOG_BEHIND")
+    names, detail = texts_of(event)
+    hashes = stored_tree.inclusion_proof(leaf.position, checkpoint.size)
+    return Proof(leaf.position, leaf.body, names, detail, hashes, checkpoint)
+
+
+def consistency(old: int, new: int) -> list[bytes]:
+    """The proof that the log at size `new` begins with the log at size `old`.
+
+    Raises:
+        Invalid: E_INVALID for sizes that it never had, or not in this order.
+    """
+    if not 1 <= old <= new <= stored_tree.size():
+        raise Invalid("E_INVALID", "The log never had these sizes one after the other.")
+    return stored_tree.consistency_proof(old, new)
