@@ -9,7 +9,7 @@ import redis
 def test_postgres_answers_on_a_socket_only() -> None:
     with psycopg.connect(os.environ["FEDSTUDY_DATABASE_URL"]) as connection:
         row = connection.execute("SELECT inet_server_addr(), current_user, current_setting('fsync')").fetchone()
-    assert row == (None, "fedstudy", "off")
+    assert row == (None, "fedstudy_owner", "off")
 
 
 def test_postgres_sorts_by_code_points_and_knows_letters_beyond_ascii() -> None:
