@@ -18,6 +18,7 @@ from federation.runs.messages import Answer
 from federation.runs.models import RECEIVED, Attempt, Model, Participant, Participation, Round, Run
 from federation.runs.participants import RollCall, new_deadline
 from federation.runs.phases import EVALUATE, TRAIN, Phase, next_phase, tests_before
+from federation.runs.signals import run_changed
 from fedstudy_core.updates import Schema
 
 ENGINE = "system:engine"
@@ -150,6 +151,7 @@ def open_phase(lease: Lease, round_: Round, phase: Phase, deadline: datetime, ca
     for row in rows:
         if row.state == "missing":
             _site_event(row)
+    run_changed.send(sender=Run, run_id=lease.run_id)
     return Asked(rows, tests)
 
 
@@ -194,6 +196,7 @@ def ask_another(lease: Lease, round_: Round, participant: Participant, deadline:
     round_.deadline_at = deadline
     round_.save(update_fields=["deadline_at"])
     Participation.objects.create(round=round_, participant=participant, phase=round_.phase, asked_at=timezone.now())
+    run_changed.send(sender=Run, run_id=lease.run_id)
 
 
 @transaction.atomic
@@ -230,6 +233,7 @@ def note_answers(lease: Lease, answers: Sequence[tuple[Participation, Answer, in
             rounding=participation.rounding | ({RECEIVED: answer.rounding.model_dump()} if answer.rounding else {}),
         )
     _rewrite([item for item, _, _ in answers], ANSWER_FIELDS)
+    run_changed.send(sender=Run, run_id=lease.run_id)
 
 
 def _rewrite(items: Sequence[Participation], fields: Sequence[str]) -> None:

@@ -22,7 +22,7 @@ from fedstudy_core.rotation import Rotation
 from nodes.registry import boots, states
 from nodes.registry.keys import NodeKeys, checked_approvers, console_approver
 from nodes.registry.models import EnrolmentToken, Node, RetiredKeys
-from nodes.registry.signals import node_confirmed, node_frozen, node_revoked, node_rotated
+from nodes.registry.signals import node_confirmed, node_frozen, node_revoked, node_rotated, node_seen
 
 TOKEN_LIFE = timedelta(hours=24)
 HEARD = ("pending", "active")
@@ -306,6 +306,7 @@ def _note(node: Node, new: tuple[str, str], status: Mapping[str, Any]) -> None:
     node.agent_version, node.sandbox = new
     node.status, node.last_seen_at = {**status, "clock_off_s": _clock_off(status.get("clock"), now)}, now
     node.save(update_fields=["agent_version", "sandbox", "status", "last_seen_at", "boots"])
+    node_seen.send(sender=Node, node_id=node.pk, site_id=node.site_id)
     if changed:
         _record("changed", node, node, agent_version=node.agent_version, sandbox=node.sandbox)
     if node.state == "active" and not was_online:

@@ -1,5 +1,10 @@
 """News about nodes: `node_id` and `site_id`, sent inside the transaction of the change."""
 
+from django.dispatch import Signal
+
 from accounts.signals import node_confirmed, node_frozen, node_revoked, node_rotated
 
-__all__ = ["node_confirmed", "node_frozen", "node_revoked", "node_rotated"]
+__all__ = ["node_confirmed", "node_frozen", "node_revoked", "node_rotated", "node_seen"]
+
+# A node said that it is there.
+node_seen = Signal()

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import Model
 
 from audit.models import Event
+from audit.signals import recorded
 from fedstudy_core import canonical
 
 
@@ -32,7 +33,7 @@ def record(
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("an audit event is written in the transaction of the change it tells of")
-    return Event.objects.create(
+    event = Event.objects.create(
         actor=getattr(actor, "audit_name", str(actor)),
         actor_label=getattr(actor, "audit_label", str(actor).removeprefix("system:")),
         action=action,
@@ -44,6 +45,8 @@ def record(
         outcome=outcome,
         detail=canonical.dumps(_plain(dict(detail or {}))).decode("utf-8"),
     )
+    recorded.send(sender=Event, event=event)
+    return event
 
 
 @transaction.atomic

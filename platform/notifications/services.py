@@ -14,6 +14,7 @@ from accounts.models import User
 from audit.services import record
 from notifications import selectors
 from notifications.models import Notification, Preference
+from notifications.signals import news_changed
 
 EMAIL_SUBJECT = "FedStudy: something waits for you"
 LINK_SUBJECT = "FedStudy: you are invited"
@@ -47,6 +48,7 @@ def notify(*, people: Iterable[User], kind: str, subject: str, link: str, key: s
     Notification.objects.bulk_create(new, ignore_conflicts=True)
     for row in new:
         transaction.on_commit(partial(_wake, str(row.pk)), robust=True)
+    news_changed.send(sender=Notification, people=[row.person_id for row in new])
 
 
 def _wake(notification_id: str) -> None:
@@ -58,13 +60,16 @@ def _wake(notification_id: str) -> None:
 def mark_read(*, notification: Notification, by: User) -> Notification:
     """Note that a person read one of their notifications; what was read before stays as it is."""
     Notification.objects.filter(pk=notification.pk, person=by, read_at=None).update(read_at=timezone.now())
+    news_changed.send(sender=Notification, people=[by.pk])
     notification.refresh_from_db()
     return notification
 
 
 def mark_all_read(*, by: User) -> int:
     """Note that a person read all of their notifications; returns how many were new."""
-    return Notification.objects.filter(person=by, read_at=None).update(read_at=timezone.now())
+    read = Notification.objects.filter(person=by, read_at=None).update(read_at=timezone.now())
+    news_changed.send(sender=Notification, people=[by.pk])
+    return read
 
 
 @transaction.atomic

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, logout
 from django.contrib.auth.signals import user_logged_in
+from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -16,6 +17,7 @@ from accounts import sessions
 from portal.throttles import address_of
 
 NOTED_EVERY_S = 60
+EVENTS = "text/event-stream"
 
 
 def connect() -> None:
@@ -30,7 +32,7 @@ def _begin(*, request: HttpRequest, **_: Any) -> None:
 class SessionLife:
     """Ends sessions that are over, and notes to the minute when one was used.
 
-    A page that fetches itself again while nobody touches it is no use.
+    A page that fetches itself again while nobody touches it, or listens to what changes, is no use.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -43,8 +45,18 @@ class SessionLife:
 
     def _look_at(self, request: HttpRequest) -> None:
         session, now = request.session, timezone.now().timestamp()
-        started, seen = session.get(sessions.STARTED, 0), session.get(sessions.SEEN, 0)
-        if now - started > settings.SESSION_COOKIE_AGE or now - seen > settings.FEDSTUDY_SESSION_IDLE_S:
+        if is_over(session):
             logout(request)
-        elif now - seen > NOTED_EVERY_S and "HX-Request" not in request.headers:
+        elif now - session[sessions.SEEN] > NOTED_EVERY_S and not _is_by_itself(request):
             session[sessions.SEEN] = now
+
+
+def is_over(session: SessionBase) -> bool:
+    """Whether nobody used a session for too long, or it began too long ago."""
+    now = timezone.now().timestamp()
+    started, seen = session.get(sessions.STARTED, 0), session.get(sessions.SEEN, 0)
+    return now - started > settings.SESSION_COOKIE_AGE or now - seen > settings.FEDSTUDY_SESSION_IDLE_S
+
+
+def _is_by_itself(request: HttpRequest) -> bool:
+    return "HX-Request" in request.headers or request.headers.get("Accept") == EVENTS

@@ -34,6 +34,8 @@ FEDSTUDY_RUNS_PER_NODE = environment.whole_number("FEDSTUDY_RUNS_PER_NODE", 4)
 # Which log of events this is, for ever, and the key that signs its checkpoints: only the sequencer can read that.
 FEDSTUDY_LOG_ORIGIN = environment.optional("FEDSTUDY_LOG_ORIGIN", f"{urlsplit(FEDSTUDY_PUBLIC_URL).netloc}/audit")
 FEDSTUDY_LOG_KEY = environment.existing_path("FEDSTUDY_LOG_KEY")
+# How many pages, of all people together, may listen to what changes at the same time; further ones ask by themselves.
+FEDSTUDY_MAX_STREAMS = environment.whole_number("FEDSTUDY_MAX_STREAMS", 200)
 FEDSTUDY_VERSION = "0.1.0"
 
 # Health checks ask on the machine itself, whatever name the portal has outside.

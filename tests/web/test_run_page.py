@@ -99,7 +99,8 @@ def test_the_page_polls_while_the_run_works_and_gets_nothing_while_nothing_happe
     first = poll(client, run)
     html = first.content.decode()
     assert_sound(html, whole=False)
-    assert 'hx-trigger="every 1500ms"' in html
+    assert 'hx-trigger="refresh"' in html
+    assert f'data-about="run:{run.pk}"' in html
     mark = first.context["page"].mark
     assert f"mark={mark}" in html
     assert poll(client, run, mark).status_code == 204
@@ -110,15 +111,34 @@ def test_the_page_polls_while_the_run_works_and_gets_nothing_while_nothing_happe
     assert again.context["page"].committed == 2
 
 
-def test_the_polling_stops_when_the_run_ended(run: Run, world: World, browser: Browser) -> None:
+def test_a_run_that_was_stopped_is_looked_at_seldom(run: Run, world: World, browser: Browser) -> None:
     client = browser("pi")
     commit_round(run, 1)
     mark = poll(client, run).context["page"].mark
     stop_run(run=run, by=world.pi, reason="Enough")
     answer = poll(client, run, mark)
     assert answer.status_code == 200
-    assert "hx-get" not in answer.content.decode()
+    assert 'data-every="30000"' in answer.content.decode()
     assert "Enough" in answer.content.decode()
+
+
+def test_a_complete_run_is_looked_at_no_more(run: Run, browser: Browser) -> None:
+    Run.objects.filter(pk=run.pk).update(state="completed", ended_at=timezone.now())
+    assert "data-live" not in poll(browser("pi"), run).content.decode()
+
+
+def test_downloads_and_buttons_come_and_go_with_the_run(run: Run, world: World, browser: Browser) -> None:
+    client = browser("pi")
+    before = poll(client, run).content.decode()
+    assert 'id="run-head" hx-swap-oob="morph"' in before
+    assert "Download" not in before
+    assert 'id="stop-run"' in before
+    commit_round(run, 1)
+    stop_run(run=run, by=world.pi)
+    after = poll(client, run).content.decode()
+    assert "Results (CSV)" in after
+    assert 'id="resume-run"' in after
+    assert 'id="stop-run"' not in after
 
 
 def test_the_poll_of_an_unchanged_run_costs_few_queries(run: Run, browser: Browser) -> None:

@@ -6,6 +6,8 @@ class ApiConfig(AppConfig):
 
     def ready(self) -> None:
         from federation.runs.signals import messages_sent
+        from portal import changes
         from portal.wakes import wake
 
+        changes.connect()
         messages_sent.connect(wake, dispatch_uid="portal.wakes")

@@ -9,6 +9,7 @@ from portal.web.views import (
     enrolments,
     events,
     invitations,
+    live,
     notifications,
     own_factors,
     people,
@@ -139,6 +140,8 @@ urlpatterns = [
     path("notifications/read", notifications.read_all, name="notifications-read"),
     path("notifications/email", notifications.email, name="notifications-email"),
     path("notifications/<uuid:notification_id>", notifications.follow, name="notification"),
+    path("notifications/bell", notifications.bell, name="bell"),
+    path("live/events", live.events, name="live"),
     path("events", events.events, name="events"),
     path("styleguide", styleguide.styleguide, name="styleguide"),
 ]

@@ -49,6 +49,11 @@ def script() -> dict[str, Any]:
     return {"name": "Second", "bundle": SimpleUploadedFile("tiny.fab", fab("1.0.1"))}
 
 
+def listen(place: Any, kind: str) -> str:
+    """What a page asks to hear of."""
+    return f"?about={kind}:{getattr(place, kind).pk}"
+
+
 ROWS = [
     Row("healthz", "get", "", every=200),
     Row("web:sign-in", "get", "", EVERYBODY, ok=302, but={"-": 200, "N": 200}),
@@ -223,6 +228,13 @@ ROWS = [
     press("notifications-read", "", EVERYBODY, quiet=True),
     press("notifications-email", "", EVERYBODY, quiet=True),
     press("notification", "notification", "P", make=states.told, quiet=True),
+    show("bell", "", EVERYBODY),
+    *[
+        # a server of the tests' kind streams nothing, and says so to those who may listen
+        Row("web:live", "get", kind, may, ok=204, query=lambda place, kind=kind: listen(place, kind),
+            fixed=lambda place: (), but={"-": 401, "N": 401})
+        for kind, may in (("run", STUDY_PEOPLE), ("study", STUDY_PEOPLE), ("site", "AS+"))
+    ],
     show("events", "", EVERYBODY),
     show("events", "", EVERYBODY, query=lambda place: "?form=csv"),
     show("events", "", EVERYBODY, query=lambda place: "?form=jsonl"),

@@ -128,6 +128,11 @@ class RunPage:
     phase_names: Mapping[str, str] = field(default_factory=lambda: PHASES)
 
     @property
+    def listens(self) -> bool:
+        """Whether anything may still change: what failed or was stopped can be resumed."""
+        return self.state != "completed"
+
+    @property
     def tone(self) -> str:
         return {"completed": "ok", "failed": "bad", "stopped": "idle", "paused": "idle"}.get(self.state, "")
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from portal import changes
 from portal.web import formats
 from portal.web.presenters.icons import ICONS
 from portal.web.presenters.levels import level_of
@@ -25,6 +26,12 @@ register.filter("filesize_iec", formats.size)
 register.filter("score", formats.score)
 register.filter("share", formats.share)
 register.filter("initials", formats.initials)
+
+
+@register.simple_tag
+def now_ms() -> int:
+    """The present moment in milliseconds: from then on a page wants to hear of changes."""
+    return changes.now_ms()
 
 
 @register.simple_tag

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from fedstudy_core.errors import NotFound
@@ -26,6 +26,12 @@ def notifications(request: PageRequest) -> HttpResponse:
         "sends_email": settings.FEDSTUDY_SENDS_EMAIL,
     }
     return render_page(request, "notifications/list.html", context)
+
+
+@page()
+def bell(request: PageRequest) -> HttpResponse:
+    """The bell in the bar, with how many are new; a part of every page."""
+    return render(request, "notifications/_bell.html", {"unread": selectors.unread_count(request.user)})
 
 
 @page("POST")

@@ -22,18 +22,20 @@ from portal.web.presenters.exports import result_records, round_records, run_rec
 from portal.web.presenters.navigation import crumbs_in_study
 from portal.web.presenters.runs import RunPage, present_run
 
+NOT_MARKED = ("draft", "waiting")  # what they wait for is not the run's, and its mark says nothing of it
+
 
 @page()
 def run(request: PageRequest, run_id: UUID) -> HttpResponse:
     """The run page; for htmx only its live part, or nothing (204) while nothing changed."""
     found = selectors.run_for(request.user, run_id)
     mark = mark_of(found)
-    if request.htmx and request.GET.get("mark") == mark:
+    if request.htmx and request.GET.get("mark") == mark and found.state not in NOT_MARKED:
         return HttpResponse(status=204)
-    context = _live_context(request, found, mark)
+    context = {**_live_context(request, found, mark), **_head_context(request, found)}
     if request.htmx:
-        return render(request, "runs/_live.html", context)
-    return render_page(request, "runs/run.html", {**context, **_frame_context(request, found)})
+        return render(request, "runs/_live.html", {**context, "is_part": True})
+    return render_page(request, "runs/run.html", {**context, **_frame_context(found)})
 
 
 def _live_context(request: PageRequest, found: Run, mark: str) -> dict[str, Any]:
@@ -48,21 +50,26 @@ def _live_context(request: PageRequest, found: Run, mark: str) -> dict[str, Any]
     return {"run": found, "page": shown, "live_href": request.path + query, "obstacles": obstacles}
 
 
-def _frame_context(request: PageRequest, found: Run) -> dict[str, Any]:
-    """The part of the run page that stays."""
-    study, strategy = found.study, STRATEGIES.get(found.strategy)
-    participants = list(found.participants.select_related("enrolment__site", "approval"))
-    configuration = {**found.config, **found.strategy_parameters}
+def _head_context(request: PageRequest, found: Run) -> dict[str, Any]:
+    """The head of the page: it changes with what may be done to the run."""
+    strategy = STRATEGIES.get(found.strategy)
     return {
         "strategy": strategy.title if strategy else found.strategy,
-        "participants": participants,
-        "sites_count": len(participants),
-        "may_download": can(request.user, Permission.MODEL_DOWNLOAD, study),
-        "configuration": [(name, value_text(value)) for name, value in sorted(configuration.items())],
+        "sites_count": found.participants.count(),
+        "may_download": can(request.user, Permission.MODEL_DOWNLOAD, found.study),
         **_buttons(request, found),
+    }
+
+
+def _frame_context(found: Run) -> dict[str, Any]:
+    """The part of the run page that stays."""
+    configuration = {**found.config, **found.strategy_parameters}
+    return {
+        "participants": list(found.participants.select_related("enrolment__site", "approval")),
+        "configuration": [(name, value_text(value)) for name, value in sorted(configuration.items())],
         "priorities": PRIORITIES,
         "forks": list(found.forks.order_by("created_at")),
-        "crumbs": crumbs_in_study(study),
+        "crumbs": crumbs_in_study(found.study),
     }
 
 
