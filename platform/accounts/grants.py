@@ -40,7 +40,7 @@ def grant_role(*, user: User, role: Role, obj: Model, by: User) -> None:
         _check_may_grant(by, obj)
     if not user.is_active:
         raise Refusal("E_STATE", "This account is closed.")
-    _check_duties(user, role, obj)
+    check_duties(user, role, obj)
     role_granting.send(sender=type(obj), user=user, role=role, obj=obj)
     groups.group_for(role, obj).user_set.add(user)
     record_role("granted", user, role, obj, by)
@@ -100,7 +100,8 @@ def _check_may_grant(by: User, obj: Model) -> None:
     check(by, Permission.SITE_PEOPLE if isinstance(obj, Site) else Permission.STUDY_GRANT, obj)
 
 
-def _check_duties(user: User, role: Role, obj: Model) -> None:
+def check_duties(user: User, role: Role, obj: Model) -> None:
+    """Refuse a role that does not go with what somebody is. Raises Refusal (E_DUTIES), Conflict (E_EXISTS)."""
     if user.is_platform_admin:
         raise Refusal("E_DUTIES", "A platform administrator holds no role in studies and at sites.")
     held = groups.role_groups(obj).filter(group__user=user).values_list("role", flat=True).first()

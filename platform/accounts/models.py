@@ -22,6 +22,7 @@ from knox.models import AbstractAuthToken
 from accounts import permissions
 from accounts.roles import HeldRole, Role
 from accounts.scopes import TokenScope
+from accounts.states import REQUEST
 from audit.selectors import Scope
 
 
@@ -287,3 +288,71 @@ class Invitation(models.Model):
     def is_open(self) -> bool:
         """Whether the link still opens an account."""
         return self.used_at is None and self.revoked_at is None and self.expires_at > timezone.now()
+
+
+class JoinCode(models.Model):
+    """Who knows it may ask for a role in one study or at one site. It opens nothing by itself."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    code = models.CharField(max_length=32, unique=True)
+    content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE, related_name="+")
+    object_id = models.UUIDField()
+    content_object = GenericForeignKey()
+    created_by = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["content_type", "object_id"], condition=Q(ended_at=None), name="accounts_joincode_one_open"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"join code of {self.content_object}"
+
+
+class AccessRequest(models.Model):
+    """Somebody asks for a role in a study or at a site; who gives roles there decides."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    person = models.ForeignKey(User, on_delete=models.CASCADE, related_name="access_requests")
+    role = models.CharField(max_length=20)
+    content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE, related_name="+")
+    object_id = models.UUIDField()
+    content_object = GenericForeignKey()
+    reason = models.CharField(max_length=500)
+    state = models.CharField(max_length=12, default=REQUEST.initial)
+    asked_at = models.DateTimeField(default=timezone.now, editable=False)
+    answer = models.CharField(max_length=500, blank=True)
+    decided_by = models.ForeignKey(User, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    decided_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-asked_at", "id"]
+        default_permissions = ()
+        constraints = [
+            REQUEST.check("accounts_accessrequest_state"),
+            models.UniqueConstraint(
+                fields=["person", "content_type", "object_id"],
+                condition=Q(state="asked"),
+                name="accounts_accessrequest_one_open",
+            ),
+            models.CheckConstraint(
+                condition=Q(role__in=[role.value for role in Role]), name="accounts_accessrequest_role"
+            ),
+            models.CheckConstraint(condition=~Q(reason=""), name="accounts_accessrequest_reason"),
+            models.CheckConstraint(
+                condition=Q(state__in=["accepted", "refused"], decided_by__isnull=False, decided_at__isnull=False)
+                | Q(state__in=["asked", "withdrawn"], decided_by=None, decided_at=None),
+                name="accounts_accessrequest_decided",
+            ),
+        ]
+        indexes = [models.Index(fields=["content_type", "object_id", "state"], name="accounts_request_object")]
+        triggers = [REQUEST.trigger()]
+
+    def __str__(self) -> str:
+        return f"request of {self.person}"

@@ -15,6 +15,10 @@ factors_reset = Signal()
 # An administrator moved somebody from one site to another: user, origin, to, by.
 person_moved = Signal()
 
+# Somebody asked for a role, and got an answer: request (accounts.models.AccessRequest).
+access_asked = Signal()
+access_decided = Signal()
+
 # Somebody without an account was invited: invitation, token (of the link; it is stored nowhere).
 person_invited = Signal()
 

@@ -49,6 +49,8 @@ ACTS: Mapping[tuple[str, str], Condition] = MappingProxyType(
         ("POST", "api:study-invitations"): _always,
         ("POST", "web:site-invitations"): _always,
         ("POST", "api:site-invitations"): _always,
+        ("POST", "web:access-accept"): _always,
+        ("POST", "api:access-accept"): _always,
         ("POST", "api:users"): _always,
         ("PATCH", "api:user"): _always,
         ("DELETE", "api:user-factors"): _always,

@@ -51,6 +51,15 @@ class CodeByPerson(SimpleRateThrottle):
         return self.name
 
 
+class JoinCodeByPerson(SimpleRateThrottle):
+    """Tries of a join code by somebody who is signed in."""
+
+    scope = "join-code"
+
+    def get_cache_key(self, request: Any, view: Any) -> str:
+        return f"throttle:{self.scope}:{request.user.pk}"
+
+
 class EnrolByAddress(ByAddress):
     """Tries to enrol a node."""
 
@@ -91,6 +100,11 @@ def may_try_a_password(request: HttpRequest) -> bool:
 def may_try_a_code(request: Request | HttpRequest, user: User) -> bool:
     """Count a try of somebody's second factor, and say whether it may go on."""
     return CodeByPerson(user).allow_request(request, None)  # type: ignore[arg-type]
+
+
+def may_try_a_join_code(request: HttpRequest) -> bool:
+    """Count a try of a join code by a page, and say whether it may go on."""
+    return JoinCodeByPerson().allow_request(request, None)  # type: ignore[arg-type]
 
 
 def forget_codes(user: User) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, IntegrityError, models, transaction
 
+from accounts.models import AccessRequest
+from accounts.states import REQUEST
 from audit.states import StateTable
 from fedstudy_core.errors import Conflict
 from nodes.registry.models import Node
@@ -30,6 +32,7 @@ TABLES: dict[type[models.Model], StateTable] = {
     ScriptVersion: VERSION,
     Approval: APPROVAL,
     Node: NODE,
+    AccessRequest: REQUEST,
 }
 PAIRS = [(table, old, new) for table in TABLES.values() for old, new in product(table.states, repeat=2)]
 
@@ -93,9 +96,10 @@ def rows(db: None) -> dict[type[models.Model], Any]:
         not_after="2030-02-01T00:00Z",
         approver_name="Demo Admin", key_id="b" * 64,
     )  # fmt: skip
+    asked = AccessRequest.objects.create(person=pi, role="auditor", content_object=study, reason="demo")
     return {
         Study: study, Dataset: site.dataset, Enrolment: site.enrolment, ScriptVersion: version, Approval: approval,
-        Node: site.node,
+        Node: site.node, AccessRequest: asked,
     }  # fmt: skip
 
 

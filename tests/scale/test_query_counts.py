@@ -21,7 +21,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from accounts.models import User
+from accounts.asking import make_join_code
+from accounts.models import AccessRequest, Site, User
 from accounts.tokens import begin_program_session
 from federation.runs.models import Model, Run, Schedule
 from fedstudy_core.canonical import digest
@@ -83,6 +84,7 @@ class Portal:
             "node": enrolment.site.nodes.all()[0],
             "user": named["P"],
             "employee": admin,
+            "request": _asked(study, enrolment.site, admin),
         }
         return cls({**named, "A": admin}, {**of_study, **others})
 
@@ -101,6 +103,13 @@ class Portal:
         place = SimpleNamespace(**self.objects)
         named = (self.objects[row.kind].pk, *row.rest(place)) if row.kind else ()  # type: ignore[arg-type]
         return reverse(row.name, args=named) + QUERIES.get(row.name, row.query(place))  # type: ignore[arg-type]
+
+
+def _asked(study: Study, site: Site, person: User) -> AccessRequest:
+    """What a site's admin asks of the study's investigator; both have join codes."""
+    make_join_code(obj=site, by=person)
+    make_join_code(obj=study, by=User.objects.get(email="investigator-1@scale.example"))
+    return AccessRequest.objects.create(person=person, role="auditor", content_object=study, reason="demo")
 
 
 def _leave_files(run: Run) -> None:

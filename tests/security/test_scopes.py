@@ -24,6 +24,9 @@ from tests.security.test_access import Request, undone
 # What no token reaches: accounts and one's own, people and roles, sites and nodes' keys, and a site's own word.
 FOR_PEOPLE_ONLY = {
     "GET users", "POST users", "GET user", "PATCH user", "DELETE user-factors", "GET user-waiting", "POST user-move",
+    "GET access-requests", "POST access-requests", "GET access-request", "POST access-accept", "POST access-refuse",
+    "POST access-withdraw", "GET study-join-code", "POST study-join-code", "DELETE study-join-code",
+    "GET site-join-code", "POST site-join-code", "DELETE site-join-code",
     "PATCH me", "POST own-password", "GET own-tokens", "POST own-tokens", "DELETE own-token",
     "GET own-factors", "DELETE own-factor", "GET own-sessions", "POST own-sessions-end", "DELETE own-session",
     "POST notifications-read", "POST notification", "PUT preference",

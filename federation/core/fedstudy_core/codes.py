@@ -17,6 +17,7 @@ CODES = MappingProxyType(
         "E_FACTOR": "Your account has a second factor: send its code too.",
         "E_FACTOR_MISSING": "Set up a second factor on the portal's pages first.",
         "E_STEP_UP": "This wants to know that it is still you: sign in again, or do it on the portal's pages.",
+        "E_JOIN_CODE": "This code leads nowhere. Ask who gave it to you for the present one.",
         "E_INVITATION": "This link is not good any more. Ask who sent it to you for a new one.",
         "E_METHOD": "This cannot be done here.",
         "E_THROTTLED": "Too many tries; please wait a little.",

@@ -10,6 +10,7 @@ for study in portal.studies.list():
 from fedstudy_client.client import FedStudy
 from fedstudy_client.problem import FedStudyProblem, FieldProblem
 from fedstudy_client.records import (
+    AccessRequest,
     Approval,
     Dataset,
     Dictionary,
@@ -17,6 +18,7 @@ from fedstudy_client.records import (
     DictionaryReading,
     Enrolment,
     Event,
+    Invitation,
     LibraryScript,
     Member,
     Node,
@@ -33,6 +35,7 @@ from fedstudy_client.records import (
 )
 
 __all__ = [
+    "AccessRequest",
     "Approval",
     "Dataset",
     "Dictionary",
@@ -43,6 +46,7 @@ __all__ = [
     "FedStudy",
     "FedStudyProblem",
     "FieldProblem",
+    "Invitation",
     "LibraryScript",
     "Member",
     "Node",

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from fedstudy_client.records import Person, Record
+from fedstudy_client.resources.access import Access, Invitations
 from fedstudy_client.resources.audit import Audit
 from fedstudy_client.resources.people import Tokens, Users
 from fedstudy_client.resources.platform import Platform
@@ -43,6 +44,8 @@ class FedStudy:
         self._http = Transport(url, token, timeout=timeout, verify=verify, pauses=pauses)
         self.tokens = Tokens(self._http)
         self.users = Users(self._http)
+        self.access = Access(self._http)
+        self.invitations = Invitations(self._http)
         self.platform = Platform(self._http)
         self.sites = Sites(self._http)
         self.nodes = Nodes(self._http)

@@ -73,6 +73,35 @@ class Member(Record):
 
 
 @dataclass(frozen=True)
+class AccessRequest(Record):
+    """A request for a role in a study or at a site (`kind`, `object`, `name`), with the `answer` to it."""
+
+    id: str
+    person: Person
+    role: str
+    kind: str
+    object: str
+    name: str
+    reason: str
+    state: str
+    asked_at: datetime
+    answer: str = ""
+    decided_by: Person | None = None
+    decided_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Invitation(Record):
+    """Somebody without an account who is invited to a role. `token` is there once, right after `invite`."""
+
+    id: str
+    email: str
+    role: str
+    expires_at: datetime
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
 class Site(Record):
     """A hospital or clinic."""
 
@@ -334,4 +363,6 @@ class Proof(Record):
 
 
 FINAL = ("completed", "failed", "stopped")
-NESTED: dict[str, type[Record]] = {"site": Name, "study": Name, "script": Name, "user": Person}
+NESTED: dict[str, type[Record]] = {
+    "site": Name, "study": Name, "script": Name, "user": Person, "person": Person, "decided_by": Person,
+}  # fmt: skip

@@ -1,9 +1,12 @@
 """Names of the sets of choices in the OpenAPI document (`ENUM_NAME_OVERRIDES` points here)."""
 
-from accounts.roles import SITE_ROLES, STUDY_ROLES
+from accounts.roles import SITE_ROLES, STUDY_ROLES, Role
 from accounts.scopes import TokenScope
+from accounts.states import REQUEST
 from fedstudy_core.analysis import Risk
 from nodes.registry.states import NODE
+from nodes.registry.versions import STANDINGS
+from portal.health import STATES as PARTS_STATES
 from studies.dictionary.states import DATASET
 from studies.enrolment.states import ENROLMENT
 from studies.lifecycle.states import STUDY
@@ -23,5 +26,9 @@ FILE_CHANGES = ["added", "removed", "changed"]
 TOKEN_SCOPES = [scope.value for scope in TokenScope]
 SESSION_KINDS = ["browser", "program"]
 FACTOR_KINDS = ["app", "passkey"]
+ROLE_NAMES = [role.value for role in Role]
+REQUEST_STATES = list(REQUEST.states)
+PART_STATES = list(PARTS_STATES)
+STANDING_NAMES = list(STANDINGS)
 STUDY_ROLE_NAMES = [role.value for role in STUDY_ROLES]
 SITE_ROLE_NAMES = [role.value for role in SITE_ROLES]

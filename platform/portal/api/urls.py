@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 
 from portal.api import (
+    access,
     account,
     audit,
     dictionaries,
@@ -45,6 +46,28 @@ PEOPLE = [
     path("users/<uuid:id>/waiting", people.Accounts.as_view({"get": "waiting"}), name="user-waiting"),
     path("users/<uuid:id>/move", people.Accounts.as_view({"post": "move"}), name="user-move"),
     path("users/<uuid:id>/factors", people.Accounts.as_view({"delete": "reset"}), name="user-factors"),
+]
+
+ACCESS = [
+    path("access-requests", access.AccessRequests.as_view({"get": "list", "post": "create"}), name="access-requests"),
+    path("access-requests/<uuid:id>", access.AccessRequests.as_view({"get": "retrieve"}), name="access-request"),
+    path("access-requests/<uuid:id>/accept", access.AccessRequests.as_view({"post": "accept"}), name="access-accept"),
+    path("access-requests/<uuid:id>/refuse", access.AccessRequests.as_view({"post": "refuse"}), name="access-refuse"),
+    path(
+        "access-requests/<uuid:id>/withdraw",
+        access.AccessRequests.as_view({"post": "withdraw"}),
+        name="access-withdraw",
+    ),
+    path(
+        "studies/<uuid:id>/join-code",
+        access.StudyJoinCodes.as_view({"get": "retrieve", "post": "create", "delete": "remove"}),
+        name="study-join-code",
+    ),
+    path(
+        "sites/<uuid:id>/join-code",
+        access.SiteJoinCodes.as_view({"get": "retrieve", "post": "create", "delete": "remove"}),
+        name="site-join-code",
+    ),
 ]
 
 PLATFORM = [
@@ -239,6 +262,7 @@ NODE = [
 urlpatterns = [
     *PEOPLE,
     *PLATFORM,
+    *ACCESS,
     *NOTIFICATIONS,
     *SITES,
     *STUDIES,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.urls import reverse
 
+from accounts.asking import deciders
 from accounts.groups import holders
-from accounts.models import Invitation, Site, User
+from accounts.models import AccessRequest, Invitation, Site, User
 from accounts.roles import Role
-from accounts.signals import factors_reset, person_invited, person_moved
+from accounts.signals import access_asked, access_decided, factors_reset, person_invited, person_moved
 from notifications.services import notify, send_link
 from studies.enrolment.models import Enrolment
 from studies.enrolment.signals import enrolment_changed
@@ -27,6 +28,8 @@ from studies.scripts.selectors import versions_for_site
 def connect() -> None:
     """Listen; called once when the pages are loaded."""
     factors_reset.connect(_factors, dispatch_uid="web.news.factors")
+    access_asked.connect(_asked, dispatch_uid="web.news.asked")
+    access_decided.connect(_decided, dispatch_uid="web.news.decided")
     person_moved.connect(_moved, dispatch_uid="web.news.moved")
     person_invited.connect(_person_invited, dispatch_uid="web.news.person_invited")
     enrolment_changed.connect(_invitation, dispatch_uid="web.news.invitation")
@@ -63,6 +66,28 @@ def _moved(*, user: User, origin: Site, to: Site, by: User, **_: Any) -> None:
         subject=f"You moved from {origin.name} to {to.name}: your roles at the former ended.",
         link=reverse("web:account"),
         key=f"moved:{uuid4()}",
+    )
+
+
+def _asked(*, request: AccessRequest, **_: Any) -> None:
+    obj = cast(Model, request.content_object)
+    notify(
+        people=deciders(obj),
+        kind="access",
+        subject=f"{request.person.name} asks to be {Role(request.role).label} of {obj}.",
+        link=reverse("web:access"),
+        key=f"access:{request.pk}",
+    )
+
+
+def _decided(*, request: AccessRequest, **_: Any) -> None:
+    words = f": {request.answer}" if request.answer else "."
+    notify(
+        people=[request.person],
+        kind="decided",
+        subject=f"Your request to be {Role(request.role).label} of {request.content_object} is {request.state}{words}",
+        link=reverse("web:access"),
+        key=f"decided:{request.pk}",
     )
 
 

@@ -4,6 +4,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from portal.web.views import (
+    access,
     account,
     dictionaries,
     enrolments,
@@ -40,6 +41,10 @@ urlpatterns = [
     path("sign-in/passkey", second_factor.passkey, name="sign-in-passkey"),
     path("passkeys/<slug:purpose>", second_factor.passkey_options, name="passkey-options"),
     path("sign-out", account.SignOut.as_view(), name="sign-out"),
+    path("access", access.access, name="access"),
+    path("access/<uuid:request_id>/accept", access.decide, {"verb": "accept"}, name="access-accept"),
+    path("access/<uuid:request_id>/refuse", access.decide, {"verb": "refuse"}, name="access-refuse"),
+    path("access/<uuid:request_id>/withdraw", access.decide, {"verb": "withdraw"}, name="access-withdraw"),
     path("account", profile.profile, name="account"),
     path("account/password", profile.password, name="account-password"),
     path("account/factors", own_factors.own_factors, name="account-factors"),
@@ -81,6 +86,7 @@ urlpatterns = [
         invitations.study_invitation_revoke,
         name="study-invitation-revoke",
     ),
+    path("studies/<uuid:study_id>/join-code", access.study_join_code, name="study-join-code"),
     path("studies/<uuid:study_id>/events", events.study_events, name="study-events"),
     path("studies/<uuid:study_id>/enrolments/new", enrolments.new, name="enrolment-new"),
     path("studies/<uuid:study_id>/scripts/new", scripts.new, name="script-new"),
@@ -122,6 +128,7 @@ urlpatterns = [
         invitations.site_invitation_revoke,
         name="site-invitation-revoke",
     ),
+    path("sites/<uuid:site_id>/join-code", access.site_join_code, name="site-join-code"),
     path("sites/<uuid:site_id>/nodes/new", sites.node_new, name="node-new"),
     path("nodes/<uuid:node_id>/token", sites.node_token, name="node-token"),
     path("nodes/<uuid:node_id>/confirm", sites.node_confirm, name="node-confirm"),

@@ -63,6 +63,7 @@ KINDS: Mapping[str, Kind] = {
     "site": Kind("AS+", SITES, lambda place: place.site, admin_sees_all=True),
     "node": Kind("AS+", SITES, lambda place: place.node, admin_sees_all=True),
     "user": Kind("+", ("own", "other_study", "missing"), lambda place: place.pi, admin_sees_all=True),
+    "request": Kind("P0", ("own", "missing"), lambda place: None),
     "employee": Kind("+", ("own", "missing"), lambda place: place.site_admin),
     "closed": Kind("+", ("own", "missing"), lambda place: place.stranger),
     "notification": Kind("P", ("own", "other_study", "missing"), lambda place: place.pi),

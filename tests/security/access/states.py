@@ -10,8 +10,9 @@ from allauth.mfa.totp.internal.auth import generate_totp_secret
 from allauth.mfa.utils import encrypt
 from django.utils import timezone
 
+from accounts.asking import ask_for_role, make_join_code
 from accounts.invitations import invite_person
-from accounts.models import ApiToken, Invitation, Site, User
+from accounts.models import AccessRequest, ApiToken, Invitation, Site, User
 from accounts.roles import Role
 from accounts.scopes import TokenScope
 from accounts.services import create_site, grant_role, set_active
@@ -50,6 +51,24 @@ def with_dictionary_draft(place: Place) -> Study:
         defaults={"variables": VARIABLES[:1], "revision": 1, "changed_by": place.pi, "changed_at": timezone.now()},
     )
     return place.study
+
+
+def coded(place: Place) -> Study:
+    """The study with a join code."""
+    make_join_code(obj=place.study, by=place.pi)
+    return place.study
+
+
+def coded_site(place: Place) -> Site:
+    """The site with a join code."""
+    make_join_code(obj=place.site, by=place.site_admin)
+    return place.site
+
+
+def requested(place: Place) -> AccessRequest:
+    """A stranger asks to be auditor of the study."""
+    code = make_join_code(obj=place.study, by=place.pi).code
+    return ask_for_role(code=code, role=Role.AUDITOR, reason="I audit such studies.", by=place.stranger)
 
 
 def closed(place: Place) -> User:

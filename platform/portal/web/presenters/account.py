@@ -98,6 +98,7 @@ def account_tabs(current: str) -> list[Link]:
         ("account-factors", "Second factors"),
         ("account-tokens", "API tokens"),
         ("account-sessions", "Sessions"),
+        ("access", "Access requests"),
     ]
     return [Link(label, reverse(f"web:{name}"), current=name == current) for name, label in names]
 

@@ -14,6 +14,12 @@ from django.urls import reverse
 from audit.models import Event
 
 SENTENCES = {
+    "accounts:access:accepted": "Request for a role accepted",
+    "accounts:access:asked": "Role asked for",
+    "accounts:access:refused": "Request for a role refused",
+    "accounts:access:withdrawn": "Request for a role taken back",
+    "accounts:joincode:ended": "Join code ended",
+    "accounts:joincode:made": "Join code made",
     "accounts:factor:added": "Second factor added",
     "accounts:factor:removed": "Second factor removed",
     "accounts:factor:reset": "Second factors reset by an administrator",

@@ -120,6 +120,12 @@ STATUSES: dict[str, dict[str, Status]] = {
         "open": Status("Open", "ok", "check", "The person can sign in."),
         "closed": Status("Closed", "idle", "lock", "The person cannot sign in; their roles are kept."),
     },
+    "request": {
+        "asked": Status("Asked", "wait", "clock", "It waits for an answer of those who give the role."),
+        "accepted": Status("Accepted", "ok", "check", "The role was given."),
+        "refused": Status("Refused", "bad", "stop"),
+        "withdrawn": Status("Taken back", "idle", "stop", "The person does not ask for it any more."),
+    },
     "outcome": {
         "done": Status("Done", "ok", "check"),
         "refused": Status("Refused", "bad", "stop"),

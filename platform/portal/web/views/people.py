@@ -22,6 +22,7 @@ from portal.web.forms.people import AccountForm, RoleForm
 from portal.web.pages import PageRequest, act, add_problems, page, render_form, render_page, save
 from portal.web.presenters.navigation import crumbs_to_studies
 from portal.web.presenters.people import people_rows
+from portal.web.views.access import join_link
 from portal.web.views.sites import find_site
 from portal.web.views.studies import find_study, study_frame
 from studies.lifecycle.selectors import without_investigator
@@ -71,7 +72,13 @@ def _people(request: PageRequest, obj: Model, here: str, context: dict[str, Any]
         return redirect(here)
     people = people_rows(role_holders(obj), here if may_change else "")
     invitations = here.removesuffix("people") + "invitations" if may_change else ""
-    shown = {"people": people, "form": form if may_grant else None, "invitations": invitations}
+    shown = {
+        "people": people,
+        "form": form if may_grant else None,
+        "invitations": invitations,
+        "join_code": here.removesuffix("people") + "join-code" if may_change else "",
+        "join_link": join_link(obj) if may_change else "",
+    }
     return render_page(request, "people/list.html", {**context, **shown}, status=400 if form.errors else 200)
 
 
