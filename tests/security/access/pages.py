@@ -148,6 +148,7 @@ ROWS = [
     show("study-events", "study", "PUAS"),
     show("study-events", "study", "PUAS", query=lambda place: "?form=csv"),
     show("study-events", "study", "PUAS", query=lambda place: "?form=jsonl"),
+    show("study-events", "study", "PUAS", query=lambda place: "?form=proof"),
     show("enrolment-new", "study", "P"),
     send("enrolment-new", "study", "P", lambda place: {"site": states.uninvited(), "level": "F2"}),
     show("enrolment", "enrolment"),
@@ -245,4 +246,5 @@ ROWS = [
     show("events", "", EVERYBODY),
     show("events", "", EVERYBODY, query=lambda place: "?form=csv"),
     show("events", "", EVERYBODY, query=lambda place: "?form=jsonl"),
+    show("events", "", EVERYBODY, query=lambda place: "?form=proof"),
 ]  # fmt: skip

@@ -12,11 +12,12 @@ from django.http.response import HttpResponseBase
 
 from accounts.models import Site
 from accounts.permissions import Permission, can, check
+from audit.export import files as proven_files
 from audit.models import Event
 from audit.selectors import narrowed
 from audit.services import note_export
 from federation.runs import selectors as runs
-from portal.web.downloads import csv_stream, json_lines_stream
+from portal.web.downloads import csv_stream, json_lines_stream, zip_stream
 from portal.web.forms.events import EventFilterForm, Options
 from portal.web.lists import page_of
 from portal.web.pages import PageRequest, page, render_page
@@ -29,7 +30,7 @@ from studies.lifecycle.selectors import visible_to as visible_studies
 
 MOST_STUDIES, MOST_SITES = 100, 300
 AT_ONCE = 2_000
-FORMS = {"csv": "CSV", "jsonl": "JSON lines"}
+FORMS = {"csv": "CSV", "jsonl": "JSON lines", "proof": "an export that proves itself"}
 
 
 @page()
@@ -85,9 +86,13 @@ def _as_file(request: PageRequest, rows: QuerySet[Event], study: Study | None) -
     form = request.GET["form"]
     if form not in FORMS:
         raise Http404
+    if form == "proof":
+        files = proven_files(rows)  # before anything is noted: it may be too early for one
     last = Event.objects.aggregate(last=Max("pk"))["last"] or 0
     rows = rows.filter(pk__lte=last)
     note_export(by=request.user, obj=study or request.user, study=study, entries=rows.count(), form=FORMS[form])
+    if form == "proof":
+        return zip_stream(request, "fedstudy-log.zip", files)
     records = (event_record(event) for event in _oldest_first(rows))
     if form == "csv":
         return csv_stream(request, "fedstudy-log.csv", records, EVENT_COLUMNS)

@@ -1,0 +1,136 @@
+"""An export that proves itself: events with their leaves, and of all others the hashes that the tree needs.
+
+It is a few files, which `fedstudy-verify` reads without the portal: `log.jsonl` (a line for each event, and for each
+run of events that are not shown), `checkpoint`, `earlier.jsonl` (checkpoints of before), `keys.json` and
+`manifest.json` (the other files' SHA-256).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from itertools import pairwise
+from json.encoder import encode_basestring
+from typing import Any
+
+from django.db.models import QuerySet
+
+from audit import stored_tree
+from audit.models import Checkpoint, Event, Leaf
+from audit.proofs import latest_checkpoint, log_key, texts_of
+from fedstudy_core.transparency.leaves import BoundText
+from fedstudy_core.transparency.tree import Span, subtrees
+
+FORMAT = "fedstudy-log-1"
+AT_ONCE = 2_000
+EARLIER = 32  # checkpoints of before, over the length of the log
+File = tuple[str, Iterator[bytes]]
+
+
+def files(rows: QuerySet[Event]) -> Iterator[File]:
+    """The names and contents of the export of these events, as far as they are signed.
+
+    Raises:
+        Conflict: E_LOG_BEHIND, nothing is signed yet.
+    """
+    last = latest_checkpoint()
+    earlier = _earlier(last)
+    contents: list[tuple[str, Iterable[bytes]]] = [
+        ("log.jsonl", _lines(rows, [*(item.size for item in earlier), last.size])),
+        ("earlier.jsonl", (_json(item.note) for item in earlier)),
+        ("checkpoint", [last.note.encode("utf-8")]),
+        ("keys.json", [_json({"log": log_key(), "witnesses": [], "quorum": 0})]),
+    ]
+    return _with_manifest(contents)
+
+
+def _with_manifest(contents: list[tuple[str, Iterable[bytes]]]) -> Iterator[File]:
+    digests: dict[str, Any] = {}
+
+    def counted(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        digest = sha256()
+        for piece in pieces:
+            digest.update(piece)
+            yield piece
+        digests[name] = digest.hexdigest()
+
+    for name, pieces in contents:
+        yield name, counted(name, pieces)
+    yield "manifest.json", iter([_json({"format": FORMAT, "files": digests})])
+
+
+def _earlier(last: Checkpoint) -> list[Checkpoint]:
+    """Some checkpoints of before, each signed with the same origin, spread evenly."""
+    wanted = {last.size * number // EARLIER for number in range(1, EARLIER)}
+    found = [Checkpoint.objects.filter(size__lte=size).first() for size in sorted(wanted)]
+    sizes = {item.size: item for item in found if item is not None and item.size < last.size}
+    return [sizes[size] for size in sorted(sizes)]
+
+
+def _lines(rows: QuerySet[Event], sizes: list[int]) -> Iterator[bytes]:
+    """Every event up to the last of these sizes, shown or as part of a run that is not.
+
+    Such a run ends at each of the sizes, so that the tree's root can be computed there.
+    """
+    at = 0
+    for leaves in _leaves(rows, sizes[-1]):
+        events = Event.objects.in_bulk([leaf.event for leaf in leaves])
+        gaps = list(_gaps(at, [leaf.position for leaf in leaves], sizes))
+        roots = _roots(gap for group in gaps for gap in group)
+        for leaf, group in zip(leaves, gaps, strict=True):
+            yield from (_hidden(gap, roots) for gap in group)
+            yield _shown(leaf, events[leaf.event])
+        at = leaves[-1].position + 1
+    rest = _cut((at, sizes[-1]), sizes)
+    roots = _roots(rest)
+    yield from (_hidden(gap, roots) for gap in rest)
+
+
+def _leaves(rows: QuerySet[Event], size: int) -> Iterator[list[Leaf]]:
+    """The places of these events, in their order, some at a time."""
+    shown = Leaf.objects.filter(event__in=rows.order_by().values("pk"), position__lt=size).order_by("position")
+    last = -1
+    while found := list(shown.filter(position__gt=last)[:AT_ONCE]):
+        yield found
+        last = found[-1].position
+
+
+def _gaps(at: int, positions: list[int], sizes: list[int]) -> Iterator[list[Span]]:
+    """Before each position, what is not shown since the position before."""
+    for position in positions:
+        yield _cut((at, position), sizes)
+        at = position + 1
+
+
+def _cut(span: Span, sizes: list[int]) -> list[Span]:
+    start, end = span
+    if start >= end:
+        return []
+    edges = [start, *(size for size in sizes if start < size < end), end]
+    return list(pairwise(edges))
+
+
+def _roots(gaps: Iterable[Span]) -> dict[tuple[int, int], bytes]:
+    return stored_tree.nodes({place for gap in gaps for place in subtrees(*gap)})
+
+
+def _hidden(gap: Span, roots: dict[tuple[int, int], bytes]) -> bytes:
+    told = ",".join(f'"{roots[place].hex()}"' for place in subtrees(*gap))
+    return f'{{"hidden":[{gap[0]},{gap[1]}],"roots":[{told}]}}\n'.encode()
+
+
+def _shown(leaf: Leaf, event: Event) -> bytes:
+    names, detail = texts_of(event)
+    return (
+        f'{{"position":{leaf.position},"hash":"{bytes(leaf.hash).hex()}","names":{_opened(names)},'
+        f'"detail":{_opened(detail)},"leaf":{leaf.body}}}\n'
+    ).encode()
+
+
+def _opened(text: BoundText) -> str:
+    return f'{{"salt":"{text.salt.hex()}","text":{encode_basestring(text.text)}}}'
+
+
+def _json(value: Any) -> bytes:
+    return f"{json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(',', ':'))}\n".encode()

@@ -1,0 +1,43 @@
+"""`fedstudy-verify`: verifies an export of the log. Exit code 0 when all of it holds, 1 when something does not."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from fedstudy_verify.verifying import Trust, Verdict, verify
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="fedstudy-verify",
+        description="Verify an export of a FedStudy log: every row, the tree over them, and its signatures.",
+    )
+    parser.add_argument("export", type=Path, help="the zip file that the portal gave, or a folder with its files")
+    parser.add_argument("--key", default="", help="the log's key as you know it (name+id+key)")
+    parser.add_argument("--witness", action="append", default=[], help="a witness's key as you know it; any number")
+    parser.add_argument("--quorum", type=int, default=0, help="how many witnesses must have signed")
+    parser.add_argument("--json", action="store_true", help="say what came out as JSON")
+    options = parser.parse_args()
+    verdict = verify(options.export, Trust(options.key, options.witness, options.quorum))
+    sys.stdout.write(json.dumps(asdict(verdict)) + "\n" if options.json else as_text(verdict))
+    sys.exit(0 if verdict.ok else 1)
+
+
+def as_text(verdict: Verdict) -> str:
+    """The verdict in words."""
+    if not verdict.ok:
+        return "".join(f"{problem}\n" for problem in verdict.problems) + "This export does NOT hold.\n"
+    origin = verdict.key.partition("+")[0]
+    lines = [
+        f"{verdict.events} events hold: each is in the log of {verdict.size} that {origin} signed.",
+        f"{verdict.hidden} further events are in the log and not in this export.",
+        f"{verdict.checkpoints} checkpoints follow from each other. "
+        f"Witnesses who signed the last one: {', '.join(verdict.witnesses) or 'none'}.",
+    ]
+    if verdict.key_from == "export":
+        lines.append(f"Compare the log's key with the one you know, or give that by --key: {verdict.key}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,73 @@
+"""The files of an export: a folder, or the zip file that the portal gave."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Protocol
+
+CHECKPOINT, EARLIER, KEYS, LOG, MANIFEST = "checkpoint", "earlier.jsonl", "keys.json", "log.jsonl", "manifest.json"
+NAMES = (CHECKPOINT, EARLIER, KEYS, LOG, MANIFEST)
+_SMALL = 64 << 20
+
+
+class Missing(Exception):
+    """There is no export here, or not all of it."""
+
+
+class Export(Protocol):
+    """Where the files of an export are."""
+
+    def open(self, name: str) -> IO[bytes]: ...
+
+
+class Folder:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def open(self, name: str) -> IO[bytes]:
+        try:
+            return (self._path / name).open("rb")
+        except OSError as error:
+            raise Missing(f"{name} is not there") from error
+
+
+class Archive:
+    def __init__(self, path: Path) -> None:
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise Missing("this is no export") from error
+
+    def open(self, name: str) -> IO[bytes]:
+        try:
+            return self._zip.open(name)
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise Missing(f"{name} is not there") from error
+
+
+def opened(path: Path) -> Export:
+    """Raises Missing."""
+    return Folder(path) if path.is_dir() else Archive(path)
+
+
+def content(export: Export, name: str) -> bytes:
+    """A small file, whole. Raises Missing."""
+    with export.open(name) as file:
+        try:
+            data = file.read(_SMALL + 1)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise Missing(f"{name} is damaged") from error
+    if len(data) > _SMALL:
+        raise Missing(f"{name} is too large")
+    return data
+
+
+def lines(export: Export, name: str) -> Iterator[bytes]:
+    """A file's lines, however long it is. Raises Missing."""
+    with export.open(name) as file:
+        try:
+            yield from file
+        except (OSError, zipfile.BadZipFile) as error:
+            raise Missing(f"{name} is damaged") from error

@@ -1,0 +1,98 @@
+"""One line of `log.jsonl` after another: an event with its leaf, or a run of events that are not shown.
+
+A line has one spelling; every byte of it is either compared with what it must be or bound by the tree.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from json.encoder import encode_basestring
+from typing import Any
+
+from fedstudy_verify.tree import levels
+
+_TEXT = rb'\{"salt":"([0-9a-f]{32})","text":("[^"\\]*(?:\\.[^"\\]*)*")\}'
+EVENT = re.compile(
+    rb'\{"position":(0|[1-9][0-9]*),"hash":"([0-9a-f]{64})","names":' + _TEXT + rb',"detail":' + _TEXT + rb',"leaf":'
+    rb"(\{[^\n]*\})\}\n"
+)
+HIDDEN = re.compile(rb'\{"hidden":\[(0|[1-9][0-9]*),([1-9][0-9]*)\],"roots":\[((?:"[0-9a-f]{64}",?)+)\]\}\n')
+_DOMAIN = b"fedstudy-text-v1\n"
+
+
+class Bad(Exception):
+    """A line that does not hold; says why."""
+
+
+class Rows:
+    """The lines, as hashes for the tree.
+
+    Attributes:
+        position: which event it should begin with, from 0.
+        events, hidden: how many were there so far.
+    """
+
+    def __init__(self) -> None:
+        self.position = self.events = self.hidden = 0
+
+    def read(self, line: bytes) -> Iterator[tuple[bytes, int]]:
+        """The hashes that a line adds to the tree, each with the level of its subtree (0 for an event).
+
+        Raises:
+            Bad: the line does not hold.
+        """
+        found = EVENT.fullmatch(line)
+        if found is None:
+            yield from self._hidden(line)
+            return
+        position, hash_, names_salt, names, detail_salt, detail, leaf = found.groups()
+        if int(position) != self.position:
+            raise Bad(f"event {self.position} should be here, and this says it is event {int(position)}")
+        digest = sha256(b"\x00" + leaf).digest()
+        if digest.hex().encode() != hash_:
+            raise Bad("the leaf is not the one that was hashed")
+        for name, salt, text in ((b"names", names_salt, names), (b"detail", detail_salt, detail)):
+            commitment = sha256(_DOMAIN + bytes.fromhex(salt.decode()) + _plain(text)).hexdigest().encode()
+            if b'"%s":"%s"' % (name, commitment) not in leaf:
+                raise Bad(f"the {name.decode()} of the event are not those that its leaf is bound to")
+        self.position += 1
+        self.events += 1
+        yield digest, 0
+
+    def _hidden(self, line: bytes) -> Iterator[tuple[bytes, int]]:
+        found = HIDDEN.fullmatch(line)
+        if found is None:
+            raise Bad("this is no line of a log")
+        start, end = int(found[1]), int(found[2])
+        roots = found[3].strip(b'"').split(b'","')
+        if start != self.position or end <= start:
+            raise Bad(f"event {self.position} should be here")
+        heights = levels(start, end)
+        if len(heights) != len(roots):
+            raise Bad("the events that are not shown are not covered")
+        self.position = end
+        self.hidden += end - start
+        for root, level in zip(roots, heights, strict=True):
+            yield bytes.fromhex(root.decode()), level
+
+
+def leaf_of(line: bytes) -> dict[str, Any]:
+    """The leaf of an event's line, read."""
+    value: dict[str, Any] = json.loads(line)["leaf"]
+    return value
+
+
+def _plain(literal: bytes) -> bytes:
+    """The text of a JSON string, which must be written the one way."""
+    if b"\\" not in literal:
+        return literal[1:-1]
+    try:
+        text = json.loads(literal)
+    except ValueError as error:
+        raise Bad("a text is not written as JSON") from error
+    if encode_basestring(text).encode("utf-8", "surrogatepass") != literal:
+        raise Bad("a text is not written in its one way")
+    return str(text).encode("utf-8", "surrogatepass")

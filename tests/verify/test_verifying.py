@@ -1,0 +1,199 @@
+"""`fedstudy-verify` takes what holds, refuses whatever was altered, and names the first row that does not hold."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from fedstudy_verify.verifying import Trust, verify
+from tests.verify.exports import LOG_KEY, WITNESS_KEYS, leaf_of, write_export, write_manifest
+
+EVENTS = 120
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exports") / "whole"
+    write_export(folder, EVENTS, earlier=(1, 50, 100), cosigners=3, quorum=2)
+    return folder
+
+
+@pytest.fixture
+def copy(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "copy"))
+
+
+def test_a_whole_export_holds(whole: Path) -> None:
+    found = verify(whole, Trust(LOG_KEY, WITNESS_KEYS, 3))
+    assert (found.ok, found.problems, found.first_bad_row) == (True, [], None)
+    assert (found.events, found.hidden, found.size, found.checkpoints) == (EVENTS, 0, EVENTS, 4)
+    assert (found.key_from, found.witnesses) == ("given", ["node.test/0", "node.test/1", "node.test/2"])
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 255, 256, 257, 300])
+def test_exports_of_any_size_hold(size: int, tmp_path: Path) -> None:
+    write_export(tmp_path / "some", size, hidden=set(range(1, size, 3)) | set(range(20, 150)), earlier=(size // 2 + 1,))
+    found = verify(tmp_path / "some")
+    assert found.ok, found.problems
+    assert found.events + found.hidden == found.size == size
+    assert found.key_from == "export"
+
+
+def altered(rows: list[bytes], chance: random.Random) -> tuple[str, list[bytes], int]:
+    """One random alteration: what it is, the rows after it, and the first row (from 0) that is not as it was."""
+    at = chance.randrange(len(rows))
+    match chance.choice(["edit", "delete", "insert", "reorder", "truncate"]):
+        case "edit":
+            row = bytearray(rows[at])
+            place = chance.randrange(len(row) - 1)
+            row[place] = (row[place] + chance.randrange(1, 256)) % 256
+            return "edit", [*rows[:at], bytes(row), *rows[at + 1 :]], at
+        case "delete":
+            return "delete", rows[:at] + rows[at + 1 :], at
+        case "insert":
+            at = chance.randrange(len(rows) + 1)
+            return "insert", [*rows[:at], chance.choice(rows), *rows[at:]], at
+        case "reorder":
+            first, second = sorted(chance.sample(range(len(rows)), 2))
+            rows = [*rows]
+            rows[first], rows[second] = rows[second], rows[first]
+            return "reorder", rows, first
+        case _:
+            whole = b"".join(rows)
+            end = chance.randrange(len(whole))
+            return "truncate", [whole[:end]], whole[:end].count(b"\n")
+
+
+def test_a_thousand_alterations_are_found_and_the_first_bad_row_named(copy: Path) -> None:
+    log = copy / "log.jsonl"
+    rows = log.read_bytes().splitlines(keepends=True)
+    chance = random.Random(20260601)
+    kinds = set()
+    for _ in range(1_000):
+        kind, left, first = altered(rows, chance)
+        if kind == "insert" and left[first] == rows[min(first, len(rows) - 1)]:
+            first += 1  # a row put before itself is the same file as one put after itself
+        log.write_bytes(b"".join(left))
+        if chance.random() < 0.5:  # also by somebody who writes the list of files anew
+            write_manifest(copy)
+        found = verify(copy)
+        assert not found.ok, (kind, first)
+        assert found.first_bad_row is not None, (kind, first, found.problems)
+        if kind == "edit" and b"\n" in left[first][:-1]:  # a row that became two
+            assert found.first_bad_row["line"] == first + 1
+        else:
+            assert (found.first_bad_row["line"], found.first_bad_row["position"]) == (first + 1, first), kind
+        kinds.add(kind)
+    assert kinds == {"edit", "delete", "insert", "reorder", "truncate"}
+
+
+def test_what_is_not_shown_cannot_be_altered_either(tmp_path: Path) -> None:
+    write_export(tmp_path / "part", EVENTS, hidden=range(30, 90), earlier=(60,))
+    log = tmp_path / "part" / "log.jsonl"
+    rows = log.read_bytes().splitlines(keepends=True)
+    line = next(at for at, row in enumerate(rows) if b"hidden" in row)
+    for old, new in (
+        (b"[30,60]", b"[30,61]"),
+        (b"[30,60]", b"[30,30]"),
+        (b'"roots":["', b'"roots":["0'),
+        (b",", b", "),
+    ):
+        log.write_bytes(b"".join([*rows[:line], rows[line].replace(old, new, 1), *rows[line + 1 :]]))
+        found = verify(tmp_path / "part")
+        assert found.first_bad_row == {"line": line + 1, "position": 30}
+    digit = rows[line].replace(b'["', b'["f' if rows[line].split(b'["')[1][:1] != b"f" else b'["e')
+    digit = digit[: digit.index(b'["') + 3] + digit[digit.index(b'["') + 4 :]
+    log.write_bytes(b"".join([*rows[:line], digit, *rows[line + 1 :]]))
+    found = verify(tmp_path / "part")
+    assert found.first_bad_row == {"line": line + 1, "position": 0, "until": 60}
+
+
+def test_a_row_that_was_exchanged_with_its_hash_is_narrowed_down(whole: Path, tmp_path: Path) -> None:
+    """Somebody wrote row 70 anew, as it would look had something else happened; the tree's root tells."""
+    write_export(
+        tmp_path / "forged", EVENTS, leaf=lambda at: leaf_of(at) if at != 70 else replace(leaf_of(at), actor="user:8")
+    )
+    shutil.copytree(whole, tmp_path / "copy")
+    shutil.copy(tmp_path / "forged" / "log.jsonl", tmp_path / "copy" / "log.jsonl")
+    write_manifest(tmp_path / "copy")
+    found = verify(tmp_path / "copy")
+    assert not found.ok
+    assert found.first_bad_row == {"line": 100, "position": 50, "until": 100}
+    assert "exchanged" in found.problems[0]
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "earlier.jsonl", "keys.json", "manifest.json"])
+def test_no_other_file_can_be_altered(name: str, copy: Path) -> None:
+    original = (copy / name).read_bytes()
+    chance = random.Random(name)
+    for _ in range(60):
+        place = chance.randrange(len(original))
+        data = bytearray(original)
+        data[place] ^= 1 << chance.randrange(8)
+        (copy / name).write_bytes(bytes(data))
+        assert not verify(copy).ok, (name, place)
+    (copy / name).write_bytes(original[:-1])
+    assert not verify(copy).ok
+    (copy / name).unlink()
+    assert verify(copy).problems == [f"{name} is not there."]
+
+
+def test_whoever_signs_anew_is_not_whom_the_auditor_knows(copy: Path) -> None:
+    known = LOG_KEY.replace("portal.test", "portal.other")
+    assert not verify(copy, Trust(known)).ok
+    found = verify(copy, Trust(LOG_KEY, [WITNESS_KEYS[0].replace("node.test/0", "node.test/9")]))
+    assert not found.ok
+
+
+def test_too_few_witnesses_are_too_few(tmp_path: Path) -> None:
+    write_export(tmp_path / "few", 9, cosigners=1, quorum=2)
+    found = verify(tmp_path / "few")
+    assert found.problems == ["1 witnesses signed the checkpoint, and 2 should have."]
+    assert found.first_bad_row is None
+    assert found.witnesses == ["node.test/0"]
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fedstudy_verify", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_command_says_what_came_out(copy: Path, tmp_path: Path) -> None:
+    archive = shutil.make_archive(str(tmp_path / "export"), "zip", copy)
+    for there in (str(copy), archive):
+        done = run(there, "--json", "--key", LOG_KEY)
+        told = json.loads(done.stdout)
+        assert (done.returncode, told["ok"], told["events"]) == (0, True, EVENTS)
+    assert "120 events hold" in run(archive).stdout
+    log = copy / "log.jsonl"
+    log.write_bytes(log.read_bytes().replace(b"user:7", b"user:8", 1))
+    done = run(str(copy), "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["ok"], told["first_bad_row"]) == (1, False, {"line": 1, "position": 0})
+    assert "Row 1 (event 0)" in run(str(copy)).stdout
+    assert run(str(tmp_path / "nothing")).returncode == 1
+
+
+def test_it_needs_the_standard_library_and_cryptography_only() -> None:
+    program = "import sys, fedstudy_verify.cli; print(sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = {name.strip("[]' \n") for name in done.stdout.split(",")}
+    foreign = loaded - set(sys.stdlib_module_names) - {"fedstudy_verify", "cryptography", "__main__"}
+    assert not {name for name in foreign if name in ("httpx", "pydantic", "django", "fedstudy_core", "fedstudy_client")}
+
+
+def test_a_text_has_one_spelling(copy: Path) -> None:
+    log = copy / "log.jsonl"
+    rows = log.read_bytes().splitlines(keepends=True)
+    rows[1] = rows[1].replace("ü".encode(), b"\\u00fc", 1)
+    log.write_bytes(b"".join(rows))
+    assert sha256(rows[1]).digest()
+    assert verify(copy).first_bad_row == {"line": 2, "position": 1}
