@@ -37,6 +37,7 @@ FOREIGN_KEYS = {
     "scripts": {"accounts", "lifecycle", "dictionary", "enrolment"},
     "registry": {"accounts"},
     "runs": {"accounts", "lifecycle", "dictionary", "enrolment", "scripts", "registry"},
+    "releases": {"accounts", "runs"},
 }
 
 

@@ -47,6 +47,7 @@ class Permission(StrEnum):
     RUN_STOP = "study.stop_run"
     RESULTS_VIEW = "study.view_results"
     MODEL_DOWNLOAD = "study.download_model"
+    RELEASE_REQUEST = "study.request_release"
     AUDIT_VIEW = "study.view_audit"
 
     SITE_VIEW = "site.view"
@@ -57,6 +58,7 @@ class Permission(StrEnum):
     SITE_DATASETS_VIEW = "site.view_datasets"
     SCRIPT_APPROVE = "site.approve_script"
     APPROVAL_REVOKE = "site.revoke_approval"
+    RELEASE_COSIGN = "site.cosign_release"
     NODE_ENROL = "site.enrol_node"
     NODE_REVOKE = "site.revoke_node"
     SITE_RESULTS_VIEW = "site.view_results"
@@ -94,7 +96,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             }
         ),
         Role.AUDITOR: frozenset({P.STUDY_VIEW, P.DATASETS_VIEW, P.SCRIPT_READ, P.RESULTS_VIEW, P.AUDIT_VIEW}),
-        Role.ADMIN: frozenset(item for item in P if item.scope == "site" and item is not P.DATASET_REGISTER),
+        Role.ADMIN: frozenset(item for item in P if item.scope == "site") - {P.DATASET_REGISTER, P.RELEASE_COSIGN},
         Role.STEWARD: frozenset(
             {
                 P.SITE_VIEW,
@@ -102,6 +104,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 P.SITE_DATASETS_VIEW,
                 P.SCRIPT_APPROVE,
                 P.APPROVAL_REVOKE,
+                P.RELEASE_COSIGN,
                 P.NODE_REVOKE,
                 P.SITE_RESULTS_VIEW,
                 P.SITE_AUDIT_VIEW,

@@ -24,6 +24,7 @@ KINDS = (
     "moved",
     "access",
     "decided",
+    "release",
 )
 
 

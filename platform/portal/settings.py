@@ -73,6 +73,7 @@ INSTALLED_APPS = [
     "studies.scripts",
     "nodes.registry",
     "federation.runs",
+    "federation.releases",
     "portal.web",
     "portal.api",
 ]

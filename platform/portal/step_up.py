@@ -35,6 +35,12 @@ ACTS: Mapping[tuple[str, str], Condition] = MappingProxyType(
         ("POST", "api:node-confirm"): _always,
         ("POST", "web:node-revoke"): _always,
         ("POST", "api:node-revoke"): _always,
+        # a model that leaves
+        ("POST", "web:run-release"): _always,
+        ("POST", "api:run-releases"): _always,
+        ("POST", "web:release-answer"): _always,
+        ("POST", "api:release-cosign"): _always,
+        ("POST", "api:release-refuse"): _always,
         # people and their roles
         ("POST", "web:study-people"): _always,
         ("POST", "api:study-people"): _always,

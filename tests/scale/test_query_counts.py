@@ -19,11 +19,14 @@ from django.db.models import Model as Table
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.asking import make_join_code
 from accounts.models import AccessRequest, Site, User
 from accounts.tokens import begin_program_session
+from federation.releases.models import Release
+from federation.releases.services import request_release
 from federation.runs.models import Model, Run, Schedule
 from fedstudy_core.canonical import digest
 from portal.seeding.seed import seed
@@ -81,6 +84,7 @@ class Portal:
             "thread": version.threads.all()[0],
             "schedule": Schedule.objects.filter(template__study=study)[0],
             "site": enrolment.site,
+            "release": _released(run, named["P"]),
             "node": enrolment.site.nodes.all()[0],
             "user": named["P"],
             "employee": admin,
@@ -116,6 +120,13 @@ def _leave_files(run: Run) -> None:
     """Files that can be fetched; the last model's is that of the preparation."""
     leave_results(SimpleNamespace(run=run))  # type: ignore[arg-type]
     Model.objects.filter(run=run).update(sha256=digest(MODEL))
+
+
+def _released(run: Run, by: User) -> Release:
+    """A model that may leave."""
+    release = request_release(run=run, recipient="A registry", purpose="To predict elsewhere", by=by)
+    Release.objects.filter(pk=release.pk).update(state="released", decided_at=timezone.now())
+    return release
 
 
 def _unled() -> Study:

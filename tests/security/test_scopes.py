@@ -35,6 +35,7 @@ FOR_PEOPLE_ONLY = {
     "GET study-invitations", "POST study-invitations", "DELETE study-invitation",
     "POST site-nodes", "POST node-token", "POST node-confirm", "POST node-revoke",
     "POST study-people", "DELETE study-person", "POST accept", "POST decline", "POST withdraw", "PUT checklist",
+    "POST run-releases", "POST release-cosign", "POST release-refuse", "POST release-withdraw",
 }  # fmt: skip
 # Nobody shows a token there: for nodes, or for those who have none yet.
 WITHOUT_TOKEN = {"POST setup", "GET openapi", "POST node-enrol", "POST token", "POST take-up"}

@@ -27,6 +27,7 @@ FILES = {
     "web:run-export",
     "web:protocol-file",
     "web:dictionary-file",
+    "web:release-model",
     "web:passkey-options",
     "healthz",
 }

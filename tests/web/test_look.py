@@ -86,6 +86,7 @@ def test_every_level_of_the_domain_is_explained() -> None:
 
 
 def test_every_state_of_the_domain_has_a_status() -> None:
+    from federation.releases.states import RELEASE
     from federation.runs import states as runs
     from nodes.registry.states import NODE
     from studies.dictionary.states import DATASET
@@ -100,6 +101,7 @@ def test_every_state_of_the_domain_has_a_status() -> None:
         "dataset": DATASET,
         "script": VERSION,
         "run": runs.RUN,
+        "release": RELEASE,
         "round": runs.ROUND,
         "participation": runs.PARTICIPATION,
     }

@@ -12,6 +12,7 @@ from fedstudy_client.resources.access import Access, Invitations
 from fedstudy_client.resources.audit import Audit
 from fedstudy_client.resources.people import Tokens, Users
 from fedstudy_client.resources.platform import Platform
+from fedstudy_client.resources.releases import Releases
 from fedstudy_client.resources.runs import Runs
 from fedstudy_client.resources.scripts import Approvals, Scripts, Versions
 from fedstudy_client.resources.sites import Nodes, Sites
@@ -57,6 +58,7 @@ class FedStudy:
         self.versions = Versions(self._http)
         self.approvals = Approvals(self._http)
         self.runs = Runs(self._http)
+        self.releases = Releases(self._http)
         self.audit = Audit(self._http)
 
     @property

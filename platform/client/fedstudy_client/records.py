@@ -307,6 +307,23 @@ class Run(Record):
 
 
 @dataclass(frozen=True)
+class Release(Record):
+    """A request that a model may leave. States: requested, released, refused, withdrawn; `card` is the model card."""
+
+    id: str
+    run: str
+    state: str
+    model_sha256: str
+    model_round: int
+    recipient: str
+    purpose: str
+    card: dict[str, Any]
+    signatures_needed: int
+    signatures: list[dict[str, Any]]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Schedule(Record):
     """When new runs are made from a run's plan. States: active, suspended, ended."""
 

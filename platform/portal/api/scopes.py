@@ -26,15 +26,15 @@ READ = """
     set-up study-people protocol protocol-file dictionary dictionary-draft dictionary-file study-enrolments
     invitable-sites study-datasets enrolments enrolment
     library study-scripts script-versions version version-file version-bundle approvals changes threads checklist thread
-    strategies study-runs run run-rounds run-results run-events run-files study-schedules schedule events
-    platform-health platform-queue
-    event-proof log log-consistency
+    strategies study-runs run run-rounds run-results run-events run-files run-card run-card-text run-releases release
+    study-schedules schedule events platform-health platform-queue event-proof log log-consistency
 """
 DESIGN = """
     studies study-transition set-up protocol dictionary dictionary-draft-publish dictionary-read study-enrolments
     study-scripts script-versions version-withdraw threads thread-comments thread-resolve thread-reopen
 """
-DRAFT = (("PUT", "api:dictionary-draft"), ("DELETE", "api:dictionary-draft"))
+DRAFT = (("PUT", "api:dictionary-draft"), ("DELETE", "api:dictionary-draft"), ("PUT", "api:run-card"))
+MODELS = ("run-model", "run-file", "release-model")
 RUN = """
     study-runs run-start run-pause run-resume run-fork run-priority run-stop run-schedules schedule-suspend
     schedule-resume schedule-end
@@ -43,7 +43,7 @@ OPENED: Mapping[TokenScope, frozenset[Operation]] = MappingProxyType(
     {
         TokenScope.READ: frozenset(_operations("GET", READ.split())),
         TokenScope.DESIGN: frozenset({*_operations("POST", DESIGN.split()), ("PATCH", "api:study"), *DRAFT}),
-        TokenScope.RUN: frozenset({*_operations("POST", RUN.split()), *_operations("GET", ("run-model", "run-file"))}),
+        TokenScope.RUN: frozenset({*_operations("POST", RUN.split()), *_operations("GET", MODELS)}),
     }
 )
 # Whatever it is for, a token says whose it is, and can be given back.

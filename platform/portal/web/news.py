@@ -15,6 +15,9 @@ from accounts.groups import holders
 from accounts.models import AccessRequest, Invitation, Site, User
 from accounts.roles import Role
 from accounts.signals import access_asked, access_decided, factors_reset, person_invited, person_moved
+from federation.releases.models import Release
+from federation.releases.selectors import sites_in
+from federation.releases.signals import release_changed
 from notifications.services import notify, send_link
 from studies.enrolment.models import Enrolment
 from studies.enrolment.signals import enrolment_changed
@@ -33,6 +36,7 @@ def connect() -> None:
     person_moved.connect(_moved, dispatch_uid="web.news.moved")
     person_invited.connect(_person_invited, dispatch_uid="web.news.person_invited")
     enrolment_changed.connect(_invitation, dispatch_uid="web.news.invitation")
+    release_changed.connect(_release, dispatch_uid="web.news.release")
     enrolment_changed.connect(_newcomer, dispatch_uid="web.news.newcomer")
     signals.version_submitted.connect(_version, dispatch_uid="web.news.version")
     signals.comment_written.connect(_comment, dispatch_uid="web.news.comment")
@@ -109,6 +113,21 @@ def _invitation(*, enrolment: Enrolment, by: Any, **_: Any) -> None:
             link=reverse("web:enrolment", args=[enrolment.pk]),
             key=f"invitation:{enrolment.pk}:{enrolment.invited_at.timestamp():.0f}",
         )
+
+
+def _release(*, release: Release, verb: str, by: Any, **_: Any) -> None:
+    """Data stewards hear that they are asked; who asked hears what became of it."""
+    words = {"requested": "waits for the consent of data stewards", "granted": "is granted", "refused": "is refused"}
+    if verb not in words:
+        return
+    stewards = [person for site in sites_in(release.run) for person in holders(Role.STEWARD, site)]
+    notify(
+        people=_others(stewards if verb == "requested" else holders(Role.PI, release.run.study), by),
+        kind="release",
+        subject=f"The release of the model of “{release.run.label}” {words[verb]}.",
+        link=reverse("web:release", args=[release.pk]),
+        key=f"release:{release.pk}:{verb}",
+    )
 
 
 def _newcomer(*, enrolment: Enrolment, old: str, **_: Any) -> None:

@@ -278,6 +278,26 @@ RUNS = [
     row("run-files", "get", "run", STUDY_PEOPLE),
     row("run-model", "get", "run", "P"),
     row("run-file", "get", "run", "P", rest=lambda place: (digest(FILE),)),
+    row("run-card", "get", "run", STUDY_PEOPLE),
+    row("run-card", "put", "run", "P", body={"caveats": "Few women"}),
+    row("run-card-text", "get", "run", STUDY_PEOPLE),
+    row("run-releases", "get", "run", STUDY_PEOPLE),
+    row(
+        "run-releases", "post", "run", "P", ok=201, make=states.ended,
+        body={"recipient": "A registry", "purpose": "To predict elsewhere"},
+    ),
+    row("release", "get", "release", STUDY_PEOPLE, make=states.asked_for),
+    # the sites' data stewards decide what leaves, not their admins
+    row(
+        "release-cosign", "post", "release", "S", make=states.asked_for,
+        body=lambda place: {"site": str(place.site.pk)},
+    ),
+    row(
+        "release-refuse", "post", "release", "S", make=states.asked_for,
+        body=lambda place: {"site": str(place.site.pk), "reason": "Too few rows"},
+    ),
+    row("release-withdraw", "post", "release", "P", make=states.asked_for, body={}),
+    row("release-model", "get", "release", "P", make=states.released),
     row("events", "get", "", EVERYBODY),
     row("event-proof", "get", "event", "PU"),
     row("log", "get", "", EVERYBODY),

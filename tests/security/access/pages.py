@@ -190,6 +190,26 @@ ROWS = [
     press("run-stop", "run", "P", archived=302),
     show("run-fork", "run", "P"),
     send("run-fork", "run", "P", lambda place: {"version": str(place.version.pk), **PLAN}),
+    show("run-card", "run"),
+    show("run-card", "run", query=lambda place: "?form=json"),
+    show("run-card", "run", query=lambda place: "?form=md"),
+    show("run-card-words", "run", "P"),
+    send("run-card-words", "run", "P", {"caveats": "Few women"}),
+    show("run-release", "run", "P"),
+    send(
+        "run-release", "run", "P", {"round_number": "0", "recipient": "A registry", "purpose": "To predict"},
+        make=states.ended,
+    ),
+    show("release", "release", make=states.asked_for),
+    show("release-model", "release", "P", make=states.released),
+    *(
+        press(
+            "release-answer", "release", "S", lambda place: {"site": str(place.site.pk), "reason": "Too few rows"},
+            make=states.asked_for, rest=of(verb),
+        )
+        for verb in ("cosign", "refuse")
+    ),
+    press("release-answer", "release", "P", make=states.asked_for, rest=of("withdraw")),
     show("schedule-new", "run", "P"),
     send("schedule-new", "run", "P", {"kind": "ready", "sites_needed": "1"}),
     show("study-schedules", "study"),

@@ -56,6 +56,7 @@ KINDS: Mapping[str, Kind] = {
     "script": Kind(STUDY_PEOPLE, IN_STUDY, lambda place: place.script),
     "version": Kind(STUDY_PEOPLE, IN_STUDY, lambda place: place.version),
     "run": Kind(STUDY_PEOPLE, IN_STUDY, lambda place: place.run),
+    "release": Kind(STUDY_PEOPLE, IN_STUDY, lambda place: place.run),
     "schedule": Kind(STUDY_PEOPLE, IN_STUDY, lambda place: place.run),
     "enrolment": Kind(STUDY_PEOPLE, OF_SITE, lambda place: place.enrolment),
     "thread": Kind(STUDY_PEOPLE, OF_SITE, lambda place: place.version),

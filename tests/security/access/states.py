@@ -17,9 +17,12 @@ from accounts.roles import Role
 from accounts.scopes import TokenScope
 from accounts.services import create_site, grant_role, set_active
 from accounts.tokens import begin_program_session, make_token
-from federation.runs.models import Run, Schedule
+from federation.releases.card import card_of, model_of
+from federation.releases.models import Release
+from federation.releases.services import cosign_release
+from federation.runs.models import Participation, Run, Schedule
 from federation.runs.schedules import Timing, create_schedule, suspend_schedule
-from federation.runs.services import pause_run, start_run
+from federation.runs.services import pause_run, start_run, stop_run
 from fedstudy_core.revocation import Revocation, sign_revocation
 from fedstudy_core.rotation import Rotation
 from nodes.registry.models import Node
@@ -174,6 +177,45 @@ def scheduled(place: Place) -> Schedule:
 def suspended(place: Place) -> Schedule:
     """A schedule that makes no runs for now."""
     return suspend_schedule(schedule=scheduled(place), by=place.pi)
+
+
+def ended(place: Place) -> Run:
+    """The place's run, stopped, with an answer of its site in the model."""
+    _answered(place)
+    return stop_run(run=place.run, by=place.pi)
+
+
+def asked_for(place: Place) -> Release:
+    """A request that the model of the place's run may leave; the same one at every call."""
+    standing = Release.objects.filter(run=place.run).first()
+    if standing is not None:
+        return standing
+    _answered(place)
+    return Release.objects.create(
+        run=place.run,
+        model=model_of(place.run),
+        recipient="A registry",
+        purpose="To predict elsewhere",
+        card=card_of(place.run).as_json(),
+        card_sha256="c" * 64,
+        signatures_needed=1,
+        requested_by=place.pi,
+    )
+
+
+def released(place: Place) -> Release:
+    """A model that may leave."""
+    return cosign_release(release=asked_for(place), site=place.site, by=place.steward)
+
+
+def _answered(place: Place) -> None:
+    now = timezone.now()
+    Participation.objects.get_or_create(
+        round=place.run.round_set.first(),
+        participant=place.run.participants.get(enrolment__site=place.site),
+        phase="train",
+        defaults={"state": "done", "asked_at": now, "answered_at": now},
+    )
 
 
 def expected(place: Place) -> Node:

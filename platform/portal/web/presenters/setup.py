@@ -27,6 +27,7 @@ class StepLink:
     detail: str
     is_done: bool
     is_current: bool
+    is_needed: bool = False
 
 
 def present_steps(study: Study, steps: Sequence[Step], current: str) -> list[StepLink]:
@@ -38,6 +39,7 @@ def present_steps(study: Study, steps: Sequence[Step], current: str) -> list[Ste
             step.detail,
             step.is_done,
             step.name == current,
+            step.is_needed,
         )
         for step in steps
     ]

@@ -72,6 +72,12 @@ STATUSES: dict[str, dict[str, Status]] = {
         "failed": Status("Failed", "bad", "alert", "It ended before its last round; the reason is on the page."),
         "stopped": Status("Stopped", "idle", "stop", "Somebody stopped it."),
     },
+    "release": {
+        "requested": Status("Asked for", "wait", "clock", "It waits for data stewards of the sites in the model."),
+        "released": Status("Released", "ok", "seal", "The sites consented: the model may leave the platform."),
+        "refused": Status("Refused", "bad", "stop", "A site refused; its reason is on the page."),
+        "withdrawn": Status("Withdrawn", "idle", "stop", "Who asked took the request back."),
+    },
     "schedule": {
         "active": Status("Active", "ok", "clock", "It makes its run when it is due."),
         "suspended": Status("Suspended", "idle", "pause", "It makes no run until somebody resumes it."),

@@ -94,10 +94,10 @@ def _after(found: Study, name: str) -> str:
 
 
 def _render(request: PageRequest, found: Study, name: str, form: forms.Form | None) -> HttpResponse:
-    steps = steps_of(found)
+    steps = present_steps(found, steps_of(found), name)
     context = {
         **study_frame(request, found, "study-set-up"),
-        "steps": present_steps(found, steps, name),
+        "steps": steps,
         "missing": [item for item in steps if not item.is_done],
         "name": name,
         "number": STEPS.index(name) + 1,

@@ -1,0 +1,50 @@
+"""Read access to releases, restricted to what a person may see."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from accounts.models import Site, User
+from accounts.permissions import Permission
+from accounts.selectors import sites_with
+from federation.releases.models import CardWords, Release
+from federation.runs.models import Run
+from fedstudy_core.errors import NotFound
+from studies.lifecycle import selectors as studies
+
+
+def releases_for(user: User) -> QuerySet[Release]:
+    """The releases of the studies whose results the person sees."""
+    visible = studies.studies_with(user, Permission.RESULTS_VIEW)
+    found = Release.objects.filter(run__study__in=visible)
+    return found.select_related("run__study", "model", "requested_by", "refused_by", "refusing_site")
+
+
+def release_for(user: User, release_id: UUID) -> Release:
+    """Raises NotFound when there is no such release for this user."""
+    release = releases_for(user).filter(pk=release_id).first()
+    if release is None:
+        raise NotFound("E_NOT_FOUND", "There is no such release, or it is not yours to see.")
+    return release
+
+
+def words_of(run: Run) -> CardWords:
+    """What people added to the run's model card; nothing where nobody did."""
+    return CardWords.objects.filter(run=run).first() or CardWords(run=run)
+
+
+def sites_in(run: Run) -> QuerySet[Site]:
+    """The sites whose answers are in the run's rounds."""
+    done = run.participants.filter(participations__state="done")
+    return Site.objects.filter(pk__in=done.values("enrolment__site")).order_by("name")
+
+
+def sites_to_sign_for(release: Release, user: User) -> list[Site]:
+    """The sites for which the person may still co-sign, or refuse; none once it is decided."""
+    if release.state != "requested" or release.signatures.filter(signed_by=user).exists():
+        return []
+    own = sites_with(user, Permission.RELEASE_COSIGN)
+    signed = release.signatures.values("site")
+    return list(sites_in(release.run).filter(pk__in=own.values("pk")).exclude(pk__in=signed))

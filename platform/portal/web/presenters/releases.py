@@ -1,0 +1,72 @@
+"""A model card as its page shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from federation.releases.card import model_of
+from federation.runs.models import Run
+from portal.web.formats import score, value_text
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """The model at a site, or at all of them together; estimates with their intervals in words."""
+
+    site: str
+    rows: int
+    auc: str
+    sensitivity: str
+    specificity: str
+    brier: str
+    is_total: bool
+
+
+def models_to_release(run: Run) -> list[tuple[int, str]]:
+    """The run's newest model and, where it is another, the best: round and words."""
+    newest = model_of(run)
+    found = [(newest.round_number, f"The newest, of round {newest.round_number}")]
+    if run.best_round is not None and run.best_round != newest.round_number:
+        found.append((run.best_round, f"The best by {run.metric}, of round {run.best_round}"))
+    return found
+
+
+def facts_of(card: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the card tells of the model in pairs."""
+    configuration = ", ".join(f"{name} {value_text(value)}" for name, value in sorted(card["configuration"].items()))
+    dictionary = card["dictionary_version"]
+    return [
+        ("After round", str(card["model_round"])),
+        ("Rounds", f"{card['rounds_committed']} of {card['rounds_planned']} committed"),
+        ("Parameters", f"{card['model_parameters']:,}".replace(",", " ")),
+        ("Strategy", card["strategy"]),
+        ("Script", f"{card['script']} v{card['script_version']}"),
+        ("Data dictionary", f"version {dictionary}" if dictionary else "none"),
+        ("Configuration", configuration or "none"),
+    ]
+
+
+def result_rows(card: dict[str, Any]) -> list[ResultRow]:
+    """The sites' results, all together last."""
+    rows = [
+        ResultRow(
+            site=item["site"] or "All sites",
+            rows=item["rows"],
+            auc=_estimate(item["auc"]),
+            sensitivity=_estimate(item["sensitivity"]),
+            specificity=_estimate(item["specificity"]),
+            brier=score(item["brier"]),
+            is_total=not item["site"],
+        )
+        for item in card["results"]
+    ]
+    return sorted(rows, key=lambda row: row.is_total)
+
+
+def _estimate(estimate: dict[str, Any] | None) -> str:
+    if estimate is None:
+        return score(None)
+    interval = estimate["interval"]
+    words = score(estimate["value"])
+    return f"{words} ({score(interval[0])} to {score(interval[1])})" if interval else words
