@@ -23,6 +23,8 @@ from tests.web.rounds import commit_round, set_to_work
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True), needs_chromium]
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="\w+"')
 FILES = {
+    "web:live",
+    "web:bell",
     "web:run-model",
     "web:run-export",
     "web:protocol-file",

@@ -6,6 +6,7 @@ from portal.api import (
     access,
     account,
     audit,
+    comparison,
     dictionaries,
     enrolments,
     health,
@@ -220,6 +221,9 @@ SCRIPTS = [
 RUNS = [
     path("strategies", runs.Strategies.as_view({"get": "list"}), name="strategies"),
     path("studies/<uuid:id>/runs", runs.StudyRuns.as_view({"get": "list", "post": "create"}), name="study-runs"),
+    path(
+        "studies/<uuid:id>/comparison", comparison.StudyComparison.as_view({"get": "retrieve"}), name="study-comparison"
+    ),
     path("runs/<uuid:id>", runs.Runs.as_view({"get": "retrieve"}), name="run"),
     path("runs/<uuid:id>/start", runs.Runs.as_view({"post": "start"}), name="run-start"),
     path("runs/<uuid:id>/pause", runs.Runs.as_view({"post": "pause"}), name="run-pause"),

@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 from portal.web.views import (
     access,
     account,
+    comparisons,
     dictionaries,
     enrolments,
     events,
@@ -92,6 +93,7 @@ urlpatterns = [
     path("studies/<uuid:study_id>/enrolments/new", enrolments.new, name="enrolment-new"),
     path("studies/<uuid:study_id>/scripts/new", scripts.new, name="script-new"),
     path("studies/<uuid:study_id>/runs/new", plans.new, name="run-new"),
+    path("studies/<uuid:study_id>/runs/compare", comparisons.comparison, name="run-compare"),
     path("enrolments/<uuid:enrolment_id>", enrolments.enrolment, name="enrolment"),
     path("enrolments/<uuid:enrolment_id>/<slug:verb>", enrolments.answer, name="enrolment-answer"),
     path("scripts/<uuid:version_id>", scripts.version, name="version"),

@@ -31,18 +31,20 @@
 
   const format = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
 
-  const seriesOf = (names) =>
+  // Sites count from the third column on, after the rounds and all sites together; where no column is all sites, all count.
+  const seriesOf = (names, isEqual) =>
     names.map((name, index) => {
       if (index === 0) {
         return { label: name };
       }
-      const isPooled = index === 1;
+      const isPooled = index === 1 && !isEqual;
+      const number = ((index - (isEqual ? 1 : 2)) % 8) + 1;
       return {
         label: name,
-        stroke: colour(isPooled ? "--fs-series-pooled" : `--fs-series-${((index - 2) % 8) + 1}`),
+        stroke: colour(isPooled ? "--fs-series-pooled" : `--fs-series-${number}`),
         width: isPooled ? 3 : 1.5,
-        dash: isPooled ? [] : DASHES[((index - 2) % 8) + 1],
-        points: { show: isPooled, size: 5 },
+        dash: isPooled ? [] : DASHES[number],
+        points: { show: isPooled || isEqual, size: 5 },
         spanGaps: true,
         value: (_, value) => format(value),
       };
@@ -89,7 +91,7 @@
     cursor: { drag: { x: true, y: false }, points: { size: 7 } },
     legend: { live: true },
     scales: { x: { time: false } },
-    series: seriesOf(names),
+    series: seriesOf(names, "equal" in figure.dataset),
     hooks: { draw: [markBest(figure)] },
     axes: [axis("Round", { values: whole, size: 30 }), axis("", { size: 48 })],
   });

@@ -259,6 +259,7 @@ RUNS = [
         "study-runs", "post", "version", "P", ok=201, fixed=of_study, archived=400,
         body=lambda place: {"version": str(place.version.pk), "rounds": 2},
     ),
+    row("study-comparison", "get", "study", STUDY_PEOPLE, query=lambda place: f"?runs={states.two_runs(place)}"),
     row("run", "get", "run", STUDY_PEOPLE),
     row("run-start", "post", "run", "P"),
     row("run-pause", "post", "run", "P", make=states.started, body={"at_once": True}, archived=200),

@@ -178,6 +178,7 @@ ROWS = [
     press("checklist", "version", "AS", lambda place: {"site": str(place.site.pk), "items": "purpose"}),
     show("run-new", "study", "P"),
     send("run-new", "study", "P", lambda place: {"version": str(place.version.pk), **PLAN}),
+    show("run-compare", "study"),
     show("run", "run"),
     show("run-model", "run", "P"),
     show("run-export", "run", rest=lambda place: ("results.csv",)),

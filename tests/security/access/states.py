@@ -242,3 +242,14 @@ def rotation(place: Place) -> dict[str, Any]:
     keys = {name: new.public()[name] for name in ("identity_key", "flower_key")}
     made = Rotation(str(place.node.pk), place.keys.public()["identity_key"], **keys)
     return {**keys, **made.prove(new.identity, new.flower)}
+
+
+def two_runs(place: Any) -> str:
+    """The ids of two runs of the place's study, with a comma between them; the second one is planned where need be."""
+    runs = list(Run.objects.filter(study=place.study).order_by("created_at")[:2])
+    if len(runs) < 2:
+        plan = {"strategy": "fedavg", "rounds": 1, "quorum": 1, "deadline_s": 60, "wait_s": 0}
+        runs.append(
+            Run.objects.create(study=place.study, version=place.version, label="2nd", created_by=place.pi, **plan)
+        )
+    return ",".join(str(run.pk) for run in runs)

@@ -173,6 +173,10 @@ class Runs(Resource):
         """Metrics per site and pooled after the last round."""
         return self._http.get(f"runs/{id_of(run)}/results")
 
+    def comparison(self, study: Ref, runs: Sequence[Ref]) -> dict[str, Any]:
+        """2 to 6 runs of a study side by side: settings that differ, results by round and site, time and bytes."""
+        return self._http.get(f"studies/{id_of(study)}/comparison", runs=",".join(id_of(run) for run in runs))
+
     def model(self, run: Ref, *, round: int | None = None, best: bool = False, into: Path | str | None = None) -> bytes:
         """The parameters after a committed round (the last one by default, or the best), as safetensors."""
         content = self._http.download(f"runs/{id_of(run)}/model", round=round, best=best or None)
