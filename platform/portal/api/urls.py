@@ -24,6 +24,7 @@ from portal.api import (
     sites,
     studies,
     transparency,
+    uses,
 )
 from portal.api.document import Document
 from portal.api.node_events import NodeEvents
@@ -91,6 +92,7 @@ NOTIFICATIONS = [
 SITES = [
     path("sites", sites.Sites.as_view({"get": "list", "post": "create"}), name="sites"),
     path("sites/<uuid:id>", sites.Sites.as_view({"get": "retrieve"}), name="site"),
+    path("sites/<uuid:id>/uses", uses.SiteUses.as_view({"get": "list"}), name="site-uses"),
     path("sites/<uuid:id>/people", roles.SitePeople.as_view({"get": "list", "post": "create"}), name="site-people"),
     path(
         "sites/<uuid:id>/people/<uuid:user>/<slug:role>",

@@ -30,6 +30,7 @@ from portal.web.views import (
     sites,
     studies,
     styleguide,
+    uses,
 )
 
 app_name = "web"
@@ -125,6 +126,7 @@ urlpatterns = [
     path("sites", sites.sites, name="sites"),
     path("sites/new", sites.new, name="site-new"),
     path("sites/<uuid:site_id>", sites.site, name="site"),
+    path("sites/<uuid:site_id>/uses", uses.uses, name="site-uses"),
     path("sites/<uuid:site_id>/people", people.site_people, name="site-people"),
     path(
         "sites/<uuid:site_id>/people/<uuid:user_id>/<slug:role>/revoke",

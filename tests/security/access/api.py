@@ -109,6 +109,7 @@ SITES = [
     row("sites", "get", "", EVERYBODY),
     row("sites", "post", "", "+", ok=201, body={"name": "New", "short_name": "new"}),
     row("site", "get", "site", "AS+"),
+    row("site-uses", "get", "site", "AS"),
     row("site-people", "get", "site", "AS+"),
     row("site-people", "post", "site", "A", ok=201, body={"user": "stranger@demo.example", "role": "steward"}),
     # only who may give roles learns who has an account

@@ -221,6 +221,8 @@ ROWS = [
     show("site-new", "", "+"),
     send("site-new", "", "+", {"name": "New", "short_name": "new"}),
     show("site", "site", "AS+"),
+    show("site-uses", "site", "AS"),
+    show("site-uses", "site", "AS", query=lambda place: "?form=csv"),
     show("site-people", "site", "AS+"),
     send("site-people", "site", "A", {"email": "stranger@demo.example", "role": "steward"}),
     send(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from typing import Any
 
 from fedstudy_client.records import Member, Node, Site
 from fedstudy_client.resources.base import Ref, Resource, id_of
@@ -27,6 +28,11 @@ class Sites(Resource):
         """Make a site (platform administrators)."""
         body = {"name": name, "short_name": short_name, "city": city, "country": country}
         return Site.read(self._http.post("sites", body))
+
+    def uses(self, site: Ref, *, dataset: Ref | None = None, run: Ref | None = None) -> builtins.list[dict[str, Any]]:
+        """What runs did with the site's data, newest first: each exchange with what came in and what left."""
+        wanted = {"dataset": dataset and id_of(dataset), "run": run and id_of(run)}
+        return builtins.list(self._http.each(f"sites/{id_of(site)}/uses", **wanted))
 
     def people(self, site: Ref) -> builtins.list[Member]:
         """Who holds which role at the site."""

@@ -96,6 +96,7 @@ def _context(request: PageRequest, found: Site) -> dict[str, Any]:
         **_nodes_context(request, found),
         "place": ", ".join(part for part in (found.city, found.country) if part),
         "studies": site_studies(seen),
+        "may_see_uses": can(request.user, Permission.SITE_RESULTS_VIEW, found),
         "node_form": NodeForm() if can(request.user, Permission.NODE_ENROL, found) else None,
         "crumbs": [("Sites and nodes", reverse("web:sites"))],
     }
