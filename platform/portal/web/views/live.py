@@ -59,9 +59,9 @@ async def events(request: HttpRequest) -> HttpResponseBase:
         told = streams.stream(person=str(reader.pk), about=about, since=moment, may_stay=may_stay)
         first = await anext(told)
     except FedStudyError as error:
-        return HttpResponse(status=error.status)
+        return HttpResponse(status=error.status, content_type="text/plain")
     except streams.Full:
-        return HttpResponse(status=204)
+        return HttpResponse(status=204, content_type="text/plain")
     response = StreamingHttpResponse(_begun(first, told), content_type=EVENTS)
     # What stands between would keep events back until many have come.
     response.headers["X-Accel-Buffering"] = "no"
