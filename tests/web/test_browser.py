@@ -82,8 +82,19 @@ def test_a_run_is_watched(live_server: Any, world: World, run: Run, chromium: Br
     assert chart.locator("details").evaluate("element => element.open")
     assert chart.locator("canvas").count() == 1
     beside(lambda: complete(run))
+    with page.expect_download() as drawn:
+        chart.get_by_role("button", name="SVG").click()
+    picture = drawn.value.path().read_text()
+    assert drawn.value.suggested_filename == "auc.svg"
+    assert "All sites" in picture
+    assert picture.count("<polyline") == 2
+    assert "var(" not in picture
+    for name, start in (("PNG of AUC", b"\x89PNG"), ("SVG of the curves", b"<svg")):
+        with page.expect_download() as taken:
+            page.get_by_role("button", name=name, exact=True).click()
+        assert taken.value.path().read_bytes().startswith(start)
     page.get_by_role("heading", name="Ended").wait_for()
-    assert page.locator("[data-live]").count() == 0
+    assert page.locator("main [data-live]").count() == 0
     assert complaints == []
 
 
