@@ -35,7 +35,7 @@ from studies.enrolment.models import Enrolment
 from studies.lifecycle.models import Study
 from studies.scripts.models import ScriptVersion
 from tests.security.access import api, pages
-from tests.security.access.row import Row
+from tests.security.access.row import Row, first_event
 from tests.security.access.scene import MODEL, leave_results
 
 pytestmark = [
@@ -87,6 +87,7 @@ class Portal:
             "release": _released(run, named["P"]),
             "node": enrolment.site.nodes.all()[0],
             "user": named["P"],
+            "event": first_event(SimpleNamespace(study=study)),  # type: ignore[arg-type]
             "employee": admin,
             "request": _asked(study, enrolment.site, admin),
         }
