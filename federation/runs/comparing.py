@@ -166,8 +166,7 @@ def _metrics(runs: Sequence[Run], rounds: Rounds) -> tuple[Metric, ...]:
 
 def _metric(name: str, better: str, runs: Sequence[Run], curves: Mapping[UUID, Mapping[int, float]]) -> Metric:
     lines = [curves.get(run.pk, {}) for run in runs]
-    choose = min if better == "lower" else max
-    best = [choose(line, key=lambda number, line=line: line[number]) if line and better else None for line in lines]
+    best = [_best_round(line, better) for line in lines]
     return Metric(
         name=name,
         better=better,
@@ -176,6 +175,14 @@ def _metric(name: str, better: str, runs: Sequence[Run], curves: Mapping[UUID, M
         best_round=tuple(best),
         curves=tuple(lines),
     )
+
+
+def _best_round(line: Mapping[int, float], better: str) -> int | None:
+    """The first round with the best value; None where it is not known which is better."""
+    if not line or not better:
+        return None
+    chosen = min(line.values()) if better == "lower" else max(line.values())
+    return next(number for number, value in line.items() if value == chosen)
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:

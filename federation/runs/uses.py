@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from django.db import transaction
 from django.db.models import Count, F, Max, QuerySet, Sum
 
@@ -26,7 +28,7 @@ def uses_of(site: Site, *, by: User) -> QuerySet[Participation]:
     )
 
 
-def uses_by_dataset(uses: QuerySet[Participation]) -> QuerySet[Participation, dict[str, object]]:
+def uses_by_dataset(uses: QuerySet[Participation]) -> Iterable[Mapping[str, object]]:
     """For each dataset: the runs and rounds that asked it, the exchanges, and the bytes that left."""
     dataset = F("participant__approval__dataset")
     return (
