@@ -58,7 +58,7 @@ def main() -> None:
         of_sequencer = {**environment, **services.sequencer_environment(running, folders)}
         supervisor.launch(stack.sequencer_command(of_sequencer, folders))
         with psycopg.connect(running.postgres.superuser_url, autocommit=True) as database:
-            while not database.execute("SELECT FROM audit_logkey").fetchone():  # until the sequencer leads
+            while not database.execute("SELECT 1 FROM audit_logkey").fetchone():  # until the sequencer leads
                 time.sleep(0.1)
             writes = PROCESSES * THREADS
             burst = measure(database, environment, each=-(-BURST // writes), pace_s=0)

@@ -149,7 +149,7 @@ def _seeded(supervisor: Supervisor, shape: Mapping[str, int]) -> str:
     sizes = [word for name, count in shape.items() for word in (f"--{name}", str(count))]
     running.manage_as_owner("seed_scale", "--yes", "--password", PASSWORD, *sizes)
     with psycopg.connect(running.services.postgres.superuser_url, autocommit=True) as database:
-        while database.execute("SELECT FROM audit_queue LIMIT 1").fetchone():  # the sequencer is busy with them
+        while database.execute("SELECT 1 FROM audit_queue LIMIT 1").fetchone():  # the sequencer is busy with them
             time.sleep(1)
     return running.portal_url
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from fedstudy_verify import blocks
 from fedstudy_verify.verifying import Trust, verify
 from tests.verify.exports import LOG_KEY, WITNESS_KEYS, leaf_of, write_export, write_manifest
 
@@ -93,6 +94,24 @@ def test_a_thousand_alterations_are_found_and_the_first_bad_row_named(copy: Path
             assert (found.first_bad_row["line"], found.first_bad_row["position"]) == (first + 1, first), kind
         kinds.add(kind)
     assert kinds == {"edit", "delete", "insert", "reorder", "truncate"}
+
+
+def test_a_log_in_many_blocks_is_read_alike(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a long one is, by several processes: whole, and with the first bad row in a later block or between two."""
+    monkeypatch.setattr(blocks, "SIZE", 10_000)
+    assert verify(copy).ok
+    log = copy / "log.jsonl"
+    rows = log.read_bytes().splitlines(keepends=True)
+    spoilt = {
+        0: rows[1:],
+        57: [*rows[:57], rows[57].replace(b"user:7", b"user:8"), *rows[58:]],
+        90: rows[:90] + rows[91:],
+        EVENTS - 1: rows[:-1],
+        EVENTS: [*rows, rows[-1]],
+    }
+    for first, left in spoilt.items():
+        log.write_bytes(b"".join(left))
+        assert verify(copy).first_bad_row == {"line": first + 1, "position": first}
 
 
 def test_what_is_not_shown_cannot_be_altered_either(tmp_path: Path) -> None:

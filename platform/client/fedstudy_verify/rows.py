@@ -16,10 +16,14 @@ from fedstudy_verify.tree import levels
 
 _TEXT = rb'\{"salt":"([0-9a-f]{32})","text":("[^"\\]*(?:\\.[^"\\]*)*")\}'
 EVENT = re.compile(
-    rb'\{"position":(0|[1-9][0-9]*),"hash":"([0-9a-f]{64})","names":' + _TEXT + rb',"detail":' + _TEXT + rb',"leaf":'
+    rb'\{"position":(0|[1-9][0-9]{0,15}),"hash":"([0-9a-f]{64})","names":'
+    + _TEXT
+    + rb',"detail":'
+    + _TEXT
+    + rb',"leaf":'
     rb"(\{[^\n]*\})\}\n"
 )
-HIDDEN = re.compile(rb'\{"hidden":\[(0|[1-9][0-9]*),([1-9][0-9]*)\],"roots":\[((?:"[0-9a-f]{64}",?)+)\]\}\n')
+HIDDEN = re.compile(rb'\{"hidden":\[(0|[1-9][0-9]{0,15}),([1-9][0-9]{0,15})\],"roots":\[((?:"[0-9a-f]{64}",?)+)\]\}\n')
 _DOMAIN = b"fedstudy-text-v1\n"
 
 
@@ -35,8 +39,9 @@ class Rows:
         events, hidden: how many were there so far.
     """
 
-    def __init__(self) -> None:
-        self.position = self.events = self.hidden = 0
+    def __init__(self, position: int = 0) -> None:
+        self.position = position
+        self.events = self.hidden = 0
 
     def read(self, line: bytes) -> Iterator[tuple[bytes, int]]:
         """The hashes that a line adds to the tree, each with the level of its subtree (0 for an event).

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from fedstudy_verify import export
+from fedstudy_verify.blocks import Block, Hashes, read_blocks
 from fedstudy_verify.export import CHECKPOINT, EARLIER, KEYS, LOG, MANIFEST, NAMES, Export, Missing
 from fedstudy_verify.notes import LOG as OF_LOG
 from fedstudy_verify.notes import WITNESS, Checkpoint, Key, Unreadable
-from fedstudy_verify.rows import Bad, Rows
 from fedstudy_verify.tree import Edge
 
 
@@ -119,40 +119,69 @@ def _notes(data: bytes) -> list[str]:
 
 def _rows(found: Export, checkpoints: Sequence[Checkpoint], verdict: Verdict) -> str:
     """Read every row into the tree, and compare it with each checkpoint on the way; returns the file's SHA-256."""
-    rows, edge, digest, held = Rows(), Edge(), sha256(), 0
-    due = list(checkpoints)
-    last = due[-1].size
-    if [item.size for item in due] != sorted({item.size for item in due}):
+    if [item.size for item in checkpoints] != sorted({item.size for item in checkpoints}):
         raise Unreadable("the checkpoints are not in their order")
-    number = 0
-    for number, line in enumerate(export.lines(found, LOG), 1):
-        digest.update(line)
-        if verdict.first_bad_row is not None:
-            continue
-        before = rows.position
-        try:
-            if before >= last:
-                raise Bad("this is more than the checkpoint has")
-            for hash_, level in rows.read(line):
-                edge.add(hash_, level)
-        except Bad as error:
-            verdict.first_bad_row = {"line": number, "position": before}
-            verdict.problems.append(f"Row {number} (event {before}): {error}.")
-            continue
-        if edge.size < due[0].size:
-            continue
-        if edge.size == due[0].size and edge.root() == due[0].root:
-            held = due.pop(0).size
-            verdict.checkpoints += 1
-            due = due or [checkpoints[-1]]
-        elif before < last:
-            verdict.first_bad_row = {"line": number, "position": held, "until": edge.size}
-            verdict.problems.append(f"Some row from event {held} up to event {edge.size - 1} was exchanged.")
-    if verdict.first_bad_row is None and rows.position < last:
-        verdict.first_bad_row = {"line": number + 1, "position": rows.position}
-        verdict.problems.append(f"Row {number + 1} (event {rows.position}) is not there.")
-    verdict.events, verdict.hidden = rows.events, rows.hidden
+    growing, digest = _Growing(checkpoints, verdict), sha256()
+    for data, block in read_blocks(export.lines(found, LOG)):
+        digest.update(data)
+        if verdict.first_bad_row is None:
+            growing.take(block)
+    growing.end()
     return digest.hexdigest()
+
+
+class _Growing:
+    """The tree as the rows make it, and the checkpoints that it has still to meet."""
+
+    def __init__(self, checkpoints: Sequence[Checkpoint], verdict: Verdict) -> None:
+        self._edge = Edge()
+        self._due = list(checkpoints)
+        self._last = checkpoints[-1].size
+        self._held = self._line = 0
+        self._verdict = verdict
+
+    def take(self, block: Block) -> None:
+        """Add the lines of a block, up to the first that does not hold."""
+        for position, hashes in block.lines:
+            self._line += 1
+            if position != self._edge.size:
+                self._bad(f"event {self._edge.size} should be here, and this says it is event {position}")
+            elif position >= self._last:
+                self._bad("this is more than the checkpoint has")
+            else:
+                self._add(hashes)
+            if self._verdict.first_bad_row is not None:
+                return
+        self._verdict.events += block.events
+        self._verdict.hidden += block.hidden
+        if block.problem:
+            self._line += 1
+            self._bad(block.problem)
+
+    def end(self) -> None:
+        """Note what is not there."""
+        if self._verdict.first_bad_row is None and self._edge.size < self._last:
+            self._line += 1
+            self._bad("it is not there")
+
+    def _add(self, hashes: Hashes) -> None:
+        edge, due = self._edge, self._due[0]
+        for hash_, level in hashes:
+            edge.add(hash_, level)
+        if edge.size < due.size:
+            return
+        if edge.size == due.size and edge.root() == due.root:
+            self._held = due.size
+            self._verdict.checkpoints += 1
+            self._due = self._due[1:] or [due]
+            return
+        self._verdict.first_bad_row = {"line": self._line, "position": self._held, "until": edge.size}
+        told = f"Some row from event {self._held} up to event {edge.size - 1} was exchanged."
+        self._verdict.problems.append(told)
+
+    def _bad(self, what: str) -> None:
+        self._verdict.first_bad_row = {"line": self._line, "position": self._edge.size}
+        self._verdict.problems.append(f"Row {self._line} (event {self._edge.size}): {what}.")
 
 
 def _manifest(found: Export, log_digest: str) -> list[str]:
