@@ -28,4 +28,4 @@ ENV PATH=/opt/venv/bin:$PATH \
 USER 10002:10002
 EXPOSE 9091
 # Without certificates it does not start: there is no insecure default here.
-CMD ["python", "-m", "fedstudy_core.superlink", "/var/lib/superlink/objects", "--enable-supernode-auth", "--isolation=process", "--disable-runtime-dependency-installation"]
+CMD ["python", "-m", "fedstudy_core.superlink", "--enable-supernode-auth", "--isolation=process", "--disable-runtime-dependency-installation"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
@@ -24,6 +24,8 @@ from federation.strategies.description import Setting
 from fedstudy_core import flower as records
 from fedstudy_core.artifacts import decode_arrays, digest_of, pieces_of
 from fedstudy_core.errors import FedStudyError
+from fedstudy_core.flower import Packed
+from fedstudy_core.freight import Freight
 from fedstudy_core.metrics import combine, with_pooled_auc
 from fedstudy_core.spool import let_go
 from fedstudy_core.transport import AS_IS, HALF, Rounding, Transport, widen_like
@@ -154,24 +156,24 @@ class Aggregator:
         let_go(*model.values())
         return [messages.with_shared(content, self._shared) for content in contents]
 
-    def read(self, round_: Round, phase: Phase, content: RecordDict) -> Answer:
+    def read(self, round_: Round, phase: Phase, content: RecordDict, freight: Freight | None = None) -> Answer:
         """A site's answer, checked against what the phase may bring. Raises Refusal."""
         kinds = self._kinds if phase.name in (TRAIN, EVALUATE) else None
-        answer = messages.read_answer(content, messages.Expected(ARRAY_KEY[phase.name], kinds))
+        answer = messages.read_answer(content, messages.Expected(ARRAY_KEY[phase.name], kinds), freight)
         if phase.name == TRAIN:
             model = self._load(self._model_of(round_, phase))
             self._conduct.check(model, answer.arrays, answer.metrics, transport=self.transport(phase))
         return answer
 
-    def keep(self, item: Participation, answer: Answer) -> Answer:
-        """Store the answer; return it without its content, which is read again when it is combined.
+    def keep(self, item: Participation, answer: Answer, freight: Freight | None) -> None:
+        """Store the answer's content, which is read again when it is combined; that of a test stands in its row."""
+        if item.phase != EVALUATE:
+            self._written.add(self._stored(answer.packed, freight))
 
-        That of a test is its metrics, which stand in its row.
-        """
-        if item.phase == EVALUATE:
-            return replace(answer, pieces=(), arrays={})
-        self._written.add(self._updates.put(answer.pieces, sha256=answer.sha256))
-        return replace(answer, pieces=(), arrays={})
+    def _stored(self, packed: Packed, freight: Freight | None) -> str:
+        if freight is not None and freight.path is not None:
+            return self._updates.adopt(freight.path, packed.sha256)
+        return self._updates.put(packed.pieces, sha256=packed.sha256)
 
     def _answer(self, item: Participation) -> tuple[RecordDict, Callable[[], None]]:
         """The answer's content, mapped to its file, and how to give the memory back that looking at it took."""

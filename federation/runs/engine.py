@@ -28,7 +28,6 @@ from federation.runs.lease import Fenced, Lease, claim
 from federation.runs.models import Attempt, Round, Run
 from federation.runs.pace import Pace
 from federation.runs.states import DRIVEN
-from federation.runs.storage import spool_folder
 from fedstudy_core.codes import CODES
 from fedstudy_core.errors import FedStudyError
 
@@ -97,8 +96,6 @@ def superlink() -> SuperLink:
         address=settings.FEDSTUDY_SUPERLINK_INTERNAL,
         ca_file=settings.FEDSTUDY_SUPERLINK_CA,
         secret_file=secret_file,
-        objects=settings.FEDSTUDY_SUPERLINK_OBJECTS,
-        spool=spool_folder(),
     )
 
 
@@ -273,6 +270,7 @@ class Engine:
         artifact = partial(self.aggregator.artifact, round_)
         if journal.close_phase(self.lease, round_, result, tested=tested, artifact=artifact):
             self.aggregator.forget(round_)
+            self._exchange().forget()
             self.open_round, self.last_round = None, round_
         else:
             self._open_next_phase(round_)

@@ -10,12 +10,13 @@ import structlog
 from django.utils import timezone
 from flwr.app import RecordDict
 
-from federation.runs import journal, participants
+from federation.runs import journal, participants, tickets
 from federation.runs.aggregation import Aggregator
 from federation.runs.flower import Outgoing, Reply, Session
+from federation.runs.freight import Loading
 from federation.runs.journal import Asked
 from federation.runs.lease import Lease
-from federation.runs.messages import Answer, check_receipt, verify_by_any
+from federation.runs.messages import Answer, Taken, check_receipt, verify_by_any
 from federation.runs.models import SENT, Participation, Round, Run
 from federation.runs.phases import TEST, Phase
 from federation.runs.signals import messages_sent
@@ -32,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 LOOK_FOR_NODES_S = 1.0
 
+Errand = tuple[RecordDict, records.Order]
+
 
 class Exchange:
     """Sends and collects over one driven attempt."""
@@ -41,6 +44,7 @@ class Exchange:
         self._run = run
         self._session = session.__enter__()
         self._aggregator = aggregator
+        self._loading = Loading(run)
         self._rows: list[Participation] = []
         self._testing: dict[int, Participation] = {}
         self._rows_of: tuple[object, str] | None = None
@@ -52,6 +56,10 @@ class Exchange:
 
     def keep_alive(self) -> None:
         self._session.keep_alive()
+
+    def forget(self) -> None:
+        """Offer the nodes nothing any more: the round is committed."""
+        self._loading.forget()
 
     def finish(self, details: str) -> None:
         self._session.finish(completed=True, details=details)
@@ -106,7 +114,7 @@ class Exchange:
                 journal.begin_turn(self._lease, round_, participants.new_deadline(self._run, round_))
             self._send(round_, phase, due)
         by_message = {item.message_id: item for item in awaited if item.message_id and item.state == "awaited"}
-        answers: list[tuple[Participation, Answer, int]] = []
+        answers: list[tuple[Participation, Taken, int]] = []
         moved = bool(due)
         for reply in self._session.pull(by_message):
             for row, of, errand, part in self._parts(by_message[reply.message_id], round_, phase, reply):
@@ -181,7 +189,10 @@ class Exchange:
             for item, content in zip(unsent, contents, strict=True)
         ]
         sent = self._session.push(outgoing)
-        accepted = [(item, message_id, size) for item, (message_id, size) in zip(unsent, sent, strict=True)]
+        beside = [self._loading.size_of(content) for content in contents]
+        accepted = [
+            (item, message_id, size + more) for item, (message_id, size), more in zip(unsent, sent, beside, strict=True)
+        ]
         messages_sent.send(
             sender=Exchange, node_ids=[item.participant.node_id for item, message_id, _ in accepted if message_id]
         )
@@ -223,15 +234,19 @@ class Exchange:
         before = self._errands(tests[0].round, TEST, [i for i in unsent if self._is_to_test(i)], until) if tests else []
         by_site = dict(zip((test.participant_id for test in tests), before, strict=True))
         return [
-            join_orders(by_site[item.participant_id], main)
-            if item.participant_id in by_site
-            else records.wrap_order(*main)
+            self._wrapped(item, main, by_site.get(item.participant_id))
             for item, main in zip(unsent, mains, strict=True)
         ]
 
-    def _errands(
-        self, round_: Round, phase: Phase, asked: list[Participation], until: datetime
-    ) -> list[tuple[RecordDict, records.Order]]:
+    def _wrapped(self, item: Participation, main: Errand, before: Errand | None) -> RecordDict:
+        content, order = main
+        packed = self._loading.pack(content)
+        order = replace(order, ticket=tickets.issue(item, "" if packed.is_small else packed.sha256))
+        if before is None:
+            return records.wrap_order(content, order, packed)
+        return join_orders(before, (content, order), packed)
+
+    def _errands(self, round_: Round, phase: Phase, asked: list[Participation], until: datetime) -> list[Errand]:
         contents = self._aggregator.contents(round_, phase, [item.participant for item in asked])
         carried = self._aggregator.carry(round_, phase, contents)
         for item, (_, rounding) in zip(asked, carried, strict=True):
@@ -275,20 +290,23 @@ class Exchange:
 
     def _take_in(
         self, item: Participation, round_: Round, phase: Phase, reply: Reply
-    ) -> list[tuple[Participation, Answer, int]]:
+    ) -> list[tuple[Participation, Taken, int]]:
         """The reply as a good answer to note, or nothing: then it was noted as what it is."""
         if reply.content is None:
             self._take_in_error(item, phase, reply)
             return []
         try:
-            answer = self._aggregator.read(round_, phase, reply.content)
+            freight = self._loading.unload(item, reply.content)
+            answer = self._aggregator.read(round_, phase, reply.content, freight)
             if answer.examples is not None:
                 check_weight(answer.examples, participants.most_rows(item.participant))
             receipt = self._check_receipt_by_present_keys(item, round_, phase, answer)
         except Refusal as refusal:
             journal.note_absence(self._lease, item, "failed", refusal.code, refusal.detail, size=reply.size)
             return []
-        return [(item, replace(self._aggregator.keep(item, answer), rounding=receipt.rounding), reply.size)]
+        self._aggregator.keep(item, answer, freight)
+        size = reply.size + (len(freight.data) if freight else 0)
+        return [(item, Taken.of(answer, receipt.rounding), size)]
 
     def _check_receipt_by_present_keys(
         self, item: Participation, round_: Round, phase: Phase, answer: Answer
@@ -309,7 +327,7 @@ class Exchange:
                 "round": round_.number,
                 "phase": phase.wire_name,
                 "outcome": "done",
-                "update_sha256": answer.sha256,
+                "update_sha256": answer.packed.sha256,
                 "transport": self._aggregator.transport(phase),
             },
         )

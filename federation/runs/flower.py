@@ -1,4 +1,4 @@
-"""The portal's side of Flower: with `objects` all of the portal that knows Flower's private interfaces.
+"""The portal's side of Flower: all of the portal that knows Flower's private interfaces.
 
 Pinned to flwr 1.41 and held by `tests/contract`. A Celery worker claims the primary task of a Flower run at the
 SuperLink and speaks its runtime API itself; nodes are registered, and runs announced and stopped, by the control API.
@@ -12,13 +12,13 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import httpx
 from flwr.app import Message, RecordDict
 from flwr.common.serde import (
     fab_to_proto,
     message_from_proto,
+    message_to_proto,
     run_from_proto,
     user_config_to_proto,
 )
@@ -30,8 +30,8 @@ from flwr.proto.control_pb2 import (
     StopRunRequest,
     UnregisterNodeRequest,
 )
-from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest, ObjectTree
 from flwr.proto.message_pb2 import Message as MessageProto
+from flwr.proto.message_pb2 import ObjectTree
 from flwr.proto.node_pb2 import Node
 from flwr.proto.runtime_pb2 import (
     AcquireTaskRequest,
@@ -44,8 +44,6 @@ from flwr.proto.runtime_pb2 import (
 from flwr.supercore.constant import TaskType
 from flwr.supercore.control.control_http_client import ControlHttpClient
 from flwr.supercore.fab import Fab
-from flwr.supercore.inflatable.inflatable_object import no_object_id_recompute
-from flwr.supercore.inflatable.inflatable_utils import ObjectPullError
 from flwr.supercore.interceptors import (
     RuntimeTokenHttpInterceptor,
     RuntimeVersionHttpInterceptor,
@@ -56,7 +54,6 @@ from flwr.supercore.protobuf.client import ProtobufClientInterceptor
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
 
-from federation.runs.objects import Objects, parcel_of
 from fedstudy_core.errors import FedStudyError
 
 # Flower brings a console handler of its own: what it has to say goes the way of all other lines, and only trouble.
@@ -117,18 +114,11 @@ class Reply:
 
 @dataclass(frozen=True)
 class SuperLink:
-    """Where the SuperLink is, and the secret that lets a worker claim tasks.
-
-    Attributes:
-        objects: the folder in which it keeps large objects, where this process can read it.
-        spool: where the arrays of what is fetched are put into files.
-    """
+    """Where the SuperLink is, and the secret that lets a worker claim tasks."""
 
     address: str
     ca_file: Path | None
     secret_file: Path
-    objects: Path | None = None
-    spool: Path | None = None
 
     def _root(self) -> bytes | None:
         return self.ca_file.read_bytes() if self.ca_file else None
@@ -161,7 +151,7 @@ class SuperLink:
         )
 
     def drive(self, claim: Claim) -> Session:
-        return Session(self._runtime(_driver_interceptors(claim.token)), claim, self.objects, self.spool)
+        return Session(self._runtime(_driver_interceptors(claim.token)), claim)
 
     def _runtime(self, interceptors: Sequence[ProtobufClientInterceptor]) -> RuntimeHttpClient:
         return RuntimeHttpClient.from_server_address(self.address, self.ca_file is None, self._root(), interceptors)
@@ -229,16 +219,11 @@ class Session:
     Flower's `Message` reads the identity of its sender from the process, so a process drives one session at a time.
     """
 
-    def __init__(
-        self, client: RuntimeHttpClient, claim: Claim, folder: Path | None = None, spool: Path | None = None
-    ) -> None:
+    def __init__(self, client: RuntimeHttpClient, claim: Claim) -> None:
         self._client = client
         self._claim = claim
         self._run_id = int(claim.flower_run_id)
         self._node = Node(node_id=int(claim.node_id))
-        self._objects = Objects(
-            client, self._node, self._run_id, folder=folder, spool=spool, keep_alive=self.keep_alive
-        )
         self._alive_at = 0.0
 
     def __enter__(self) -> Session:
@@ -260,7 +245,10 @@ class Session:
         self._alive_at = time.monotonic()
 
     def push(self, outgoing: Sequence[Outgoing]) -> list[tuple[str, int]]:
-        """Send messages; answer each one's id ("" when the SuperLink knows no such node) and its bytes."""
+        """Send messages; answer each one's id ("" when the SuperLink knows no such node) and its bytes.
+
+        They go whole: each object of a tree would cost a request at every hop.
+        """
         messages = [
             Message(
                 content=out.content,
@@ -271,40 +259,29 @@ class Session:
             )
             for out in outgoing
         ]
-        with no_object_id_recompute(), _errors():
-            parcels = [parcel_of(message) for message in messages]
-            answer = self._client.PushMessages(
-                PushAppMessagesRequest(
-                    messages_list=[parcel.message for parcel in parcels],
-                    message_object_trees=[parcel.tree for parcel in parcels],
-                )
-            )
-            self._objects.push(parcels, set(answer.objects_to_push), answer.session_id)
-        return list(zip(answer.message_ids, (parcel.size for parcel in parcels), strict=True))
+        ids = [message.object_id for message in messages]
+        for message, message_id in zip(messages, ids, strict=True):
+            message.metadata.__dict__["_message_id"] = message_id
+        protos = [message_to_proto(message) for message in messages]
+        trees = [ObjectTree(object_id=message_id) for message_id in ids]
+        with _errors():
+            answer = self._client.PushMessages(PushAppMessagesRequest(messages_list=protos, message_object_trees=trees))
+        return list(zip(answer.message_ids, (proto.ByteSize() for proto in protos), strict=True))
 
     def pull(self, message_ids: Iterable[str]) -> Iterator[Reply]:
         """Replies that have come to the given messages. A reply is handed out once: store it before the next."""
         with _errors():
             answer = self._client.PullMessages(PullAppMessagesRequest(message_ids=list(message_ids)))
-        for proto, tree in zip(answer.messages_list, answer.message_object_trees, strict=True):
-            with _errors():
-                yield self._receive(proto, tree)
+        for proto in answer.messages_list:
+            yield self._reply(proto)
 
-    def _receive(self, proto: MessageProto, tree: ObjectTree) -> Reply:
-        asked = proto.metadata.reply_to_message_id
+    def _reply(self, proto: MessageProto) -> Reply:
+        asked, size = proto.metadata.reply_to_message_id, proto.ByteSize()
         from_node = proto.metadata.src_node_id != self._node.node_id
-        whole = message_from_proto(proto)
-        if whole.has_error() or len(whole.content):
-            return _reply(asked, whole, from_node, proto.ByteSize())
-        try:
-            message, size = self._objects.pull(tree)
-        except ObjectPullError as error:
-            return Reply(asked, None, str(error), from_node=False, size=0)
-        message_id = proto.metadata.message_id
-        self._client.ConfirmMessageReceived(
-            ConfirmMessageReceivedRequest(node=self._node, run_id=self._run_id, message_object_id=message_id)
-        )
-        return _reply(asked, cast(Message, message), from_node, size)
+        message = message_from_proto(proto)
+        if message.has_error():
+            return Reply(asked, None, message.error.reason or "", from_node, size)
+        return Reply(asked, message.content, "", from_node, size)
 
     def finish(self, *, completed: bool, details: str) -> None:
         """End the Flower run."""
@@ -312,12 +289,6 @@ class Session:
             self._client.PushTaskOutput(
                 PushTaskOutputRequest(sub_status="completed" if completed else "failed", details=details)
             )
-
-
-def _reply(asked: str, message: Message, from_node: bool, size: int) -> Reply:
-    if message.has_error():
-        return Reply(asked, None, message.error.reason or "", from_node, size)
-    return Reply(asked, message.content, "", from_node, size)
 
 
 class _errors:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from audit.services import record
 from federation.runs import halting, states
 from federation.runs.lease import Lease
-from federation.runs.messages import Answer
+from federation.runs.messages import Taken
 from federation.runs.models import RECEIVED, Attempt, Model, Participant, Participation, Round, Run
 from federation.runs.participants import RollCall, new_deadline
 from federation.runs.phases import EVALUATE, TRAIN, Phase, next_phase, tests_before
@@ -218,7 +218,7 @@ def note_sent(lease: Lease, sent: Sequence[tuple[Participation, str, int]]) -> N
 
 
 @transaction.atomic
-def note_answers(lease: Lease, answers: Sequence[tuple[Participation, Answer, int]]) -> None:
+def note_answers(lease: Lease, answers: Sequence[tuple[Participation, Taken, int]]) -> None:
     """Note the good answers that came together, each with its bytes."""
     lease.hold()
     for participation, answer, size in answers:

@@ -197,6 +197,7 @@ class Leader(Engine):
         if len(done) < needed:
             raise RoundFailed("E_QUORUM_LOST", participants.explain_shortfall(round_, len(done), needed))
         server_journal.commit_exchange(self.lease, round_, self.relay.summary(done))
+        exchange.forget()
         self.round = self.batch = None
         return 0.0
 

@@ -13,6 +13,8 @@ from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from fedstudy_core import flower as records
 from fedstudy_core.carriage import SHARED
 from fedstudy_core.errors import Refusal
+from fedstudy_core.flower import Packed
+from fedstudy_core.freight import Freight
 from fedstudy_core.metrics import MAX_EXAMPLES, WEIGHT, Metric
 from fedstudy_core.receipts import Receipt, verify_receipt
 from fedstudy_core.transport import RoundingTold
@@ -29,18 +31,34 @@ class Answer:
     """A site's good answer.
 
     Attributes:
-        pieces: its content as it is kept, in pieces, with the SHA-256 that the receipt names; empty once it is kept.
+        packed: its content as it is kept, with the SHA-256 that the receipt names.
         receipt: the node's signed account (DSSE bytes).
-        rounding: what narrowing did to its numbers, as the node's receipt says.
     """
 
-    pieces: Sequence[records.Data]
-    sha256: str
+    packed: Packed
     receipt: bytes
     arrays: dict[str, np.ndarray]
     metrics: dict[str, Metric]
     examples: int | None
-    rounding: RoundingTold | None = None
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What is written down of a good answer, whose content is kept.
+
+    Attributes:
+        rounding: what narrowing did to its numbers, as the node's receipt says.
+    """
+
+    sha256: str
+    receipt: bytes
+    metrics: dict[str, Metric]
+    examples: int | None
+    rounding: RoundingTold | None
+
+    @classmethod
+    def of(cls, answer: Answer, rounding: RoundingTold | None) -> Taken:
+        return cls(answer.packed.sha256, answer.receipt, answer.metrics, answer.examples, rounding)
 
 
 def array_record(arrays: Arrays) -> ArrayRecord:
@@ -73,19 +91,22 @@ class Expected:
     kinds: Mapping[str, str] | None = None
 
 
-def read_answer(content: RecordDict, expected: Expected) -> Answer:
+def read_answer(content: RecordDict, expected: Expected, freight: Freight | None = None) -> Answer:
     """Check a site's answer before anything uses it.
+
+    Args:
+        freight: what came beside it.
 
     Raises:
         Refusal: E_UPDATE_*, E_METRICS_* or E_REPLY, with what is wrong.
     """
-    receipt, inner, pieces, sha256 = records.unwrap_reply(content)
+    receipt, inner, packed = records.unwrap_reply(content, freight)
     arrays = {} if expected.array_key is None else _read_arrays(inner, expected.array_key)
     metrics = {} if expected.kinds is None else _read_metrics(inner, expected.kinds)
     examples = None if expected.kinds is None else check_weight(metrics.get(WEIGHT), MAX_EXAMPLES)
     if expected.array_key is not None:
         check_update(arrays, schema_of(arrays), examples=1, max_examples=1)
-    return Answer(pieces, sha256, receipt, arrays, metrics, examples)
+    return Answer(packed, receipt, arrays, metrics, examples)
 
 
 def _read_arrays(content: RecordDict, key: str) -> dict[str, np.ndarray]:

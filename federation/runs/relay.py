@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from flwr.app import ArrayRecord, MetricRecord, RecordDict
 
@@ -15,7 +15,8 @@ from federation.runs.phases import TRAIN, Phase
 from federation.serverapps.process import Asked
 from fedstudy_core import canonical
 from fedstudy_core import flower as records
-from fedstudy_core.errors import FedStudyError, Refusal
+from fedstudy_core.errors import Refusal
+from fedstudy_core.freight import Freight
 from fedstudy_core.metrics import MAX_EXAMPLES, WEIGHT, Metric, combine
 from fedstudy_core.outputs import check_layout
 from fedstudy_core.updates import check_metrics, check_update, check_weight, schema_of
@@ -88,9 +89,9 @@ class Relay(Aggregator):
     def contents(self, round_: Round, phase: Phase, asked: Sequence[Participant]) -> list[RecordDict]:
         return [records.unpack(self._batch.messages[participant.position].content) for participant in asked]
 
-    def read(self, round_: Round, phase: Phase, content: RecordDict) -> Answer:
+    def read(self, round_: Round, phase: Phase, content: RecordDict, freight: Freight | None = None) -> Answer:
         """A site's answer: arrays and metrics in records of any name, all finite. Raises Refusal."""
-        receipt, inner, pieces, sha256 = records.unwrap_reply(content)
+        receipt, inner, packed = records.unwrap_reply(content, freight)
         metrics: dict[str, Metric] = {}
         for name, record in inner.items():
             if isinstance(record, ArrayRecord):
@@ -101,7 +102,7 @@ class Relay(Aggregator):
             else:
                 raise Refusal("E_REPLY", f"The answer's record “{name}” is neither of arrays nor of metrics.")
         examples = check_weight(metrics[WEIGHT], MAX_EXAMPLES) if WEIGHT in metrics else None
-        return Answer(pieces, sha256, receipt, {}, metrics, examples)
+        return Answer(packed, receipt, {}, metrics, examples)
 
     def _check_arrays(self, phase: Phase, record: ArrayRecord) -> None:
         arrays = records.arrays_of(record)
@@ -110,10 +111,8 @@ class Relay(Aggregator):
             check_layout(arrays, declared)
         check_update(arrays, schema_of(arrays), examples=1, max_examples=1)
 
-    def keep(self, item: Participation, answer: Answer) -> Answer:
-        if self._updates.put(answer.pieces) != answer.sha256:
-            raise FedStudyError("E_REPLY", "The kept answer is not the one that was checked.")
-        return replace(answer, pieces=())
+    def keep(self, item: Participation, answer: Answer, freight: Freight | None) -> None:
+        self._stored(answer.packed, freight)
 
     def kept(self, item: Participation) -> bytes:
         """A site's answer as it was kept. Raises Refusal (E_ARTIFACT_MISSING, E_ARTIFACT)."""

@@ -9,6 +9,7 @@ from django.conf import settings
 
 from federation.runs.models import Run
 from fedstudy_core.artifacts import ArtifactStore
+from fedstudy_core.freight import Shelf
 
 
 def model_store() -> ArtifactStore:
@@ -40,13 +41,12 @@ def server_app_log(run: Run) -> Path:
 def forget_updates(run: Run) -> None:
     """Delete whatever is left of the sites' answers once the run is over."""
     shutil.rmtree(_updates(run), ignore_errors=True)
+    shelf().close(str(run.pk))
 
 
-def spool_folder() -> Path:
-    """Where what is fetched lies, in files without names, until it is checked and kept."""
-    folder = Path(settings.FEDSTUDY_DATA_DIR) / "spool"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def shelf() -> Shelf:
+    """What is on its way between the portal and nodes, beside messages."""
+    return Shelf(Path(settings.FEDSTUDY_DATA_DIR) / "freight")
 
 
 def _updates(run: Run) -> Path:

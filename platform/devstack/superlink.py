@@ -19,16 +19,11 @@ QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
 
 @dataclass(frozen=True)
 class SuperLink:
-    """A SuperLink that was started: its address, its certificates, and the secret that its driver needs.
-
-    Attributes:
-        objects: the folder in which it keeps large objects.
-    """
+    """A SuperLink that was started: its address, its certificates, and the secret that its driver needs."""
 
     address: str
     certificates: Certificates
     secret_file: Path
-    objects: Path
     child: Child
 
     @property
@@ -39,7 +34,6 @@ class SuperLink:
             "FEDSTUDY_SUPERLINK_INTERNAL": self.address,
             "FEDSTUDY_SUPERLINK_CA": str(self.certificates.authority),
             "FEDSTUDY_SUPEREXEC_SECRET_FILE": str(self.secret_file),
-            "FEDSTUDY_SUPERLINK_OBJECTS": str(self.objects),
         }
 
 
@@ -50,7 +44,6 @@ def launch(supervisor: Supervisor, state: Path, log: Path, environment: Mapping[
     secret_file = state / "superexec.secret"
     secret_file.touch(mode=0o600)
     secret_file.write_text(secrets.token_urlsafe(48))
-    objects = state / "objects"
     port = free_port()
     words = [
         *("--host", "127.0.0.1", "--port", str(port)),
@@ -63,14 +56,14 @@ def launch(supervisor: Supervisor, state: Path, log: Path, environment: Mapping[
     child = supervisor.launch(
         Command(
             name="SuperLink",
-            argv=[sys.executable, "-m", "fedstudy_core.superlink", str(objects), *words],
+            argv=[sys.executable, "-m", "fedstudy_core.superlink", *words],
             log=log,
             env={**environment, **QUIET, "FLWR_HOME": str(state / "flower")},
             cwd=state,
             ready=lambda: _answers(port, trust),
         )
     )
-    return SuperLink(f"127.0.0.1:{port}", files, secret_file, objects, child)
+    return SuperLink(f"127.0.0.1:{port}", files, secret_file, child)
 
 
 def _answers(port: int, trust: ssl.SSLContext) -> bool:

@@ -11,5 +11,8 @@ django_application = get_asgi_application()
 from django.conf import settings
 
 from portal.body_limit import BodyLimit
+from portal.freight import FreightDoor
 
-application = BodyLimit(django_application, body=settings.FEDSTUDY_MAX_BODY, upload=settings.FEDSTUDY_MAX_UPLOAD)
+application = FreightDoor(
+    BodyLimit(django_application, body=settings.FEDSTUDY_MAX_BODY, upload=settings.FEDSTUDY_MAX_UPLOAD)
+)

@@ -20,13 +20,13 @@ FEDSTUDY_SUPERLINK_ADDRESS = environment.optional("FEDSTUDY_SUPERLINK_ADDRESS")
 FEDSTUDY_SUPERLINK_INTERNAL = environment.optional("FEDSTUDY_SUPERLINK_INTERNAL")
 FEDSTUDY_SUPERLINK_CA = environment.existing_path("FEDSTUDY_SUPERLINK_CA")
 # Where the SuperLink keeps large objects, if this process can read it: they need not be asked for then.
-FEDSTUDY_SUPERLINK_OBJECTS = environment.existing_path("FEDSTUDY_SUPERLINK_OBJECTS")
 # What a script's own ServerApp may use at the centre, and the weakest sandbox that it is started in.
 FEDSTUDY_SERVER_APP_SANDBOX = environment.optional("FEDSTUDY_SERVER_APP_SANDBOX", "S3")
 FEDSTUDY_SERVER_APP_MEMORY_MB = environment.whole_number("FEDSTUDY_SERVER_APP_MEMORY_MB", 4096)
 FEDSTUDY_SUPEREXEC_SECRET_FILE = environment.existing_path("FEDSTUDY_SUPEREXEC_SECRET_FILE")
 # The largest script bundle or protocol that is taken, in bytes; every other request is held to FEDSTUDY_MAX_BODY.
 FEDSTUDY_MAX_UPLOAD = environment.whole_number("FEDSTUDY_MAX_UPLOAD", 10 * 1024 * 1024)
+FEDSTUDY_MAX_FREIGHT = environment.whole_number("FEDSTUDY_MAX_FREIGHT", 4 * 1024**3)  # a site's answer with its arrays
 FEDSTUDY_MAX_BODY = environment.whole_number("FEDSTUDY_MAX_BODY", 4 * 1024 * 1024)
 # How many runs of one study, and how many that ask one node, may be under way together; further ones are queued.
 FEDSTUDY_RUNS_PER_STUDY = environment.whole_number("FEDSTUDY_RUNS_PER_STUDY", 2)

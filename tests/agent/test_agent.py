@@ -67,7 +67,7 @@ class Desk:
 
 
 def message(run: int) -> Any:
-    return SimpleNamespace(run_id=run, inline=True)
+    return SimpleNamespace(run_id=run)
 
 
 def run_of(number: int, *, checked_at: float) -> Any:

@@ -254,7 +254,7 @@ def test_an_answer_is_not_lost_with_the_connection(office: Office, monkeypatch: 
 
 def test_a_message_without_an_order_is_refused_and_starts_nothing(office: Office) -> None:
     incoming = office.incoming(office.node.order(b""))
-    bare = Incoming(11, incoming.message_id, "train", RecordDict(), 0, True, incoming.message)
+    bare = Incoming(11, incoming.message_id, "train", RecordDict(), 0, incoming.message)
     answer = office.desk.take(bare)
     assert answer is not None
     assert office.error(answer)[0] == "E_ORDER"

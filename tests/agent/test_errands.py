@@ -16,7 +16,7 @@ def visit(office: Office, before: flower.Order, main: flower.Order) -> Incoming:
     content = errands.join_orders((model, before), (model, main))
     alone.message.content.clear()
     alone.message.content.update(content)
-    return Incoming(11, alone.message_id, main.message_type, content, 100, True, alone.message)
+    return Incoming(11, alone.message_id, main.message_type, content, 100, alone.message)
 
 
 def ask(office: Office, before: flower.Order, main: flower.Order, timeout: float = 30) -> Outgoing:
@@ -27,9 +27,9 @@ def ask(office: Office, before: flower.Order, main: flower.Order, timeout: float
 def read(office: Office, part: RecordDict | str) -> tuple[Receipt, RecordDict | None]:
     if isinstance(part, str):
         return office.verify(flower.parse_error_reason(part).receipt), None
-    receipt, content, _, sha256 = flower.unwrap_reply(part)
+    receipt, content, packed = flower.unwrap_reply(part)
     account = office.verify(receipt)
-    assert account.update_sha256 == sha256
+    assert account.update_sha256 == packed.sha256
     return account, content
 
 

@@ -35,5 +35,5 @@ def test_once_its_packages_are_installed_the_script_runs(
     installed.mkdir()
     (installed / "of_tomorrow.py").write_text("")
     monkeypatch.syspath_prepend(installed)
-    monkeypatch.setattr(Runs, "start_child", lambda *given: SimpleNamespace(send=lambda frame: None))
+    monkeypatch.setattr(Runs, "start_child", lambda *given: SimpleNamespace(call=lambda *_, **__: None))
     assert office.desk.take(office.incoming(order)) is None, "the script is at work"

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,6 @@ class Driver:
     adapter: Adapter
     run_id: str = ""
     session: Session | None = None
-    sent_bytes: int = field(default=0)
 
     def register(self, flower_key: str) -> str:
         with self._control() as control:
@@ -60,8 +59,7 @@ class Driver:
     def send(self, node_id: str, order: flower.Order, content: RecordDict) -> str:
         assert self.session is not None
         wrapped = flower.wrap_order(content, order)
-        [(message_id, size)] = self.session.push([Outgoing(node_id, order.message_type, wrapped, str(order.round))])
-        self.sent_bytes = size
+        [(message_id, _)] = self.session.push([Outgoing(node_id, order.message_type, wrapped, str(order.round))])
         return message_id
 
     def collect(self, message_ids: set[str], timeout: float = 30) -> list[Reply]:
@@ -90,4 +88,4 @@ def start(folder: Path, environment: Mapping[str, str]) -> Iterator[Driver]:
     with Supervisor() as supervisor:
         link = superlink.launch(supervisor, folder / "superlink", folder / "superlink.log", environment)
         link.child.wait_ready()
-        yield Driver(link, Adapter(link.address, link.certificates.authority, link.secret_file, link.objects))
+        yield Driver(link, Adapter(link.address, link.certificates.authority, link.secret_file))

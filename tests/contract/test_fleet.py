@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -15,12 +14,13 @@ import httpx
 import pytest
 
 from fedstudy_core import flower
-from fedstudy_core.keys import public_text
+from fedstudy_core.keys import generate, public_text
 from fedstudy_core.receipts import verify_receipt
 from fedstudy_node.agent import Agent
 from fedstudy_node.clock import Clock
 from fedstudy_node.errors import KeyRefused, NotRegistered, Unreachable
 from fedstudy_node.flower import Fleet
+from fedstudy_node.freight import FreightClient
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.status import Status
 from fedstudy_node.supervisor import build_agent
@@ -87,6 +87,9 @@ def site(tmp_path: Path, driver: Driver) -> Iterator[Site]:
     made.end()
 
 
+NOTHING = FreightClient(httpx.Client(base_url="http://127.0.0.1:9"), "", generate, Path())
+
+
 def wait_for(condition: object, timeout: float = 15) -> None:
     until = time.monotonic() + timeout
     while not condition():  # type: ignore[operator]
@@ -100,34 +103,10 @@ def test_a_signed_script_trains_and_the_reply_comes_with_a_receipt(driver: Drive
     with driver.run(fab, {"step": 2.0}):
         reply = driver.ask(site.flower_id, site.node.order(approval), model())
         assert reply.content is not None, reply.error
-        receipt, content, _, sha256 = flower.unwrap_reply(reply.content)
+        receipt, content, packed = flower.unwrap_reply(reply.content)
         assert content["arrays"]["0"].numpy().tolist() == [2.0] * 14
         account = verify_receipt(receipt, public_text(site.node.home.identity_key().public_key()))
-        assert (account.outcome, account.update_sha256, account.examples) == ("done", sha256, 3)
-
-
-def test_a_large_model_travels_in_its_own_records(driver: Driver, site: Site) -> None:
-    fab = script()
-    approval = site.node.approve(fab)
-    with driver.run(fab, {}):
-        reply = driver.ask(site.flower_id, site.node.order(approval), model(3_000_000), timeout=60)
-        assert reply.content is not None, reply.error
-        _, content, _, _ = flower.unwrap_reply(reply.content)
-        assert content["arrays"]["0"].numpy().sum() == 3_000_000
-        assert min(driver.sent_bytes, reply.size) >= 12_000_000
-        wait_for(lambda: not any(driver.link.objects.iterdir()))
-
-
-def test_a_worker_that_cannot_read_the_superlinks_files_asks_for_them(
-    driver: Driver, site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(driver, "adapter", replace(driver.adapter, objects=None))
-    fab = script()
-    approval = site.node.approve(fab)
-    with driver.run(fab, {}):
-        reply = driver.ask(site.flower_id, site.node.order(approval), model(3_000_000), timeout=60)
-    assert reply.content is not None, reply.error
-    assert reply.size >= 12_000_000
+        assert (account.outcome, account.update_sha256, account.examples) == ("done", packed.sha256, 3)
 
 
 def test_an_unsigned_script_is_refused_with_a_code(driver: Driver, site: Site) -> None:
@@ -170,7 +149,7 @@ def test_a_message_that_came_whole_leaves_nothing_that_expires(driver: Driver, s
         for round_ in (1, 2, 3):
             reply = driver.ask(site.flower_id, site.node.order(approval, round=round_), model(value=round_))
             assert reply.content is not None, reply.error
-            _, content, _, _ = flower.unwrap_reply(reply.content)
+            _, content, _ = flower.unwrap_reply(reply.content)
             assert content["arrays"]["0"].numpy()[0] == round_ + 1
             assert reply.size < 4000
 
@@ -197,13 +176,13 @@ def test_a_restarted_agent_is_taken_back_at_once_and_answers_again_without_train
 def test_an_unregistered_key_and_a_silent_address_are_told_apart(tmp_path: Path, driver: Driver) -> None:
     authority = driver.link.certificates.authority.read_text()
     node = make_node(tmp_path, superlink=driver.link.address, ca_pem=authority, number=9)
-    fleet = Fleet(driver.link.address, authority, node.home.flower_key(), Clock())
+    fleet = Fleet(driver.link.address, authority, node.home.flower_key(), Clock(), NOTHING)
     with pytest.raises(NotRegistered):
         fleet.activate(None)
     with pytest.raises(KeyRefused):
         fleet.pull()
     fleet.close()
-    nowhere = Fleet("127.0.0.1:9", authority, node.home.flower_key(), Clock())
+    nowhere = Fleet("127.0.0.1:9", authority, node.home.flower_key(), Clock(), NOTHING)
     with pytest.raises(Unreachable):
         nowhere.activate(None)
     nowhere.close()
@@ -218,11 +197,11 @@ def test_a_hospital_clock_that_is_off_works_by_the_portals_time(
     node = make_node(tmp_path, superlink=driver.link.address, ca_pem=authority, number=9)
     driver.register(node.flower_key)
     clock = Clock(lambda: datetime.now(UTC) + timedelta(seconds=off_s))
-    fleet = Fleet(driver.link.address, authority, node.home.flower_key(), clock)
+    fleet = Fleet(driver.link.address, authority, node.home.flower_key(), clock, NOTHING)
     with pytest.raises(KeyRefused):
         fleet.activate(None)
     clock.hear(httpx.Response(200, headers={"Date": format_datetime(datetime.now(UTC), usegmt=True)}))
-    later = Fleet(driver.link.address, authority, node.home.flower_key(), clock)
+    later = Fleet(driver.link.address, authority, node.home.flower_key(), clock, NOTHING)
     if corrected:
         assert later.activate(None)
         assert later.pull() is None
@@ -238,7 +217,7 @@ def test_a_superlink_with_another_certificate_is_not_spoken_to(tmp_path: Path, d
 
     other = certificates.make(tmp_path / "tls").authority.read_text()
     node = make_node(tmp_path, number=9)
-    fleet = Fleet(driver.link.address, other, node.home.flower_key(), Clock())
+    fleet = Fleet(driver.link.address, other, node.home.flower_key(), Clock(), NOTHING)
     with pytest.raises(Unreachable, match="certificate"):
         fleet.activate(None)
     fleet.close()

@@ -8,6 +8,7 @@ from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from fedstudy_core import errands, flower
 from fedstudy_core.errors import Refusal
+from fedstudy_core.freight import Freight
 
 TRAIN = flower.Order("study", "run", 3, "train", "train", 4, 20, "2030-01-01T00:00:00+00:00", "a" * 64, b"dsse", "data")
 TEST = replace(TRAIN, round=2, phase="evaluate", message_type="evaluate")
@@ -27,14 +28,19 @@ def reply(size: int) -> RecordDict:
 
 
 def answer(given: RecordDict, receipt: bytes) -> errands.Answer:
-    return errands.Answer(given, flower.pieces_of(given), receipt)
+    return errands.Answer(flower.Packed(flower.pieces_of(given)), receipt)
+
+
+def beside(given: RecordDict) -> Freight:
+    packed = flower.pack(given)
+    return Freight(flower.digest_of([packed]), memoryview(packed))
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_both_errands_come_back_the_one_before_first(size: int) -> None:
     test, train = content(size, batches=2), content(size, epochs=3)
     message = errands.join_orders((test, TEST), (train, TRAIN))
-    (first, tested), (second, trained) = errands.split_orders(message)
+    (first, tested), (second, trained) = errands.split_orders(message, beside(train))
     assert (first, second) == (TEST, TRAIN)
     assert (dict(tested), dict(trained)) == (dict(test), dict(train))
 
@@ -44,9 +50,16 @@ def test_one_errand_is_a_message_like_any_other() -> None:
 
 
 def test_a_model_that_both_want_travels_once() -> None:
-    size = len(flower.pack(content(500_000)))
-    message = errands.join_orders((content(500_000, batches=2), TEST), (content(500_000), TRAIN))
+    train = content(500_000)
+    size = len(flower.pack(train))
+    message = errands.join_orders((RecordDict({**train, "config": ConfigRecord({"batches": 2})}), TEST), (train, TRAIN))
     assert len(flower.pack(message)) < 1.01 * size
+
+
+def test_errands_with_two_large_models_do_not_go_together() -> None:
+    large = RecordDict({"arrays": ArrayRecord({"weight": flower.array(np.ones(2_000_000, dtype=np.float32))})})
+    with pytest.raises(ValueError, match="too little in common"):
+        errands.join_orders((large, TEST), (content(3), TRAIN))
 
 
 def test_what_differs_travels_for_each() -> None:
@@ -87,8 +100,8 @@ def test_each_answer_keeps_its_receipt_and_hash(size: int) -> None:
     both = errands.split_answers(errands.join_answers(answer(tested, b"first"), answer(trained, b"second")))
     for part, given, receipt in zip(both, (tested, trained), (b"first", b"second"), strict=True):
         assert isinstance(part, RecordDict)
-        found, inner, pieces, _ = flower.unwrap_reply(part)
-        assert (found, dict(inner), b"".join(pieces)) == (receipt, dict(given), flower.pack(given))
+        found, inner, packed = flower.unwrap_reply(part, beside(given))
+        assert (found, dict(inner), bytes(packed)) == (receipt, dict(given), flower.pack(given))
 
 
 def test_one_errand_may_fail_without_the_other() -> None:
@@ -104,10 +117,10 @@ def test_one_errand_may_fail_without_the_other() -> None:
 
 def test_a_reply_to_one_errand_is_none_to_two() -> None:
     with pytest.raises(Refusal, match="E_REPLY"):
-        errands.split_answers(flower.wrap_reply(reply(3), None, b"receipt"))
+        errands.split_answers(flower.wrap_reply(flower.Packed(flower.pieces_of(reply(3))), b"receipt"))
 
 
 def test_a_scripts_record_cannot_take_the_place_of_the_errand_before() -> None:
     forged = RecordDict({**reply(3), flower.BEFORE: ConfigRecord({"error": "x"})})
     with pytest.raises(Refusal, match="E_REPLY"):
-        flower.wrap_reply(forged, None, b"receipt")
+        errands.split_answers(flower.wrap_reply(flower.Packed(flower.pieces_of(forged)), b"receipt"))

@@ -10,8 +10,6 @@ import pytest
 import safetensors.numpy
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from flwr.proto.recorddict_pb2 import RecordDict as RecordDictProto
-from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
-from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -19,6 +17,7 @@ from hypothesis.extra import numpy as arrays
 from fedstudy_core import flower
 from fedstudy_core.artifacts import ArtifactStore, decode_arrays, encode_arrays
 from fedstudy_core.errors import Refusal
+from fedstudy_core.freight import Freight
 
 ORDER = flower.Order("study", "run", 3, "train", "train", 4, 20, "2030-01-01T00:00:00+00:00", "a" * 64, b"dsse", "data")
 
@@ -34,11 +33,17 @@ def weights_of(record: RecordDict) -> np.ndarray:
     return record["arrays"]["weight"].numpy()  # type: ignore[union-attr,index]
 
 
-@pytest.mark.parametrize(("size", "records"), [(3, 1), (2_000_000, 4)])
-def test_an_order_comes_back_with_its_content(size: int, records: int) -> None:
+def beside(given: RecordDict) -> Freight:
+    """A content as it comes beside a message."""
+    packed = flower.pack(given)
+    return Freight(flower.digest_of([packed]), memoryview(packed))
+
+
+@pytest.mark.parametrize("size", [3, 2_000_000])
+def test_an_order_comes_back_with_its_content(size: int) -> None:
     message = flower.wrap_order(content(size), ORDER)
-    assert len(message) == records
-    order, inner = flower.unwrap_order(message)
+    assert len(flower.pack(message)) < 3000
+    order, inner = flower.unwrap_order(message, beside(content(size)))
     assert order == ORDER
     assert list(inner) == ["arrays", "metrics", "config"]
     np.testing.assert_array_equal(weights_of(inner), weights_of(content(size)))
@@ -46,11 +51,26 @@ def test_an_order_comes_back_with_its_content(size: int, records: int) -> None:
 
 @pytest.mark.parametrize("size", [3, 2_000_000])
 def test_both_ends_name_a_reply_by_the_same_hash(size: int) -> None:
-    packed = flower.pack(content(size))
-    receipt, inner, again, sha256 = flower.unwrap_reply(flower.wrap_reply(content(size), [packed], b"receipt"))
-    assert (receipt, b"".join(again)) == (b"receipt", packed)
-    assert sha256 == flower.digest_of([packed])
+    packed = flower.Packed([flower.pack(content(size))])
+    receipt, inner, again = flower.unwrap_reply(flower.wrap_reply(packed, b"receipt"), beside(content(size)))
+    assert (receipt, again.sha256) == (b"receipt", packed.sha256)
+    assert bytes(again) == flower.pack(content(size))
     assert list(inner) == ["arrays", "metrics", "config"]
+
+
+def test_a_large_content_is_read_from_what_the_message_names_and_nothing_else() -> None:
+    message = flower.wrap_order(content(2_000_000), ORDER)
+    assert flower.freight_of(message) == beside(content(2_000_000)).sha256
+    for wrong in (None, beside(content(2_000_001))):
+        with pytest.raises(Refusal, match="E_REPLY"):
+            flower.unwrap_order(message, wrong)
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "", "A" * 64, 7])
+def test_a_content_is_named_by_a_hash(name: str | int) -> None:
+    message = RecordDict({flower.RECEIPT: ConfigRecord({"receipt": b"", flower.FREIGHT: name})})
+    with pytest.raises(Refusal, match="E_REPLY"):
+        flower.freight_of(message)
 
 
 @pytest.mark.parametrize(
@@ -262,25 +282,16 @@ def test_a_damaged_content_is_read_or_refused(position: int, change: int) -> Non
         assert refusal.code == "E_REPLY"
 
 
-def test_a_script_cannot_put_its_own_record_in_the_receipts_place() -> None:
+def test_a_scripts_own_record_cannot_take_the_receipts_place() -> None:
     forged = RecordDict({flower.RECEIPT: ConfigRecord({"receipt": b"forged"})})
-    with pytest.raises(Refusal, match="E_REPLY"):
-        flower.wrap_reply(forged, None, b"receipt")
+    receipt, inner, _ = flower.unwrap_reply(flower.wrap_reply(flower.Packed([flower.pack(forged)]), b"receipt"))
+    assert (receipt, inner) == (b"receipt", forged)
 
 
 def test_much_text_travels_beside_too() -> None:
     wordy = RecordDict({"config": ConfigRecord({"text": "x" * (flower.INLINE_LIMIT + 1)})})
-    message = flower.wrap_reply(wordy, None, b"receipt")
-    assert list(message) == [flower.RECEIPT, "config"]
-    assert flower.unwrap_reply(message)[3] == flower.digest_of([flower.pack(wordy)])
-
-
-def test_flower_keeps_the_order_of_records_and_arrays_on_the_way() -> None:
-    """The receipt's hash of a large reply is computed again from what Flower delivers."""
-    large = RecordDict({"z": ArrayRecord({"b": flower.array(np.ones(3)), "a": flower.array(np.ones(2))}), **content()})
-    carried = {name: part.deflate() for name, part in get_all_nested_objects(large).items()}
-    delivered = inflate_object_from_contents(large.object_id, carried)
-    assert flower.pack(delivered) == flower.pack(large)
+    message = flower.wrap_reply(flower.Packed([flower.pack(wordy)]), b"receipt")
+    assert flower.freight_of(message) == beside(wordy).sha256
 
 
 def test_an_error_reply_of_any_depth_is_refused() -> None:

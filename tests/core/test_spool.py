@@ -6,14 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flwr.app import ArrayRecord, ConfigRecord, RecordDict
-from flwr.proto.message_pb2 import ObjectTree
-from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_tree
+from flwr.app import ArrayRecord, RecordDict
 
 from fedstudy_core import flower
 from fedstudy_core.artifacts import ArtifactStore, decode_arrays, digest_of, encode_arrays, pieces_of
 from fedstudy_core.errors import Refusal
-from fedstudy_core.inflating import inflate
 from fedstudy_core.spool import Arena, Mapped, Spool, let_go, mapping_of
 
 MB = 1_000_000
@@ -25,40 +22,6 @@ def resident_kb(mapped: object) -> int:
     told = re.search(rf"^{at:x}-.*?^Rss: +(\d+) kB", Path("/proc/self/smaps").read_text(), re.M | re.S)
     assert told is not None
     return int(told[1])
-
-
-def large_content() -> tuple[RecordDict, ObjectTree, dict[str, bytes]]:
-    random = np.random.default_rng(3)
-    arrays = {
-        "odd": np.arange(3, dtype=np.uint8),
-        "long": random.random(3 * MB // 2),  # in three chunks
-        "again": np.zeros(3 * MB, np.float32),  # two of its chunks are alike
-        "short": random.random((4, 5)),
-    }
-    record = flower.record_of({name: flower.array(array) for name, array in arrays.items()})
-    content = RecordDict({"arrays": record, "config": ConfigRecord({"a": 1})})
-    objects = {name: item.deflate() for name, item in get_all_nested_objects(content).items()}
-    return content, get_object_tree(content), objects
-
-
-@pytest.mark.parametrize("on_disk", [True, False])
-def test_what_is_put_together_is_what_was_sent(tmp_path: Path, on_disk: bool) -> None:
-    content, tree, objects = large_content()
-    made, size = inflate(tree, objects.__getitem__, tmp_path if on_disk else None)
-    assert isinstance(made, RecordDict)
-    assert flower.pack(made) == flower.pack(content)
-    assert size == sum(map(len, objects.values()))
-    assert not list(tmp_path.iterdir())
-    long = made.array_records["arrays"]["long"]
-    assert isinstance(mapping_of(long.data), Mapped) is on_disk
-    assert flower.arrays_of(made.array_records["arrays"])["long"].flags.aligned
-
-
-def test_each_object_is_asked_for_once() -> None:
-    _, tree, objects = large_content()
-    asked: list[str] = []
-    inflate(tree, lambda name: asked.append(name) or objects[name], None)  # type: ignore[func-returns-value]
-    assert sorted(asked) == sorted(objects)
 
 
 def test_what_was_looked_at_is_let_go_and_can_be_read_again(tmp_path: Path) -> None:

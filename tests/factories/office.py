@@ -12,6 +12,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from fedstudy_core import flower
 from fedstudy_core.canonical import digest
+from fedstudy_core.freight import Freight
 from fedstudy_core.keys import public_text
 from fedstudy_core.receipts import Receipt, verify_receipt
 from fedstudy_node.approvals import Approvals
@@ -64,10 +65,13 @@ class Office:
     def incoming(self, order: flower.Order, content: RecordDict | None = None) -> Incoming:
         TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
         arrays = ArrayRecord({"0": flower.array(np.zeros(14, dtype=np.float32))})
-        wrapped = flower.wrap_order(content if content is not None else RecordDict({"arrays": arrays}), order)
+        content = content if content is not None else RecordDict({"arrays": arrays})
+        packed = flower.Packed([flower.pack(content)])
+        wrapped = flower.wrap_order(content, order, packed)
+        freight = None if packed.is_small else Freight(packed.sha256, memoryview(packed.pieces[0]))
         message = Message(wrapped, 7, order.message_type)
         message.metadata.__dict__["_message_id"] = digest(os.urandom(8))
-        return Incoming(11, message.metadata.message_id, order.message_type, wrapped, 100, True, message)
+        return Incoming(11, message.metadata.message_id, order.message_type, wrapped, 100, message, freight)
 
     def ask(self, order: flower.Order, content: RecordDict | None = None, timeout: float = 30) -> Outgoing:
         answer = self.desk.take(self.incoming(order, content))
@@ -87,9 +91,11 @@ class Office:
         raise AssertionError("no answer came")
 
     def read(self, answer: Outgoing) -> tuple[Receipt, RecordDict]:
-        receipt, content, _, sha256 = flower.unwrap_reply(answer.message.content)
+        given = answer.beside[0] if answer.beside else None
+        freight = Freight(given.sha256, memoryview(bytes(given))) if given else None
+        receipt, content, packed = flower.unwrap_reply(answer.message.content, freight)
         account = self.verify(receipt)
-        assert account.update_sha256 == sha256
+        assert account.update_sha256 == packed.sha256
         return account, content
 
     def error(self, answer: Outgoing) -> tuple[str, Receipt]:

@@ -6,7 +6,6 @@ message id, a lost token is answered by AttemptLost. What travels is what really
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -65,9 +64,9 @@ class Site:
         return Reply(message_id, self.done(order, honest(self, order, content)), "", True, 100)
 
     def done(self, order: records.Order, content: RecordDict, **changes: object) -> RecordDict:
-        packed = records.pack(content)
-        receipt = self.receipt(order, outcome="done", update_sha256=hashlib.sha256(packed).hexdigest(), **changes)
-        return records.wrap_reply(content, [packed], receipt)
+        packed = records.Packed(records.pieces_of(content))
+        receipt = self.receipt(order, outcome="done", update_sha256=packed.sha256, **changes)
+        return records.wrap_reply(packed, receipt)
 
     def refuse(self, order: records.Order, code: str, outcome: str = "refused") -> Reply:
         reason = records.error_reason(code, "No.", self.receipt(order, outcome=outcome, code=code))

@@ -111,6 +111,10 @@ UPDATES: dict[str, tuple[Callable[[], RecordDict], str]] = {
 }  # fmt: skip
 
 
+def _replied(content: RecordDict, receipt: bytes) -> RecordDict:
+    return records.wrap_reply(records.Packed(records.pieces_of(content)), receipt)
+
+
 def _forged(site: Site, order: Any, content: RecordDict) -> RecordDict:
     from fedstudy_core.keys import generate
 
@@ -139,20 +143,18 @@ REPLIES: dict[str, tuple[Callable[[Site, Any, RecordDict], RecordDict], str]] = 
     "a receipt of another run": (lambda site, order, content: site.done(order, content, run="7"), "E_RECEIPT"),
     "a receipt of another phase": (lambda site, order, content: site.done(order, content, phase="query"), "E_RECEIPT"),
     "a receipt that says refused": (
-        lambda site, order, content: records.wrap_reply(
-            content, records.pieces_of(content), site.receipt(order, outcome="refused", code="E_SIG")
+        lambda site, order, content: _replied(content, site.receipt(order, outcome="refused", code="E_SIG")
         ),
         "E_RECEIPT",
     ),
     "a receipt of another update": (
-        lambda site, order, content: records.wrap_reply(
-            content, records.pieces_of(content), site.receipt(order, outcome="done", update_sha256="0" * 64)
+        lambda site, order, content: _replied(content, site.receipt(order, outcome="done", update_sha256="0" * 64)
         ),
         "E_RECEIPT",
     ),
     "no receipt": (lambda _, __, content: content, "E_REPLY"),
     "a receipt that is none": (
-        lambda _, __, content: records.wrap_reply(content, records.pieces_of(content), b"not signed"), "E_RECEIPT"
+        lambda _, __, content: _replied(content, b"not signed"), "E_RECEIPT"
     ),
     "cut short on the way": (_cut_short, "E_REPLY"),
     "altered on the way": (_flipped, "E_RECEIPT"),

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from flwr.app import ArrayRecord, Message, RecordDict
+from flwr.common.serde import message_to_proto
 
 from audit.models import Event
 from federation.runs.flower import Reply
 from federation.runs.models import Model, Participation, Run
-from federation.runs.objects import parcel_of
 from federation.runs.services import Plan, create_run
 from federation.runs.storage import model_store
 from federation.strategies.catalogue import STRATEGIES
@@ -186,7 +186,7 @@ def test_a_receipt_of_another_transport_is_not_taken(rehearse: Any) -> None:
 
 def weight_of(content: RecordDict) -> int:
     """The bytes of a message as it is really sent."""
-    return parcel_of(Message(content, dst_node_id=1, message_type="train")).size
+    return message_to_proto(Message(content, dst_node_id=1, message_type="train")).ByteSize()
 
 
 @pytest.mark.parametrize(("transport", "share"), [(HALF, 0.53), (AS_IS, 1.05)])

@@ -176,7 +176,7 @@ class Hospital:
         TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
         message = Message(content, self.node_id, "train")
         message.metadata.__dict__["_message_id"] = sha256(os.urandom(8)).hexdigest()
-        return Incoming(self._number, message.metadata.message_id, outer, content, 100, True, message)
+        return Incoming(self._number, message.metadata.message_id, outer, content, 100, message)
 
     @contextmanager
     def _own_state(self) -> Iterator[None]:

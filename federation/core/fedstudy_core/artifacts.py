@@ -142,6 +142,14 @@ class ArtifactStore:
             raise
         return sha256
 
+    def adopt(self, path: Path, sha256: str) -> str:
+        """Take over a file of the same disk that is synced and has this SHA-256; answer that."""
+        place = self._path(sha256)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(place)
+        _sync_folder(place.parent)
+        return sha256
+
     def _is_sound(self, path: Path, sha256: str) -> bool:
         """Whether the file is there whole: one that a crash or a disk damaged is written again."""
         if not path.exists():

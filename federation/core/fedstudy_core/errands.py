@@ -8,7 +8,6 @@ is read, and each errand is answered with its own receipt or error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from flwr.app import ConfigRecord, RecordDict
@@ -17,15 +16,17 @@ from fedstudy_core.errors import Refusal
 from fedstudy_core.flower import (
     BEFORE,
     CONTENT,
+    INLINE_LIMIT,
     ORDER,
     RECEIPT,
-    Data,
     Order,
+    Packed,
     pack,
     unwrap_order,
     wrap_order,
     wrap_reply,
 )
+from fedstudy_core.freight import Freight
 
 SAME = "same"
 ERROR = "error"
@@ -33,34 +34,45 @@ ERROR = "error"
 
 @dataclass(frozen=True)
 class Answer:
-    """A node's answer to one errand: its content with the receipt, or an error (a text of `flower.error_reason`)."""
+    """A node's answer to one errand: its packed content with the receipt, or an error (of `flower.error_reason`)."""
 
-    content: RecordDict | None = None
-    pieces: Sequence[Data] = ()
+    packed: Packed | None = None
     receipt: bytes = b""
     error: str = ""
 
 
-def join_orders(before: tuple[RecordDict, Order], main: tuple[RecordDict, Order]) -> RecordDict:
-    """One message with both errands. What both contents have alike travels once."""
+def join_orders(
+    before: tuple[RecordDict, Order], main: tuple[RecordDict, Order], packed: Packed | None = None
+) -> RecordDict:
+    """One message with both errands. What both contents have alike travels once.
+
+    Args:
+        packed: the main content's, where it is at hand already.
+    """
     content, order = before
     same = sorted(name for name, record in content.items() if main[0].get(name) == record)
     own = RecordDict({name: record for name, record in content.items() if name not in same})
-    message = wrap_order(*main)
+    message = wrap_order(*main, packed)
     alike = asdict(main[1])
     differs = {name: value for name, value in asdict(order).items() if value != alike[name]}
-    message[BEFORE] = ConfigRecord({**differs, **({SAME: same} if same else {}), CONTENT: pack(own)})
+    alone = pack(own)
+    if len(alone) > INLINE_LIMIT:
+        raise ValueError("the two errands have too little in common to travel in one message")
+    message[BEFORE] = ConfigRecord({**differs, **({SAME: same} if same else {}), CONTENT: alone})
     return message
 
 
-def split_orders(message: RecordDict) -> list[tuple[Order, RecordDict]]:
+def split_orders(message: RecordDict, freight: Freight | None = None) -> list[tuple[Order, RecordDict]]:
     """The errands of a message, one or two, in the order in which they are to be done.
+
+    Args:
+        freight: what came beside the message.
 
     Raises:
         Refusal: E_ORDER when one does not have the form.
     """
     before = message.get(BEFORE)
-    main = unwrap_order(_without(message, BEFORE))
+    main = unwrap_order(_without(message, BEFORE), freight)
     if before is None:
         return [main]
     if not isinstance(before, ConfigRecord) or not isinstance(before.get(CONTENT), bytes):
@@ -75,14 +87,14 @@ def split_orders(message: RecordDict) -> list[tuple[Order, RecordDict]]:
 
 def join_answers(before: Answer, main: Answer) -> RecordDict:
     """One reply with the answers to both errands."""
-    if main.content is None:
+    if main.packed is None:
         message = RecordDict({RECEIPT: ConfigRecord({ERROR: main.error})})
     else:
-        message = wrap_reply(main.content, main.pieces, main.receipt)
-    if before.content is None:
+        message = wrap_reply(main.packed, main.receipt)
+    if before.packed is None:
         message[BEFORE] = ConfigRecord({ERROR: before.error})
     else:
-        message[BEFORE] = ConfigRecord({"receipt": before.receipt, CONTENT: b"".join(before.pieces)})
+        message[BEFORE] = ConfigRecord({"receipt": before.receipt, CONTENT: bytes(before.packed)})
     return message
 
 

@@ -1,8 +1,8 @@
 """Flower records as the portal and the nodes exchange them; with `serverapp` all that imports Flower here.
 
-A Flower message is a tree of objects, and each object costs a request at every hop. So the content of a small message
-travels as bytes inside one record, beside the order (outwards) or the receipt (back): three objects instead of seven or
-more. A large content keeps its own records, which Flower moves in chunks.
+A Flower message is a tree of objects, and each object costs a request at every hop. So a content travels as packed
+bytes inside one record, beside the order (outwards) or the receipt (back), and the message goes whole. A large content
+does not travel in the message: that names it by the SHA-256 of its packed bytes (`freight`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from google.protobuf.message import DecodeError
 from fedstudy_core import spool
 from fedstudy_core.artifacts import digest_of
 from fedstudy_core.errors import Refusal
+from fedstudy_core.freight import SHA256, Freight
 from fedstudy_core.npy import read_npy
 from fedstudy_core.spool import mapping_of
 
@@ -32,6 +34,7 @@ ORDER = "fedstudy.order"
 RECEIPT = "fedstudy.receipt"
 BEFORE = "fedstudy.before"  # see `errands`
 CONTENT = "content"
+FREIGHT = "freight"
 INLINE_LIMIT = 4 * 1024 * 1024
 _STEP = 16
 
@@ -51,6 +54,7 @@ class Order:
         approval: the site's own signed statement (DSSE bytes).
         dataset: id of the dataset.
         transport: how the arrays of the message and of its answer travel (`transport.Transport`).
+        ticket: lets the node fetch a large content, and hand in a large answer.
     """
 
     study: str
@@ -65,6 +69,36 @@ class Order:
     approval: bytes
     dataset: str
     transport: str = "float32"
+    ticket: str = ""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A content as it travels: its packed bytes, in pieces."""
+
+    pieces: Sequence[Data]
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(map(len, self.pieces))
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it travels inside its message."""
+        return self.size <= INLINE_LIMIT
+
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of its bytes."""
+        return digest_of(self.pieces)
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.pieces)
+
+    def words(self) -> dict[str, Any]:
+        """What a message says of it: the bytes, or their name."""
+        return {CONTENT: bytes(self)} if self.is_small else {FREIGHT: self.sha256}
 
 
 @dataclass(frozen=True)
@@ -242,46 +276,48 @@ def _unreadable() -> Refusal:
     return Refusal("E_REPLY", "The content of a message cannot be read.")
 
 
-def is_small(content: RecordDict) -> bool:
-    """Whether the arrays alone stay under `INLINE_LIMIT`; cheap, so that a large content is not packed in vain."""
-    arrays = (record for record in content.values() if isinstance(record, ArrayRecord))
-    return sum(len(item.data) for record in arrays for item in record.values()) < INLINE_LIMIT
+def wrap_order(content: RecordDict, order: Order, packed: Packed | None = None) -> RecordDict:
+    """The message that goes out: the order, and with it the content or its name.
+
+    Args:
+        packed: the content's, where it is at hand already.
+    """
+    check_record_names(content)
+    packed = packed or Packed(pieces_of(content))
+    return RecordDict({ORDER: ConfigRecord({**asdict(order), **packed.words()})})
 
 
-def wrap_order(content: RecordDict, order: Order) -> RecordDict:
-    """The message that goes out: the order, and the content inside or beside it."""
-    return _wrap(ORDER, asdict(order), content)
-
-
-def unwrap_order(message: RecordDict) -> tuple[Order, RecordDict]:
+def unwrap_order(message: RecordDict, freight: Freight | None = None) -> tuple[Order, RecordDict]:
     """What a node got: the order and the content as the script shall see it.
 
+    Args:
+        freight: what came beside the message.
+
     Raises:
-        Refusal: E_ORDER when there is no order or it does not have the form.
+        Refusal: E_ORDER when there is no order or it does not have the form; E_REPLY for the content.
     """
     record = message.get(ORDER)
     if not isinstance(record, ConfigRecord):
         raise Refusal("E_ORDER", "The message carries no order.")
-    values = {name: value for name, value in record.items() if name != CONTENT}
+    values = {name: value for name, value in record.items() if name not in (CONTENT, FREIGHT)}
     if set(values) != {field.name for field in fields(Order)}:
         raise Refusal("E_ORDER", "The message's order has other fields than expected.")
     for field in fields(Order):
         if type(values[field.name]).__name__ != field.type:
             raise Refusal("E_ORDER", f"The order's “{field.name}” has the wrong type.")
-    return Order(**values), _inner(message, ORDER, record)  # type: ignore[arg-type]
+    return Order(**values), unpack(_packed(record, freight))  # type: ignore[arg-type]
 
 
-def wrap_reply(content: RecordDict, pieces: Sequence[Data] | None, receipt: bytes) -> RecordDict:
-    """The reply that goes back: the receipt, and the content inside or beside it.
+def wrap_reply(packed: Packed, receipt: bytes) -> RecordDict:
+    """The reply that goes back: the receipt, and with it the content or its name."""
+    return RecordDict({RECEIPT: ConfigRecord({"receipt": receipt, **packed.words()})})
+
+
+def unwrap_reply(message: RecordDict, freight: Freight | None = None) -> tuple[bytes, RecordDict, Packed]:
+    """Receipt, content, and the packed content.
 
     Args:
-        pieces: `pieces_of(content)` where they are at hand already.
-    """
-    return _wrap(RECEIPT, {"receipt": receipt}, content, pieces)
-
-
-def unwrap_reply(message: RecordDict) -> tuple[bytes, RecordDict, list[Data], str]:
-    """Receipt, content, the pieces of the packed content and its SHA-256.
+        freight: what came beside the message.
 
     Raises:
         Refusal: E_REPLY when the reply is not from a FedStudy node.
@@ -289,10 +325,43 @@ def unwrap_reply(message: RecordDict) -> tuple[bytes, RecordDict, list[Data], st
     record = message.get(RECEIPT)
     if not isinstance(record, ConfigRecord) or not isinstance(receipt := record.get("receipt"), bytes):
         raise Refusal("E_REPLY", "The reply carries no receipt.")
-    content = _inner(message, RECEIPT, record)
+    data = _packed(record, freight)
+    packed = Packed([data])
+    if freight is not None and data is freight.data:
+        packed.__dict__["sha256"] = freight.sha256
+    return receipt, unpack(data), packed
+
+
+def freight_of(message: RecordDict) -> str | None:
+    """The SHA-256 of the content that comes beside a message; None where there is none.
+
+    Raises:
+        Refusal: E_REPLY for what is no SHA-256.
+    """
+    for name in (ORDER, RECEIPT):
+        record = message.get(name)
+        if isinstance(record, ConfigRecord) and FREIGHT in record:
+            sha256 = record[FREIGHT]
+            if not isinstance(sha256, str) or not SHA256.fullmatch(sha256):
+                raise _unreadable()
+            return sha256
+    return None
+
+
+def ticket_of(message: RecordDict) -> str:
+    """The ticket in a message's order; "" where there is none."""
+    record = message.get(ORDER)
+    ticket = record.get("ticket") if isinstance(record, ConfigRecord) else None
+    return ticket if isinstance(ticket, str) else ""
+
+
+def _packed(record: ConfigRecord, freight: Freight | None) -> Data:
     inline = record.get(CONTENT)
-    pieces: list[Data] = [inline] if isinstance(inline, bytes) else pieces_of(content)
-    return receipt, content, pieces, digest_of(pieces)
+    if isinstance(inline, bytes):
+        return inline
+    if freight is None or record.get(FREIGHT) != freight.sha256:
+        raise _unreadable()
+    return freight.data
 
 
 def check_record_names(content: RecordDict) -> None:
@@ -300,22 +369,6 @@ def check_record_names(content: RecordDict) -> None:
     for name in (ORDER, RECEIPT, BEFORE):
         if name in content:
             raise Refusal("E_REPLY", f"A script's record cannot be named “{name}”.")
-
-
-def _wrap(name: str, values: dict[str, Any], content: RecordDict, pieces: Sequence[Data] | None = None) -> RecordDict:
-    check_record_names(content)
-    if is_small(content):
-        inline = b"".join(pieces if pieces is not None else pieces_of(content))
-        if len(inline) <= INLINE_LIMIT:
-            return RecordDict({name: ConfigRecord({**values, CONTENT: inline})})
-    return RecordDict({name: ConfigRecord(values), **content})
-
-
-def _inner(message: RecordDict, name: str, record: ConfigRecord) -> RecordDict:
-    inline = record.get(CONTENT)
-    if isinstance(inline, bytes):
-        return unpack(inline)
-    return RecordDict({key: value for key, value in message.items() if key != name})
 
 
 def error_reason(code: str, detail: str, receipt: bytes) -> str:

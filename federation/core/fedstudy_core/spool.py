@@ -56,6 +56,10 @@ class Spool:
         """So many bytes of `next_part` were filled."""
         self.write(self._buffer[:count])
 
+    def close(self) -> None:
+        """Nothing can be added any more."""
+        self._file.close()
+
     def whole(self) -> memoryview:
         """All that was written, read-only; nothing can be added any more."""
         with self._file as file:
@@ -76,6 +80,9 @@ class Memory:
     def write(self, data: Data) -> None:
         """Add bytes at the end."""
         self._bytes += data
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
     def whole(self) -> memoryview:
         """All that was written, read-only; nothing can be added any more."""

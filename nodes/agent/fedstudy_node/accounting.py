@@ -54,18 +54,18 @@ class Accounting:
 
     def answer(self, asked: Asked, reply: Reply) -> Answer:
         """Write the answer with content."""
-        size, examples = reply.size, reply.cargo.examples
+        size, examples = reply.packed.size, reply.cargo.examples
         head = self._note(asked, "done", reply=reply)
         receipt = self._receipt(
             asked,
             head,
             outcome="done",
-            update=reply.update_sha256,
+            update=reply.packed.sha256,
             examples=examples,
             bytes_out=size,
             rounding=reply.rounding,
         )
-        return Answer(reply.content, reply.pieces, receipt)
+        return Answer(reply.packed, receipt)
 
     def decline(self, asked: Asked, outcome: str, error: FedStudyError) -> Answer:
         """Write the answer without content: a code and a sentence that says nothing about the site."""
@@ -133,8 +133,8 @@ class Accounting:
                 outcome=outcome,
                 code=code,
                 bytes_in=asked.bytes_in,
-                bytes_out=reply.size if reply else 0,
-                update_sha256=reply.update_sha256 if reply else "",
+                bytes_out=reply.packed.size if reply else 0,
+                update_sha256=reply.packed.sha256 if reply else "",
                 numbers=reply.cargo.numbers if reply else 0,
                 contents=reply.cargo.manifest() if reply else "",
             )

@@ -11,15 +11,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 
 import structlog
 
-from fedstudy_core import flower
 from fedstudy_node.bell import Bell
 from fedstudy_node.desk import Desk
 from fedstudy_node.errors import ContentLost, FleetError, KeyRefused, NotRegistered, RunEnded
-from fedstudy_node.flower import Fleet, Incoming, Outgoing, RecordDict
+from fedstudy_node.flower import Fleet, Incoming, Outgoing
 from fedstudy_node.home import Home
 from fedstudy_node.pace import Pace
 from fedstudy_node.runs import ActiveRun, Runs
@@ -28,7 +26,6 @@ from fedstudy_node.status import Status
 log = structlog.get_logger()
 
 RUN_CHECK = 4.0
-CONFIRM_AFTER = 3.0
 IDLE_CHILD = 1800.0
 MOST_AT_WORK = 4
 FIRST_RETRY = 0.5
@@ -67,7 +64,6 @@ class Agent:
         self._pace = Pace()
         self._inbox: deque[Incoming] = deque()
         self._outbox: deque[Outgoing] = deque()
-        self._to_confirm: deque[tuple[float, Incoming]] = deque()
         self._connected = False
         self._retry = FIRST_RETRY
         self._retry_at = 0.0
@@ -99,8 +95,8 @@ class Agent:
         self._desk.rekey()
         self._fleet.rekey(self._home.flower_key())
         self._home.remember_flower_node(0)
-        for queue in (self._inbox, self._outbox, self._to_confirm):
-            queue.clear()
+        self._inbox.clear()
+        self._outbox.clear()
         self._connected, self._retry, self._retry_at = False, FIRST_RETRY, 0.0
         log.info("keys_changed")
 
@@ -138,7 +134,6 @@ class Agent:
         self._take_in()
         self._fleet.heartbeat_if_due()
         self._check_runs()
-        self._confirm_old()
         if time.monotonic() >= self._poll_at and self._at_work() < MOST_AT_WORK:
             self._poll()
 
@@ -181,25 +176,8 @@ class Agent:
             self._inbox.popleft()
             if answer is not None:
                 self._outbox.append(answer)
-            if not incoming.inline:
-                self._to_confirm.append((self._confirm_at(incoming), replace(incoming, content=RecordDict())))
             self._send_replies()
             self._status.set(runs=[str(run.info.run_id) for run in self.runs])
-
-    def _confirm_at(self, incoming: Incoming) -> float:
-        """A large message was pulled with all its objects: the SuperLink need not hold it any longer."""
-        return time.monotonic() + (CONFIRM_AFTER if flower.is_small(incoming.content) else 0.0)
-
-    def _confirm_old(self) -> None:
-        """Let the SuperLink forget messages, a while after they came.
-
-        A small message is read from its one record, maybe before its sender has sent the objects around it; the
-        SuperLink would refuse those if it had been told to forget the message.
-        """
-        while self._to_confirm and self._to_confirm[0][0] < time.monotonic():
-            with suppress(RunEnded):
-                self._fleet.confirm(self._to_confirm[0][1])
-            self._to_confirm.popleft()
 
     def _note_alive(self, run_id: int) -> None:
         """Note that the SuperLink took a reply: it takes none of a run that is over."""

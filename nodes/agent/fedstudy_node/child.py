@@ -5,8 +5,9 @@ the run's messages. Standard input and output are the framed pipe (`frames`); wh
 error, which the agent keeps. Frames to this process:
 
     {"kind": "load", "bundle", "memory_mb", "cpu_s", "torch_threads"}  body: Flower context
-    {"kind": "call", "id", "message"}  body: the message's content (`fedstudy_core.flower.pack`); "message" has its head
+    {"kind": "call", "id", "message", "keep", "again"}  body: the message's content (`fedstudy_core.flower.pack`)
 
+where "message" is its head, "keep" names records that the next call has as well, and "again" those of the call before;
 and from it `ready`, `state` (body: what the script keeps between messages, when that changed), `reply` (body: the
 reply's content) and `failed` (with the exception's text, which stays at the site).
 """
@@ -43,6 +44,7 @@ class ScriptProcess:
         self._app: Any = None
         self._context: Any = None
         self._state_digest = b""
+        self._kept: dict[str, list[tuple[Any, ...]]] = {}
 
     def serve(self) -> None:
         """Answer frames until the agent closes the pipe."""
@@ -98,6 +100,7 @@ class ScriptProcess:
 
     def _call(self, frame: Frame) -> None:
         """Hand one message to the app and send back its reply's content."""
+        from flwr.app import Array
         from flwr.app.message import make_message
         from flwr.common.serde import message_from_proto
         from flwr.proto.message_pb2 import Message as ProtoMessage
@@ -107,7 +110,12 @@ class ScriptProcess:
         if self._app is None:
             raise UnusableApp("no app is loaded")
         head = message_from_proto(ProtoMessage.FromString(base64.b64decode(frame.header["message"])))
-        message = make_message(metadata=head.metadata, content=flower.owned(flower.unpack(frame.body)))
+        content = flower.owned(flower.unpack(frame.body))
+        for name in frame.header["again"]:
+            content[name] = flower.record_of({key: Array(*parts) for key, *parts in self._kept[name]})
+        self._kept = {name: _parts(content[name]) for name in frame.header["keep"]}
+        message = make_message(metadata=head.metadata, content=content)
+        del content
         started = time.monotonic()
         reply = self._app(message=message, context=self._context)
         seconds = time.monotonic() - started
@@ -128,6 +136,11 @@ class ScriptProcess:
     def _send(self, frame: Frame) -> None:
         self._writer.put(frame)
         self._writer.flush()
+
+
+def _parts(record: Any) -> list[tuple[Any, ...]]:
+    """What the arrays of a record are made of: a script may change the arrays, and cannot change these."""
+    return [(name, item.dtype, item.shape, item.stype, item.data) for name, item in record.items()]
 
 
 def _pack(content: Any) -> bytes:

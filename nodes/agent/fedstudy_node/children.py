@@ -11,11 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedstudy_core.flower import pieces_of
 from fedstudy_core.sandbox.cgroups import Ceiling
 from fedstudy_core.sandbox.forking import ForkServer
 from fedstudy_core.sandbox.frames import Frame, FrameError, FrameReader, FrameTooLarge, FrameWriter, PipeClosed
 from fedstudy_core.sandbox.launching import Walled, Walls
 from fedstudy_core.sandbox.prints import keep_prints
+from fedstudy_node.flower import RecordDict
 
 _PIPE_BYTES = 1024 * 1024
 _SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ, which Python 3.11 names on Linux only
@@ -72,6 +74,7 @@ class Child:
         self._reader = reader
         self._writer = writer
         self._prints_are_kept = False
+        self._kept: dict[str, object] = {}
 
     @classmethod
     def start(
@@ -138,6 +141,19 @@ class Child:
         """Queue a frame and send what fits now. True when all is sent."""
         self._writer.put(frame)
         return self.flush()
+
+    def call(self, number: int, message: str, content: RecordDict, *, keep: frozenset[str]) -> None:
+        """Hand it a message. What the call before had it keep, and this one has as well, is not sent again.
+
+        Args:
+            message: the message without its content (`flower.message_head`).
+            keep: names of the records that the next call has as well.
+        """
+        again = [name for name, record in content.items() if self._kept.get(name) is record]
+        sent = RecordDict({name: record for name, record in content.items() if name not in again})
+        self._kept = {name: content[name] for name in keep}
+        header = {"kind": "call", "id": number, "message": message, "again": again, "keep": sorted(keep)}
+        self.send(Frame(header, rest=pieces_of(sent)))
 
     def flush(self) -> bool:
         """Send what fits now. True when nothing is left; a process that is gone shows when it is read."""

@@ -19,7 +19,7 @@ from fedstudy_core.artifacts import digest_of
 from fedstudy_core.errands import Answer, split_orders
 from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.flower import Order
-from fedstudy_core.sandbox.frames import Frame
+from fedstudy_core.freight import told_apart
 from fedstudy_node.accounting import Accounting, Asked
 from fedstudy_node.children import Died, Failed, Outcome, Ready, Replied, StateKept
 from fedstudy_node.control import Control
@@ -30,7 +30,7 @@ from fedstudy_node.gate import Gate, Permit, check_order
 from fedstudy_node.home import Home, now_text
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.names import words_of
-from fedstudy_node.replies import Reply, as_meant, model_of, model_sha256, read_reply
+from fedstudy_node.replies import Reply, as_meant, model_of, read_reply
 from fedstudy_node.runs import ActiveRun, Job, Runs, Visit
 
 log = structlog.get_logger()
@@ -77,7 +77,7 @@ class Desk:
     def _receive(self, run: ActiveRun, incoming: Incoming) -> Outgoing | None:
         run.visit = Visit(incoming)
         try:
-            run.visit.errands.extend(split_orders(incoming.content))
+            run.visit.errands.extend(split_orders(incoming.content, incoming.freight))
         except FedStudyError as error:
             return self._settle(run, self._decline(_unread(run, incoming), "refused", error))
         return self._go_on(run, run.visit)
@@ -114,8 +114,7 @@ class Desk:
             )
             run.named = order.run
             content = as_meant(content, order.transport)
-            model = _checked_model(order, content)
-            asked = replace(asked, permit=permit, model_sha256=model)
+            asked = replace(asked, permit=permit, model_sha256=_checked_model(order, content, visit))
             return self._ask(run, asked, order, permit, content)
         except FedStudyError as error:
             return self._decline(asked, "refused", error)
@@ -174,7 +173,8 @@ class Desk:
         """Answer from memory, or hand the errand to the script."""
         allowance = _allowance(run, order, permit, content)
         pieces = flower.pieces_of(content)
-        digest = digest_of((permit.approval.encode(), *pieces))
+        named = told_apart(pieces, run.at_hand.incoming.freight)
+        digest = digest_of((permit.approval.encode(), *named))
         kept = self._ledger.kept_reply(run=order.run, round_=order.round, message_type=order.message_type, asked=digest)
         if kept is not None:
             run.at_hand.seconds += kept.seconds
@@ -186,7 +186,7 @@ class Desk:
         deadline = time.monotonic() + permit.statement.limits.wall_s
         run.job = Job(run.calls, asked, order, permit, allowance, digest, deadline)
         message = message_head(run.at_hand.incoming, order.message_type)
-        child.send(Frame({"kind": "call", "id": run.calls, "message": message}, rest=pieces))
+        child.call(run.calls, message, content, keep=run.at_hand.wanted_again(content))
         return None
 
     def _decline(self, asked: Asked, outcome: str, error: FedStudyError) -> Answer:
@@ -272,9 +272,9 @@ def _unread(run: ActiveRun, incoming: Incoming) -> Asked:
     return Asked(incoming.run_id, incoming.message_type, incoming.bytes_in, now_text(), script_sha256=script)
 
 
-def _checked_model(order: Order, content: RecordDict) -> str | None:
+def _checked_model(order: Order, content: RecordDict, visit: Visit) -> str | None:
     """Return the digest of the model that came; it is the one that the message names (E_ORDER)."""
-    computed = model_sha256(model_of(content))
+    computed = visit.digest_of_model(content)
     if order.model_sha256 and computed != order.model_sha256:
         raise Refusal("E_ORDER", "The model that came is not the one that the message names.")
     return computed

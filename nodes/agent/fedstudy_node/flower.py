@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
@@ -22,10 +20,9 @@ os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
-from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.app.error import Error
-from flwr.app.message import make_message, remove_content_from_message
-from flwr.app.message.arraychunk import ArrayChunk
+from flwr.app.message import make_message
 from flwr.common.constant import ErrorCode
 from flwr.common.serde import (
     context_to_proto,
@@ -42,37 +39,28 @@ from flwr.proto.fleet_pb2 import (
     PushMessagesRequest,
 )
 from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
-from flwr.proto.message_pb2 import (
-    ConfirmMessageReceivedRequest,
-    ObjectTree,
-    PullObjectRequest,
-    PushObjectRequest,
-)
 from flwr.proto.message_pb2 import Message as ProtoMessage
+from flwr.proto.message_pb2 import (
+    ObjectTree,
+)
 from flwr.proto.node_pb2 import Node
 from flwr.proto.recorddict_pb2 import RecordDict as ProtoRecordDict
 from flwr.proto.run_pb2 import GetRunRequest
 from flwr.supercore.constant import (
     TaskType,
 )
-from flwr.supercore.inflatable.inflatable_object import (
-    InflatableObject,
-    get_all_nested_objects,
-    get_object_id,
-    get_object_tree,
-    no_object_id_recompute,
-)
-from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 from flwr.supercore.interceptors.http.runtime_version import RuntimeVersionHttpInterceptor
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supernode.fleet_http_client import FleetHttpClient
 from google.protobuf.message import DecodeError
 
 from fedstudy_core import flower
-from fedstudy_core.inflating import inflate
-from fedstudy_core.spool import let_go
+from fedstudy_core.errors import Refusal
+from fedstudy_core.flower import Packed
+from fedstudy_core.freight import Freight
 from fedstudy_node.clock import Clock
 from fedstudy_node.errors import ContentLost, FleetError, KeyRefused, NotRegistered, RunEnded, Unreachable
+from fedstudy_node.freight import FreightClient
 from fedstudy_node.signed import SignedHeaders, error_from
 
 # fmt: off
@@ -109,32 +97,36 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class Incoming:
-    """A message with its content, as pulled."""
+    """A message with its content, as pulled; `freight` is what came beside it."""
 
     run_id: int
     message_id: str
     message_type: str
     content: RecordDict
     bytes_in: int
-    inline: bool
     message: Message = field(repr=False)
+    freight: Freight | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A reply with its identity fixed, so that sending it twice is one reply for the SuperLink."""
+    """A reply with its identity fixed, so that sending it twice is one reply for the SuperLink.
+
+    Attributes:
+        beside: the content that does not travel inside it, with the ticket for handing it in.
+    """
 
     run_id: int
     message: Message = field(repr=False)
-    inline: bool
     seconds: float
+    beside: tuple[Packed, str] | None = field(default=None, repr=False)
 
 
 class Fleet:
     """One node at one SuperLink. Not thread-safe: the agent's main loop owns it.
 
     Args:
-        folder: where the arrays of large messages are put into files; None to hold them in memory.
+        freight: fetches and hands in what is too large for a message.
     """
 
     def __init__(
@@ -143,11 +135,11 @@ class Fleet:
         ca_pem: str,
         flower_key: ec.EllipticCurvePrivateKey,
         clock: Clock,
-        folder: Path | None = None,
+        freight: FreightClient,
     ) -> None:
         tls = ssl.create_default_context(cadata=ca_pem or None)
         tls.minimum_version = ssl.TLSVersion.TLSv1_3
-        self._address, self._tls, self._clock, self._folder = address, tls, clock, folder
+        self._address, self._tls, self._clock, self._freight = address, tls, clock, freight
         self._open(flower_key)
 
     def _open(self, key: ec.EllipticCurvePrivateKey) -> None:
@@ -163,7 +155,7 @@ class Fleet:
 
     def rekey(self, key: ec.EllipticCurvePrivateKey) -> None:
         """Say good-bye under the old key and go on under another one; to be activated anew."""
-        self.close()
+        self._leave()
         self._open(key)
 
     @property
@@ -211,21 +203,23 @@ class Fleet:
 
     def _read(self, proto: ProtoMessage, tree: ObjectTree) -> Incoming:
         message = message_from_proto(proto)
-        run_id = message.metadata.run_id
         message.metadata.__dict__["_message_id"] = tree.object_id
-        inline = message.has_content() and len(message.content) > 0
-        if inline:
-            content, size = message.content, proto.ByteSize()
-        else:
-            content, size = self._pull_content(run_id, tree)
-        return Incoming(run_id, tree.object_id, message.metadata.message_type, content, size, inline, message)
+        if not message.has_content() or not len(message.content):
+            raise ContentLost("the message came without its content")
+        freight = self._fetched(message.content)
+        size = proto.ByteSize() + (len(freight.data) if freight else 0)
+        head = message.metadata
+        return Incoming(head.run_id, tree.object_id, head.message_type, message.content, size, message, freight)
 
-    def confirm(self, incoming: Incoming) -> None:
-        """Let the SuperLink forget the objects of a message (one that came whole has none)."""
-        request = ConfirmMessageReceivedRequest(
-            node=self._node, run_id=incoming.run_id, message_object_id=incoming.message_id
-        )
-        self._call(lambda: self._client.ConfirmMessageReceived(request))
+    def _fetched(self, content: RecordDict) -> Freight | None:
+        """What the message names and does not hold. Raises ContentLost, Unreachable."""
+        try:
+            sha256 = flower.freight_of(content)
+        except Refusal as error:
+            raise ContentLost(error.detail) from error
+        if sha256 is None:
+            return None
+        return self._freight.fetch(sha256, flower.ticket_of(content), self.heartbeat_if_due)
 
     def get_run(self, run_id: int) -> RunInfo:
         """Return what the SuperLink says about a run. Raises RunEnded when the run is over."""
@@ -239,90 +233,34 @@ class Fleet:
         return bytes(self._call(lambda: self._client.GetFab(request)).fab.content)
 
     def send(self, reply: Outgoing) -> int:
-        """Send a reply, whole if its message came whole; return the bytes sent. May be repeated with the same reply.
+        """Send a reply; return the bytes sent. May be repeated with the same reply.
 
         A message that came under another number of this node is nobody's any more (RunEnded): the portal asks again.
         """
         if reply.message.metadata.src_node_id != self._node.node_id:
             raise RunEnded("the message came under another number of this node")
-        with no_object_id_recompute():
-            reply.message.metadata.__dict__["_message_id"] = reply.message.object_id
-            sent = reply.message if reply.inline else remove_content_from_message(reply.message)
-            tree = get_object_tree(reply.message)
-            request = PushMessagesRequest(
-                node=self._node,
-                messages_list=[message_to_proto(sent)],
-                message_object_trees=[ObjectTree(object_id=tree.object_id) if reply.inline else tree],
-                clientapp_runtime_list=[reply.seconds],
-            )
-            response = self._call(lambda: self._client.PushMessages(request))
-            if reply.inline:
-                return request.ByteSize()
-            wanted = set(response.objects_to_push)
-            objects = get_all_nested_objects(reply.message)
-            size = 0
-            for object_id in objects:
-                if object_id in wanted:
-                    item = objects[object_id]
-                    size += self._push_object(reply.run_id, response.session_id, object_id, item.deflate())
-                    let_go(item.data if isinstance(item, ArrayChunk) else None)
-            return size
+        if reply.beside is not None:
+            self._freight.hand_in(*reply.beside, self.heartbeat_if_due)
+        reply.message.metadata.__dict__["_message_id"] = reply.message.object_id
+        request = PushMessagesRequest(
+            node=self._node,
+            messages_list=[message_to_proto(reply.message)],
+            message_object_trees=[ObjectTree(object_id=reply.message.object_id)],
+            clientapp_runtime_list=[reply.seconds],
+        )
+        self._call(lambda: self._client.PushMessages(request))
+        return request.ByteSize() + (reply.beside[0].size if reply.beside else 0)
 
     def close(self) -> None:
-        """Say good-bye and close the connection; an unreachable SuperLink is not waited for."""
+        """Say good-bye and close the connections; an unreachable SuperLink is not waited for."""
+        self._leave()
+        self._freight.close()
+
+    def _leave(self) -> None:
         with suppress(FleetError):
             if self.node_id:
                 self._deactivate(self.node_id)
         self._client.close()
-
-    def _push_object(self, run_id: int, session_id: str, object_id: str, content: bytes) -> int:
-        self.heartbeat_if_due()
-        request = PushObjectRequest(
-            node=self._node, run_id=run_id, session_id=session_id, object_id=object_id, object_content=content
-        )
-        if not self._call(lambda: self._client.PushObject(request)).stored:
-            raise RunEnded(f"the SuperLink did not store object {object_id[:12]} of run {run_id}")
-        return len(content)
-
-    def _pull_content(self, run_id: int, tree: ObjectTree) -> tuple[RecordDict, int]:
-        """Return a message's content and its size in bytes, in as few requests as its shape allows."""
-        leaf = _only_leaf(tree)
-        if leaf is not None:
-            raw = self._pull_object(run_id, leaf)
-            record = inflate_object_from_contents(leaf, {leaf: raw})
-            content = RecordDict({flower.ORDER: record}) if isinstance(record, ConfigRecord) else RecordDict()
-            if content.object_id == tree.children[0].object_id:
-                return content, len(raw)
-        message, size = self._inflate(run_id, tree)
-        if not isinstance(message, Message) or not message.has_content():
-            raise ContentLost("the message has no content")
-        return message.content, size
-
-    def _inflate(self, run_id: int, tree: ObjectTree) -> tuple[InflatableObject, int]:
-        """Put a large message together, its arrays in a file; in memory where the disk is full, to refuse it."""
-        fetch = partial(self._pull_object, run_id)
-        try:
-            return inflate(tree, fetch, self._folder)
-        except OSError:
-            return inflate(tree, fetch, None)
-
-    def _pull_object(self, run_id: int, object_id: str) -> bytes:
-        """Pull one object, asking again in short steps while its sender is still sending it."""
-        request = PullObjectRequest(node=self._node, run_id=run_id, object_id=object_id)
-        backoff = _FIRST_BACKOFF
-        give_up = time.monotonic() + OBJECT_WAIT
-        while True:
-            self.heartbeat_if_due()
-            response = self._call(lambda: self._client.PullObject(request))
-            if response.object_found and response.object_available:
-                content = bytes(response.object_content)
-                if get_object_id(content) != object_id:
-                    raise ContentLost(f"object {object_id[:12]} has another content than announced")
-                return content
-            if not response.object_found or time.monotonic() > give_up:
-                raise ContentLost(f"object {object_id[:12]} did not come")
-            time.sleep(backoff)
-            backoff = min(backoff * 1.6, _LONGEST_BACKOFF)
 
     def _call(self, request: Callable[[], T]) -> T:
         """Make a request; turn what can go wrong into this module's errors."""
@@ -334,24 +272,17 @@ class Fleet:
             raise Unreachable(f"{type(error).__name__}: {error}") from error
 
 
-def _only_leaf(tree: ObjectTree) -> str | None:
-    """Return the id of the single record of a message that has just one, else None."""
-    if len(tree.children) != 1 or len(tree.children[0].children) != 1:
-        return None
-    leaf = tree.children[0].children[0]
-    return None if leaf.children else str(leaf.object_id)
-
-
-def reply_to(incoming: Incoming, content: RecordDict, seconds: float) -> Outgoing:
+def reply_to(
+    incoming: Incoming, content: RecordDict, seconds: float, beside: tuple[Packed, str] | None = None
+) -> Outgoing:
     """Make a reply with content; `seconds` is how long the script worked."""
-    inline = incoming.inline and flower.is_small(content)
-    return Outgoing(incoming.run_id, Message(content, reply_to=incoming.message), inline, seconds)
+    return Outgoing(incoming.run_id, Message(content, reply_to=incoming.message), seconds, beside)
 
 
 def refuse(incoming: Incoming, reason: str) -> Outgoing:
     """Make a reply that carries no content but a reason (a code, never an exception's text)."""
     error = Error(code=ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason=reason)
-    return Outgoing(incoming.run_id, Message(error, reply_to=incoming.message), incoming.inline, 0.0)
+    return Outgoing(incoming.run_id, Message(error, reply_to=incoming.message), 0.0)
 
 
 def message_head(incoming: Incoming, message_type: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from fedstudy_core import artifacts, flower
 from fedstudy_core.carriage import SHARED, widened_record
 from fedstudy_core.errors import Refusal
+from fedstudy_core.flower import Packed
 from fedstudy_core.transport import AS_IS, HALF, Rounding, narrow_all
 from fedstudy_node.egress import ARRAYS, Allowance, Cargo, check_reply
 from fedstudy_node.flower import ArrayRecord, RecordDict
@@ -25,7 +26,7 @@ Model = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Reply:
-    """A checked reply. Its pieces together are the exact bytes that its receipt names by `update_sha256`.
+    """A checked reply. Its packed bytes are exactly those that its receipt names by `update_sha256`.
 
     Attributes:
         cargo: what leaves.
@@ -43,29 +44,14 @@ class Reply:
         return self.cargo.content
 
     @cached_property
-    def pieces(self) -> Sequence[flower.Data]:
-        """The packed content, its arrays where they lie."""
-        return flower.pieces_of(self.content)
+    def packed(self) -> Packed:
+        """The content that leaves as it travels, its arrays where they lie."""
+        return Packed(flower.pieces_of(self.content))
 
     @property
     def kept(self) -> Sequence[flower.Data]:
         """The packed content before narrowing: what the node keeps, to answer the same again."""
-        return self.pieces if self.rounding is None else flower.pieces_of(self.checked.content)
-
-    @cached_property
-    def size(self) -> int:
-        """Bytes of the packed content."""
-        return sum(map(len, self.pieces))
-
-    @property
-    def packed(self) -> bytes:
-        """The packed content."""
-        return b"".join(self.pieces)
-
-    @cached_property
-    def update_sha256(self) -> str:
-        """The digest of the packed content."""
-        return artifacts.digest_of(self.pieces)
+        return self.packed.pieces if self.rounding is None else flower.pieces_of(self.checked.content)
 
 
 def read_reply(packed: bytes | bytearray | memoryview, allowance: Allowance) -> Reply:
@@ -78,11 +64,10 @@ def read_reply(packed: bytes | bytearray | memoryview, allowance: Allowance) -> 
     _check_size(len(packed), allowance)
     check = check_open_reply if allowance.declaration.server == "own" else check_reply
     content = flower.unpack(packed)
-    flower.check_record_names(content)
     cargo = check(content, allowance)
     check_names(cargo.content, allowance.words)
     reply = _narrowed(cargo) if allowance.transport == HALF and cargo.arrays else Reply(cargo, cargo)
-    _check_size(reply.size, allowance)
+    _check_size(reply.packed.size, allowance)
     return reply
 
 

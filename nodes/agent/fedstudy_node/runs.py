@@ -20,7 +20,7 @@ from fedstudy_core.sandbox.frames import Frame
 from fedstudy_core.sandbox.launching import PROCESSES, LaunchError
 from fedstudy_node.accounting import Asked
 from fedstudy_node.children import Child
-from fedstudy_node.egress import Allowance
+from fedstudy_node.egress import ARRAYS, Allowance
 from fedstudy_node.errors import NodeError
 from fedstudy_node.flower import Incoming, Outgoing, RecordDict, RunInfo, context_bytes, refuse, reply_to
 from fedstudy_node.folders import remove_folder
@@ -28,6 +28,7 @@ from fedstudy_node.gate import THIS_NODE, Permit, Script
 from fedstudy_node.home import Home
 from fedstudy_node.node_config import for_script
 from fedstudy_node.preloading import Preloading
+from fedstudy_node.replies import model_of, model_sha256
 
 _FRAME_SLACK = 1024 * 1024
 _MESSAGES_A_ROUND = 3
@@ -73,15 +74,36 @@ class Visit:
     errands: deque[tuple[Order, RecordDict]] = field(default_factory=deque)
     answers: list[Answer] = field(default_factory=list)
     seconds: float = 0.0
+    _model: tuple[object, str | None] = (None, None)
+
+    def digest_of_model(self, content: RecordDict) -> str | None:
+        """Return the digest of the model in an errand's content; where two errands have the same it is computed once.
+
+        Raises Refusal (E_ORDER).
+        """
+        record = content.get(ARRAYS)
+        if record is None or record is not self._model[0]:
+            self._model = (record, model_sha256(model_of(content)))
+        return self._model[1]
+
+    def wanted_again(self, content: RecordDict) -> frozenset[str]:
+        """Return the names of the arrays' records that the next errand has as well."""
+        following = self.errands[0][1] if self.errands else RecordDict()
+        return frozenset(name for name, record in content.array_records.items() if following.get(name) is record)
 
     def reply(self) -> Outgoing:
         """The reply, once all errands are answered."""
         *before, main = self.answers
+        beside = None
+        if main.packed is not None and not main.packed.is_small:
+            beside = (main.packed, flower.ticket_of(self.incoming.content))
         if before:
-            return reply_to(self.incoming, join_answers(before[0], main), self.seconds)
-        if main.content is None:
+            content = join_answers(before[0], main)
+        elif main.packed is not None:
+            content = flower.wrap_reply(main.packed, main.receipt)
+        else:
             return refuse(self.incoming, main.error)
-        return reply_to(self.incoming, flower.wrap_reply(main.content, main.pieces, main.receipt), self.seconds)
+        return reply_to(self.incoming, content, self.seconds, beside)
 
 
 @dataclass

@@ -19,6 +19,7 @@ from fedstudy_node.control import Control
 from fedstudy_node.datasets import Datasets
 from fedstudy_node.desk import Desk
 from fedstudy_node.flower import Fleet
+from fedstudy_node.freight import FreightClient
 from fedstudy_node.gate import Gate
 from fedstudy_node.heartbeats import Heartbeats
 from fedstudy_node.home import Home
@@ -113,7 +114,10 @@ def build_agent(
 ) -> Agent:
     """Return the agent of an enrolled home, not started."""
     settings = home.enrolled()
-    fleet = Fleet(settings.superlink, home.superlink_ca(), home.flower_key(), clock or Clock(), home.work_path)
+    freight = FreightClient(
+        open_client(settings.portal, home.portal_ca()), settings.node, home.identity_key, home.work_path
+    )
+    fleet = Fleet(settings.superlink, home.superlink_ca(), home.flower_key(), clock or Clock(), freight)
     runs = Runs(home, fleet, sandbox, preloading)
     gate = Gate(home, ledger, Datasets(home), Approvals(home), sandbox=sandbox.report, clock=clock)
     desk = Desk(home, ledger, gate, runs, control)

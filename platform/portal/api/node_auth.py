@@ -1,5 +1,6 @@
 """Requests of nodes: signed by the node's identity key, each with a higher sequence than the one before."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +26,9 @@ class NodeSignature(BaseAuthentication):
         if signed_request.NODE not in request.headers:
             return None
         node = _node(request.headers[signed_request.NODE])
-        sequence = _verified(request, node)
+        sequence = _verified(
+            node, request.headers, method=str(request.method), path=request.get_full_path(), body=request.body
+        )
         if node.state == "revoked":
             raise Forbidden("E_NODE", node.standing)
         take_sequence(node=node, sequence=sequence)
@@ -33,6 +36,19 @@ class NodeSignature(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return CHALLENGE
+
+
+def acting_node(headers: Mapping[str, str], method: str, path: str) -> Node:
+    """The confirmed node that signed a request whose body its path names. It may come again: no sequence is taken.
+
+    Raises:
+        Forbidden: E_SIGNATURE, E_NODE.
+    """
+    node = _node(headers.get(signed_request.NODE, ""))
+    _verified(node, headers, method=method, path=path, body=b"")
+    if not node.may_act:
+        raise Forbidden("E_NODE", node.standing)
+    return node
 
 
 def _node(text: str) -> Node:
@@ -46,15 +62,10 @@ def _node(text: str) -> Node:
     return node
 
 
-def _verified(request: Request | HttpRequest, node: Node) -> int:
+def _verified(node: Node, headers: Mapping[str, str], *, method: str, path: str, body: bytes) -> int:
     try:
         return signed_request.verify(
-            request.headers,
-            public_key=node.identity_key,
-            method=str(request.method),
-            path=request.get_full_path(),
-            body=request.body,
-            now=timezone.now(),
+            headers, public_key=node.identity_key, method=method, path=path, body=body, now=timezone.now()
         )
     except (Invalid, Refusal) as error:
         raise Forbidden("E_SIGNATURE", status=401) from error
