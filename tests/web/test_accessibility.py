@@ -47,7 +47,13 @@ def people(transactional_db: None) -> Scene:
 
 
 def is_page(row: Row) -> bool:
-    return row.method == "get" and row.every in (None, 200) and row.name not in FILES and "form=" not in row.query(None)  # type: ignore[arg-type]
+    return (
+        row.method == "get"
+        and row.ok == 200
+        and row.every in (None, 200)
+        and row.name not in FILES
+        and "form=" not in row.query(None)  # type: ignore[arg-type]
+    )
 
 
 def seen_by(people: Scene, who: str) -> dict[str, str]:
