@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from fedstudy_client.records import Person, Record
 from fedstudy_client.resources.access import Access, Invitations
@@ -85,6 +85,14 @@ class FedStudy:
         """Give the token back."""
         self._http.delete("auth/token")
         self._http.token = ""
+
+    def search(self, words: str, kind: str = "") -> list[dict[str, Any]]:
+        """What words (their beginnings), or an id, find among what one may see.
+
+        Args:
+            kind: "study", "site", "script", "run" or "person"; all of them when empty.
+        """
+        return list(self._http.get("search", q=words, kind=kind or None)["results"])
 
     def me(self) -> Person:
         """Who one is, with one's roles."""

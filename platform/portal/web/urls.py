@@ -25,6 +25,7 @@ from portal.web.views import (
     runs,
     schedules,
     scripts,
+    searches,
     second_factor,
     setup,
     sites,
@@ -160,6 +161,7 @@ urlpatterns = [
     path("notifications/<uuid:notification_id>", notifications.follow, name="notification"),
     path("notifications/bell", notifications.bell, name="bell"),
     path("live/events", live.events, name="live"),
+    path("search", searches.results, name="search"),
     path("events", events.events, name="events"),
     path("styleguide", styleguide.styleguide, name="styleguide"),
 ]

@@ -250,6 +250,7 @@ SCRIPTS = [
     row("thread-reopen", "post", "thread", "PCAS", make=states.resolved),
 ]  # fmt: skip
 RUNS = [
+    row("search", "get", "", EVERYBODY, query=lambda place: "?q=heart"),
     row("strategies", "get", "", EVERYBODY),
     row("study-runs", "get", "study", STUDY_PEOPLE),
     row(

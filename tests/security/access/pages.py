@@ -260,6 +260,7 @@ ROWS = [
     press("notifications-email", "", EVERYBODY, quiet=True),
     press("notification", "notification", "P", make=states.told, quiet=True),
     show("bell", "", EVERYBODY),
+    show("search", "", EVERYBODY, query=lambda place: "?q=heart"),
     *[
         # a server of the tests' kind streams nothing, and says so to those who may listen
         Row("web:live", "get", kind, may, ok=204, query=lambda place, kind=kind: listen(place, kind),
