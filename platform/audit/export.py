@@ -25,6 +25,13 @@ from fedstudy_core.transparency.tree import Span, subtrees
 FORMAT = "fedstudy-log-1"
 AT_ONCE = 2_000
 EARLIER = 32  # checkpoints of before, over the length of the log
+NEAREST = """
+SELECT nearest.* FROM unnest(%s::bigint[]) AS wanted (size)
+CROSS JOIN LATERAL (
+    SELECT * FROM audit_checkpoint WHERE audit_checkpoint.size <= wanted.size
+    ORDER BY audit_checkpoint.size DESC LIMIT 1
+) nearest
+"""
 File = tuple[str, Iterator[bytes]]
 
 
@@ -63,8 +70,8 @@ def _with_manifest(contents: list[tuple[str, Iterable[bytes]]]) -> Iterator[File
 def _earlier(last: Checkpoint) -> list[Checkpoint]:
     """Some checkpoints of before, each signed with the same origin, spread evenly."""
     wanted = {last.size * number // EARLIER for number in range(1, EARLIER)}
-    found = [Checkpoint.objects.filter(size__lte=size).first() for size in sorted(wanted)]
-    sizes = {item.size: item for item in found if item is not None and item.size < last.size}
+    found = Checkpoint.objects.raw(NEAREST, [sorted(wanted)])
+    sizes = {item.size: item for item in found if item.size < last.size}
     return [sizes[size] for size in sorted(sizes)]
 
 

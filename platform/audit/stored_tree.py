@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import or_
+
+from django.db.models import Q, QuerySet
 
 from audit.models import Leaf, Tile
 from fedstudy_core.transparency.tree import (
@@ -75,11 +79,8 @@ def _cut(row: Row, full: dict[Place, bytes], loose: dict[Place, bytes]) -> list[
 
 
 def _tiles(places: set[Place]) -> dict[Place, bytes]:
-    found = {}
-    for level in {level for level, _ in places}:
-        tiles = Tile.objects.filter(level=level, place__in=[place for at, place in places if at == level])
-        found.update({(level, place): bytes(hashes) for place, hashes in tiles.values_list("place", "hashes")})
-    return found
+    found = _of_levels(places).values_list("level", "place", "hashes") if places else []
+    return {(level, place): bytes(hashes) for level, place, hashes in found}
 
 
 def _leaf_hashes(rows: Sequence[Row]) -> dict[Place, bytes]:
@@ -90,9 +91,13 @@ def _leaf_hashes(rows: Sequence[Row]) -> dict[Place, bytes]:
 
 def _tile_roots(rows: Sequence[Row]) -> dict[Place, bytes]:
     """Hashes of a level of tiles that has no full tile yet: they are the roots of the tiles below."""
-    found = {}
-    for level in {level for level, _, _ in rows if level}:
-        wanted = [number for at, first, count in rows if at == level for number in range(first, first + count)]
-        tiles = Tile.objects.filter(level=level - 1, place__in=wanted).values_list("place", "root")
-        found.update({(level, place): bytes(root) for place, root in tiles})
-    return found
+    wanted = {(level - 1, number) for level, first, count in rows if level for number in range(first, first + count)}
+    found = _of_levels(wanted).values_list("level", "place", "root") if wanted else []
+    return {(level + 1, place): bytes(root) for level, place, root in found}
+
+
+def _of_levels(places: set[Place]) -> QuerySet[Tile]:
+    """The full tiles among these, in one question however many levels they are of."""
+    levels = sorted({level for level, _ in places})
+    groups = [Q(level=level, place__in=[place for at, place in places if at == level]) for level in levels]
+    return Tile.objects.filter(reduce(or_, groups))

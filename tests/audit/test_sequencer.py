@@ -121,7 +121,7 @@ def test_a_proof_takes_few_questions() -> None:
     sequence()
     with connection.execute_wrapper(_counter := Counter()):
         stored_tree.inclusion_proof(17, 600)
-    assert _counter.count <= 4
+    assert _counter.count <= 3
 
 
 class Counter:

@@ -34,6 +34,7 @@ from portal.seeding.shape import Shape
 from studies.enrolment.models import Enrolment
 from studies.lifecycle.models import Study
 from studies.scripts.models import ScriptVersion
+from tests.audit.logs import sequence
 from tests.security.access import api, pages
 from tests.security.access.row import Row, first_event
 from tests.security.access.scene import MODEL, leave_results
@@ -54,7 +55,9 @@ MANY = replace(
     notifications=10, threads=10, schedules=10,
 )  # fmt: skip
 # What tells the same for any number of rows, or is a node's.
-WITHOUT_ROWS = {"api:openapi", "healthz", "web:sign-in", "web:styleguide", "web:studies-listed"}
+# Proofs take up to three questions, as full tiles of the tree are met or not (tests.audit.test_sequencer).
+PROOFS = {"api:event-proof", "api:log-consistency"}
+WITHOUT_ROWS = {"api:openapi", "healthz", "web:sign-in", "web:styleguide", "web:studies-listed", *PROOFS}
 QUERIES = {"api:version-file": "?path=pyproject.toml"}
 LOG = ("", "?q=hospital", "?kind=runs", "?actor=investigator", "?since=2020-01-01&until=2100-01-01")
 Counts = dict[str, dict[str, int]]
@@ -91,6 +94,7 @@ class Portal:
             "employee": admin,
             "request": _asked(study, enrolment.site, admin),
         }
+        sequence()
         return cls({**named, "A": admin}, {**of_study, **others})
 
     def client(self, who: str, row: Row) -> Any:
