@@ -356,3 +356,23 @@ class AccessRequest(models.Model):
 
     def __str__(self) -> str:
         return f"request of {self.person}"
+
+
+class Identity(models.Model):
+    """Who a person is at the provider of single sign-on: an issuer's name for them, and never an e-mail address."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="identities")
+    issuer = models.CharField(max_length=300)
+    subject = models.CharField(max_length=255)
+    email = models.CharField(max_length=254, blank=True, help_text="As the provider had it")
+    linked_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["linked_at", "id"]
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["issuer", "subject"], name="accounts_identity_once")]
+
+    def __str__(self) -> str:
+        return self.email or self.subject

@@ -43,6 +43,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "accounts:access:accepted": "{actor} accepted that {person} asked to be {role_label} of {object}.",
         "accounts:access:refused": "{actor} refused {person}, who asked to be {role_label} of {object}.",
         "accounts:access:withdrawn": "{actor} does not ask any more to be {role_label} of {object}.",
+        "accounts:identity:linked": "{actor} linked their account to {email} at {issuer}.",
+        "accounts:identity:unlinked": "{actor} unlinked their account from {email} at {issuer}.",
         "accounts:user:moved": "{actor} moved {object} from {from_site} to {to_site}.",
         "accounts:user:expected": "{actor} announced that {object} comes to this site.",
         "accounts:site:created": "{actor} added the site {object}.",

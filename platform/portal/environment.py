@@ -51,6 +51,12 @@ def existing_path(name: str) -> Path | None:
     return Path(text) if text else None
 
 
+def secret_text(name: str) -> str:
+    """A secret that an environment variable holds, or the file that NAME_FILE names."""
+    path = existing_path(f"{name}_FILE")
+    return path.read_text("utf-8").strip() if path else optional(name)
+
+
 def database(url: str, *, pool: bool) -> dict[str, Any]:
     """Django's settings of the PostgreSQL database at `url`.
 
@@ -100,6 +106,67 @@ class Redis:
             return self.url
         number = dict(parse_qsl(parts.query)).get("db", "0")
         return f"redis+socket://{quote(unquote(parts.path))}?virtual_host={number}"
+
+
+@dataclass(frozen=True)
+class SingleSignOn:
+    """An OpenID Connect provider that people sign in with; none where there is no issuer.
+
+    Attributes:
+        verified_claims: names of claims of which a true one says that the e-mail address is verified.
+        factor_amr, factor_acr: values of the claims `amr` and `acr` that say that a second factor was shown there.
+        replaces_password: whether people who are linked come in by it alone; not so for platform administrators.
+    """
+
+    issuer: str = ""
+    client_id: str = ""
+    secret: str = ""
+    name: str = "single sign-on"
+    verified_claims: tuple[str, ...] = ("email_verified",)
+    factor_amr: frozenset[str] = frozenset()
+    factor_acr: frozenset[str] = frozenset()
+    replaces_password: bool = False
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.issuer)
+        if self.issuer and parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "localhost"):
+            raise ImproperlyConfigured("FEDSTUDY_OIDC_ISSUER must start with https://")
+        if self.issuer and not (self.client_id and self.secret):
+            raise ImproperlyConfigured("Set FEDSTUDY_OIDC_CLIENT_ID and FEDSTUDY_OIDC_CLIENT_SECRET too.")
+
+    @classmethod
+    def read(cls) -> "SingleSignOn":
+        """From the environment."""
+        return cls(
+            issuer=optional("FEDSTUDY_OIDC_ISSUER").rstrip("/"),
+            client_id=optional("FEDSTUDY_OIDC_CLIENT_ID"),
+            secret=secret_text("FEDSTUDY_OIDC_CLIENT_SECRET"),
+            name=optional("FEDSTUDY_OIDC_NAME", "single sign-on"),
+            verified_claims=tuple(names("FEDSTUDY_OIDC_VERIFIED_CLAIMS", "email_verified")),
+            factor_amr=frozenset(names("FEDSTUDY_OIDC_FACTOR_AMR")),
+            factor_acr=frozenset(names("FEDSTUDY_OIDC_FACTOR_ACR")),
+            replaces_password=optional("FEDSTUDY_OIDC_REPLACES_PASSWORD", "no") == "yes",
+        )
+
+    @property
+    def providers(self) -> dict[str, Any]:
+        """As allauth wants it."""
+        if not self.issuer:
+            return {}
+        app = {
+            "provider_id": "sso",
+            "name": self.name,
+            "client_id": self.client_id,
+            "secret": self.secret,
+            "settings": {"server_url": self.issuer, "oauth_pkce_enabled": True},
+        }
+        return {"openid_connect": {"APPS": [app]}}
+
+    @property
+    def origins(self) -> list[str]:
+        """Where forms may lead to: the provider's own origin, and those that its pages have."""
+        own = urlsplit(self.issuer)
+        return [f"{own.scheme}://{own.netloc}", *names("FEDSTUDY_OIDC_ORIGINS")] if self.issuer else []
 
 
 @dataclass(frozen=True)

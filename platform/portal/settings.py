@@ -50,6 +50,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -156,6 +158,10 @@ MFA_TOTP_ISSUER = "FedStudy"
 MFA_TOTP_TOLERANCE = 1  # a code of the half minute before and after, as clocks differ
 MFA_RECOVERY_CODE_DIGITS = 16
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not PRODUCTION  # http://localhost
+# Single sign-on by OpenID Connect; without an issuer there is none.
+FEDSTUDY_SINGLE_SIGN_ON = environment.SingleSignOn.read()
+SOCIALACCOUNT_PROVIDERS = FEDSTUDY_SINGLE_SIGN_ON.providers
+SOCIALACCOUNT_ADAPTER = "portal.web.single_sign_on.Adapter"
 LOGIN_URL = "/sign-in"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/sign-in"
@@ -202,7 +208,7 @@ CONTENT_SECURITY_POLICY = {
         "font-src": [SELF],
         "connect-src": [SELF],
         "manifest-src": [SELF],
-        "form-action": [SELF],
+        "form-action": [SELF, *FEDSTUDY_SINGLE_SIGN_ON.origins],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
         "object-src": [NONE],

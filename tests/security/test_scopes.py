@@ -27,6 +27,7 @@ FOR_PEOPLE_ONLY = {
     "GET access-requests", "POST access-requests", "GET access-request", "POST access-accept", "POST access-refuse",
     "POST access-withdraw", "GET study-join-code", "POST study-join-code", "DELETE study-join-code",
     "GET site-join-code", "POST site-join-code", "DELETE site-join-code",
+    "GET own-identities", "DELETE own-identity",
     "PATCH me", "POST own-password", "GET own-tokens", "POST own-tokens", "DELETE own-token",
     "GET own-factors", "DELETE own-factor", "GET own-sessions", "POST own-sessions-end", "DELETE own-session",
     "POST notifications-read", "POST notification", "PUT preference",

@@ -13,6 +13,7 @@ CODES = MappingProxyType(
         "E_SCOPE": "This token is not for that.",
         "E_AUTHENTICATION": "Please sign in.",
         "E_CREDENTIALS": "The e-mail address or the password is wrong.",
+        "E_SINGLE_SIGN_ON": "This account signs in by single sign-on, and programs by a token.",
         "E_CODE": "The code or passkey does not fit, or was used already.",
         "E_FACTOR": "Your account has a second factor: send its code too.",
         "E_FACTOR_MISSING": "Set up a second factor on the portal's pages first.",

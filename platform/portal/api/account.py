@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from accounts import factors, sessions
+from accounts import factors, identities, sessions
 from accounts.models import ApiToken
 from accounts.profile import change_password, rename_self
 from accounts.scopes import TokenScope
@@ -91,6 +91,16 @@ class FactorOut(Output):
         return factors.KINDS[factor.type]
 
 
+class IdentityOut(Output):
+    """Who the person is at the provider of single sign-on."""
+
+    id = serializers.UUIDField()
+    issuer = serializers.CharField()
+    email = serializers.CharField(help_text="As the provider had it")
+    linked_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField(allow_null=True)
+
+
 class MeView(Conditional):
     """The person who asks."""
 
@@ -152,6 +162,23 @@ class OwnFactors(Resource):
     @describe("Remove a second factor")
     def remove(self, request: PersonRequest, id: str) -> Response:
         factors.remove_factor(factor=factors.factor_named(request.user, id), by=request.user)
+        return self.done()
+
+
+class OwnIdentities(Resource):
+    """What lets the person in by single sign-on. New ones are linked on the portal's pages."""
+
+    selector = staticmethod(identities.identities_of)
+    output = IdentityOut
+    ordering = ("linked_at", "id")
+
+    @describe("List what lets one in by single sign-on", output=IdentityOut, many=True)
+    def list(self, request: PersonRequest) -> Response:
+        return self.page(self.rows())
+
+    @describe("Unlink single sign-on")
+    def remove(self, request: PersonRequest, id: UUID) -> Response:
+        identities.unlink_identity(id=id, by=request.user)
         return self.done()
 
 

@@ -7,6 +7,7 @@ from django.contrib.auth import authenticate
 from django.http import HttpRequest
 
 from accounts import factors
+from accounts.identities import replaces_password
 from accounts.models import User
 from accounts.services import note_refused_sign_in
 from accounts.tokens import begin_program_session
@@ -21,13 +22,16 @@ def sign_in(request: HttpRequest, *, email: str, password: str, code: str = "") 
 
     Raises:
         Forbidden: E_CREDENTIALS, in the same words whatever is wrong; E_FACTOR or E_CODE for the second factor's code;
-            E_FACTOR_MISSING for somebody who has yet to set one up.
+            E_FACTOR_MISSING for somebody who has yet to set one up; E_SINGLE_SIGN_ON where that replaces passwords.
     """
     user = authenticate(request, username=email, password=password)
     if not isinstance(user, User):
         note_refused_sign_in(email=email)
         log.warning("sign-in refused", address=request.META.get("REMOTE_ADDR", ""))
         raise Forbidden("E_CREDENTIALS", status=401)
+    if replaces_password(user):
+        note_refused_sign_in(email=email)
+        raise Forbidden("E_SINGLE_SIGN_ON", status=401)
     _check_factor(request, user, code)
     agent = request.headers.get("User-Agent", "")
     session, key = begin_program_session(user=user, address=address_of(request), agent=agent)

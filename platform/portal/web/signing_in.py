@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from django.contrib.auth import login
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts import factors
+from accounts.identities import link_identity
 from accounts.models import User
 from audit.services import record
+from fedstudy_core.errors import Conflict
 
 PENDING = "pending"
+LINK = "link"
 GOOD_FOR_S = 600
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -35,10 +40,30 @@ def who_waits(request: HttpRequest) -> User | None:
     return User.objects.filter(pk=pending["user"], is_active=True).first()
 
 
+def offer_link(request: HttpRequest, user: User, **identity: str) -> None:
+    """Remember, for ten minutes, who showed by single sign-on that this person's e-mail address is theirs.
+
+    Args:
+        identity: issuer, subject, email.
+    """
+    request.session[LINK] = {"user": str(user.pk), "at": timezone.now().timestamp(), "identity": identity}
+
+
+def take_link(request: HttpRequest, user: User) -> None:
+    """Link what was offered, to the person whom it was offered to and who has just signed in otherwise."""
+    offered = request.session.pop(LINK, None)
+    if offered is None or offered["user"] != str(user.pk):
+        return
+    if timezone.now().timestamp() - offered["at"] <= GOOD_FOR_S:
+        with suppress(Conflict):
+            link_identity(**offered["identity"], by=user)
+
+
 @transaction.atomic
 def let_in(request: HttpRequest, user: User, by: str = "") -> str:
     """Sign somebody in; returns where they wanted to go."""
     pending = request.session.pop(PENDING, {})
     record(action="accounts:session:opened", actor=user, obj=user, detail={"by": by} if by else {})
+    take_link(request, user)
     login(request, user, backend=BACKEND)
     return str(pending.get("next") or "/")

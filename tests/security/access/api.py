@@ -69,6 +69,8 @@ PERSON = [
     row("own-token", "delete", "token", "P", ok=204, make=states.token),
     row("own-factors", "get", "", EVERYBODY),
     row("own-factor", "delete", "factor", "P", ok=204, make=states.factor),
+    row("own-identities", "get", "", EVERYBODY),
+    row("own-identity", "delete", "identity", "P", ok=204, make=states.identity),
     row("own-sessions", "get", "", EVERYBODY),
     row("own-sessions-end", "post", "", EVERYBODY, ok=204, quiet=True),
     row("own-session", "delete", "session", "P", ok=204, make=states.session),

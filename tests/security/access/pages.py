@@ -66,6 +66,12 @@ ROWS = [
     Row("web:sign-in-passkey", "post", "", every=302, quiet=True),
     Row("web:passkey-options", "get", "", every=200, fixed=lambda place: ("sign-in",)),
     Row("web:passkey-options", "get", "", EVERYBODY, but={"-": 404, "N": 404}, fixed=lambda place: ("new",)),
+    # the tests' portal has no single sign-on
+    Row("web:sso", "get", "", EVERYBODY, ok=302, but={"-": 404, "N": 404}),
+    Row("web:sso-back", "get", "", every=404),
+    show("account-sso", "", EVERYBODY),
+    Row("web:account-sso-link", "post", "", EVERYBODY, ok=404, quiet=True),
+    press("account-sso-unlink", "identity", "P", make=states.identity),
     Row("web:invitation", "get", "", every=403),
     Row("web:invitation", "post", "", every=403, quiet=True),
     Row("web:sign-out", "post", "", every=302, quiet=True),

@@ -70,6 +70,7 @@ KINDS: Mapping[str, Kind] = {
     "notification": Kind("P", ("own", "other_study", "missing"), lambda place: place.pi),
     "token": Kind("P", ("own", "other_study", "missing"), lambda place: place.pi),
     "factor": Kind("P", ("own", "other_study", "missing"), lambda place: place.pi),
+    "identity": Kind("P", ("own", "other_study", "missing"), lambda place: place.pi),
     "session": Kind("P", ("own", "other_study", "missing"), lambda place: place.pi),
     "event": Kind("PU", IN_STUDY, first_event),
     "unled": Kind("U+", ("own", "missing"), lambda place: place.study),

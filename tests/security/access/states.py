@@ -11,8 +11,9 @@ from allauth.mfa.utils import encrypt
 from django.utils import timezone
 
 from accounts.asking import ask_for_role, make_join_code
+from accounts.identities import link_identity
 from accounts.invitations import invite_person
-from accounts.models import AccessRequest, ApiToken, Invitation, Site, User
+from accounts.models import AccessRequest, ApiToken, Identity, Invitation, Site, User
 from accounts.roles import Role
 from accounts.scopes import TokenScope
 from accounts.services import create_site, grant_role, set_active
@@ -54,6 +55,11 @@ def with_dictionary_draft(place: Place) -> Study:
         defaults={"variables": VARIABLES[:1], "revision": 1, "changed_by": place.pi, "changed_at": timezone.now()},
     )
     return place.study
+
+
+def identity(place: Place) -> Identity:
+    """What lets the investigator in by single sign-on."""
+    return link_identity(issuer="https://sign-in.example", subject=str(place.pi.pk), email="", by=place.pi)
 
 
 def coded(place: Place) -> Study:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
+from django.conf import settings
 from django.urls import reverse
 
 from accounts import factors
@@ -96,6 +97,7 @@ def account_tabs(current: str) -> list[Link]:
         ("account", "Profile"),
         ("account-password", "Password"),
         ("account-factors", "Second factors"),
+        *([("account-sso", "Single sign-on")] if settings.FEDSTUDY_SINGLE_SIGN_ON.issuer else []),
         ("account-tokens", "API tokens"),
         ("account-sessions", "Sessions"),
         ("access", "Access requests"),

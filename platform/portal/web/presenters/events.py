@@ -18,6 +18,8 @@ SENTENCES = {
     "accounts:access:asked": "Role asked for",
     "accounts:access:refused": "Request for a role refused",
     "accounts:access:withdrawn": "Request for a role taken back",
+    "accounts:identity:linked": "Single sign-on linked",
+    "accounts:identity:unlinked": "Single sign-on unlinked",
     "accounts:joincode:ended": "Join code ended",
     "accounts:joincode:made": "Join code made",
     "accounts:factor:added": "Second factor added",

@@ -5,18 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, LogoutView
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
+from accounts.identities import replaces_password
 from accounts.services import note_refused_sign_in
 from audit.services import record
 from fedstudy_core.codes import CODES
 from portal.throttles import may_try_to_sign_in
 from portal.web.forms.accounts import SignInForm
-from portal.web.signing_in import needs_factor, wait_for_factor
+from portal.web.signing_in import needs_factor, take_link, wait_for_factor
+
+# What became of single sign-on, by what its addresses lead back with: a tone and words.
+SSO_WORDS = {
+    "refused": ("bad", "Single sign-on was called off, or its answer did not fit. Try again."),
+    "away": ("bad", "Single sign-on does not answer. Try again later, or sign in here."),
+    "throttled": ("bad", CODES["E_THROTTLED"]),
+    "unknown": (
+        "info",
+        "No account is linked to who you are there. Sign in here and link yours under “Your account”; who has no "
+        "account is invited by their site or study.",
+    ),
+    "link": ("info", "There is an account with your e-mail address. Sign in to it here this once, and it is linked."),
+}
 
 log = structlog.get_logger("portal.web")
 
@@ -38,11 +53,21 @@ class SignIn(LoginView):
     @transaction.atomic
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         user = form.get_user()
+        if replaces_password(user):
+            form.add_error(None, CODES["E_SINGLE_SIGN_ON"])
+            return self.form_invalid(form)
         if needs_factor(user):
             wait_for_factor(self.request, user, self.get_success_url())
             return redirect("web:sign-in-factor")
         record(action="accounts:session:opened", actor=user, obj=user)
+        take_link(self.request, user)
         return super().form_valid(form)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        found = super().get_context_data(**kwargs)
+        sso = settings.FEDSTUDY_SINGLE_SIGN_ON
+        told = SSO_WORDS.get(self.request.GET.get("sso", ""))
+        return {**found, "sso": sso.name if sso.issuer else "", "sso_told": told}
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         note_refused_sign_in(email=str(form.data.get("username", "")))

@@ -1,0 +1,139 @@
+"""Signing in by single sign-on, and linking one's account to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_GET
+from requests import RequestException
+
+from accounts.identities import identities_of, link_identity, owner_of, person_behind, unlink_identity
+from accounts.models import User
+from accounts.services import note_refused_sign_in
+from portal.throttles import SignInByAddress
+from portal.web.pages import PageRequest, act, page, render_page
+from portal.web.presenters.account import account_tabs
+from portal.web.signing_in import let_in, needs_factor, offer_link, wait_for_factor
+from portal.web.single_sign_on import LINK, SIGN_IN, Shown, come_back, is_offered, lead_there
+
+log = structlog.get_logger("portal.web")
+HERE = "web:account-sso"
+
+
+@require_GET
+def start(request: HttpRequest) -> HttpResponse:
+    """Lead to the provider; whoever is signed in already goes on."""
+    goes_to = request.GET.get("next", "")
+    if not url_has_allowed_host_and_scheme(
+        goes_to, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    ):
+        goes_to = "/"
+    if request.user.is_authenticated:
+        return redirect(goes_to)
+    return _lead(request, SIGN_IN, goes_to=goes_to)
+
+
+@require_GET
+def back(request: HttpRequest) -> HttpResponse:
+    """Where the provider sends people back to."""
+    if not is_offered():
+        raise Http404
+    if not SignInByAddress().allow_request(request, None):  # type: ignore[arg-type]
+        return _to_sign_in("throttled")
+    return come_back(request)
+
+
+def _lead(request: HttpRequest, process: str, **asked: str) -> HttpResponse:
+    if not is_offered():
+        raise Http404
+    try:
+        return lead_there(request, process, **asked)
+    except RequestException as error:
+        log.error("single sign-on does not answer", error=str(error))
+        if process == LINK:
+            messages.error(request, "The provider does not answer; try again later.")
+            return redirect(HERE)
+        return _to_sign_in("away")
+
+
+def finish(request: HttpRequest, shown: Shown, process: str, asked: Mapping[str, Any]) -> HttpResponse:
+    """Sign in, or link, as somebody whom the provider knows."""
+    if process == LINK:
+        return _link(request, shown, str(asked.get("person")))
+    user = person_behind(shown.issuer, shown.subject)
+    if user is None:
+        return _stranger(request, shown)
+    goes_to = str(asked.get("goes_to") or "/")
+    if needs_factor(user) and not shown.has_factor:
+        wait_for_factor(request, user, goes_to)
+        return redirect("web:sign-in-factor")
+    let_in(request, user, by="single sign-on")
+    return redirect(goes_to)
+
+
+def refuse(request: HttpRequest, error: object = None) -> HttpResponse:
+    """What did not come from the provider as it must, or was called off there."""
+    log.warning("single sign-on refused", address=request.META.get("REMOTE_ADDR", ""), error=str(error or ""))
+    if isinstance(request.user, User):
+        messages.error(request, "Nothing was linked: the provider's answer did not fit.")
+        return redirect(HERE)
+    note_refused_sign_in(email="")
+    return _to_sign_in("refused")
+
+
+def _stranger(request: HttpRequest, shown: Shown) -> HttpResponse:
+    """Somebody without a link: who owns a verified e-mail address is offered one, and signs in to the account too."""
+    note_refused_sign_in(email=shown.email)
+    owner = owner_of(shown.email) if shown.email else None
+    if owner is None:
+        return _to_sign_in("unknown")
+    offer_link(request, owner, issuer=shown.issuer, subject=shown.subject, email=shown.email)
+    return _to_sign_in("link")
+
+
+def _link(request: HttpRequest, shown: Shown, person: str) -> HttpResponse:
+    user = request.user
+    if not isinstance(user, User) or str(user.pk) != person:
+        return _to_sign_in("refused")
+    done = "You can sign in by single sign-on from now on."
+    linked = {"issuer": shown.issuer, "subject": shown.subject, "email": shown.email}
+    return act(request, reverse(HERE), done, lambda: link_identity(**linked, by=user))
+
+
+def _to_sign_in(outcome: str) -> HttpResponse:
+    return redirect(f"{reverse('web:sign-in')}?sso={outcome}")
+
+
+@page()
+def own_links(request: PageRequest) -> HttpResponse:
+    """What lets the reader in by single sign-on."""
+    context = {
+        "tabs": account_tabs("account-sso"),
+        "rows": identities_of(request.user),
+        "provider": settings.FEDSTUDY_SINGLE_SIGN_ON.name,
+        "is_offered": is_offered(),
+        "replaces_password": settings.FEDSTUDY_SINGLE_SIGN_ON.replaces_password and not request.user.is_platform_admin,
+    }
+    return render_page(request, "account/sso.html", context)
+
+
+@page("POST")
+def link(request: PageRequest) -> HttpResponse:
+    """Lead to the provider, to link the reader's account to who they are there."""
+    return _lead(request, LINK, person=str(request.user.pk))
+
+
+@page("POST")
+def unlink(request: PageRequest, identity_id: UUID) -> HttpResponse:
+    """Take a link away."""
+    done = "It does not let you in any more."
+    return act(request, reverse(HERE), done, lambda: unlink_identity(id=identity_id, by=request.user))
