@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from uuid import UUID
+from zoneinfo import available_timezones
 
 from django.db import transaction
 
@@ -28,6 +29,23 @@ def rename_self(*, name: str, by: User) -> User:
     old, user.name = user.name, name
     user.save(update_fields=["name"])
     record(action="accounts:user:renamed", actor=user, obj=user, detail={"old": old})
+    return user
+
+
+@transaction.atomic
+def choose_time_zone(*, time_zone: str, by: User) -> User:
+    """Choose in which time zone pages show times.
+
+    Raises:
+        Invalid: E_INVALID for a zone that there is not.
+    """
+    if time_zone not in available_timezones():
+        problem = FieldProblem("time_zone", "E_INVALID", "There is no such time zone.")
+        raise Invalid("E_INVALID", "The time zone does not fit.", errors=[problem])
+    user = User.objects.select_for_update().get(pk=by.pk)
+    user.time_zone = time_zone
+    user.save(update_fields=["time_zone"])
+    record(action="accounts:user:zoned", actor=user, obj=user, detail={"time_zone": time_zone})
     return user
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -27,6 +28,9 @@ KINDS = (
     "release",
 )
 
+# What stands on the page in any case: somebody else changed what one may, or how one gets in.
+ALWAYS = ("factors", "moved")
+
 
 class Notification(models.Model):
     """One thing that one person is told. `key` names the cause, so that nobody is told twice."""
@@ -40,6 +44,8 @@ class Notification(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     read_at = models.DateTimeField(null=True, blank=True)
     emailed_at = models.DateTimeField(null=True, blank=True)
+    on_page = models.BooleanField(default=True, help_text="Whether its person wants this kind on the page")
+    by_email = models.BooleanField(default=True, help_text="Whether its person wants this kind by e-mail")
 
     class Meta:
         ordering = ["-created_at"]
@@ -47,6 +53,9 @@ class Notification(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["person", "key"], name="notifications_notification_once"),
             models.CheckConstraint(condition=Q(kind__in=KINDS), name="notifications_notification_kind"),
+            models.CheckConstraint(
+                condition=Q(on_page=True) | Q(by_email=True), name="notifications_notification_told"
+            ),
             models.CheckConstraint(
                 condition=Q(link__startswith="/") & ~Q(link__startswith="//"), name="notifications_notification_inside"
             ),
@@ -62,15 +71,22 @@ class Notification(models.Model):
 
 
 class Preference(models.Model):
-    """Whether a person wants e-mail; who never said anything gets it."""
+    """What a person wants to be told, and how; who never said anything is told everything, by e-mail too."""
 
     person = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="notification_preference"
     )
     by_email = models.BooleanField(default=True)
+    not_on_page = ArrayField(models.CharField(max_length=12), default=list, blank=True)
+    not_by_email = ArrayField(models.CharField(max_length=12), default=list, blank=True)
 
     class Meta:
         default_permissions = ()
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(not_on_page__overlap=list(ALWAYS)), name="notifications_preference_page"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.person}: {'e-mail' if self.by_email else 'no e-mail'}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 
 from django.conf import settings
@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from audit.services import record
+from fedstudy_core.errors import FieldProblem, Invalid
 from notifications import selectors
-from notifications.models import Notification, Preference
+from notifications.models import ALWAYS, KINDS, Notification, Preference
 from notifications.signals import news_changed
 
 EMAIL_SUBJECT = "FedStudy: something waits for you"
@@ -35,10 +36,14 @@ This message says no more on purpose. To get no e-mail, change it there under No
 @transaction.atomic
 def notify(*, people: Iterable[User], kind: str, subject: str, link: str, key: str) -> None:
     """Tell people; who was told for the same `key` before is not told again. E-mail follows once this is committed."""
-    rows = [
-        Notification(person=person, kind=kind, subject=subject[:300], link=link, key=key)
-        for person in {person.pk: person for person in people}.values()
-    ]
+    asked = {person.pk: person for person in people}
+    said = {item.person_id: item for item in Preference.objects.filter(person__in=asked)}
+    rows = []
+    for pk, person in asked.items():
+        on_page, by_email = _wanted(said.get(pk), kind)
+        if on_page or by_email:
+            told_how = {"on_page": on_page, "by_email": by_email}
+            rows.append(Notification(person=person, kind=kind, subject=subject[:300], link=link, key=key, **told_how))
     told = set(
         Notification.objects.filter(key=key, person__in=[row.person_id for row in rows]).values_list(
             "person", flat=True
@@ -46,9 +51,16 @@ def notify(*, people: Iterable[User], kind: str, subject: str, link: str, key: s
     )
     new = [row for row in rows if row.person_id not in told]
     Notification.objects.bulk_create(new, ignore_conflicts=True)
-    for row in new:
+    for row in (item for item in new if item.by_email):
         transaction.on_commit(partial(_wake, str(row.pk)), robust=True)
-    news_changed.send(sender=Notification, people=[row.person_id for row in new])
+    news_changed.send(sender=Notification, people=[row.person_id for row in new if row.on_page])
+
+
+def _wanted(said: Preference | None, kind: str) -> tuple[bool, bool]:
+    """Whether somebody wants a kind on the page, and by e-mail."""
+    if said is None:
+        return True, True
+    return kind not in said.not_on_page, said.by_email and kind not in said.not_by_email
 
 
 def _wake(notification_id: str) -> None:
@@ -78,6 +90,25 @@ def choose_email(*, by_email: bool, by: User) -> Preference:
     preference, _ = Preference.objects.update_or_create(person=by, defaults={"by_email": by_email})
     detail = {"by_email": by_email}
     record(action="notifications:preference:chosen", actor=by, obj=by, detail=detail)
+    return preference
+
+
+@transaction.atomic
+def choose_kinds(*, not_on_page: Collection[str], not_by_email: Collection[str], by: User) -> Preference:
+    """Choose which kinds not to be told of on the page, and which not by e-mail.
+
+    Raises:
+        Invalid: E_INVALID for a kind that there is not, or that stands on the page in any case.
+    """
+    unknown = ({*not_on_page} | {*not_by_email}) - {*KINDS}
+    if unknown or {*not_on_page} & {*ALWAYS}:
+        detail = (
+            f"These stand on the page in any case: {', '.join(ALWAYS)}." if not unknown else "There is no such kind."
+        )
+        raise Invalid("E_INVALID", errors=[FieldProblem("not_on_page", "E_INVALID", detail)])
+    chosen = {"not_on_page": sorted({*not_on_page}), "not_by_email": sorted({*not_by_email})}
+    preference, _ = Preference.objects.update_or_create(person=by, defaults=chosen)
+    record(action="notifications:preference:chosen", actor=by, obj=by, detail=chosen)
     return preference
 
 

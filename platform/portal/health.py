@@ -19,6 +19,7 @@ from django.db.models import Max
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from audit.models import Checkpoint, Event, Queued
 from nodes.registry.models import Node
 from nodes.registry.selectors import online_nodes
 from nodes.registry.versions import standing_of
@@ -90,6 +91,7 @@ def parts() -> list[Part]:
         _asked("redis", "Redis", redis_answers),
         _workers(),
         _superlink(),
+        _log(),
         _disk(),
         _nodes(),
     ]
@@ -146,6 +148,16 @@ def _superlink() -> Part:
     if timezone.now() - found.at > QUIET:
         return Part("superlink", "unknown", "No worker has asked the SuperLink in the last minute.", found.at)
     return Part("superlink", "ok", "The SuperLink answered a worker.", found.at)
+
+
+def _log() -> Part:
+    first = Queued.objects.order_by("event").values("event")[:1]
+    waits_since = Event.objects.filter(pk__in=first).values_list("at", flat=True).first()
+    latest = Checkpoint.objects.values_list("at", flat=True).first()
+    if waits_since is not None and timezone.now() - waits_since > QUIET:
+        detail = "Events have waited for their place in the log's tree for more than a minute. Look at the sequencer."
+        return Part("log", "failing", detail, latest)
+    return Part("log", "ok", "Events get their place in the log's tree; the last checkpoint shows when.", latest)
 
 
 def _disk() -> Part:

@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
+from fedstudy_core.errors import Invalid
 from notifications import selectors, services
-from notifications.models import Notification
-from notifications.services import choose_email, email, mark_all_read, mark_read, notify
+from notifications.models import Notification, Preference
+from notifications.services import choose_email, choose_kinds, email, mark_all_read, mark_read, notify
 from studies.enrolment.services import accept_invitation, invite_site
 from studies.scripts.models import Approval, ScriptVersion
 from studies.scripts.reviews import answer_thread, open_thread
@@ -222,3 +223,31 @@ def test_workers_are_woken_when_it_is_certain(
         row = one(UserFactory.create())
         assert woken == []
     assert woken == [row]
+
+
+def test_kinds_are_chosen_for_the_page_and_for_mail(
+    part: SiteInStudy, django_capture_on_commit_callbacks: OnCommit
+) -> None:
+    choose_kinds(not_on_page=["version"], not_by_email=["question", "approved"], by=part.admin)
+    choose_kinds(not_on_page=["approved"], not_by_email=["approved"], by=part.pi)
+    with django_capture_on_commit_callbacks(execute=True):
+        version = new_version(part.study, part.pi)
+        notify(people=[part.admin], kind="question", subject="Why?", link="/", key="why")
+        sign(part, version)
+    assert told(part.admin) == ["question"], "a version is told by e-mail alone"
+    assert selectors.unread_count(part.admin) == 1
+    assert told(part.pi) == []
+    assert not Notification.objects.filter(person=part.pi, kind="approved").exists()
+    rows = Notification.objects.filter(person=part.admin).order_by("kind").values_list("kind", "on_page", "by_email")
+    assert list(rows) == [("question", True, False), ("version", False, True)]
+    assert [row.kind for row in selectors.unsent(timezone.now()).filter(person=part.admin)] in (["version"], [])
+    assert not selectors.unsent(timezone.now()).filter(kind="question", person=part.admin).exists()
+
+
+@pytest.mark.parametrize("chosen", [["nothing"], ["factors"]])
+def test_what_matters_in_any_case_stays_on_the_page(part: SiteInStudy, chosen: list[str]) -> None:
+    with pytest.raises(Invalid):
+        choose_kinds(not_on_page=chosen, not_by_email=[], by=part.pi)
+    assert selectors.preference_of(part.pi).not_on_page == []
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Preference.objects.create(person=part.pi, not_on_page=["factors"])

@@ -11,6 +11,7 @@ from django.core.cache import cache
 from django.utils import timezone
 from redis.exceptions import ConnectionError as RedisDown
 
+from audit.models import Queued
 from federation.runs.models import Run
 from federation.runs.overview import overview
 from federation.runs.services import Plan, create_run, start_run
@@ -77,6 +78,15 @@ def test_without_redis_the_rest_is_still_told(monkeypatch: pytest.MonkeyPatch) -
     assert states["redis"] == "failing"
     assert states["database"] == "ok"
     assert health.software()
+
+
+def test_events_without_a_place_are_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert part("log").state == "ok"
+    later = timezone.now() + 2 * health.QUIET
+    monkeypatch.setattr("portal.health.timezone.now", lambda: later)
+    assert part("log").state == "failing"
+    Queued.objects.all().delete()
+    assert part("log").state == "ok"
 
 
 def test_little_room_is_said_before_it_is_too_late(monkeypatch: pytest.MonkeyPatch) -> None:

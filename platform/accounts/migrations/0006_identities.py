@@ -8,27 +8,33 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0005_releases'),
+        ("accounts", "0005_releases"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Identity',
+            name="Identity",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('issuer', models.CharField(max_length=300)),
-                ('subject', models.CharField(max_length=255)),
-                ('email', models.CharField(blank=True, help_text='As the provider had it', max_length=254)),
-                ('linked_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('last_used_at', models.DateTimeField(blank=True, null=True)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='identities', to=settings.AUTH_USER_MODEL)),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("issuer", models.CharField(max_length=300)),
+                ("subject", models.CharField(max_length=255)),
+                ("email", models.CharField(blank=True, help_text="As the provider had it", max_length=254)),
+                ("linked_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("last_used_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="identities",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['linked_at', 'id'],
-                'default_permissions': (),
-                'constraints': [models.UniqueConstraint(fields=('issuer', 'subject'), name='accounts_identity_once')],
+                "ordering": ["linked_at", "id"],
+                "default_permissions": (),
+                "constraints": [models.UniqueConstraint(fields=("issuer", "subject"), name="accounts_identity_once")],
             },
         ),
     ]

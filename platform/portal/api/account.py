@@ -3,13 +3,14 @@
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.response import Response
 
 from accounts import factors, identities, sessions
 from accounts.models import ApiToken
-from accounts.profile import change_password, rename_self
+from accounts.profile import change_password, choose_time_zone, rename_self
 from accounts.scopes import TokenScope
 from accounts.tokens import make_token, revoke_token, tokens_of
 from portal.api.base import Input, Output, PersonRequest, Resource, checked, describe
@@ -24,12 +25,14 @@ class MeOut(AccountOut):
     """The person who asks, with their roles."""
 
     roles = RoleHeldOut(many=True)
+    time_zone = serializers.CharField(help_text="In which pages show times; the API's are UTC")
 
 
-class OwnName(Input):
-    """How the person wants to be called."""
+class OwnProfile(Input):
+    """How the person wants to be called, and in which time zone to read times."""
 
-    name = serializers.CharField(max_length=120)
+    name = serializers.CharField(max_length=120, required=False)
+    time_zone = serializers.CharField(max_length=60, required=False, help_text="Such as Europe/Zurich")
 
 
 class NewPassword(Input):
@@ -108,9 +111,15 @@ class MeView(Conditional):
     def get(self, request: PersonRequest) -> Response:
         return Response(MeOut(request.user).data)
 
-    @extend_schema(summary="Change one's own name", request=OwnName, responses={200: MeOut})
+    @extend_schema(summary="Change one's own name or time zone", request=OwnProfile, responses={200: MeOut})
+    @transaction.atomic
     def patch(self, request: PersonRequest) -> Response:
-        return Response(MeOut(rename_self(**checked(OwnName, request.data), by=request.user)).data)
+        given, user = checked(OwnProfile, request.data), request.user
+        if "name" in given:
+            user = rename_self(name=given["name"], by=user)
+        if "time_zone" in given:
+            user = choose_time_zone(time_zone=given["time_zone"], by=user)
+        return Response(MeOut(user).data)
 
 
 class OwnPassword(Repeatable):

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from django.db import transaction
 from rest_framework import serializers
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
@@ -25,15 +26,19 @@ class NotificationOut(Output):
 
 
 class PreferenceOut(Output):
-    """Whether the user gets e-mail."""
+    """What the user is told, and how: without e-mail at all, or some kinds not on the page or not by e-mail."""
 
     by_email = serializers.BooleanField()
+    not_on_page = serializers.ListField(child=serializers.ChoiceField(choices=KINDS))
+    not_by_email = serializers.ListField(child=serializers.ChoiceField(choices=KINDS))
 
 
 class NewPreference(Input):
-    """Whether the user wants e-mail."""
+    """What the user wants to be told, and how; kinds that are left out stay as they are."""
 
     by_email = serializers.BooleanField()
+    not_on_page = serializers.ListField(child=serializers.ChoiceField(choices=KINDS), required=False)
+    not_by_email = serializers.ListField(child=serializers.ChoiceField(choices=KINDS), required=False)
 
 
 class Notifications(Resource):
@@ -57,14 +62,18 @@ class Notifications(Resource):
 
 
 class PreferenceView(Conditional, ViewSet):
-    """Whether the user gets e-mail."""
+    """What the user is told, and how."""
 
-    @describe("Show whether you get e-mail", output=PreferenceOut)
+    @describe("Show what you are told, and how", output=PreferenceOut)
     def retrieve(self, request: PersonRequest) -> Response:
-        return Response({"by_email": selectors.wants_email(request.user)})
+        return Response(PreferenceOut(selectors.preference_of(request.user)).data)
 
-    @describe("Choose whether you get e-mail", input=NewPreference, output=PreferenceOut)
+    @describe("Choose what you are told, and how", input=NewPreference, output=PreferenceOut)
+    @transaction.atomic
     def choose(self, request: PersonRequest) -> Response:
         given = checked(NewPreference, request.data)
-        services.choose_email(by_email=given["by_email"], by=request.user)
-        return Response(given)
+        said = services.choose_email(by_email=given.pop("by_email"), by=request.user)
+        if given:
+            kept = {"not_on_page": said.not_on_page, "not_by_email": said.not_by_email}
+            said = services.choose_kinds(**{**kept, **given}, by=request.user)
+        return Response(PreferenceOut(said).data)

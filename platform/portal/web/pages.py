@@ -15,6 +15,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils.timezone import override
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import User
@@ -51,7 +52,10 @@ def page(
                 return asked
             request.access = access_of(request.user)
             try:
-                with rights_stand() if request.method in ("GET", "HEAD") else nullcontext():
+                with (
+                    override(request.user.zone),
+                    rights_stand() if request.method in ("GET", "HEAD") else nullcontext(),
+                ):
                     return view(request, *args, **kwargs)
             except FedStudyError as error:
                 if isinstance(error, Denied):
@@ -89,6 +93,7 @@ def frame_of(request: HttpRequest, user: User, access: Access) -> dict[str, Any]
         "roles": access.roles,
         "unread": unread_count(user),
         "portal_version": settings.FEDSTUDY_VERSION,
+        "time_zone": user.zone.key,
     }
 
 

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+from zoneinfo import available_timezones
+
 from django import forms
 
 from accounts.models import ApiToken
 from accounts.scopes import TokenScope
+from portal.web.forms.events import Select
 
 
 class NameForm(forms.Form):
     """How the person wants to be called."""
 
     name = forms.CharField(label="Name", max_length=120, help_text="Others see it beside what you do.")
+
+
+class TimeZoneForm(forms.Form):
+    """In which zone pages show times."""
+
+    time_zone = forms.ChoiceField(
+        label="Time zone", help_text="Pages show times in it; what programs and files get stays UTC.", widget=Select
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["time_zone"].choices = [(name, name) for name in sorted(available_timezones())]  # type: ignore[attr-defined]
 
 
 class PasswordForm(forms.Form):

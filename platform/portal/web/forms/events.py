@@ -9,6 +9,7 @@ from typing import Any
 
 from django import forms
 from django.forms.utils import flatatt
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -81,7 +82,7 @@ class EventFilterForm(forms.Form):
 
     @property
     def narrowing(self) -> Narrowing:
-        """What is asked for; days are those of UTC. A field that does not fit leaves all."""
+        """What is asked for; days are those of the reader's time zone. A field that does not fit leaves all."""
         if not self.is_bound:
             return Narrowing()
         self.full_clean()
@@ -96,4 +97,4 @@ class EventFilterForm(forms.Form):
 
 
 def _begin(day: dt.date) -> dt.datetime:
-    return dt.datetime.combine(day, dt.time(), dt.UTC)
+    return dt.datetime.combine(day, dt.time(), timezone.get_current_timezone())

@@ -49,6 +49,7 @@ SENTENCES = {
     "accounts:user:reopened": "Account opened again",
     "accounts:user:moved": "Person moved to another site",
     "accounts:user:expected": "Person announced at a site",
+    "accounts:user:zoned": "Time zone chosen",
     "accounts:user:renamed": "Name changed",
     "accounts:user:set_up": "First administrator set up",
     "audit:log:exported": "Log taken away as a file",

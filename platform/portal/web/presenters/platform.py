@@ -22,6 +22,7 @@ PARTS = {
     "redis": "Redis",
     "workers": "Workers",
     "superlink": "SuperLink",
+    "log": "Log",
     "disk": "Disk",
     "nodes": "Nodes",
 }

@@ -70,13 +70,16 @@ def hash(value: str, *, length: int = 10, label: str = "hash") -> dict[str, Any]
 
 @register.simple_tag
 def when(moment: dt.datetime | None, *, empty: str = "–", relative: bool = True) -> SafeString | str:
-    """A moment as absolute UTC time and, running, relative to now."""
+    """A moment in the reader's time zone, with the zone named, and, running, relative to now."""
     if not moment:
         return empty
-    utc = moment.astimezone(dt.UTC)
-    runs = format_html("<small>{}</small>", formats.ago(moment, timezone.now())) if relative else "UTC"
+    utc, local = moment.astimezone(dt.UTC), timezone.localtime(moment)
+    zone = local.tzname() or "UTC"
+    runs = format_html("<small>{}</small>", formats.ago(moment, timezone.now())) if relative else zone
     mark = SafeString(" data-relative") if relative else ""
-    shown, exact = f"{utc.day} {utc:%b %Y, %H:%M}", f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+    shown, exact = f"{local.day} {local:%b %Y, %H:%M}", f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+    if zone != "UTC":
+        exact = f"{local:%Y-%m-%d %H:%M:%S} {zone} · {exact}"
     return format_html('<time datetime="{}" title="{}"{}>{} {}</time>', utc.isoformat(), exact, mark, shown, runs)
 
 

@@ -11,8 +11,10 @@ from django.urls import reverse
 
 from fedstudy_core.errors import NotFound
 from notifications import selectors, services
+from notifications.models import ALWAYS, KINDS
 from portal.web.lists import page_of
 from portal.web.pages import PageRequest, act, page, render_page
+from portal.web.presenters.notices import kind_rows
 
 PER_PAGE = 30
 
@@ -32,6 +34,26 @@ def notifications(request: PageRequest) -> HttpResponse:
 def bell(request: PageRequest) -> HttpResponse:
     """The bell in the bar, with how many are new; a part of every page."""
     return render(request, "notifications/_bell.html", {"unread": selectors.unread_count(request.user)})
+
+
+@page("GET", "POST")
+def kinds(request: PageRequest) -> HttpResponse:
+    """Choose which kinds to be told of, and how."""
+    if request.method == "POST":
+        left_out = {
+            "not_on_page": [kind for kind in KINDS if kind not in {*request.POST.getlist("page"), *ALWAYS}],
+            "not_by_email": [kind for kind in KINDS if kind not in request.POST.getlist("email")],
+        }
+        back, done = reverse("web:notifications"), "You are told what you chose from now on."
+        return act(request, back, done, lambda: services.choose_kinds(**left_out, by=request.user))
+    said = selectors.preference_of(request.user)
+    context = {
+        "rows": kind_rows(said),
+        "by_email": said.by_email,
+        "sends_email": settings.FEDSTUDY_SENDS_EMAIL,
+        "crumbs": [("Notifications", reverse("web:notifications"))],
+    }
+    return render_page(request, "notifications/settings.html", context)
 
 
 @page("POST")

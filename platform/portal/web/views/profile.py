@@ -14,12 +14,12 @@ from django.urls import reverse
 
 from accounts import sessions
 from accounts.models import ApiToken
-from accounts.profile import change_password, rename_self
+from accounts.profile import change_password, choose_time_zone, rename_self
 from accounts.tokens import make_token, revoke_token, tokens_of
 from fedstudy_core.codes import CODES
 from fedstudy_core.errors import NotFound
 from portal.throttles import may_try_a_password
-from portal.web.forms.account import NameForm, PasswordForm, TokenForm
+from portal.web.forms.account import NameForm, PasswordForm, TimeZoneForm, TokenForm
 from portal.web.pages import PageRequest, act, page, render_page, save
 from portal.web.presenters.account import account_tabs, places, token_rows
 
@@ -31,7 +31,17 @@ def profile(request: PageRequest) -> HttpResponse:
     if request.method == "POST" and save(form, lambda data: rename_self(**data, by=request.user)) is not None:
         messages.success(request, "Your name is changed.")
         return redirect("web:account")
-    return _render(request, "account", {"form": form, "held": request.user.roles})
+    zones = TimeZoneForm(initial={"time_zone": request.user.time_zone})
+    return _render(request, "account", {"form": form, "zones": zones, "held": request.user.roles})
+
+
+@page("POST")
+def time_zone(request: PageRequest) -> HttpResponse:
+    """Choose the time zone of pages."""
+    form, back = TimeZoneForm(request.POST), reverse("web:account")
+    chosen = form.data.get("time_zone", "")
+    done = f"Times are {chosen} now."
+    return act(request, back, done, lambda: choose_time_zone(time_zone=chosen, by=request.user))
 
 
 @page("GET", "POST")
