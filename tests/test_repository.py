@@ -31,6 +31,7 @@ FOREIGN_KEYS = {
     "accounts": {"auth", "contenttypes"},
     "notifications": {"accounts"},
     "api": {"accounts"},
+    "webhooks": {"accounts", "lifecycle"},
     "lifecycle": {"accounts", "auth"},
     "dictionary": {"accounts", "lifecycle"},
     "enrolment": {"accounts", "lifecycle", "dictionary"},

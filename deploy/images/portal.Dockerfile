@@ -35,6 +35,7 @@ COPY manage.py ./
 COPY platform/accounts platform/accounts
 COPY platform/audit platform/audit
 COPY platform/notifications platform/notifications
+COPY platform/webhooks platform/webhooks
 COPY platform/portal platform/portal
 COPY studies studies
 COPY nodes/__init__.py nodes/__init__.py

@@ -49,6 +49,7 @@ class Permission(StrEnum):
     MODEL_DOWNLOAD = "study.download_model"
     RELEASE_REQUEST = "study.request_release"
     AUDIT_VIEW = "study.view_audit"
+    WEBHOOKS_MANAGE = "study.manage_webhooks"
 
     SITE_VIEW = "site.view"
     SITE_PEOPLE = "site.manage_people"

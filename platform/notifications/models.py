@@ -26,6 +26,7 @@ KINDS = (
     "access",
     "decided",
     "release",
+    "webhook",
 )
 
 # What stands on the page in any case: somebody else changed what one may, or how one gets in.

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -35,6 +36,14 @@ def whole_number(name: str, default: int) -> int:
 def names(name: str, default: str = "") -> list[str]:
     """An environment variable that holds a comma-separated list."""
     return [part.strip() for part in optional(name, default).split(",") if part.strip()]
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    """An environment variable that holds a comma-separated list of networks, such as 10.0.0.0/8."""
+    try:
+        return [ip_network(part) for part in names(name)]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"The environment variable {name} names no network: {error}.") from error
 
 
 def profile() -> str:

@@ -36,6 +36,8 @@ FEDSTUDY_LOG_ORIGIN = environment.optional("FEDSTUDY_LOG_ORIGIN", f"{urlsplit(FE
 FEDSTUDY_LOG_KEY = environment.existing_path("FEDSTUDY_LOG_KEY")
 # How many pages, of all people together, may listen to what changes at the same time; further ones ask by themselves.
 FEDSTUDY_MAX_STREAMS = environment.whole_number("FEDSTUDY_MAX_STREAMS", 200)
+# Networks inside to which webhooks may go, also without TLS; outside, webhooks go by TLS only.
+FEDSTUDY_WEBHOOK_NETWORKS = environment.networks("FEDSTUDY_WEBHOOK_NETWORKS")
 FEDSTUDY_VERSION = "0.1.0"
 
 # Health checks ask on the machine itself, whatever name the portal has outside.
@@ -76,6 +78,7 @@ INSTALLED_APPS = [
     "nodes.registry",
     "federation.runs",
     "federation.releases",
+    "webhooks",
     "portal.web",
     "portal.api",
 ]
@@ -285,6 +288,9 @@ SPECTACULAR_SETTINGS = {
         "ThreadKind": "portal.api.choices.THREAD_KIND_NAMES",
         "FindingRisk": "portal.api.choices.FINDING_RISKS",
         "RiskWord": "portal.api.choices.RISK_WORDS",
+        "WebhookState": "portal.api.choices.WEBHOOK_STATES",
+        "WebhookKind": "portal.api.choices.WEBHOOK_KINDS",
+        "DeliveryState": "portal.api.choices.DELIVERY_STATES",
         "FileChangeKind": "portal.api.choices.FILE_CHANGES",
     },
 }
@@ -318,6 +324,7 @@ CELERY_BEAT_SCHEDULE = {
     "refresh-findings": {"task": "studies.scripts.tasks.refresh_findings", "schedule": 60.0},
     "send-waiting": {"task": "notifications.tasks.send_waiting", "schedule": 300.0},
     "forget-answers": {"task": "portal.api.tasks.forget_answers", "schedule": 3600.0},
+    "send-webhooks": {"task": "webhooks.tasks.send_due", "schedule": 30.0},
     "announce-expiring": {"task": "studies.scripts.tasks.announce_expiring", "schedule": 3600.0},
 }
 

@@ -244,3 +244,37 @@ def test_a_transport_closes_its_connections() -> None:
     with Transport("http://portal") as transport:
         pass
     assert transport._http.is_closed
+
+
+def test_webhooks_from_registering_to_sending_again() -> None:
+    hook = {"id": "w", "url": "https://hook.example.org", "kinds": ["run.failed"], "state": "active"}
+    message = {"id": "d", "message": "msg_d", "kind": "run.failed", "body": "{}", "state": "failed", "tries": 9}
+    asked: list[tuple[str, str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        path = request.url.path.removeprefix("/api/v1/")
+        asked.append((request.method, path))
+        if request.method == "DELETE":
+            return httpx.Response(204)
+        row = message if "deliveries" in path or path.endswith("/test") else {**hook, "secret": "whsec_x"}
+        is_list = request.method == "GET" and path != "webhooks/w"
+        return httpx.Response(200, json={"results": [row], "next": None} if is_list else row)
+
+    with portal(answer) as client:
+        made = client.webhooks.register("s", hook["url"], kinds=hook["kinds"])
+        assert made.secret == "whsec_x"
+        assert "whsec_x" not in repr(made)
+        client.webhooks.update(made, kinds=["run.stopped"])
+        assert client.webhooks.list("s") == [client.webhooks.get(made)]
+        client.webhooks.disable(made)
+        client.webhooks.enable(made)
+        client.webhooks.rotate(made)
+        assert client.webhooks.test(made).message == "msg_d"
+        client.webhooks.repeat(client.webhooks.deliveries(made)[0])
+        client.webhooks.remove(made)
+    assert asked == [
+        ("POST", "studies/s/webhooks"), ("PATCH", "webhooks/w"), ("GET", "studies/s/webhooks"), ("GET", "webhooks/w"),
+        ("POST", "webhooks/w/disable"), ("POST", "webhooks/w/enable"), ("POST", "webhooks/w/rotate"),
+        ("POST", "webhooks/w/test"), ("GET", "webhooks/w/deliveries"), ("POST", "webhook-deliveries/d/repeat"),
+        ("DELETE", "webhooks/w"),
+    ]  # fmt: skip

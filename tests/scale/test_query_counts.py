@@ -38,6 +38,8 @@ from tests.audit.logs import sequence
 from tests.security.access import api, pages
 from tests.security.access.row import Row, first_event
 from tests.security.access.scene import MODEL, leave_results
+from webhooks.models import Delivery, Webhook
+from webhooks.services import register_webhook
 
 pytestmark = [
     pytest.mark.django_db,
@@ -86,6 +88,7 @@ class Portal:
             "script": version.script,
             "thread": version.threads.all()[0],
             "schedule": Schedule.objects.filter(template__study=study)[0],
+            "webhook": _webhook(study, 3 * shape.schedules),
             "site": enrolment.site,
             "release": _released(run, named["P"]),
             "node": enrolment.site.nodes.all()[0],
@@ -132,6 +135,16 @@ def _released(run: Run, by: User) -> Release:
     release = request_release(run=run, recipient="A registry", purpose="To predict elsewhere", by=by)
     Release.objects.filter(pk=release.pk).update(state="released", decided_at=timezone.now())
     return release
+
+
+def _webhook(study: Study, messages: int) -> Webhook:
+    """A webhook with messages that did not arrive."""
+    by = User.objects.get(email="investigator-1@scale.example")
+    made, _ = register_webhook(study=study, url="https://hook.example.org/in", kinds=["run.completed"], by=by)
+    Delivery.objects.bulk_create(
+        Delivery(webhook=made, kind="run.completed", body="{}", state="failed") for _ in range(messages)
+    )
+    return made
 
 
 def _unled() -> Study:

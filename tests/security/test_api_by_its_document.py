@@ -53,6 +53,8 @@ OBJECTS: dict[str, Callable[[scene.Place], Any]] = {
     "script-versions": lambda place: place.version,
     "runs": lambda place: place.run,
     "schedules": states.scheduled,
+    "webhooks": states.webhook,
+    "webhook-deliveries": states.delivery,
     "review-threads": states.asked,
     "notifications": states.told,
     "me/tokens": states.token,

@@ -33,6 +33,7 @@ CODES = MappingProxyType(
         "E_IDEMPOTENCY_OTHER": "This idempotency key was used for another request.",
         "E_IDEMPOTENCY_BUSY": "The request with this idempotency key is still in work.",
         "E_PRECONDITION": "This has changed since you read it; look at it again first.",
+        "E_WEBHOOK": "Some of the webhook's details do not fit.",
         "E_EXISTS": "There is one already.",
         "E_DUTIES": "One person may not hold these two duties.",
         "E_TOKEN": "The token is wrong, was used already, or has expired.",

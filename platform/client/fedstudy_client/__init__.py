@@ -13,6 +13,7 @@ from fedstudy_client.records import (
     AccessRequest,
     Approval,
     Dataset,
+    Delivery,
     Dictionary,
     DictionaryDraft,
     DictionaryReading,
@@ -33,12 +34,14 @@ from fedstudy_client.records import (
     Study,
     Token,
     Version,
+    Webhook,
 )
 
 __all__ = [
     "AccessRequest",
     "Approval",
     "Dataset",
+    "Delivery",
     "Dictionary",
     "DictionaryDraft",
     "DictionaryReading",
@@ -62,4 +65,5 @@ __all__ = [
     "Study",
     "Token",
     "Version",
+    "Webhook",
 ]

@@ -17,6 +17,7 @@ from fedstudy_client.resources.runs import Runs
 from fedstudy_client.resources.scripts import Approvals, Scripts, Versions
 from fedstudy_client.resources.sites import Nodes, Sites
 from fedstudy_client.resources.studies import Datasets, Dictionaries, Enrolments, Studies
+from fedstudy_client.resources.webhooks import Webhooks
 from fedstudy_client.transport import PAUSES, Transport
 
 
@@ -60,6 +61,7 @@ class FedStudy:
         self.runs = Runs(self._http)
         self.releases = Releases(self._http)
         self.audit = Audit(self._http)
+        self.webhooks = Webhooks(self._http)
 
     @property
     def token(self) -> str:

@@ -11,6 +11,8 @@ from studies.dictionary.states import DATASET
 from studies.enrolment.states import ENROLMENT
 from studies.lifecycle.states import STUDY
 from studies.scripts.states import APPROVAL, THREAD, THREAD_KINDS, VERSION
+from webhooks.kinds import NAMES
+from webhooks.states import DELIVERY, WEBHOOK
 
 STUDY_STATES = list(STUDY.states)
 DATASET_STATES = list(DATASET.states)
@@ -32,3 +34,6 @@ PART_STATES = list(PARTS_STATES)
 STANDING_NAMES = list(STANDINGS)
 STUDY_ROLE_NAMES = [role.value for role in STUDY_ROLES]
 SITE_ROLE_NAMES = [role.value for role in SITE_ROLES]
+WEBHOOK_STATES = list(WEBHOOK.states)
+DELIVERY_STATES = list(DELIVERY.states)
+WEBHOOK_KINDS = list(NAMES)

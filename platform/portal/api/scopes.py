@@ -28,6 +28,7 @@ READ = """
     library study-scripts script-versions version version-file version-bundle approvals changes threads checklist thread
     strategies study-runs run run-rounds run-results run-events run-files run-card run-card-text run-releases release
     study-schedules schedule events platform-health platform-queue event-proof log log-consistency
+    study-webhooks webhook webhook-deliveries
 """
 DESIGN = """
     studies study-transition set-up protocol dictionary dictionary-draft-publish dictionary-read study-enrolments

@@ -26,6 +26,7 @@ from portal.api import (
     studies,
     transparency,
     uses,
+    webhooks,
 )
 from portal.api.document import Document
 from portal.api.node_events import NodeEvents
@@ -265,6 +266,27 @@ RUNS = [
     path("audit/log/consistency", transparency.Log.as_view({"get": "consistency"}), name="log-consistency"),
 ]
 
+WEBHOOKS = [
+    path(
+        "studies/<uuid:id>/webhooks",
+        webhooks.StudyWebhooks.as_view({"get": "list", "post": "create"}),
+        name="study-webhooks",
+    ),
+    path(
+        "webhooks/<uuid:id>",
+        webhooks.Webhooks.as_view({"get": "retrieve", "patch": "change", "delete": "remove"}),
+        name="webhook",
+    ),
+    path("webhooks/<uuid:id>/enable", webhooks.Webhooks.as_view({"post": "enable"}), name="webhook-enable"),
+    path("webhooks/<uuid:id>/disable", webhooks.Webhooks.as_view({"post": "disable"}), name="webhook-disable"),
+    path("webhooks/<uuid:id>/rotate", webhooks.Webhooks.as_view({"post": "rotate"}), name="webhook-rotate"),
+    path("webhooks/<uuid:id>/test", webhooks.Webhooks.as_view({"post": "test"}), name="webhook-test"),
+    path("webhooks/<uuid:id>/deliveries", webhooks.Webhooks.as_view({"get": "deliveries"}), name="webhook-deliveries"),
+    path(
+        "webhook-deliveries/<uuid:id>/repeat", webhooks.Deliveries.as_view({"post": "repeat"}), name="delivery-repeat"
+    ),
+]
+
 NODE = [
     path("node/enrol", node.Introduction.as_view({"post": "enrol"}), name="node-enrol"),
     path("node/heartbeat", node.Agent.as_view({"post": "heartbeat"}), name="node-heartbeat"),
@@ -289,6 +311,7 @@ urlpatterns = [
     *STUDIES,
     *SCRIPTS,
     *RUNS,
+    *WEBHOOKS,
     *NODE,
     path("openapi.json", Document.as_view(), name="openapi"),
     re_path(r"^(?P<path>.*)$", problems.unknown_address, name="unknown"),

@@ -33,6 +33,7 @@ from portal.web.views import (
     studies,
     styleguide,
     uses,
+    webhooks,
 )
 
 app_name = "web"
@@ -131,6 +132,12 @@ urlpatterns = [
     path("runs/<uuid:run_id>/schedules/new", schedules.new, name="schedule-new"),
     path("studies/<uuid:study_id>/schedules", schedules.study_schedules, name="study-schedules"),
     path("schedules/<uuid:schedule_id>/<slug:verb>", schedules.change, name="schedule"),
+    path("studies/<uuid:study_id>/webhooks", webhooks.study_webhooks, name="study-webhooks"),
+    path("webhooks/<uuid:webhook_id>", webhooks.webhook, name="webhook"),
+    path("webhooks/<uuid:webhook_id>/edit", webhooks.edit, name="webhook-edit"),
+    path("webhooks/<uuid:webhook_id>/rotate", webhooks.rotate, name="webhook-rotate"),
+    path("webhooks/<uuid:webhook_id>/<slug:verb>", webhooks.change, name="webhook-change"),
+    path("webhook-deliveries/<uuid:delivery_id>/repeat", webhooks.repeat, name="delivery-repeat"),
     path("sites", sites.sites, name="sites"),
     path("sites/new", sites.new, name="site-new"),
     path("sites/<uuid:site_id>", sites.site, name="site"),

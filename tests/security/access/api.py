@@ -15,6 +15,8 @@ from tests.security.access.scene import FILE, Place
 
 HEARTBEAT = {"agent_version": "0.1.0", "sandbox": "S1", "datasets": [], "clock": "2030-01-01T00:00:00Z"}
 
+HOOK = {"url": "https://hook.example.org/in", "kinds": ["run.completed"]}
+
 
 def row(name: str, method: str, kind: str, may: str = "", *, body: Any = None, **more: Any) -> Row:
     """A row of the API; what would change an archived study is a conflict there."""
@@ -272,6 +274,17 @@ RUNS = [
     row("run-priority", "post", "run", "P", body={"priority": "high"}),
     row("run-stop", "post", "run", "P", body={"reason": "Enough"}, archived=200),
     row("run-schedules", "post", "run", "P", ok=201, body={"kind": "ready", "sites_needed": 1}),
+    row("study-webhooks", "get", "study", "P"),
+    row("study-webhooks", "post", "study", "P", ok=201, body=HOOK),
+    row("webhook", "get", "webhook", "P", make=states.webhook),
+    row("webhook", "patch", "webhook", "P", make=states.webhook, body={"kinds": ["run.failed"]}),
+    row("webhook", "delete", "webhook", "P", ok=204, make=states.webhook),
+    row("webhook-enable", "post", "webhook", "P", make=states.webhook_off),
+    row("webhook-disable", "post", "webhook", "P", make=states.webhook),
+    row("webhook-rotate", "post", "webhook", "P", make=states.webhook),
+    row("webhook-test", "post", "webhook", "P", ok=201, make=states.webhook),
+    row("webhook-deliveries", "get", "webhook", "P", make=states.webhook),
+    row("delivery-repeat", "post", "webhook", "P", make=states.delivery),
     row("study-schedules", "get", "study", STUDY_PEOPLE),
     row("schedule", "get", "schedule", STUDY_PEOPLE, make=states.scheduled),
     row("schedule-suspend", "post", "schedule", "P", make=states.scheduled, archived=200),

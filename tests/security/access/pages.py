@@ -26,7 +26,7 @@ def send(name: str, kind: str, may: str, body: Any = None, **more: Any) -> Row:
 
 def press(name: str, kind: str, may: str, body: Any = None, **more: Any) -> Row:
     """A button; it leads back to its page, which says what became of it."""
-    return Row(f"web:{name}", "post", kind, may, ok=302, body=constant(body), **more)
+    return Row(f"web:{name}", "post", kind, may, **{"ok": 302, **more}, body=constant(body))
 
 
 def of(verb: str) -> Callable[[Any], tuple[Any, ...]]:
@@ -34,6 +34,7 @@ def of(verb: str) -> Callable[[Any], tuple[Any, ...]]:
     return lambda place: (verb,)
 
 
+HOOK = {"url": "https://hook.example.org/in", "kinds": ["run.completed"]}
 PLAN = {"strategy": "fedavg", "rounds": "2", "deadline_s": "60", "wait_s": "0", "parameter:learning-rate": "0.5"}
 
 
@@ -221,6 +222,17 @@ ROWS = [
     show("schedule-new", "run", "P"),
     send("schedule-new", "run", "P", {"kind": "ready", "sites_needed": "1"}),
     show("study-schedules", "study"),
+    show("study-webhooks", "study", "P"),
+    send("study-webhooks", "study", "P", HOOK, ok=201),
+    show("webhook", "webhook", "P", make=states.webhook),
+    show("webhook-edit", "webhook", "P", make=states.webhook),
+    send("webhook-edit", "webhook", "P", HOOK, make=states.webhook),
+    press("webhook-rotate", "webhook", "P", make=states.webhook, ok=200, archived=302),
+    press("webhook-change", "webhook", "P", make=states.webhook, rest=of("test")),
+    press("webhook-change", "webhook", "P", make=states.webhook, rest=of("disable")),
+    press("webhook-change", "webhook", "P", make=states.webhook_off, rest=of("enable")),
+    press("webhook-change", "webhook", "P", make=states.webhook, rest=of("remove")),
+    press("delivery-repeat", "webhook", "P", make=states.delivery),
     press("schedule", "schedule", "P", make=states.scheduled, rest=lambda place: ("suspend",), archived=302),
     press("schedule", "schedule", "P", make=states.suspended, rest=lambda place: ("resume",)),
     press("schedule", "schedule", "P", make=states.scheduled, rest=lambda place: ("end",), archived=302),

@@ -40,6 +40,8 @@ from studies.scripts.reviews import open_thread, resolve_thread
 from studies.scripts.services import submit_version
 from tests.api.world import VARIABLES, NodeKeys, enrolled_node, fab, person
 from tests.security.access.scene import Place, opened_again
+from webhooks.models import Delivery, Webhook
+from webhooks.services import register_webhook, switch_webhook
 
 
 def drafted(place: Place) -> Study:
@@ -259,3 +261,20 @@ def two_runs(place: Any) -> str:
             Run.objects.create(study=place.study, version=place.version, label="2nd", created_by=place.pi, **plan)
         )
     return ",".join(str(run.pk) for run in runs)
+
+
+def webhook(place: Place) -> Webhook:
+    """An address that the place's news goes to."""
+    return register_webhook(study=place.study, url="https://hook.example.org/in", kinds=["run.completed"], by=place.pi)[
+        0
+    ]
+
+
+def webhook_off(place: Place) -> Webhook:
+    """Such an address that is switched off."""
+    return switch_webhook(webhook=webhook(place), on=False, by=place.pi)
+
+
+def delivery(place: Place) -> Delivery:
+    """A message that did not arrive."""
+    return Delivery.objects.create(webhook=webhook(place), kind="webhook.test", body="{}", state="failed")

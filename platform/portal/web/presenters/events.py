@@ -132,6 +132,14 @@ SENTENCES = {
     "scripts:version:analysed": "Script analysed by newer rules",
     "scripts:version:submitted": "Script version submitted",
     "scripts:version:withdrawn": "Script version withdrawn",
+    "webhooks:webhook:changed": "Webhook changed",
+    "webhooks:webhook:disabled": "Webhook switched off",
+    "webhooks:webhook:enabled": "Webhook switched on",
+    "webhooks:webhook:registered": "Webhook registered",
+    "webhooks:webhook:removed": "Webhook removed",
+    "webhooks:webhook:repeated": "Message of a webhook sent again",
+    "webhooks:webhook:rotated": "Webhook given a new secret",
+    "webhooks:webhook:tested": "Test message of a webhook sent",
 }
 
 
@@ -145,6 +153,7 @@ AREAS = {
     "registry": "Nodes",
     "accounts": "People and sites",
     "notifications": "Notifications",
+    "webhooks": "Webhooks",
     "audit": "The log itself",
 }
 

@@ -36,7 +36,9 @@ def _is_current(path: str, href: str) -> bool:
     return path.startswith(href)
 
 
-def study_tabs(study_id: UUID, current: str, *, sees_log: bool, may_set_up: bool) -> list[Link]:
+def study_tabs(
+    study_id: UUID, current: str, *, sees_log: bool, may_set_up: bool, has_webhooks: bool = False
+) -> list[Link]:
     """The tabs of a study's pages."""
     names = [
         ("study-set-up", "Set-up", may_set_up),
@@ -44,6 +46,7 @@ def study_tabs(study_id: UUID, current: str, *, sees_log: bool, may_set_up: bool
         ("study-protocol", "Protocol", True),
         ("study-dictionary", "Data dictionary", True),
         ("study-people", "People", True),
+        ("study-webhooks", "Webhooks", has_webhooks),
         ("study-events", "Log", sees_log),
     ]
     return [

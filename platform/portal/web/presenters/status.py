@@ -83,6 +83,15 @@ STATUSES: dict[str, dict[str, Status]] = {
         "suspended": Status("Suspended", "idle", "pause", "It makes no run until somebody resumes it."),
         "ended": Status("Ended", "idle", "stop", "It makes no more runs."),
     },
+    "webhook": {
+        "active": Status("Active", "ok", "send", "It is told."),
+        "disabled": Status("Switched off", "idle", "stop", "It is told nothing."),
+    },
+    "delivery": {
+        "waiting": Status("Waiting", "wait", "clock", "It is sent, or tried again, soon."),
+        "delivered": Status("Delivered", "ok", "check", "The receiver took it."),
+        "failed": Status("Failed", "bad", "alert", "It did not arrive."),
+    },
     "round": {
         "open": Status("Open", "info", "pulse", "Answers are coming in."),
         "committed": Status("Committed", "ok", "check", "Aggregated and kept."),

@@ -56,7 +56,8 @@ def study_frame(request: PageRequest, study: Study, current: str) -> dict[str, A
     sees_log = can(request.user, Permission.AUDIT_VIEW, study) or speaks_in(request, study)
     is_set_up = current == "study-set-up" or study.state == "draft"
     may_set_up = is_set_up and can(request.user, Permission.STUDY_EDIT, study)
-    tabs = study_tabs(study.pk, current, sees_log=sees_log, may_set_up=may_set_up)
+    has_webhooks = can(request.user, Permission.WEBHOOKS_MANAGE, study)
+    tabs = study_tabs(study.pk, current, sees_log=sees_log, may_set_up=may_set_up, has_webhooks=has_webhooks)
     return {"study": study, "tabs": tabs, "crumbs": crumbs_to_studies()}
 
 

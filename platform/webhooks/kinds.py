@@ -1,0 +1,57 @@
+"""What is told, and from which entry of the log it is told. Names are stable: receivers go by them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of news.
+
+    Attributes:
+        name: such as "run.completed".
+        words: for people.
+        state: of the object now, where the entry itself does not say it.
+    """
+
+    name: str
+    words: str
+    state: str = ""
+
+
+TEST = "webhook.test"
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "runs:run:created": Kind("run.created", "A run is planned", "draft"),
+        "runs:run:forked": Kind("run.created", "A run is planned", "draft"),
+        "runs:run:queued": Kind("run.queued", "A run is queued", "queued"),
+        "runs:run:began": Kind("run.started", "A run begins", "running"),
+        "runs:round:committed": Kind("run.round_committed", "A round is committed", "running"),
+        "runs:run:paused": Kind("run.paused", "A run is paused", "paused"),
+        "runs:run:completed": Kind("run.completed", "A run is completed", "completed"),
+        "runs:run:failed": Kind("run.failed", "A run failed", "failed"),
+        "runs:run:stopped": Kind("run.stopped", "A run is stopped", "stopped"),
+        "scripts:approval:recorded": Kind("approval.recorded", "A site approves or rejects a script", "valid"),
+        "scripts:approval:revoked": Kind("approval.revoked", "An approval ends", "revoked"),
+        "releases:release:requested": Kind("release.requested", "Somebody asks for a model's release", "requested"),
+        "releases:release:granted": Kind("release.granted", "A model's release is granted", "granted"),
+        "releases:release:refused": Kind("release.refused", "A model's release is refused", "refused"),
+        "releases:release:withdrawn": Kind("release.withdrawn", "A request for a release is taken back", "withdrawn"),
+        "runs:model:downloaded": Kind("release.model", "A model leaves the portal"),
+        "runs:file:downloaded": Kind("release.file", "A file of a script's ServerApp leaves the portal"),
+        "runs:results:exported": Kind("release.results", "Results leave the portal as a file"),
+    }
+)
+WORDS: Mapping[str, str] = MappingProxyType({kind.name: kind.words for kind in KINDS.values()})
+NAMES = tuple(WORDS)
+# Of an entry's details, those that go along: numbers, states and digests.
+TOLD = MappingProxyType({"round": "round", "decision": "decision", "sha256": "sha256", "code": "code"})
+
+
+def told_details(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an entry's details goes along."""
+    return {name: detail[key] for key, name in TOLD.items() if detail.get(key) not in (None, "")}
