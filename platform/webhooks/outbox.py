@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from django.db import transaction
@@ -34,7 +35,7 @@ ENGINE = "system:webhooks"
 
 def tell(event: Event, kind: Kind) -> None:
     """Write a message for every active webhook of the event's study that wants this kind of news."""
-    wanting = Webhook.objects.filter(study=event.study, state="active", kinds__contains=[kind.name])
+    wanting = Webhook.objects.filter(study=UUID(event.study), state="active", kinds__contains=[kind.name])
     found = list(wanting.values_list("pk", flat=True))
     if not found:
         return

@@ -67,11 +67,11 @@ def edit(request: PageRequest, webhook_id: UUID) -> HttpResponse:
     """Change where news goes, or which."""
     found = _found(request, webhook_id)
     form = WebhookForm(request.POST or None, initial={"url": found.url, "kinds": found.kinds})
-    if request.method == "POST" and save(
-        form, lambda data: services.change_webhook(webhook=found, **data, by=request.user)
-    ):
-        messages.success(request, "Saved.")
-        return redirect("web:webhook", found.pk)
+    if request.method == "POST":
+        changed = save(form, lambda data: services.change_webhook(webhook=found, **data, by=request.user))
+        if changed:
+            messages.success(request, "Saved.")
+            return redirect("web:webhook", found.pk)
     return render_form(
         request, form, heading="Change the webhook", lead="", action="Save", crumbs=_crumbs(found, itself=True)
     )
