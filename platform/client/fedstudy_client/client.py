@@ -7,12 +7,15 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
 
-from fedstudy_client.records import Person, Record
+from fedstudy_client.comparing import Comparison, compare
+from fedstudy_client.records import Person, Record, Run
 from fedstudy_client.resources.access import Access, Invitations
 from fedstudy_client.resources.audit import Audit
+from fedstudy_client.resources.own import Account, Notifications
 from fedstudy_client.resources.people import Tokens, Users
 from fedstudy_client.resources.platform import Platform
 from fedstudy_client.resources.releases import Releases
+from fedstudy_client.resources.reviews import Reviews
 from fedstudy_client.resources.runs import Runs
 from fedstudy_client.resources.scripts import Approvals, Scripts, Versions
 from fedstudy_client.resources.sites import Nodes, Sites
@@ -62,6 +65,9 @@ class FedStudy:
         self.releases = Releases(self._http)
         self.audit = Audit(self._http)
         self.webhooks = Webhooks(self._http)
+        self.reviews = Reviews(self._http)
+        self.notifications = Notifications(self._http)
+        self.account = Account(self._http)
 
     @property
     def token(self) -> str:
@@ -114,6 +120,10 @@ class FedStudy:
         if not record.etag:
             raise ValueError("only what `get` fetched has a version")
         return self._http.only_over(record.etag)
+
+    def compare(self, *runs: Run) -> Comparison:
+        """What tells runs apart: the settings in which they differ, and their metrics with the best marked."""
+        return compare(self, runs)
 
     def close(self) -> None:
         """Close the connections."""

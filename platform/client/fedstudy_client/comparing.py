@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fedstudy_client.client import FedStudy
 from fedstudy_client.records import Run
+from fedstudy_client.showing import table
+
+if TYPE_CHECKING:
+    from fedstudy_client.client import FedStudy
 
 SETTINGS = (
     *("strategy", "rounds", "quorum", "deadline_s", "wait_s", "priority", "transport"),
@@ -33,6 +36,21 @@ class Comparison:
     runs: tuple[Run, ...]
     settings: tuple[Row, ...]
     metrics: tuple[Row, ...]
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """One row a setting or metric: its name, and a value for each run by its label."""
+        labels = [run.label for run in self.runs]
+        return [{"name": row.name, **dict(zip(labels, row.values, strict=True))} for row in self._rows]
+
+    @property
+    def _rows(self) -> tuple[Row, ...]:
+        return (*self.settings, *self.metrics)
+
+    def _repr_html_(self) -> str:
+        rows = [(row.name, *row.values) for row in self._rows]
+        best = {(number, at + 1) for number, row in enumerate(self._rows) for at in row.best}
+        caption = "Settings that differ, and metrics (the best in bold)"
+        return table(("", *(run.label for run in self.runs)), rows, caption=caption, best=best)
 
     def as_json(self) -> dict[str, Any]:
         """As plain values: for each setting and metric a value by run id, for each metric the best runs' ids."""

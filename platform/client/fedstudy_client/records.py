@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Self
 
+from fedstudy_client.showing import table
+
 
 @dataclass(frozen=True)
 class Record:
@@ -300,6 +302,10 @@ class Run(Record):
     parent_round: int | None = None
     place: dict[str, Any] | None = None
 
+    def _repr_html_(self) -> str:
+        names = ("state", "committed", "rounds", "best_round", "priority", "reason", "id")
+        return table(("Run", self.label), [(name.replace("_", " "), getattr(self, name)) for name in names])
+
     @property
     def is_final(self) -> bool:
         """Whether the run has ended: completed, failed or stopped."""
@@ -410,4 +416,5 @@ class Proof(Record):
 FINAL = ("completed", "failed", "stopped")
 NESTED: dict[str, type[Record]] = {
     "site": Name, "study": Name, "script": Name, "user": Person, "person": Person, "decided_by": Person,
+    "author": Name, "opened_by": Name, "resolved_by": Name,
 }  # fmt: skip

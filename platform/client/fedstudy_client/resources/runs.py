@@ -11,6 +11,7 @@ from typing import Any
 from fedstudy_client.problem import FedStudyProblem
 from fedstudy_client.records import Run, Schedule
 from fedstudy_client.resources.base import Ref, Resource, id_of
+from fedstudy_client.rounds import Rounds
 
 Value = int | float | str | bool
 
@@ -119,6 +120,10 @@ class Runs(Resource):
         """The study's schedules, newest first."""
         return [Schedule.read(row) for row in self._http.each(f"studies/{id_of(study)}/schedules")]
 
+    def get_schedule(self, schedule: Ref) -> Schedule:
+        """One schedule as it stands now."""
+        return Schedule.read(self._http.get(f"schedules/{id_of(schedule)}"))
+
     def change_schedule(self, schedule: Ref, verb: str) -> Schedule:
         """Change a schedule; the verb is "suspend", "resume" or "end"."""
         return Schedule.read(self._http.post(f"schedules/{id_of(schedule)}/{verb}"))
@@ -161,13 +166,21 @@ class Runs(Resource):
                 raise FedStudyProblem("E_DEADLINE", f"The run is still {found.state} after {timeout:.0f} s.")
             time.sleep(every)
 
-    def rounds(self, run: Ref) -> builtins.list[dict[str, Any]]:
-        """Every round with its metrics, bytes, durations and participations."""
-        return builtins.list(self._http.each(f"runs/{id_of(run)}/rounds"))
+    def rounds(self, run: Ref) -> Rounds:
+        """Every round with its metrics, bytes, durations and participations; notebooks show a table and plots."""
+        return Rounds(self._http.each(f"runs/{id_of(run)}/rounds"))
 
     def events(self, run: Ref) -> builtins.list[dict[str, Any]]:
         """The run's events, oldest first."""
         return builtins.list(self._http.each(f"runs/{id_of(run)}/events"))[::-1]
+
+    def files(self, run: Ref) -> builtins.list[dict[str, Any]]:
+        """What the script's own ServerApp left: [{name, form, sha256, size}]."""
+        return builtins.list(self._http.each(f"runs/{id_of(run)}/files"))
+
+    def file(self, run: Ref, sha256: str) -> bytes:
+        """One of these files, by its digest; the log notes who fetched it."""
+        return self._http.download(f"runs/{id_of(run)}/files/{sha256}")
 
     def results(self, run: Ref) -> dict[str, Any]:
         """Metrics per site and pooled after the last round."""
