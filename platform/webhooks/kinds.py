@@ -38,7 +38,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "scripts:approval:recorded": Kind("approval.recorded", "A site approves or rejects a script", "valid"),
         "scripts:approval:revoked": Kind("approval.revoked", "An approval ends", "revoked"),
         "releases:release:requested": Kind("release.requested", "Somebody asks for a model's release", "requested"),
-        "releases:release:granted": Kind("release.granted", "A model's release is granted", "granted"),
+        "releases:release:granted": Kind("release.granted", "A model's release is granted", "released"),
         "releases:release:refused": Kind("release.refused", "A model's release is refused", "refused"),
         "releases:release:withdrawn": Kind("release.withdrawn", "A request for a release is taken back", "withdrawn"),
         "runs:model:downloaded": Kind("release.model", "A model leaves the portal"),

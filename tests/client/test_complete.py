@@ -16,10 +16,8 @@ VERBS = {
     "delete": "DELETE",
 }  # fmt: skip
 Operation = tuple[str, str]
-# What programs of people have no use for.
-WITHOUT_METHOD = {
-    ("POST", "invitations/take-up"),  # whoever is invited has no account yet: it is opened on a page
-}
+# What programs have no use for.
+WITHOUT_METHOD: set[Operation] = set()
 
 
 def offered() -> set[Operation]:
@@ -74,7 +72,7 @@ def paths_of(node: ast.expr, named: dict[str, ast.expr]) -> Iterator[str]:
 
 def matches(operation: Operation, made: Operation) -> bool:
     """Whether a method's request is this operation; a method may put a word of the address in by a variable."""
-    pattern = re.escape(made[1]).replace(r"\{\}", "[^/]+")
+    pattern = re.escape(made[1]).replace(r"\{\}", ".+")
     return operation[0] == made[0] and re.fullmatch(pattern, operation[1]) is not None
 
 

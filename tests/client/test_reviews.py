@@ -7,7 +7,6 @@ from contextlib import ExitStack
 
 import pytest
 
-from accounts.models import Invitation
 from fedstudy_client import FedStudyProblem
 from tests.api.world import PASSWORD, World
 from tests.client.portals import Portal
@@ -60,20 +59,6 @@ def test_one_s_own_account(world: World, portal: Portal) -> None:
     pi.account.end_other_sessions()
     pi.account.change_password(current=PASSWORD, new=f"{PASSWORD} again")
     assert [session.is_current for session in pi.account.sessions()] == [True]
-
-
-def test_somebody_new_is_invited_and_the_invitation_taken_back(world: World, portal: Portal) -> None:
-    pi, ada = portal.client(world.pi.email), portal.client(world.site_admin.email)
-    made = pi.studies.invite_person(world.study.pk, email="new@demo.example", role="auditor")
-    assert made.token
-    assert made.token not in repr(made)
-    assert [item.email for item in pi.studies.invitations(world.study.pk)] == ["new@demo.example"]
-    pi.studies.revoke_invitation(world.study.pk, made)
-    ada.sites.revoke_invitation(
-        world.site.pk, ada.sites.invite_person(world.site.pk, email="new@demo.example", role="steward")
-    )
-    assert ada.sites.invitations(world.site.pk) == []
-    assert not Invitation.objects.filter(revoked_at=None).exists()
 
 
 def test_files_and_schedules_of_a_run(world: World, portal: Portal) -> None:

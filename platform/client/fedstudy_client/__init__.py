@@ -13,7 +13,6 @@ from fedstudy_client.records import (
     AccessRequest,
     Approval,
     Dataset,
-    Delivery,
     Dictionary,
     DictionaryDraft,
     DictionaryReading,
@@ -34,12 +33,17 @@ from fedstudy_client.records import (
     Study,
     Token,
     Version,
-    Webhook,
 )
+from fedstudy_client.records_news import Delivery, Notification, Webhook
+from fedstudy_client.records_review import Changes, Checklist, Comment, Thread
+from fedstudy_client.rounds import Rounds
 
 __all__ = [
     "AccessRequest",
     "Approval",
+    "Changes",
+    "Checklist",
+    "Comment",
     "Dataset",
     "Delivery",
     "Dictionary",
@@ -54,15 +58,18 @@ __all__ = [
     "LibraryScript",
     "Member",
     "Node",
+    "Notification",
     "Person",
     "Protocol",
     "Release",
+    "Rounds",
     "Run",
     "Schedule",
     "Script",
     "SetUp",
     "Site",
     "Study",
+    "Thread",
     "Token",
     "Version",
     "Webhook",

@@ -344,34 +344,6 @@ class Schedule(Record):
 
 
 @dataclass(frozen=True)
-class Webhook(Record):
-    """An address that is told of a study's news. States: active, disabled. `secret` is there once."""
-
-    id: str
-    url: str
-    kinds: list[str]
-    state: str
-    disabled_reason: str = ""
-    secret: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True)
-class Delivery(Record):
-    """A message of a webhook. States: waiting, delivered, failed; `status` is what the receiver answered last."""
-
-    id: str
-    message: str
-    kind: str
-    body: str
-    state: str
-    tries: int
-    status: int | None = None
-    problem: str = ""
-    tried_at: datetime | None = None
-    created_at: datetime | None = None
-
-
-@dataclass(frozen=True)
 class Event(Record):
     """One entry of the audit log."""
 

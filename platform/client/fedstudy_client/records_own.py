@@ -1,23 +1,11 @@
-"""What the portal answers about oneself, and about people who are invited."""
+"""What the portal answers about oneself."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from fedstudy_client.records import Record
-
-
-@dataclass(frozen=True)
-class Notification(Record):
-    """Something that one is told; `link` is a path of the portal's pages."""
-
-    id: str
-    kind: str
-    subject: str
-    link: str
-    created_at: datetime
-    read_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -42,15 +30,3 @@ class Factor(Record):
     kind: str
     created_at: datetime
     last_used_at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Invitation(Record):
-    """Somebody without an account who is invited to a role. `token` is there once, right after `invite`."""
-
-    id: str
-    email: str
-    role: str
-    created_at: datetime
-    expires_at: datetime
-    token: str = field(default="", repr=False)

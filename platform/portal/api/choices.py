@@ -8,7 +8,8 @@ from nodes.registry.states import NODE
 from nodes.registry.versions import STANDINGS
 from portal.health import STATES as PARTS_STATES
 from studies.dictionary.states import DATASET
-from studies.enrolment.states import ENROLMENT
+from studies.enrolment.setup import STEPS
+from studies.enrolment.states import ENROLMENT, OFFERED_LEVELS
 from studies.lifecycle.states import STUDY
 from studies.scripts.states import APPROVAL, THREAD, THREAD_KINDS, VERSION
 from webhooks.kinds import NAMES
@@ -37,3 +38,6 @@ SITE_ROLE_NAMES = [role.value for role in SITE_ROLES]
 WEBHOOK_STATES = list(WEBHOOK.states)
 DELIVERY_STATES = list(DELIVERY.states)
 WEBHOOK_KINDS = list(NAMES)
+ROLE_SCOPES = ["study", "site"]
+OFFERED_LEVEL_NAMES = list(OFFERED_LEVELS)
+SET_UP_STEPS = list(STEPS)

@@ -20,6 +20,10 @@ class Access(Resource):
         """What one asked for and what is asked of one; in a state ("asked", "accepted", "refused", "withdrawn")."""
         return [AccessRequest.read(row) for row in self._http.each("access-requests", state=state)]
 
+    def get(self, request: Ref) -> AccessRequest:
+        """One request as it stands now."""
+        return AccessRequest.read(self._http.get(f"access-requests/{id_of(request)}"))
+
     def ask(self, code: str, *, role: str, reason: str) -> AccessRequest:
         """Ask for a role where the code leads to."""
         body = {"code": code, "role": role, "reason": reason}

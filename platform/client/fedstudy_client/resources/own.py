@@ -5,7 +5,8 @@ from __future__ import annotations
 import builtins
 
 from fedstudy_client.records import Person
-from fedstudy_client.records_own import Factor, Notification, Session
+from fedstudy_client.records_news import Notification
+from fedstudy_client.records_own import Factor, Session
 from fedstudy_client.resources.base import Ref, Resource, id_of
 
 

@@ -6,7 +6,6 @@ import builtins
 from typing import Any
 
 from fedstudy_client.records import Member, Node, Site
-from fedstudy_client.records_own import Invitation
 from fedstudy_client.resources.base import Ref, Resource, id_of
 
 
@@ -46,19 +45,6 @@ class Sites(Resource):
     def remove_person(self, site: Ref, *, user: Ref, role: str) -> None:
         """Take a role back."""
         self._http.delete(f"sites/{id_of(site)}/people/{id_of(user)}/{role}")
-
-    def invitations(self, site: Ref) -> builtins.list[Invitation]:
-        """People without an account who are invited to the site, and have not come yet."""
-        return [Invitation.read(row) for row in self._http.each(f"sites/{id_of(site)}/invitations")]
-
-    def invite_person(self, site: Ref, *, email: str, role: str) -> Invitation:
-        """Invite somebody without an account; `token` of the answer is for their link, and is shown this once."""
-        body = {"email": email, "role": role}
-        return Invitation.read(self._http.post(f"sites/{id_of(site)}/invitations", body))
-
-    def revoke_invitation(self, site: Ref, invitation: Ref) -> None:
-        """Take an invitation of somebody without an account back."""
-        self._http.delete(f"sites/{id_of(site)}/invitations/{id_of(invitation)}")
 
 
 class Nodes(Resource):

@@ -18,7 +18,6 @@ from fedstudy_client.records import (
     SetUp,
     Study,
 )
-from fedstudy_client.records_own import Invitation
 from fedstudy_client.resources.base import Ref, Resource, id_of
 
 
@@ -69,19 +68,6 @@ class Studies(Resource):
     def remove_person(self, study: Ref, *, user: Ref, role: str) -> None:
         """Take a role back."""
         self._http.delete(f"studies/{id_of(study)}/people/{id_of(user)}/{role}")
-
-    def invitations(self, study: Ref) -> builtins.list[Invitation]:
-        """People without an account who are invited, and have not come yet."""
-        return [Invitation.read(row) for row in self._http.each(f"studies/{id_of(study)}/invitations")]
-
-    def invite_person(self, study: Ref, *, email: str, role: str) -> Invitation:
-        """Invite somebody without an account; `token` of the answer is for their link, and is shown this once."""
-        body = {"email": email, "role": role}
-        return Invitation.read(self._http.post(f"studies/{id_of(study)}/invitations", body))
-
-    def revoke_invitation(self, study: Ref, invitation: Ref) -> None:
-        """Take an invitation of somebody without an account back."""
-        self._http.delete(f"studies/{id_of(study)}/invitations/{id_of(invitation)}")
 
     def add_protocol(self, study: Ref, file: Path | str) -> Protocol:
         """Upload a new version of the protocol document."""

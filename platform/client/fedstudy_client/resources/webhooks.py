@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Sequence
 
-from fedstudy_client.records import Delivery, Webhook
+from fedstudy_client.records_news import Delivery, Webhook
 from fedstudy_client.resources.base import Ref, Resource, id_of
 
 
