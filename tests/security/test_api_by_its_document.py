@@ -57,9 +57,12 @@ OBJECTS: dict[str, Callable[[scene.Place], Any]] = {
     "webhook-deliveries": states.delivery,
     "review-threads": states.asked,
     "notifications": states.told,
+    "access-requests": states.requested,
+    "releases": states.asked_for,
     "me/tokens": states.token,
     "me/sessions": states.session,
     "me/factors": states.factor,
+    "me/identities": states.identity,
     "node/scripts": lambda place: place.version,
     "node/approvals": lambda place: place.approval,
 }

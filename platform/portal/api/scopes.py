@@ -22,7 +22,8 @@ def _operations(method: str, names: Iterable[str]) -> Iterable[Operation]:
 
 
 READ = """
-    notifications preference sites site site-people site-nodes nodes node studies studies-without-investigator study
+    search notifications preference sites site site-people site-nodes site-uses nodes node studies
+    studies-without-investigator study study-comparison
     set-up study-people protocol protocol-file dictionary dictionary-draft dictionary-file study-enrolments
     invitable-sites study-datasets enrolments enrolment
     library study-scripts script-versions version version-file version-bundle approvals changes threads checklist thread

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("notifications", "0004_releases"),
+        ("notifications", "0005_kinds_by_person"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
