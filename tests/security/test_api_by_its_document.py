@@ -32,6 +32,7 @@ from schemathesis.specs.openapi.checks import (
 
 from fedstudy_core.canonical import digest
 from tests.security.access import scene, states
+from tests.security.access.row import first_event
 from tests.security.access.scene import FILE, PEOPLE, Scene
 
 EXAMPLES = int(os.environ.get("FEDSTUDY_FUZZ_EXAMPLES", "2"))
@@ -42,7 +43,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-# The first part of an address (for nodes and oneself, the first two) to the object of a place that its id names.
+# The first part of an address (of nodes, oneself and the log the first two) to the object of a place that its id names.
 OBJECTS: dict[str, Callable[[scene.Place], Any]] = {
     "studies": lambda place: place.study,
     "sites": lambda place: place.site,
@@ -63,6 +64,7 @@ OBJECTS: dict[str, Callable[[scene.Place], Any]] = {
     "me/sessions": states.session,
     "me/factors": states.factor,
     "me/identities": states.identity,
+    "audit/events": first_event,
     "node/scripts": lambda place: place.version,
     "node/approvals": lambda place: place.approval,
 }
@@ -104,7 +106,7 @@ def objects_of(operation: APIOperation[Any, Any, Any, Any]) -> Callable[[scene.P
     if "{id}" not in operation.path:
         return None
     parts = operation.path.removeprefix("/api/v1/").split("/")
-    return OBJECTS["/".join(parts[:2]) if parts[0] in ("node", "me") else parts[0]]
+    return OBJECTS["/".join(parts[:2]) if parts[0] in ("node", "me", "audit") else parts[0]]
 
 
 @pytest.mark.parametrize("who", PEOPLE, ids=PEOPLE.values())

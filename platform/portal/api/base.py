@@ -149,6 +149,7 @@ def describe(
     output: Any = None,
     status: int = 200,
     many: bool = False,
+    media_type: str = "application/octet-stream",
     parameters: Sequence[Any] = (),
 ) -> Callable[[Any], Any]:
     """Describe an operation for the OpenAPI document.
@@ -156,11 +157,12 @@ def describe(
     Args:
         output: serializer of the answer; `bytes` for a file, None for no content.
         many: the answer is a page of them.
+        media_type: of a file.
         parameters: query parameters, as serializers.
     """
     responses: dict[Any, Any] = {204: None}
     if output is bytes:
-        responses = {(status, "application/octet-stream"): OpenApiTypes.BINARY}
+        responses = {(status, media_type): OpenApiTypes.BINARY}
     elif output is not None:
         responses = {status: _page_of(output) if many else output}
     return extend_schema(

@@ -117,7 +117,7 @@ class DictionaryFiles(Resource):
 
     selector = staticmethod(selectors.visible_to)
 
-    @describe("Fetch the newest data dictionary as CSV", output=bytes)
+    @describe("Fetch the newest data dictionary as CSV", output=bytes, media_type="text/csv")
     def table(self, request: PersonRequest, id: UUID) -> HttpResponse:
         newest = current_dictionary(self.row(id))
         if newest is None:

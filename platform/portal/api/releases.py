@@ -152,7 +152,7 @@ class Cards(Resource):
         services.save_card(run=run, **self.read(CardWords), by=request.user)
         return self.answer(card_of(run).as_json())
 
-    @describe("Fetch the model card as Markdown", output=bytes)
+    @describe("Fetch the model card as Markdown", output=bytes, media_type="text/markdown")
     def text(self, request: PersonRequest, id: UUID) -> HttpResponse:
         run = self.row(id)
         content = as_markdown(card_of(run).as_json())

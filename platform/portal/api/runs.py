@@ -114,17 +114,19 @@ class RunOut(Output):
     better = serializers.CharField()
     patience = serializers.IntegerField()
     min_delta = serializers.FloatField()
-    best_round = serializers.IntegerField(help_text="By the metric, so far")
-    ends_after = serializers.IntegerField(help_text="The round at which a plateau ended the run, or will")
-    parent = serializers.UUIDField(  # type: ignore[assignment]
-        source="parent_id", help_text="The run that it was forked from"
+    best_round = serializers.IntegerField(allow_null=True, help_text="By the metric, so far")
+    ends_after = serializers.IntegerField(
+        allow_null=True, help_text="The round at which a plateau ended the run, or will"
     )
-    parent_round = serializers.IntegerField()
+    parent = serializers.UUIDField(  # type: ignore[assignment]
+        source="parent_id", allow_null=True, help_text="The run that it was forked from"
+    )
+    parent_round = serializers.IntegerField(allow_null=True)
     created_at = serializers.DateTimeField()
-    queued_at = serializers.DateTimeField()
-    admitted_at = serializers.DateTimeField()
-    started_at = serializers.DateTimeField()
-    ended_at = serializers.DateTimeField()
+    queued_at = serializers.DateTimeField(allow_null=True)
+    admitted_at = serializers.DateTimeField(allow_null=True)
+    started_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
 
 
 class ObstacleOut(Output):
@@ -182,7 +184,7 @@ class ParticipationOut(Output):
     metrics = serializers.DictField()
     bytes_sent = serializers.IntegerField()
     bytes_received = serializers.IntegerField()
-    duration_ms = serializers.IntegerField()
+    duration_ms = serializers.IntegerField(allow_null=True)
     rounding = serializers.DictField(
         child=serializers.DictField(),
         help_text="What narrowing did to the numbers “sent” and “received”: the largest difference (absolute), the"
@@ -198,7 +200,7 @@ class RoundOut(Output):
     number = serializers.IntegerField()
     state = serializers.CharField()
     phase = serializers.CharField()
-    deadline_at = serializers.DateTimeField()
+    deadline_at = serializers.DateTimeField(allow_null=True)
     model_in = serializers.CharField(source="model_in.sha256", default="")
     model_out = serializers.CharField(source="model_out.sha256", default="")
     metrics = serializers.DictField()
@@ -206,7 +208,7 @@ class RoundOut(Output):
     bytes_received = serializers.IntegerField()
     started_at = serializers.DateTimeField()
     committed_at = serializers.DateTimeField()
-    duration_ms = serializers.IntegerField()
+    duration_ms = serializers.IntegerField(allow_null=True)
     sites = ParticipationOut(source="participations", many=True)
 
 
@@ -242,11 +244,11 @@ class ResultsOut(Output):
     committed = serializers.IntegerField()
     total = serializers.IntegerField()
     headline = serializers.CharField()
-    median_round_ms = serializers.IntegerField()
+    median_round_ms = serializers.IntegerField(allow_null=True)
     awaited = AwaitedOut(many=True)
     sites = SiteResultOut(many=True)
     pooled = serializers.DictField()
-    curve = CurveOut()
+    curve = CurveOut(allow_null=True)
     evaluation = EvaluationOut(allow_null=True, help_text="Of the newest test with score histograms; null without such")
 
 
