@@ -294,6 +294,7 @@ SPECTACULAR_SETTINGS = {
         "WebhookState": "portal.api.choices.WEBHOOK_STATES",
         "WebhookKind": "portal.api.choices.WEBHOOK_KINDS",
         "DeliveryState": "portal.api.choices.DELIVERY_STATES",
+        "NotificationKind": "portal.api.choices.NOTIFICATION_KINDS",
         "FileChangeKind": "portal.api.choices.FILE_CHANGES",
     },
 }

@@ -42,6 +42,7 @@ MATRIX = {
     "study.view_results": "PCU",
     "study.download_model": "P",
     "study.request_release": "P",
+    "study.manage_webhooks": "P",
     "study.view_audit": "PU",
     "site.view": "AS+",
     "site.manage_people": "A",

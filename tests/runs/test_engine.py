@@ -59,7 +59,7 @@ def test_a_round_takes_few_statements_however_many_sites_there_are(rehearse, sit
     commits = [at for at, sql in enumerate(sent) if sql.startswith('INSERT INTO "runs_model"')]
     rounds = [sent[begin:end] for begin, end in pairwise(commits[1:-1])]
     work = [[sql for sql in sqls if not sql.startswith(("SAVEPOINT", "RELEASE"))] for sqls in rounds]
-    assert {len(sqls) for sqls in work} == {19}, work[0]
+    assert {len(sqls) for sqls in work} == {20}, work[0]
     assert {sum(sql.startswith("SAVEPOINT") for sql in sqls) for sqls in rounds} == {4}, "transactions"
 
 

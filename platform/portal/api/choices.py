@@ -6,6 +6,7 @@ from accounts.states import REQUEST
 from fedstudy_core.analysis import Risk
 from nodes.registry.states import NODE
 from nodes.registry.versions import STANDINGS
+from notifications.models import KINDS
 from portal.health import STATES as PARTS_STATES
 from studies.dictionary.states import DATASET
 from studies.enrolment.setup import STEPS
@@ -38,6 +39,7 @@ SITE_ROLE_NAMES = [role.value for role in SITE_ROLES]
 WEBHOOK_STATES = list(WEBHOOK.states)
 DELIVERY_STATES = list(DELIVERY.states)
 WEBHOOK_KINDS = list(NAMES)
+NOTIFICATION_KINDS = list(KINDS)
 ROLE_SCOPES = ["study", "site"]
 OFFERED_LEVEL_NAMES = list(OFFERED_LEVELS)
 SET_UP_STEPS = list(STEPS)

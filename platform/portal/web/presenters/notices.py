@@ -21,6 +21,7 @@ WORDS = {
     "moved": ("Moves", "You were moved to another site."),
     "access": ("Requests for roles", "Somebody asks for a role that you give."),
     "release": ("Releases of models", "Somebody asks for a release, or it was decided."),
+    "webhook": ("Webhooks", "A webhook of your study was switched off."),
     "decided": ("Answers to your requests", "A role that you asked for was given or refused."),
 }
 
