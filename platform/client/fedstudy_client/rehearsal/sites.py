@@ -73,7 +73,7 @@ class Site:
         head = make_message(metadata=message.metadata, content=RecordDict())
         self.calls += 1
         told = b64encode(message_to_proto(head).SerializeToString()).decode("ascii")
-        header = {"kind": "call", "id": self.calls, "message": told}
+        header = {"kind": "call", "id": self.calls, "message": told, "again": [], "keep": []}
         self._send(Frame(header, rest=flower.pieces_of(message.content)))
 
     def receive(self, message: Message, allowance: Allowance) -> Message:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from typing import Any
 
 from fedstudy_client.records import Person
 from fedstudy_client.records_news import Notification
@@ -65,3 +66,11 @@ class Account(Resource):
     def remove_factor(self, factor: Factor | int) -> None:
         """Remove a second factor."""
         self._http.delete(f"me/factors/{factor.id if isinstance(factor, Factor) else factor}")
+
+    def identities(self) -> builtins.list[dict[str, Any]]:
+        """One's linked accounts of the single sign-on."""
+        return [dict(row) for row in self._http.each("me/identities")]
+
+    def remove_identity(self, identity: str) -> None:
+        """Unlink an account of the single sign-on, by its id."""
+        self._http.delete(f"me/identities/{identity}")
