@@ -11,19 +11,14 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
-from playwright.sync_api import expect
 
 from portal.web.presenters.dictionaries import PAGE
 from studies.dictionary.drafts import save_draft
 from studies.dictionary.models import DictionaryVersion
 from studies.dictionary.selectors import draft_of
-from tests import browsers
-from tests.api import world as worlds
-from tests.api.world import VARIABLES, World
-from tests.browsers import barriers, excess, needs_chromium, photograph
+from tests.api.world import World
 from tests.web.conftest import Browser
 from tests.web.markup import Page, assert_sound
-from tests.web.test_browser import signed_in
 
 AGE = {"name": "age", "label": "Age", "type": "integer", "min": 18, "max": 110}
 REDCAP = (
@@ -163,48 +158,3 @@ def test_the_table_comes_back_as_it_was(world: World, browser: Browser) -> None:
     assert answer.headers["Content-Disposition"] == 'attachment; filename="dictionary-v1.csv"'
     newest = DictionaryVersion.objects.get(study=world.study)
     assert json.loads(taken(send(browser("pi"), world, answer.content))) == newest.variables
-
-
-def unexpected(complaints: list[str]) -> list[str]:
-    """What the browser says beside that a form did not fit."""
-    return [words for words in complaints if "400" not in words]
-
-
-@pytest.mark.browser
-@needs_chromium
-@pytest.mark.django_db(transaction=True)
-def test_the_editor_in_a_browser(live_server: object) -> None:
-    """Variables move under the keyboard's focus, and what does not fit is said without losing what was typed."""
-    world = worlds.build()
-    save_draft(study=world.study, variables=[*VARIABLES, {"name": "weight", "type": "number"}], by=world.pi)
-    with browsers.chromium() as chromium:
-        page, complaints = signed_in(chromium, live_server.url, world.pi.email)  # type: ignore[attr-defined]
-        page.goto(f"{live_server.url}{place('dictionary-draft', world)}")  # type: ignore[attr-defined]
-        page.evaluate("window.stayed = true")
-        page.get_by_role("button", name="Move weight up").focus()
-        page.keyboard.press("Enter")
-        expect(page.locator("tbody th .fs-mono")).to_have_text(["age", "weight", "stenosis"])
-        expect(page.locator("#up-weight")).to_be_focused()
-        page.get_by_role("link", name="Change weight").click()
-        page.get_by_role("heading", name="Change “weight”").wait_for()
-        page.get_by_label("Least plausible value").fill("9")
-        page.get_by_label("Greatest plausible value").fill("1")
-        page.get_by_role("button", name="Keep the change").click()
-        expect(page.locator("#problems")).to_be_focused()
-        expect(page.get_by_label("Greatest plausible value")).to_have_value("1")
-        assert barriers(page) + excess(page) + unexpected(complaints) == []
-        photograph(page, "dictionary-editor-problem")
-        complaints.clear()
-        page.get_by_label("Greatest plausible value").fill("300")
-        page.get_by_role("button", name="Keep the change").click()
-        expect(page.get_by_text("9 to 300")).to_be_visible()
-        assert page.evaluate("window.stayed") is True, "the page was never left"
-        assert unexpected(complaints) == []
-        page.goto(f"{live_server.url}{place('dictionary-new', world)}")  # type: ignore[attr-defined]
-        page.locator("input[type=file]").set_input_files(
-            {"name": "r.csv", "mimeType": "text/csv", "buffer": REDCAP.encode()}
-        )
-        page.get_by_role("button", name="Read the file").click()
-        page.get_by_role("heading", name="What does not come along as it stands").wait_for()
-        assert barriers(page) + excess(page) == []
-        photograph(page, "dictionary-reading")
