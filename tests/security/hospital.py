@@ -71,8 +71,8 @@ class PasskeyOwner:
 class _Silent:
     """In a script's process's place: takes what it is sent."""
 
-    def send(self, frame: object) -> bool:
-        return True
+    def call(self, number: int, message: str, content: RecordDict, *, keep: frozenset[str]) -> None:
+        return
 
     def kill(self) -> None:
         return

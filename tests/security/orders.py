@@ -33,7 +33,7 @@ def orders(_: Hospital, good: bytes) -> Iterator[Attempt]:
     plain = {
         "study": STUDY, "run": RUN, "round": 1, "phase": "train", "message_type": "train", "sites": 1, "rounds": 3,
         "deadline": "2099-01-01T00:00:00+00:00", "model_sha256": "", "approval": good, "dataset": OTHER_ID,
-        "transport": "float32",
+        "transport": "float32", "ticket": "",
         "content": flower.pack(RecordDict()),
     }  # fmt: skip
     for name in fields:
