@@ -9,7 +9,7 @@ BIN := $(or $(FEDSTUDY_VENV),.venv)/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint ruff mypy contracts templates format faults guide fuzz-api bench bench-gate bench-log bench-pages lock clean
+.PHONY: help setup demo test check lint ruff mypy contracts templates format faults guide fuzz-api bench bench-gate bench-log bench-pages messages lock clean
 
 help:
 	@echo 'make demo    a whole federated study on this machine, then a portal to look at (ARGS="--exit --json out.json")'
@@ -23,6 +23,7 @@ help:
 	@echo 'make bench-gate  measure what gate and sandbox cost a round (minutes)'
 	@echo 'make bench-log  measure how fast events are written and get their places in the log (a minute)'
 	@echo 'make bench-pages  measure how long pages take with a million log entries and 20 people (some 15 minutes)'
+	@echo 'make messages  bring the translated texts up to date with templates and code, and compile them'
 	@echo 'make lock    compile requirements.lock anew from the pyproject files'
 	@echo 'make clean   remove .venv, caches and the state of demos'
 
@@ -88,6 +89,10 @@ bench-log: setup
 # A stack of its own with a large synthetic portal: some 15 minutes; ARGS="--events 50000 --rounds 5000" for a smaller one.
 bench-pages: setup
 	@$(BIN)/python -m bench.web $(ARGS)
+
+# Says what lacks a translation; django.po is where it is written.
+messages: setup
+	@$(BIN)/python -m devstack.messages
 
 # torch and its GPU libraries stay out: see requirements-torch.lock.
 lock: setup

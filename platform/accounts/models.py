@@ -50,6 +50,7 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
     is_active = models.BooleanField(default=True)
     is_platform_admin = models.BooleanField(default=False)
     time_zone = models.CharField(max_length=60, default="UTC", help_text="In which pages show times")
+    language = models.CharField(max_length=8, default="", blank=True, help_text="Of pages; empty: as the browser asks")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()

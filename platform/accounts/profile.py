@@ -13,6 +13,8 @@ from accounts.sessions import end_other_sessions
 from audit.services import record
 from fedstudy_core.errors import FieldProblem, Invalid
 
+LANGUAGES = {"en": "English", "de": "German"}
+
 
 @transaction.atomic
 def rename_self(*, name: str, by: User) -> User:
@@ -46,6 +48,24 @@ def choose_time_zone(*, time_zone: str, by: User) -> User:
     user.time_zone = time_zone
     user.save(update_fields=["time_zone"])
     record(action="accounts:user:zoned", actor=user, obj=user, detail={"time_zone": time_zone})
+    return user
+
+
+@transaction.atomic
+def choose_language(*, language: str, by: User) -> User:
+    """Choose the language of pages and e-mail; "" leaves that of pages to the browser.
+
+    Raises:
+        Invalid: E_INVALID for a language that there is not.
+    """
+    if language not in {"", *LANGUAGES}:
+        problem = FieldProblem("language", "E_INVALID", "There is no such language.")
+        raise Invalid("E_INVALID", "The language does not fit.", errors=[problem])
+    user = User.objects.select_for_update().get(pk=by.pk)
+    user.language = language
+    user.save(update_fields=["language"])
+    named = LANGUAGES.get(language, "the language of their browser")
+    record(action="accounts:language:chosen", actor=user, obj=user, detail={"language": named})
     return user
 
 

@@ -32,6 +32,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "accounts:token:made": "{actor} made the token “{name}” for {scopes}, good until {until}.",
         "accounts:token:revoked": "{actor} revoked the token “{name}”.",
         "accounts:user:zoned": "{actor} reads times in {time_zone} now.",
+        "accounts:language:chosen": "{actor} reads pages in {language} now.",
         "accounts:user:renamed": "{actor} was called {old} before.",
         "accounts:setup:offered": "{actor} made a one-time token for the first administrator.",
         "accounts:user:set_up": "{object} became the first administrator of this portal.",

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.mail import send_mail
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop, override
 
 from accounts.models import User
 from audit.services import record
@@ -17,7 +18,7 @@ from notifications import selectors
 from notifications.models import ALWAYS, KINDS, Notification, Preference
 from notifications.signals import news_changed
 
-EMAIL_SUBJECT = "FedStudy: something waits for you"
+EMAIL_SUBJECT = gettext_noop("FedStudy: something waits for you")
 LINK_SUBJECT = "FedStudy: you are invited"
 LINK_TEXT = """{who} invites you to work in FedStudy. Open your account here, within seven days:
 
@@ -25,12 +26,12 @@ LINK_TEXT = """{who} invites you to work in FedStudy. Open your account here, wi
 
 The link works once. If you do not know what this is about, let it lie.
 """
-EMAIL_TEXT = """Something waits for you in FedStudy:
+EMAIL_TEXT = gettext_noop("""Something waits for you in FedStudy:
 
 {address}
 
 This message says no more on purpose. To get no e-mail, change it there under Notifications.
-"""
+""")
 
 
 @transaction.atomic
@@ -135,6 +136,8 @@ def email(*, notification_id: str) -> bool:
         return False
     row.emailed_at = timezone.now()
     row.save(update_fields=["emailed_at"])
-    text = EMAIL_TEXT.format(address=f"{settings.FEDSTUDY_PUBLIC_URL}{row.link}")
-    send_mail(EMAIL_SUBJECT, text, settings.DEFAULT_FROM_EMAIL, [row.person.email])
+    with override(row.person.language or settings.LANGUAGE_CODE):
+        subject, text = gettext(EMAIL_SUBJECT), gettext(EMAIL_TEXT)
+    text = text.format(address=f"{settings.FEDSTUDY_PUBLIC_URL}{row.link}")
+    send_mail(subject, text, settings.DEFAULT_FROM_EMAIL, [row.person.email])
     return True

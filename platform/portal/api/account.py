@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from accounts import factors, identities, sessions
 from accounts.models import ApiToken
-from accounts.profile import change_password, choose_time_zone, rename_self
+from accounts.profile import change_password, choose_language, choose_time_zone, rename_self
 from accounts.scopes import TokenScope
 from accounts.tokens import make_token, revoke_token, tokens_of
 from portal.api.base import Input, Output, PersonRequest, Resource, checked, describe
@@ -26,13 +26,15 @@ class MeOut(AccountOut):
 
     roles = RoleHeldOut(many=True)
     time_zone = serializers.CharField(help_text="In which pages show times; the API's are UTC")
+    language = serializers.CharField(help_text="Of pages and e-mail; empty: as the browser asks. The API's is English")
 
 
 class OwnProfile(Input):
-    """How the person wants to be called, and in which time zone to read times."""
+    """How the person wants to be called, and in which time zone and language to read pages."""
 
     name = serializers.CharField(max_length=120, required=False)
     time_zone = serializers.CharField(max_length=60, required=False, help_text="Such as Europe/Zurich")
+    language = serializers.CharField(max_length=8, required=False, allow_blank=True, help_text="en, de, or empty")
 
 
 class NewPassword(Input):
@@ -111,7 +113,7 @@ class MeView(Conditional):
     def get(self, request: PersonRequest) -> Response:
         return Response(MeOut(request.user).data)
 
-    @extend_schema(summary="Change one's own name or time zone", request=OwnProfile, responses={200: MeOut})
+    @extend_schema(summary="Change one's own name, time zone or language", request=OwnProfile, responses={200: MeOut})
     @transaction.atomic
     def patch(self, request: PersonRequest) -> Response:
         given, user = checked(OwnProfile, request.data), request.user
@@ -119,6 +121,8 @@ class MeView(Conditional):
             user = rename_self(name=given["name"], by=user)
         if "time_zone" in given:
             user = choose_time_zone(time_zone=given["time_zone"], by=user)
+        if "language" in given:
+            user = choose_language(language=given["language"], by=user)
         return Response(MeOut(user).data)
 
 

@@ -6,6 +6,8 @@ import datetime as dt
 import math
 from decimal import Decimal
 
+from django.utils.translation import gettext
+
 MISSING = "–"
 
 
@@ -72,10 +74,10 @@ def ago(moment: dt.datetime | None, now: dt.datetime) -> str:
     seconds = (moment - now).total_seconds()
     length = int(abs(seconds))
     if length < 1:
-        return "now"
+        return gettext("now")
     unit, each = next((unit, each) for unit, each in UNITS if length >= each)
-    text = f"{length // each} {unit}"
-    return f"in {text}" if seconds > 0 else f"{text} ago"
+    words = gettext("in {time}") if seconds > 0 else gettext("{time} ago")
+    return words.format(time=f"{length // each} {unit}")
 
 
 UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))

@@ -55,6 +55,7 @@ urlpatterns = [
     path("access/<uuid:request_id>/withdraw", access.decide, {"verb": "withdraw"}, name="access-withdraw"),
     path("account", profile.profile, name="account"),
     path("account/time-zone", profile.time_zone, name="account-time-zone"),
+    path("account/language", profile.language, name="account-language"),
     path("account/password", profile.password, name="account-password"),
     path("account/factors", own_factors.own_factors, name="account-factors"),
     path("account/factors/<slug:factor_id>/remove", own_factors.remove, name="account-factor-remove"),

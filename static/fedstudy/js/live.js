@@ -3,6 +3,7 @@
 // all the same, every data-slow ms, as news may get lost. Hidden tabs rest. What the reader opened stays open.
 "use strict";
 (() => {
+  const { say } = globalThis.fedstudy;
   const TICK_MS = 250;
   const GAP_MS = 1_000;
   const ANSWER_MS = 30_000;
@@ -43,9 +44,10 @@
     }
     for (const sign of document.querySelectorAll(".fs-live")) {
       sign.classList.toggle("is-lost", isLost);
-      sign.textContent = isLost ? "Connection lost, trying again" : sign.dataset.text || "Live";
+      sign.textContent = isLost ? say("Connection lost, trying again") : sign.dataset.text || say("Live");
     }
-    showStale(isLost ? `Not up to date since ${updatedAt.toLocaleTimeString()}: no connection. Trying again.` : "");
+    const time = updatedAt.toLocaleTimeString();
+    showStale(isLost ? say("Not up to date since {time}: no connection. Trying again.", { time }) : "");
   };
 
   const showStale = (text) => {
@@ -178,7 +180,7 @@
     } else if (event.detail.elt.hasAttribute("data-aside")) {
       isOver = true; // nothing that the reader may be writing on the page is taken from them
       close();
-      showStale("You are signed out. Reload the page to sign in again.");
+      showStale(say("You are signed out. Reload the page to sign in again."));
     } else {
       location.reload(); // signed out or no longer allowed: the full page explains it
     }

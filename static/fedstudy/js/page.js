@@ -4,13 +4,19 @@
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const root = document.documentElement;
 
+  // Words in the reader's language; an English page has none, and says them as they are here.
+  const words = JSON.parse(document.querySelector('meta[name="fedstudy-words"]')?.content || "{}");
+  const say = (text, values = {}) =>
+    Object.entries(values).reduce((said, [name, value]) => said.replace(`{${name}}`, value), words[text] || text);
+  globalThis.fedstudy = { say };
+
   const currentTheme = () => root.dataset.bsTheme || (dark.matches ? "dark" : "light");
 
   const labelThemeButtons = () => {
-    const next = currentTheme() === "dark" ? "light" : "dark";
+    const text = say(currentTheme() === "dark" ? "Switch to the light theme" : "Switch to the dark theme");
     for (const button of document.querySelectorAll("[data-theme-toggle]")) {
-      button.setAttribute("aria-label", `Switch to the ${next} theme`);
-      button.title = `Switch to the ${next} theme`;
+      button.setAttribute("aria-label", text);
+      button.title = text;
     }
   };
 
@@ -45,11 +51,11 @@
     try {
       await navigator.clipboard.writeText(button.dataset.copy);
       button.dataset.copied = "";
-      announce("Copied.");
+      announce(say("Copied."));
       setTimeout(() => delete button.dataset.copied, 1600);
     } catch {
       selectNext(button); // no clipboard over plain HTTP: leave the text selected
-      announce("Selected. Press Control and C to copy.");
+      announce(say("Selected. Press Control and C to copy."));
     }
   };
 
@@ -88,11 +94,11 @@
   const relative = (seconds) => {
     const size = Math.abs(seconds);
     if (size < 1) {
-      return "now";
+      return say("now");
     }
     const [unit, length] = UNITS.find(([, each]) => size >= each) || UNITS[3];
-    const text = `${Math.floor(size / length)} ${unit}`;
-    return seconds > 0 ? `in ${text}` : `${text} ago`;
+    const time = `${Math.floor(size / length)} ${unit}`;
+    return say(seconds > 0 ? "in {time}" : "{time} ago", { time });
   };
 
   const tick = () => {
@@ -105,7 +111,7 @@
       }
       if (!element.dataset.local) {
         element.dataset.local = "1";
-        element.title = `${element.title} · here: ${moment.toLocaleString()}`;
+        element.title = `${element.title} · ${say("here: {time}", { time: moment.toLocaleString() })}`;
       }
     }
   };

@@ -79,6 +79,7 @@ ROWS = [
     show("account", "", EVERYBODY),
     send("account", "", EVERYBODY, {"name": "New Name"}),
     press("account-time-zone", "", EVERYBODY, {"time_zone": "Europe/Zurich"}),
+    press("account-language", "", EVERYBODY, {"language": "en"}),
     show("access", "", EVERYBODY),
     send("access", "", EVERYBODY, {"code": "X"}, ok=400, quiet=True),
     press("access-accept", "request", "P", make=states.requested, but={"0": 404}),

@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiToken
 from accounts.scopes import TokenScope
@@ -28,6 +29,18 @@ class TimeZoneForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["time_zone"].choices = [(name, name) for name in sorted(available_timezones())]  # type: ignore[attr-defined]
+
+
+class LanguageForm(forms.Form):
+    """In which language pages are."""
+
+    language = forms.ChoiceField(
+        label=_("Language"),
+        help_text=_("Of pages and e-mail. Error codes, the log, the API and files are in English."),
+        choices=[("", _("As the browser asks")), ("en", "English"), ("de", "Deutsch")],
+        required=False,
+        widget=Select,
+    )
 
 
 class PasswordForm(forms.Form):

@@ -25,6 +25,7 @@ SENTENCES = {
     "accounts:factor:added": "Second factor added",
     "accounts:factor:removed": "Second factor removed",
     "accounts:factor:reset": "Second factors reset by an administrator",
+    "accounts:language:chosen": "Language chosen",
     "accounts:invitation:made": "Somebody new invited",
     "accounts:invitation:revoked": "Invitation of a person taken back",
     "accounts:invitation:taken_up": "Invitation of a person taken up",

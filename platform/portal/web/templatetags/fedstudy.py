@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from django import template
 from django.forms import BoundField
 from django.template.loader import render_to_string
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -18,6 +20,7 @@ from portal.web import formats
 from portal.web.presenters.icons import ICONS
 from portal.web.presenters.levels import level_of
 from portal.web.presenters.status import Status, status_of
+from portal.web.presenters.words import said_in_browser
 
 register = template.Library()
 
@@ -32,6 +35,19 @@ register.filter("initials", formats.initials)
 def now_ms() -> int:
     """The present moment in milliseconds: from then on a page wants to hear of changes."""
     return changes.now_ms()
+
+
+@register.simple_tag
+def page_language() -> str:
+    """The language that the page is in, as `en` or `de`."""
+    return (translation.get_language() or "en")[:2]
+
+
+@register.simple_tag
+def browser_words() -> SafeString | str:
+    """What scripts in the browser say, for a page that is not in English."""
+    words = said_in_browser()
+    return format_html('<meta name="fedstudy-words" content="{}">', json.dumps(words)) if words else ""
 
 
 @register.simple_tag
@@ -77,7 +93,7 @@ def when(moment: dt.datetime | None, *, empty: str = "–", relative: bool = Tru
     zone = local.tzname() or "UTC"
     runs = format_html("<small>{}</small>", formats.ago(moment, timezone.now())) if relative else zone
     mark = SafeString(" data-relative") if relative else ""
-    shown, exact = f"{local.day} {local:%b %Y, %H:%M}", f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+    shown, exact = date_format(local, "j M Y, H:i"), f"{utc:%Y-%m-%d %H:%M:%S} UTC"
     if zone != "UTC":
         exact = f"{local:%Y-%m-%d %H:%M:%S} {zone} · {exact}"
     return format_html('<time datetime="{}" title="{}"{}>{} {}</time>', utc.isoformat(), exact, mark, shown, runs)

@@ -11,15 +11,18 @@ from django.contrib.auth import update_session_auth_hash
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext
 
 from accounts import sessions
 from accounts.models import ApiToken
-from accounts.profile import change_password, choose_time_zone, rename_self
+from accounts.profile import change_password, choose_language, choose_time_zone, rename_self
 from accounts.tokens import make_token, revoke_token, tokens_of
 from fedstudy_core.codes import CODES
 from fedstudy_core.errors import NotFound
+from portal.languages import language_of
 from portal.throttles import may_try_a_password
-from portal.web.forms.account import NameForm, PasswordForm, TimeZoneForm, TokenForm
+from portal.web.forms.account import LanguageForm, NameForm, PasswordForm, TimeZoneForm, TokenForm
 from portal.web.pages import PageRequest, act, page, render_page, save
 from portal.web.presenters.account import account_tabs, places, token_rows
 
@@ -32,7 +35,9 @@ def profile(request: PageRequest) -> HttpResponse:
         messages.success(request, "Your name is changed.")
         return redirect("web:account")
     zones = TimeZoneForm(initial={"time_zone": request.user.time_zone})
-    return _render(request, "account", {"form": form, "zones": zones, "held": request.user.roles})
+    languages = LanguageForm(initial={"language": request.user.language})
+    forms = {"form": form, "zones": zones, "languages": languages}
+    return _render(request, "account", {**forms, "held": request.user.roles})
 
 
 @page("POST")
@@ -42,6 +47,15 @@ def time_zone(request: PageRequest) -> HttpResponse:
     chosen = form.data.get("time_zone", "")
     done = f"Times are {chosen} now."
     return act(request, back, done, lambda: choose_time_zone(time_zone=chosen, by=request.user))
+
+
+@page("POST")
+def language(request: PageRequest) -> HttpResponse:
+    """Choose the language of pages."""
+    chosen, back = request.POST.get("language", ""), reverse("web:account")
+    with translation.override(language_of(request, chosen)):
+        done = gettext("Pages are in this language now.")
+    return act(request, back, done, lambda: choose_language(language=chosen, by=request.user))
 
 
 @page("GET", "POST")

@@ -1,0 +1,121 @@
+"""Pages in the reader's language, and catalogues that are complete and fit their sources."""
+
+from __future__ import annotations
+
+import gettext
+import shutil
+from pathlib import Path
+
+import pytest
+from django.core import mail
+from django.test import Client, RequestFactory
+from django.urls import reverse
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from accounts.tokens import begin_program_session
+from audit.models import Event
+from devstack import messages
+from notifications.models import Notification
+from notifications.services import email
+from portal.languages import language_of
+from tests.api.world import World
+from tests.web.conftest import Browser
+from tests.web.markup import assert_sound
+
+GERMAN = {"HTTP_ACCEPT_LANGUAGE": "de-AT,de;q=0.9,en;q=0.5"}
+
+
+@pytest.mark.parametrize("language", messages.LANGUAGES)
+def test_catalogues_are_complete_and_fit_their_sources(language: str) -> None:
+    po, mo = messages.files(language)
+    catalogue = messages.updated(messages.read(language), list(messages.texts()))
+    assert po.read_bytes() == messages.written(catalogue), "run `make messages`"
+    assert messages.problems(catalogue) == [], "translate these in django.po, then run `make messages`"
+    with mo.open("rb") as file:
+        compiled = gettext.GNUTranslations(file)
+    for message in catalogue:
+        if isinstance(message.id, str) and message.id:
+            read = compiled.pgettext(message.context, message.id) if message.context else compiled.gettext(message.id)
+            assert read == message.string, "run `make messages`"
+
+
+def test_gaps_and_lost_places_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "FOLDER", tmp_path)
+    monkeypatch.setattr(messages, "ROOT", tmp_path)
+    monkeypatch.setattr(messages, "TEMPLATES", tmp_path / "templates")
+    monkeypatch.setattr(messages, "CODE", ())
+    (tmp_path / "templates").mkdir()
+    page = tmp_path / "templates" / "page.html"
+    counted = "{% blocktranslate count n=n %}{{ n }} site{% plural %}{{ n }} sites{% endblocktranslate %}"
+    page.write_text('{% card _("Sites") %}' + counted)
+    assert messages.main() == 1
+    catalogue = messages.read("de")
+    assert messages.problems(catalogue) == ["no translation of 'Sites'", "no translation of '%(n)s site'"]
+    for message in catalogue:
+        if message.id:
+            message.string = ("Ein Standort", "%(n)s Standorte") if message.pluralizable else "<b>Standorte</b>"
+    messages.files("de")[0].write_bytes(messages.written(catalogue))
+    assert messages.problems(messages.read("de")) == [
+        "other places or tags in the translation of 'Sites'",
+        "other places or tags in the translation of '%(n)s site'",
+    ]
+    shutil.rmtree(tmp_path / "templates")
+    assert messages.main() == 0
+    assert not [message for message in messages.read("de") if message.id]
+
+
+@pytest.mark.parametrize(
+    ("asked", "chosen", "language"),
+    [
+        ("", "", "en-gb"),
+        ("fr-CH, *;q=0.5", "", "en-gb"),
+        ("fr-CH, de-CH;q=0.8, en;q=0.5", "", "de"),
+        ("en-US,en;q=0.9,de;q=0.8", "", "en-gb"),
+        ("de", "en", "en-gb"),
+        ("en", "de", "de"),
+    ],
+)
+def test_the_language_is_the_persons_else_what_the_browser_asks_for(asked: str, chosen: str, language: str) -> None:
+    assert language_of(RequestFactory(headers={"Accept-Language": asked}).get("/"), chosen) == language
+
+
+def test_people_choose_their_language_and_pages_follow(world: World, browser: Browser) -> None:
+    pi, there = browser("pi"), reverse("web:account-language")
+    before = pi.get("/account")
+    assert '<html lang="en">' in before.content.decode()
+    assert before.headers["Content-Language"] == "en-gb"
+    assert "fedstudy-words" not in before.content.decode()
+    page = pi.post(there, {"language": "de"}, follow=True)
+    text = assert_sound(page.content.decode()).text
+    assert "Die Seiten sind jetzt in dieser Sprache." in text
+    assert '<html lang="de">' in page.content.decode()
+    assert page.headers["Content-Language"] == "de"
+    assert "Accept-Language" in page.headers["Vary"]
+    assert Event.objects.get(action="accounts:language:chosen").detail == '{"language":"German"}'
+    assert '<html lang="en">' in browser("auditor").get("/account").content.decode()
+    assert '<html lang="de">' in browser("auditor").get("/account", **GERMAN).content.decode()
+    assert '<html lang="en">' in Client().get("/sign-in").content.decode()
+    assert '<html lang="de">' in Client().get("/sign-in", **GERMAN).content.decode()
+    assert "E_INVALID" in assert_sound(pi.post(there, {"language": "tlh"}, follow=True).content.decode()).text
+
+
+def test_the_api_takes_a_language_and_answers_in_english(world: World) -> None:
+    _, token = begin_program_session(user=world.pi)
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Token {token}", **GERMAN)
+    assert client.patch("/api/v1/me", {"language": "de"}).json()["language"] == "de"
+    refused = client.patch("/api/v1/me", {"name": "x" * 121, "language": "xx"}).json()
+    assert "no more than 120 characters" in refused["errors"][0]["detail"]
+    assert client.patch("/api/v1/me", {"language": ""}).json()["language"] == ""
+
+
+def test_email_is_in_the_language_of_its_reader(world: World) -> None:
+    User.objects.filter(pk=world.pi.pk).update(language="de")
+    for number, person in enumerate((world.pi, world.auditor)):
+        row = Notification.objects.create(person=person, kind="answer", subject="s", link="/", key=f"k{number}")
+        assert email(notification_id=str(row.pk))
+    assert [letter.subject for letter in mail.outbox[-2:]] == [
+        "FedStudy: etwas wartet auf Sie",
+        "FedStudy: something waits for you",
+    ]
