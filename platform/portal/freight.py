@@ -138,14 +138,15 @@ async def _take(ticket: Ticket, sha256: str, offset: int, length: int, receive: 
 
 
 async def _write(writing: Writing, receive: Receive) -> None:
-    waiting, more = bytearray(), True
+    waiting: list[bytes] = []
+    more = True
     while more:
         message: Message = await receive()
-        waiting += message.get("body", b"")
+        waiting.append(message.get("body", b""))
         more = message["type"] == "http.request" and message.get("more_body", False)
-        if len(waiting) >= PART or (waiting and not more):
-            await asyncio.to_thread(writing.add, waiting)
-            waiting = bytearray()
+        if not more or sum(map(len, waiting)) >= PART:
+            await asyncio.to_thread(writing.add, *waiting)
+            waiting = []
 
 
 async def _send_head(send: Send, status: int, headers: Headers, *, more: bool = False) -> None:

@@ -165,12 +165,13 @@ class Writing:
         """Bytes that have come."""
         return self._file.tell()
 
-    def add(self, data: bytes | bytearray) -> None:
-        """Add bytes. Raises OSError."""
-        self._running.update(data)
-        left = memoryview(data)
-        while left:
-            left = left[self._file.write(left) :]
+    def add(self, *parts: bytes) -> None:
+        """Add bytes, one part after the other. Raises OSError."""
+        for part in parts:
+            self._running.update(part)
+            left = memoryview(part)
+            while left:
+                left = left[self._file.write(left) :]
 
     def finish(self) -> None:
         """Make it the answer's file, on disk.

@@ -72,7 +72,7 @@ class FreightClient:
             _check(answer, ContentLost)
             if coming.size and answer.status_code != 206:
                 coming.begin_again()
-            for part in answer.iter_raw(PART):
+            for part in answer.iter_raw():  # as it comes: parts of one size would be copied together
                 coming.add(part)
                 alive()
 
