@@ -8,6 +8,7 @@ there is no disk to use, an `Arena` is memory that can go back to the system in 
 import mmap
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 LARGE = 1024 * 1024
@@ -95,6 +96,8 @@ class Arena:
     def __init__(self, room: int) -> None:
         self.room = room
         self._map = mmap.mmap(-1, room, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        with suppress(OSError):  # only faster; the system may have no large pages
+            self._map.madvise(mmap.MADV_HUGEPAGE)
         self.size = 0
 
     def next_part(self) -> memoryview:
