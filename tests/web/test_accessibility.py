@@ -23,9 +23,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(trans
 # What axe looks at: kinds of elements, their attributes, whether they have words; not which words, and not how often.
 FORM = """() => {
   const compared = ["class", "type", "role", "scope"];
-  const words = (element) => [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+  const hasWords = (node) => node.nodeType === Node.TEXT_NODE && Boolean(node.data.trim());
   const kind = (element) => [
-    element.tagName, ...element.getAttributeNames(), ...compared.map((name) => element.getAttribute(name)), words(element),
+    element.tagName,
+    ...element.getAttributeNames(),
+    ...compared.map((name) => element.getAttribute(name)),
+    [...element.childNodes].some(hasWords),
   ].join();
   const inside = [...document.querySelectorAll("main *")];
   return [...new Set(inside.map((element) => `${kind(element)} in ${kind(element.parentElement)}`))].sort().join("\\n");
