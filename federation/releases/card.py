@@ -1,7 +1,8 @@
 """The model card of a run: what the portal knows of a model, with what its investigator says of it.
 
-After Mitchell et al. 2019, "Model cards for model reporting": details, intended use, data, evaluation by group (here by
-site) and caveats. Everything is read from the study, the run's plan and rounds, and the sites' signed approvals.
+After Mitchell et al. 2019, "Model cards for model reporting": details, intended use, data, evaluation by group (by
+site, and by the subgroups that the script declares) and caveats. Everything is read from the study, the run's plan and
+rounds, and the sites' signed approvals.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from math import prod
 from typing import Any
 
 from federation.releases.models import CardWords
-from federation.runs.evaluation import Assessment, Evaluation
+from federation.runs.evaluation import Assessment, Evaluation, SubgroupResult
 from federation.runs.models import Model, Participant, Run
 from federation.runs.selectors import RunSummary, rounds_of, run_summary
 from federation.strategies.catalogue import STRATEGIES
@@ -92,6 +93,7 @@ class Card:
     sites: tuple[SitePart, ...]
     tested_round: int | None
     results: tuple[Result, ...]
+    subgroups: tuple[SubgroupResult, ...]
     metrics: dict[str, float]
     limits: tuple[str, ...]
 
@@ -150,6 +152,7 @@ def card_of(run: Run, *, round_number: int | None = None) -> Card:
         sites=parts,
         tested_round=summary.evaluation.round if summary.evaluation else None,
         results=tuple(_results(summary.evaluation)),
+        subgroups=summary.evaluation.subgroups if summary.evaluation else (),
         metrics=_metrics(summary),
         limits=tuple(_limits(run, summary, parts)),
     )
@@ -232,6 +235,8 @@ def _limits(run: Run, summary: RunSummary, parts: tuple[SitePart, ...]) -> Itera
     if evaluation is None:
         yield "The script reports no scores of test rows: there are no intervals and no calibration."
     else:
+        if not evaluation.subgroups:
+            yield "The script counts no subgroups of patients apart: how the model does in each is not known."
         untested = sorted({part.site for part in took_part} - {item.site for item in evaluation.sites})
         if untested:
             yield f"In the test of round {evaluation.round} there is no result of {', '.join(untested)}."

@@ -75,6 +75,19 @@ def _results(card: dict[str, Any]) -> Iterator[str]:
             ],
         )  # fmt: skip
         yield ""
+    if card.get("subgroups"):
+        yield "By subgroup, over the sites that told of it; the others have too few such rows:\n"
+        yield from _table(
+            ("subgroup", "sites", "rows tested", "AUC", "sensitivity", "specificity"),
+            [
+                (
+                    f"{item['subgroup']}: {item['value']}", f"{item['sites']} of {item['sites'] + item['withheld']}",
+                    item["rows_band"], _figure(item["auc"]), _figure(item["sensitivity"]), _figure(item["specificity"]),
+                )
+                for item in card["subgroups"]
+            ],
+        )  # fmt: skip
+        yield ""
     if card["metrics"]:
         yield "As the script reports them, over all sites:\n"
         yield from _table(("metric", "value"), [(name, f"{value:.6g}") for name, value in card["metrics"].items()])

@@ -132,7 +132,7 @@ def _evaluations(rounds: Rounds) -> list[tuple[Round | None, Evaluation | None]]
     answers = Participation.objects.filter(phase=EVALUATE, state="done").defer("receipt")
     there = Prefetch("participations", answers.select_related("participant__enrolment__site"))
     prefetch_related_objects([row for row in last if row is not None], there)
-    return [(row, newest_evaluation([row]) if row is not None else None) for row in last]
+    return [(row, newest_evaluation([row], {}) if row is not None else None) for row in last]
 
 
 def _plan(run: Run) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from federation.runs.models import Attempt, Participant, Participation, Round, R
 from federation.runs.participants import absences, waits_until
 from federation.runs.phases import EVALUATE, TRAIN
 from fedstudy_core.errors import NotFound
-from fedstudy_core.metrics import NEGATIVES, POSITIVES, WEIGHT, Curve, Metric, roc
+from fedstudy_core.metrics import NEGATIVES, POSITIVES, WEIGHT, Curve, Metric, is_score_count, roc
 from studies.lifecycle import selectors as studies
 
 HISTOGRAMS = (POSITIVES, NEGATIVES)
@@ -149,9 +149,9 @@ def run_summary(run: Run, rounds: Sequence[Round] | QuerySet[Round]) -> RunSumma
         awaited=_awaited(run),
         series=_series(committed),
         sites=_site_results(committed),
-        pooled={name: value for name, value in last.items() if name not in HISTOGRAMS},
+        pooled={name: value for name, value in last.items() if not is_score_count(name)},
         curve=roc(last[POSITIVES], last[NEGATIVES]) if all(name in last for name in HISTOGRAMS) else None,
-        evaluation=newest_evaluation(committed),
+        evaluation=newest_evaluation(committed, run.version.declaration),
         headline=run.version.declaration.get("headline", ""),
         median_round_ms=durations[len(durations) // 2] if durations else None,
     )
@@ -199,7 +199,7 @@ def _site_results(rounds: list[Round]) -> list[SiteResult]:
         for row in done:
             if row.phase == EVALUATE:
                 site = row.participant.enrolment.site
-                metrics = {name: value for name, value in row.metrics.items() if name not in HISTOGRAMS}
+                metrics = {name: value for name, value in row.metrics.items() if not is_score_count(name)}
                 newest[site.name] = SiteResult(site.name, str(site.pk), round_.number, trained.get(site.name), metrics)
     return list(newest.values())
 

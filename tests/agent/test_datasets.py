@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from fedstudy_core import dictionary as dictionaries
+from fedstudy_core.bands import band
 from fedstudy_core.errors import FedStudyError
 from fedstudy_node import tables
-from fedstudy_node.bands import band
 from fedstudy_node.datasets import Datasets
 from fedstudy_node.scripting import open_dataset, open_table
 from fedstudy_node.validation import Report, validate

@@ -55,6 +55,20 @@ def test_results_agree_with_the_rounds(stage: Stage, completed: Json) -> None:
     }
 
 
+def test_subgroups_are_told_where_they_are_large_enough(stage: Stage, completed: Json) -> None:
+    found = stage.investigator.get(f"runs/{completed['id']}/results")["evaluation"]["subgroups"]
+    told = {item["name"]: (item["sites"], item["withheld"], item["rows_band"]) for item in found}
+    # by sex only Cleveland has enough women; by age Cleveland and Hungary have enough rows of both kinds
+    assert told["sex.female"] == (1, 3, "10-49")
+    assert told["sex.male"] == (1, 3, "50-99")
+    assert told["age.under-55"] == (2, 2, "100-499")
+    assert told["age.from-55"] == (2, 2, "50-99")
+    assert all(0.5 < item["auc"]["value"] < 1 and item["auc"]["interval"] for item in found)
+    last = stage.rounds(completed["id"])[-1]["sites"]
+    swiss = next(row for row in last if (row["site"], row["phase"]) == ("Switzerland", "evaluate"))
+    assert "score-positives" in swiss["metrics"] and not any("." in name for name in swiss["metrics"])
+
+
 def test_a_repeated_run_gives_the_same_models(stage: Stage, completed: Json) -> None:
     again = stage.wait_for_end(stage.start_run(rounds=2, label="The same again"))
     first, second = stage.rounds(completed["id"]), stage.rounds(again["id"])

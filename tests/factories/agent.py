@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedstudy_core import bundle as bundles
 from fedstudy_core import flower, keys
+from fedstudy_core.bands import band
 from fedstudy_core.statement import sign_statement, statement_id
 from fedstudy_node import tables
 from fedstudy_node.approvals import Limits, build_statement
-from fedstudy_node.bands import band
 from fedstudy_node.datasets import Dataset, Datasets
 from fedstudy_node.home import Home, flower_public_pem, write_private
 from fedstudy_node.trust import Trust

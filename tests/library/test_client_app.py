@@ -102,7 +102,11 @@ def test_evaluation_is_on_the_test_rows(
     metrics = reply.content.metric_records["metrics"]
     assert metrics["num-examples"] == 16
     assert (sum(metrics["score-positives"]), sum(metrics["score-negatives"])) == (15, 1)
-    assert set(metrics) == {"num-examples", "accuracy", "auc", "loss", "score-positives", "score-negatives"}
+    apart = {name for name in metrics if name.count(".") == 2}
+    assert {*metrics} - apart == {"num-examples", "accuracy", "auc", "loss", "score-positives", "score-negatives"}
+    assert {name.partition(".")[2] for name in apart} == {"sex.female", "sex.male", "age.under-55", "age.from-55"}
+    assert sum(metrics["score-positives.sex.male"]) == 15
+    assert sum(metrics["score-positives.age.under-55"]) == 6
 
 
 def test_a_site_of_one_class_reports_no_auc(

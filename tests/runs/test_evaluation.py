@@ -8,7 +8,7 @@ from federation.runs.evaluation import assess
 from federation.runs.models import Run
 from federation.runs.selectors import rounds_of, run_summary
 from tests.api.world import World
-from tests.web.rounds import EVALUATION, commit_round, set_to_work
+from tests.web.rounds import EVALUATION, commit_round, declare_subgroups, set_to_work
 
 pytestmark = pytest.mark.django_db
 
@@ -37,3 +37,17 @@ def test_the_newest_test_counts(run: Run) -> None:
 def test_without_rows_of_both_kinds_there_is_none(lacking: dict[str, object]) -> None:
     assert assess({**EVALUATION, **lacking}) is None
     assert assess({}) is None
+
+
+def test_subgroups_are_those_that_sites_told_of(run: Run) -> None:
+    commit_round(run, 1)
+    run = declare_subgroups(run)
+    summary = run_summary(run, rounds_of(run))
+    assert summary.evaluation is not None
+    female, male = summary.evaluation.subgroups
+    assert (female.subgroup, female.value, female.sites, female.withheld) == ("Sex", "Female", 0, 1)
+    assert (female.rows_band, female.auc, female.sensitivity) == ("", None, None)
+    assert (male.name, male.sites, male.withheld, male.rows_band) == ("sex.male", 1, 0, "10-49")
+    assert male.auc is not None and male.sensitivity is not None and male.specificity is not None
+    assert (male.auc.value, male.sensitivity.value, male.specificity.value) == pytest.approx((0.775, 0.8, 0.75))
+    assert not any("sex" in name for name in (*summary.pooled, *summary.sites[0].metrics))

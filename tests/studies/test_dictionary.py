@@ -8,8 +8,8 @@ import pytest
 
 from accounts.roles import Role
 from audit.models import Event
+from fedstudy_core.bands import band
 from fedstudy_core.errors import Conflict, FedStudyError, Forbidden, Invalid
-from fedstudy_node.bands import band
 from nodes.registry.services import revoke_node
 from studies.dictionary import selectors
 from studies.dictionary.models import Dataset, DictionaryVersion

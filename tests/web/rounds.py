@@ -20,6 +20,24 @@ EVALUATION = {
 }
 
 
+VALUES = [{"name": "female", "label": "Female"}, {"name": "male", "label": "Male"}]
+SUBGROUPS = [{"name": "sex", "label": "Sex", "values": VALUES}]
+
+
+def declare_subgroups(run: Run) -> Run:
+    """The run's script counts scores apart by sex; its site told of the men's in every round so far."""
+    version = run.version
+    type(version).objects.filter(pk=version.pk).update(declaration={**version.declaration, "subgroups": SUBGROUPS})
+    male = {"score-positives.sex.male": [2, 8], "score-negatives.sex.male": [6, 2]}
+    for round_ in run.round_set.all():
+        round_.metrics = {**round_.metrics, "evaluate": {**round_.metrics["evaluate"], **male}}
+        round_.save()
+        for row in round_.participations.filter(phase="evaluate"):
+            row.metrics = {**row.metrics, **male}
+            row.save()
+    return Run.objects.get(pk=run.pk)
+
+
 def set_to_work(world: World) -> Run:
     """The world's run at work; its script's headline is the AUC."""
     version = world.version

@@ -22,7 +22,7 @@ from portal.web.downloads import csv_file, json_lines_stream
 from tests.api.world import World
 from tests.web.conftest import Browser
 from tests.web.markup import assert_sound
-from tests.web.rounds import commit_round, set_to_work
+from tests.web.rounds import commit_round, declare_subgroups, set_to_work
 
 
 @pytest.fixture
@@ -61,6 +61,19 @@ def test_rounds_and_results_are_taken_away_and_noted(world: World, run: Run, bro
     files = [json.loads(event.detail)["file"] for event in noted("runs:results:exported")]
     assert files == ["rounds.csv", "results.csv", "run.json"]
     assert take("passwords.csv").status_code == 404
+
+
+def test_subgroups_are_on_the_page_and_the_card_and_taken_away(run: Run, browser: Browser) -> None:
+    declare_subgroups(run)
+    investigator = browser("pi")
+    page = investigator.get(reverse("web:run", args=[run.pk])).content.decode()
+    assert "Sex: Male" in assert_sound(page).text and "too few rows at every site" in page
+    female, male = rows_of(investigator.get(reverse("web:run-export", args=[run.pk, "subgroups.csv"])))
+    assert (female["name"], female["sites_withheld"], female["auc"]) == ("sex.female", "1", "")
+    assert (male["rows"], male["auc"], male["specificity"]) == ("10-49", "0.775", "0.75")
+    card = reverse("web:run-card", args=[run.pk])
+    assert "Sex: Male" in investigator.get(card).content.decode()
+    assert "| Sex: Female | 0 of 1 |" in investigator.get(card + "?form=md").content.decode()
 
 
 def test_strangers_take_no_results(run: Run, browser: Browser) -> None:

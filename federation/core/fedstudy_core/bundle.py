@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fedstudy_core import archives
 from fedstudy_core.archives import read_archive
@@ -22,6 +22,7 @@ from fedstudy_core.outputs import DeclaredOutputs
 from fedstudy_core.parameters import Parameter, Value, from_project
 from fedstudy_core.reviewable import refuse_unreviewable
 from fedstudy_core.statement import Server
+from fedstudy_core.subgroups import BINS, Subgroups, all_names, contradiction
 
 MAX_BYTES = archives.MAX_BYTES
 PROJECT = "pyproject.toml"
@@ -51,6 +52,7 @@ class Declaration(BaseModel):
         local_layers: patterns of the arrays that stay at a site where a strategy says so (`local-layers`).
         model: "trees" where the model is a booster, which cannot be averaged.
         outputs: the arrays and histograms that the script sends back, where it says so.
+        subgroups: by what the script counts scores apart; these counts are among the metrics and the histograms.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,6 +68,14 @@ class Declaration(BaseModel):
     local_layers: Annotated[list[Pattern], Field(max_length=100)] = Field(default_factory=list)
     model: Literal["arrays", "trees"] = "arrays"
     outputs: DeclaredOutputs = Field(default_factory=DeclaredOutputs)
+    subgroups: Subgroups = ()
+
+    @model_validator(mode="after")
+    def _count_subgroups(self) -> Self:
+        for name in all_names(self.subgroups):
+            self.metrics.setdefault(name, "histogram")
+            self.outputs.bins.setdefault(name, BINS)
+        return self
 
     def may_stay_local(self, name: str) -> bool:
         """Whether an array of that name is one of the local layers."""
@@ -143,10 +153,16 @@ def _declared(project: Mapping[str, Any]) -> tuple[tuple[Parameter, ...], Declar
     for name in (declaration.step_sum, declaration.train_loss):
         if name and declaration.metrics and declaration.metrics.get(name, "histogram") == "histogram":
             raise _not_declared(f"“{name}” is none of the declared metrics that are plain numbers.")
-    contradiction = declaration.outputs.contradiction(sums=declaration.sums, kinds=declaration.metrics)
-    if contradiction:
-        raise _not_declared(contradiction)
+    contradicted = declaration.outputs.contradiction(sums=declaration.sums, kinds=declaration.metrics)
+    if contradicted or (contradicted := _misfit(declaration)):
+        raise _not_declared(contradicted)
     return parameters, declaration
+
+
+def _misfit(declaration: Declaration) -> str:
+    if declaration.subgroups and declaration.server == "own":
+        return "A script with its own ServerApp cannot have subgroups."
+    return contradiction(declaration.subgroups, declaration.metrics, declaration.outputs.bins)
 
 
 def _not_declared(detail: str) -> Refusal:

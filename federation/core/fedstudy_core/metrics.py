@@ -21,6 +21,11 @@ POSITIVES = "score-positives"
 NEGATIVES = "score-negatives"
 
 
+def is_score_count(name: str) -> bool:
+    """Whether a metric is a score histogram, of all rows or of a subgroup's."""
+    return name.partition(".")[0] in (POSITIVES, NEGATIVES)
+
+
 @dataclass(frozen=True)
 class Curve:
     """A receiver operating characteristic, from (0, 0) to (1, 1).

@@ -1,9 +1,9 @@
 """What may leave the site: every reply of a script is held to what the site signed and the script declared.
 
 Checked are the records, the arrays' names, layout and numbers, the update's distance from the model that came, the
-metrics' names, form and number, and how many rows stand behind them. What passes is written anew from the checked
-numbers, so that nothing else that a script put between them (a comment in a header, a field that nobody reads) goes
-along.
+metrics' names, form and number, and how many rows stand behind them; counts of small subgroups are withheld. What
+passes is written anew from the checked numbers, so that nothing else that a script put between them (a comment in a
+header, a field that nobody reads) goes along.
 """
 
 import json
@@ -24,6 +24,7 @@ from fedstudy_core.statement import Outputs
 from fedstudy_core.transport import AS_IS
 from fedstudy_core.updates import check_update, schema_of
 from fedstudy_node.flower import ArrayRecord, MetricRecord, RecordDict
+from fedstudy_node.subgroups import withheld
 
 ARRAYS, SUMS, METRICS = "arrays", "sums", "metrics"
 EXAMPLES = "num-examples"
@@ -141,6 +142,8 @@ def check_reply(content: RecordDict, allowance: Allowance) -> Cargo:
         _check_arrays(name, values, allowance)
     if metrics is not None:
         _check_metrics(metrics, allowance)
+        hidden = withheld(metrics, allowance.declaration.subgroups, allowance.min_rows)
+        metrics = {name: value for name, value in metrics.items() if name not in hidden}
     return Cargo(arrays, {} if metrics is None else {METRICS: metrics}, content)
 
 

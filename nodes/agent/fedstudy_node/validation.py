@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fedstudy_core.bands import band
 from fedstudy_core.dictionary import DataDictionary, Variable
-from fedstudy_node.bands import band
 
 if TYPE_CHECKING:
     import pandas

@@ -52,7 +52,22 @@ class AssessmentOut(Output):
     calibration = CalibrationOut()
 
 
+class SubgroupOut(Output):
+    """Rows tested with one value of a subgroup; the figures are null where no site told of them."""
+
+    name = serializers.CharField(help_text="In the script, such as sex.female")
+    subgroup = serializers.CharField()
+    value = serializers.CharField()
+    sites = serializers.IntegerField(help_text="Told of these rows")
+    withheld = serializers.IntegerField(help_text="Sites that tested and withheld these rows, because they are too few")
+    rows_band = serializers.CharField(help_text="Rows tested, as a band; empty where no site told")
+    auc = EstimateOut(allow_null=True)
+    sensitivity = EstimateOut(allow_null=True, help_text="At a threshold of 1/2")
+    specificity = EstimateOut(allow_null=True, help_text="At a threshold of 1/2")
+
+
 class EvaluationOut(Output):
     round = serializers.IntegerField()
     together = AssessmentOut()
     sites = AssessmentOut(many=True)
+    subgroups = SubgroupOut(many=True, help_text="As the script declares them; empty where it declares none")

@@ -18,7 +18,7 @@ from federation.runs import selectors as run_selectors
 from fedstudy_core.errors import NotFound
 from portal.api.base import Input, Output, PersonRequest, Resource, describe
 from portal.api.enrolments import Nothing
-from portal.api.evaluation import EstimateOut
+from portal.api.evaluation import EstimateOut, SubgroupOut
 from portal.api.names import NameOut
 
 
@@ -71,6 +71,7 @@ class CardOut(Output):
     sites = SitePartOut(many=True)
     tested_round = serializers.IntegerField(allow_null=True)
     results = CardResultOut(many=True)
+    subgroups = SubgroupOut(many=True)
     metrics = serializers.DictField(child=serializers.FloatField())
     limits = serializers.ListField(child=serializers.CharField())
 

@@ -191,6 +191,7 @@ ROWS = [
     show("run", "run"),
     show("run-model", "run", "P"),
     show("run-export", "run", rest=lambda place: ("results.csv",)),
+    show("run-export", "run", rest=lambda place: ("subgroups.csv",)),
     show("run-export", "run", rest=lambda place: ("rounds.csv",)),
     show("run-export", "run", rest=lambda place: ("run.json",)),
     press("run-start", "run", "P"),

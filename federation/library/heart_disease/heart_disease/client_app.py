@@ -52,8 +52,8 @@ def train(message: Message, context: Context) -> Message:
 @app.evaluate()
 def evaluate(message: Message, context: Context) -> Message:
     """Evaluate the received model on the test rows."""
-    rows = dataset.read_site(context, message.content).test
-    evaluation = task.evaluate(task.predict(_received_model(message, context), rows), rows)
+    site = dataset.read_site(context, message.content)
+    evaluation = task.evaluate(task.predict(_received_model(message, context), site.test), site.test, site.groups)
     return Message(RecordDict({"metrics": MetricRecord(evaluation.metrics())}), reply_to=message)
 
 

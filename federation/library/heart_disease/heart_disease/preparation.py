@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 Columns = Mapping[str, Sequence[Any]]
 Floats = npt.NDArray[np.float64]
+Groups = Mapping[str, npt.NDArray[np.bool_]]
 Integers = npt.NDArray[np.int64]
 
 TRAIN_FRACTION = 0.66
@@ -127,6 +128,12 @@ def _is_missing(value: object) -> bool:
 def normalise(rows: Rows, moments: Moments) -> Rows:
     """The same rows with each feature's mean taken off and divided by its standard deviation."""
     return Rows((rows.features - moments.mean()) / moments.deviation(), rows.labels)
+
+
+def groups_of(rows: Rows) -> Groups:
+    """Which of these rows, not yet normalised, are in which subgroup, by the names that ``pyproject.toml`` declares."""
+    age, sex = rows.features[:, FEATURES.index("age")], rows.features[:, FEATURES.index("sex")]
+    return {"sex.female": sex == 0, "sex.male": sex == 1, "age.under-55": age < 55, "age.from-55": age >= 55}
 
 
 def split_indices(labels: Floats) -> tuple[Integers, Integers]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, linear
 
-from .preparation import FEATURES, Floats, Moments, Rows, Split, normalise
+from .preparation import FEATURES, Floats, Groups, Moments, Rows, Split, groups_of, normalise
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 Metric = int | float | list[int] | list[float]
 
-HISTOGRAM_BINS = 200
+HISTOGRAM_BINS, SUBGROUP_BINS = 200, 20
 SITE, GLOBAL = "site", "global"
 
 
@@ -49,22 +49,26 @@ class Tensors:
 
 @dataclass(frozen=True)
 class Site:
-    """One site's rows, normalised and ready for the model."""
+    """One site's rows, normalised and ready for the model; ``groups`` are subgroups of the test rows."""
 
     train: Tensors
     test: Tensors
+    groups: Groups = field(default_factory=dict)
 
     @classmethod
     def of(cls, split: Split, moments: Moments | None) -> Site:
         """Normalised by ``moments``, or by the site's own train rows where there are none."""
         constants = moments or Moments.of(split.train)
         train, test = normalise(split.train, constants), normalise(split.test, constants)
-        return cls(Tensors.of(train), Tensors.of(test))
+        return cls(Tensors.of(train), Tensors.of(test), groups_of(split.test))
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a model does on some rows; ``auc`` is None where they are all of one class."""
+    """How a model does on some rows; ``auc`` is None where they are all of one class.
+
+    ``subgroups`` are counts of the scores in each, by the metric's name.
+    """
 
     examples: int
     accuracy: float
@@ -72,6 +76,7 @@ class Evaluation:
     auc: float | None
     score_positives: list[int]
     score_negatives: list[int]
+    subgroups: Mapping[str, list[int]] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, Metric]:
         """As a Flower MetricRecord takes them; an undefined AUC is left out."""
@@ -82,6 +87,7 @@ class Evaluation:
             "loss": self.loss,
             "score-positives": self.score_positives,
             "score-negatives": self.score_negatives,
+            **self.subgroups,
         }
 
 
@@ -149,8 +155,8 @@ def predict(model: nn.Linear, rows: Tensors) -> Floats:
     return probabilities
 
 
-def evaluate(scores: Floats, rows: Tensors) -> Evaluation:
-    """Judge predicted probabilities at the threshold 0.5 and by their ranking."""
+def evaluate(scores: Floats, rows: Tensors, groups: Groups | None = None) -> Evaluation:
+    """Judge predicted probabilities at the threshold 0.5 and by their ranking, and count them apart by ``groups``."""
     labels = rows.labels.squeeze(1).numpy() == 1
     positives, negatives = scores[labels], scores[~labels]
     certain = np.clip(scores, 1e-7, 1 - 1e-7)
@@ -161,6 +167,11 @@ def evaluate(scores: Floats, rows: Tensors) -> Evaluation:
         auc=rank_auc(positives, negatives),
         score_positives=_histogram(positives),
         score_negatives=_histogram(negatives),
+        subgroups={
+            f"score-{name}.{group}": _histogram(scores[inside & chosen], SUBGROUP_BINS)
+            for group, inside in (groups or {}).items()
+            for name, chosen in (("positives", labels), ("negatives", ~labels))
+        },
     )
 
 
@@ -188,6 +199,6 @@ def _batches(rows: Tensors, training: Training, seed: int) -> Iterator[tuple[Ten
             yield batch
 
 
-def _histogram(scores: Floats) -> list[int]:
-    counts, _ = np.histogram(scores, bins=HISTOGRAM_BINS, range=(0.0, 1.0))
+def _histogram(scores: Floats, bins: int = HISTOGRAM_BINS) -> list[int]:
+    counts, _ = np.histogram(scores, bins=bins, range=(0.0, 1.0))
     return [int(count) for count in counts]

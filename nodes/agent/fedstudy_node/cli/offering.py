@@ -10,9 +10,9 @@ from typing import Any
 from rich.text import Text
 
 from fedstudy_core import dictionary as dictionaries
+from fedstudy_core.bands import band
 from fedstudy_core.dictionary import DataDictionary
 from fedstudy_node import tables
-from fedstudy_node.bands import band
 from fedstudy_node.cli.output import Output
 from fedstudy_node.connecting import open_portal
 from fedstudy_node.datasets import Dataset, Datasets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -139,6 +140,16 @@ def show_results(connected: FedStudy, run: Run, output: Output) -> None:
     names = dict.fromkeys(name for _, metrics in columns for name, value in metrics.items() if _is_number(value))
     rows = [(name, *(metrics.get(name) for _, metrics in columns)) for name in names]
     output.table("Metrics after the last round", ("", *(column for column, _ in columns)), rows)
+    subgroups = (results["evaluation"] or {}).get("subgroups", [])
+    if subgroups:
+        titles = ("", "sites", "rows", "AUC", "sensitivity", "specificity")
+        output.table("Performance by subgroup", titles, list(map(_subgroup, subgroups)))
+
+
+def _subgroup(item: Mapping[str, Any]) -> tuple[Any, ...]:
+    figures = [item[name] and item[name]["value"] for name in ("auc", "sensitivity", "specificity")]
+    told = f"{item['sites']} of {item['sites'] + item['withheld']}"
+    return (f"{item['subgroup']}: {item['value']}", told, item["rows_band"] or "too few", *figures)
 
 
 def _follow(connected: FedStudy, run: Run, follow: bool, output: Output) -> None:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from federation.runs.evaluation import Assessment, Evaluation
+from federation.runs.evaluation import Assessment, Evaluation, SubgroupResult
 from fedstudy_core.evaluation import Errors, Estimate, Group
+from fedstudy_core.subgroups import LEAST_CELL
 from portal.web.presenters.charts import POOLED, series_number
 
 WIDTH = 240  # of the forest plot's scale, in units of its drawing
@@ -81,6 +82,19 @@ class ErrorRow:
 
 
 @dataclass(frozen=True)
+class SubgroupRow:
+    """Rows of one subgroup over the sites that told of them; `told` says of how many sites."""
+
+    subgroup: str
+    value: str
+    told: str
+    rows_band: str
+    auc: Estimate | None
+    sensitivity: Estimate | None
+    specificity: Estimate | None
+
+
+@dataclass(frozen=True)
 class EvaluationCard:
     """What the run page shows of an evaluation."""
 
@@ -90,6 +104,8 @@ class EvaluationCard:
     together: Assessment
     rows: tuple[ErrorRow, ...]
     thresholds: tuple[tuple[str, Errors], ...]
+    subgroups: tuple[SubgroupRow, ...] = ()
+    least_cell: int = LEAST_CELL
 
 
 def present_evaluation(evaluation: Evaluation | None, names: Sequence[str]) -> EvaluationCard | None:
@@ -107,7 +123,14 @@ def present_evaluation(evaluation: Evaluation | None, names: Sequence[str]) -> E
         together,
         rows,
         thresholds if best.threshold != half.threshold else thresholds[:1],
+        tuple(map(_subgroup_row, evaluation.subgroups)),
     )
+
+
+def _subgroup_row(item: SubgroupResult) -> SubgroupRow:
+    told = f"{item.sites} of {item.sites + item.withheld}"
+    band = item.rows_band.replace("-", "–")
+    return SubgroupRow(item.subgroup, item.value, told, band, item.auc, item.sensitivity, item.specificity)
 
 
 def _series(item: Assessment, names: Sequence[str]) -> int:

@@ -8,8 +8,10 @@ from dataclasses import asdict
 from typing import Any
 
 from audit.models import Event
+from federation.runs.evaluation import SubgroupResult
 from federation.runs.models import Participation, Round, Run
 from federation.runs.selectors import RunSummary
+from fedstudy_core.evaluation import Estimate
 from portal.web.presenters.charts import POOLED
 from portal.web.presenters.runs import PHASES
 
@@ -82,6 +84,27 @@ def result_records(summary: RunSummary) -> list[dict[str, Any]]:
         pooled = {f"metric:{name}": value for name, value in summary.pooled.items()}
         rows.append({"site": POOLED, "round": summary.committed, "rows_trained": None, **pooled})
     return rows
+
+
+def subgroup_records(summary: RunSummary) -> list[dict[str, Any]]:
+    """One row for each subgroup of the newest test; `low` and `high` end the intervals of 95 %."""
+    return [_subgroup(item) for item in summary.evaluation.subgroups] if summary.evaluation else []
+
+
+def _subgroup(item: SubgroupResult) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": item.name,
+        "subgroup": item.subgroup,
+        "value": item.value,
+        "sites": item.sites,
+        "sites_withheld": item.withheld,
+        "rows": item.rows_band,
+    }
+    for name in ("auc", "sensitivity", "specificity"):
+        estimate: Estimate | None = getattr(item, name)
+        low, high = (estimate.interval if estimate else None) or (None, None)
+        row |= {name: estimate.value if estimate else None, f"{name}:low": low, f"{name}:high": high}
+    return row
 
 
 def run_record(run: Run, summary: RunSummary, rounds: Sequence[Round]) -> dict[str, Any]:

@@ -64,6 +64,33 @@ def result_rows(card: dict[str, Any]) -> list[ResultRow]:
     return sorted(rows, key=lambda row: row.is_total)
 
 
+@dataclass(frozen=True)
+class SubgroupRow:
+    """The model on one subgroup's rows; `told` is of how many sites, in words."""
+
+    name: str
+    told: str
+    rows: str
+    auc: str
+    sensitivity: str
+    specificity: str
+
+
+def subgroup_rows(card: dict[str, Any]) -> list[SubgroupRow]:
+    """The results by subgroup; cards of before there were such have none."""
+    return [
+        SubgroupRow(
+            name=f"{item['subgroup']}: {item['value']}",
+            told=f"{item['sites']} of {item['sites'] + item['withheld']}",
+            rows=item["rows_band"] or "too few",
+            auc=_estimate(item["auc"]),
+            sensitivity=_estimate(item["sensitivity"]),
+            specificity=_estimate(item["specificity"]),
+        )
+        for item in card.get("subgroups", ())
+    ]
+
+
 def _estimate(estimate: dict[str, Any] | None) -> str:
     if estimate is None:
         return score(None)

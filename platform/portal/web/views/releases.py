@@ -23,7 +23,7 @@ from portal.web.downloads import json_file, text_file
 from portal.web.forms.releases import CardForm, ReleaseForm
 from portal.web.pages import PageRequest, act, page, render_form, render_page, save
 from portal.web.presenters.navigation import crumbs_in_study
-from portal.web.presenters.releases import facts_of, models_to_release, result_rows
+from portal.web.presenters.releases import facts_of, models_to_release, result_rows, subgroup_rows
 
 
 @page()
@@ -43,6 +43,7 @@ def card(request: PageRequest, run_id: UUID) -> HttpResponse:
         "card": shown,
         "facts": facts_of(shown),
         "results": result_rows(shown),
+        "subgroups": subgroup_rows(shown),
         "releases": releases,
         "may_change": may_ask,
         "may_ask": may_ask and found.is_final,
@@ -126,6 +127,7 @@ def release(request: PageRequest, release_id: UUID) -> HttpResponse:
         "signatures": found.signatures.select_related("site", "signed_by"),
         "facts": facts_of(found.card),
         "results": result_rows(found.card),
+        "subgroups": subgroup_rows(found.card),
         "card": found.card,
         "sites": selectors.sites_to_sign_for(found, request.user),
         "may_withdraw": found.state == "requested" and can(request.user, Permission.RELEASE_REQUEST, study),

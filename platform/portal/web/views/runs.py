@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from portal.web.downloads import csv_file, json_file
 from portal.web.formats import value_text
 from portal.web.marks import mark_of
 from portal.web.pages import PageRequest, act, page, render_page
-from portal.web.presenters.exports import result_records, round_records, run_record
+from portal.web.presenters.exports import result_records, round_records, run_record, subgroup_records
 from portal.web.presenters.navigation import crumbs_in_study
 from portal.web.presenters.runs import RunPage, present_run
 
@@ -102,8 +103,8 @@ def model(request: PageRequest, run_id: UUID) -> HttpResponse:
 
 @page()
 def export(request: PageRequest, run_id: UUID, name: str) -> HttpResponse:
-    """Results or rounds as CSV, or the whole run as JSON; the log notes who took it."""
-    if name not in ("results.csv", "rounds.csv", "run.json"):
+    """Results, subgroups or rounds as CSV, or the whole run as JSON; the log notes who took it."""
+    if name not in ("results.csv", "subgroups.csv", "rounds.csv", "run.json"):
         raise Http404
     found = selectors.run_for(request.user, run_id)
     results.note_export(run=found, file=name, by=request.user)
@@ -111,7 +112,8 @@ def export(request: PageRequest, run_id: UUID, name: str) -> HttpResponse:
     summary = selectors.run_summary(found, rounds)
     if name == "run.json":
         return json_file(name, run_record(found, summary, rounds))
-    return csv_file(name, result_records(summary) if name == "results.csv" else round_records(rounds))
+    rows = {"results.csv": partial(result_records, summary), "subgroups.csv": partial(subgroup_records, summary)}
+    return csv_file(name, rows[name]() if name in rows else round_records(rounds))
 
 
 @page("POST")
