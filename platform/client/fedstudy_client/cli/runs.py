@@ -140,7 +140,7 @@ def show_results(connected: FedStudy, run: Run, output: Output) -> None:
     names = dict.fromkeys(name for _, metrics in columns for name, value in metrics.items() if _is_number(value))
     rows = [(name, *(metrics.get(name) for _, metrics in columns)) for name in names]
     output.table("Metrics after the last round", ("", *(column for column, _ in columns)), rows)
-    subgroups = (results["evaluation"] or {}).get("subgroups", [])
+    subgroups = (results.get("evaluation") or {}).get("subgroups", [])
     if subgroups:
         titles = ("", "sites", "rows", "AUC", "sensitivity", "specificity")
         output.table("Performance by subgroup", titles, list(map(_subgroup, subgroups)))
