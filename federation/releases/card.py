@@ -123,7 +123,6 @@ def card_of(run: Run, *, round_number: int | None = None) -> Card:
     answered = _answered(rounds)
     datasets = [dataset for item in participants if (dataset := _dataset(item)) is not None]
     dictionary = max((item.dictionary for item in datasets), key=lambda item: item.number, default=None)
-    strategy = STRATEGIES.get(run.strategy)
     parts = tuple(_part(item, answered.get(item.pk, 0)) for item in participants)
     return Card(
         run=str(run.pk),
@@ -140,7 +139,7 @@ def card_of(run: Run, *, round_number: int | None = None) -> Card:
         script=run.version.script.name,
         script_version=run.version.number,
         script_sha256=run.version.sha256,
-        strategy=strategy.title if strategy else run.strategy,
+        strategy=STRATEGIES[run.strategy].title if run.strategy in STRATEGIES else run.strategy,
         configuration={**run.config, **run.strategy_parameters},
         transport=run.transport,
         rounds_committed=summary.committed,
