@@ -146,6 +146,64 @@ class Checkpoint(models.Model):
         return f"checkpoint of {self.size} events"
 
 
+class Cosignature(models.Model):
+    """A witness's word: at this time, this was the largest tree that it had seen of the log of this origin."""
+
+    node = models.UUIDField()
+    key = models.CharField(max_length=300, help_text="name+id+key")
+    origin = models.CharField(max_length=200)
+    size = models.BigIntegerField()
+    line = models.CharField(max_length=400, help_text="As it stands under the checkpoint's note")
+    made_at = models.DateTimeField(help_text="By the witness's clock")
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["node", "origin", "size"], name="audit_cosignature_once"),
+            models.CheckConstraint(condition=Q(size__gte=1), name="audit_cosignature_size"),
+        ]
+        triggers = [pgtrigger.Protect(name="only_added", operation=ONLY_ADDED)]
+
+    def __str__(self) -> str:
+        return f"cosignature of {self.size} events by node {self.node}"
+
+
+class WitnessRefusal(models.Model):
+    """A checkpoint that a witness did not cosign, beside the one that it saw before; both as it sent them."""
+
+    node = models.UUIDField()
+    code = models.CharField(max_length=20)
+    seen = models.TextField(blank=True)
+    offered = models.TextField(blank=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+        default_permissions = ()
+        indexes = [models.Index(fields=["node", "-id"], name="audit_refusal_node")]
+        triggers = [pgtrigger.Protect(name="only_added", operation=ONLY_ADDED)]
+
+    def __str__(self) -> str:
+        return f"{self.code} by node {self.node}"
+
+
+class Succession(models.Model):
+    """That the log goes on under another origin, and where the one before ended, signed."""
+
+    origin = models.CharField(max_length=200, unique=True)
+    note = models.TextField(help_text="fedstudy_core.transparency.successions")
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+        default_permissions = ()
+        triggers = [pgtrigger.Protect(name="only_added", operation=ONLY_ADDED)]
+
+    def __str__(self) -> str:
+        return f"succession of {self.origin}"
+
+
 class LogKey(models.Model):
     """A public key that signed checkpoints from some moment on, as `name+id+key`."""
 

@@ -100,6 +100,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "registry:node:rotated": "The node {object} replaced its own keys; the words are now “{words}”.",
         "registry:node:token_made": "{actor} made a token for the frozen node {object}.",
         "registry:node:page": "The node {object} says that its own page is at {page_url}.",
+        "registry:witness:began": "The node {object} began to cosign the log {log}.",
+        "registry:witness:refused": "The node {object} refused to cosign the log ({code}).",
         "registry:node:revoked": "{actor} revoked the node {object}.",
     }
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audit import stored_tree
-from audit.models import Checkpoint, Event, Leaf, LogKey
+from audit.models import Checkpoint, Event, Leaf, LogKey, Succession
 from fedstudy_core.errors import Conflict, Invalid
 from fedstudy_core.transparency.checkpoints import proof_text
 from fedstudy_core.transparency.leaves import SALT_BYTES, BoundText, names_text
@@ -39,6 +39,21 @@ class Proof:
 def log_key() -> str:
     """The key that signs now, as `name+id+key`; empty before the log has begun."""
     return LogKey.objects.values_list("key", flat=True).first() or ""
+
+
+def size_signed() -> int:
+    """Events in the log at its newest checkpoint; 0 before the first."""
+    return Checkpoint.objects.values_list("size", flat=True).first() or 0
+
+
+def succession() -> str:
+    """The signed note by which the log goes on from one before; empty where there was none."""
+    return Succession.objects.values_list("note", flat=True).first() or ""
+
+
+def succeeding_origin() -> str:
+    """The origin under which the log went on last; empty where it always had the one of the settings."""
+    return Succession.objects.values_list("origin", flat=True).first() or ""
 
 
 def latest_checkpoint() -> Checkpoint:

@@ -12,9 +12,9 @@ from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 PORTAL = "fedstudy"
 SEQUENCER = "fedstudy_log"
-ADDED_BY_PORTAL = "audit_event"
+ADDED_BY_PORTAL = "audit_event, audit_cosignature, audit_witnessrefusal"
 QUEUE = "audit_queue"
-ADDED_BY_SEQUENCER = "audit_leaf, audit_tile, audit_checkpoint, audit_logkey"
+ADDED_BY_SEQUENCER = "audit_leaf, audit_tile, audit_checkpoint, audit_logkey, audit_succession"
 THERE = "SELECT count(*) FROM pg_roles WHERE rolname IN (%s, %s) AND rolname <> current_user"
 STATEMENTS = (
     f"GRANT USAGE ON SCHEMA public TO {PORTAL}, {SEQUENCER}",
@@ -25,7 +25,7 @@ STATEMENTS = (
     f"GRANT SELECT ON {ADDED_BY_PORTAL} TO {SEQUENCER}",
     f"GRANT SELECT, INSERT, DELETE ON {QUEUE} TO {SEQUENCER}",
     f"GRANT SELECT, INSERT ON {ADDED_BY_SEQUENCER} TO {SEQUENCER}",
-    f"GRANT USAGE, SELECT ON SEQUENCE audit_tile_id_seq, audit_logkey_id_seq TO {SEQUENCER}",
+    f"GRANT USAGE, SELECT ON SEQUENCE audit_tile_id_seq, audit_logkey_id_seq, audit_succession_id_seq TO {SEQUENCER}",
 )
 
 

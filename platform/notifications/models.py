@@ -27,6 +27,7 @@ KINDS = (
     "decided",
     "release",
     "webhook",
+    "log",
 )
 
 # What stands on the page in any case: somebody else changed what one may, or how one gets in.

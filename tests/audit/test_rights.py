@@ -11,11 +11,12 @@ from django.db import connection
 from psycopg.errors import InsufficientPrivilege
 from psycopg.sql import SQL, Composed, Identifier
 
-from audit.models import Checkpoint, Event, Leaf, LogKey, Tile
+from audit.models import Checkpoint, Cosignature, Event, Leaf, LogKey, Succession, Tile, WitnessRefusal
 from tests.audit.logs import sequence, write_events
 
 pytestmark = pytest.mark.django_db(transaction=True)
-TREE = (Leaf, Tile, Checkpoint, LogKey)
+TREE = (Leaf, Tile, Checkpoint, LogKey, Succession)
+ADDED_BY_PORTAL = (Event, Cosignature, WitnessRefusal)
 ROLES = ("fedstudy", "fedstudy_log")
 FORBIDDEN = (
     "UPDATE {table} SET {key} = {key}",
@@ -47,7 +48,7 @@ def refused(database: psycopg.Connection, statement: LiteralString | Composed) -
 def test_nobody_changes_or_removes(database: psycopg.Connection) -> None:
     write_events(300)
     sequence()
-    for model in (*TREE, Event):
+    for model in (*TREE, *ADDED_BY_PORTAL):
         table, key = model._meta.db_table, model._meta.pk.attname
         for statement in FORBIDDEN:
             named = SQL(statement).format(table=Identifier(table), key=Identifier(key))

@@ -41,6 +41,11 @@ CODES = MappingProxyType(
         # the log
         "E_LOG_ALTERED": "The stored log is not the one that was signed last: nothing more is signed.",
         "E_LOG_BEHIND": "The log does not have this yet; try again in a moment.",
+        "E_LOG_FORK": "The log is not the one that was seen before: its past was changed.",
+        "E_LOG_ROLLBACK": "The log is shorter than the one that was seen before.",
+        "E_LOG_ORIGIN": "The log goes by another name than the one that this site holds it to.",
+        "E_LOG_SUCCESSION": "The log does not say of itself that it goes on under another name.",
+        "E_WITNESS": "The cosignature is not this witness's, or not of a checkpoint of this log.",
         "E_NOTE": "The log's checkpoint cannot be read.",
         "E_NOTE_KEY": "The key of a log or witness cannot be read.",
         "E_NOTE_SIGNATURE": "The log's checkpoint is not signed as it should be.",

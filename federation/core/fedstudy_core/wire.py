@@ -42,10 +42,13 @@ class SuperLinkRef(_Body):
 
 
 class EnrolAnswer(_Body):
+    """`log_key` is by which the log's checkpoints are verified (name+id+key); empty where nothing is signed yet."""
+
     node: str
     site: SiteRef
     superlink: SuperLinkRef
     words: str
+    log_key: str = ""
 
 
 class DatasetFact(_Body):
@@ -192,3 +195,31 @@ class ApprovalAnswer(_Body):
 
 class RevocationRequest(_Body):
     envelope: str
+
+
+class LogAnswer(_Body):
+    """The log for a witness: its newest checkpoint, and the proof (base64) that it begins with the size asked about.
+
+    `succession` says where the log before this one ended, if there was one (`transparency.successions`).
+    """
+
+    key: str
+    checkpoint: str
+    consistency: list[str]
+    succession: str = ""
+
+
+class CosignatureRequest(_Body):
+    """A witness's key (name+id+key), and the line with its signature under the checkpoint of that size."""
+
+    key: str = Field(max_length=300)
+    size: int = Field(ge=1, le=2**53)
+    cosignature: str = Field(max_length=400)
+
+
+class LogRefusalRequest(_Body):
+    """Why a witness refused to cosign; both checkpoints as the log signed them, `seen` may be empty."""
+
+    code: Literal["E_LOG_FORK", "E_LOG_ROLLBACK", "E_LOG_ORIGIN", "E_NOTE", "E_NOTE_SIGNATURE"]
+    seen: str = Field(max_length=4000)
+    offered: str = Field(max_length=4000)

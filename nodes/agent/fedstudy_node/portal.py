@@ -188,6 +188,18 @@ class Portal:
         """Tell the portal that a statement was revoked here."""
         self._request("POST", f"approvals/{approval}/revoke", {"envelope": envelope})
 
+    def log(self, seen: int) -> dict[str, Any]:
+        """Return the log's newest checkpoint, with the proof that it begins with the size seen before (0 for none)."""
+        return _mapping(self._request("GET", f"log?seen={seen}"))
+
+    def add_cosignature(self, *, key: str, size: int, cosignature: str) -> None:
+        """Hand in a cosignature of a checkpoint."""
+        self._request("POST", "log/cosignatures", {"key": key, "size": size, "cosignature": cosignature})
+
+    def tell_log_refusal(self, *, code: str, seen: str, offered: str) -> None:
+        """Say why a checkpoint was not cosigned, with the two that contradict each other."""
+        self._request("POST", "log/refusals", {"code": code, "seen": seen, "offered": offered})
+
     def _request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         """Sign and send; when another process of this node was a moment quicker, with a new number again."""
         content = b"" if body is None else json.dumps(body).encode()

@@ -31,6 +31,7 @@ from fedstudy_node.runs import Runs
 from fedstudy_node.status import Status
 from fedstudy_node.wakes import Wakes
 from fedstudy_node.warden import Warden
+from fedstudy_node.watching import Watching
 
 log = structlog.get_logger()
 
@@ -61,7 +62,7 @@ def serve(home: Home, stop: threading.Event) -> None:
         )  # fmt: skip
         warden = Warden(control, agent.runs, Approvals(home), stop=stop, changed=heartbeats.hurry)
         page = PageServer(home, control, status, hurry=clerk.hurry, served=heartbeats.hurry)
-        for thread in (heartbeats, warden, clerk, Wakes(home, bell, stop)):
+        for thread in (heartbeats, warden, clerk, Wakes(home, bell, stop), Watching(home, stop)):
             thread.start()
         page.start()
         agent.run()

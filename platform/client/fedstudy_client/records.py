@@ -360,33 +360,8 @@ class Event(Record):
     detail: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Checkpoint(Record):
-    """What the log says of itself: how many events it has, in a signed note that `key` verifies."""
-
-    key: str
-    size: int
-    checkpoint: str
-    at: datetime
-
-
-@dataclass(frozen=True)
-class Proof(Record):
-    """That an event is in the log; `file` is the proof as C2SP's tlog-proof writes it."""
-
-    position: int
-    leaf: str
-    hashes: list[str]
-    key: str
-    size: int
-    checkpoint: str
-    file: str
-    names: dict[str, str] = field(default_factory=dict)
-    detail: dict[str, str] = field(default_factory=dict)
-
-
 FINAL = ("completed", "failed", "stopped")
 NESTED: dict[str, type[Record]] = {
-    "site": Name, "study": Name, "script": Name, "user": Person, "person": Person, "decided_by": Person,
+    "site": Name, "study": Name, "script": Name, "node": Name, "user": Person, "person": Person, "decided_by": Person,
     "author": Name, "opened_by": Name, "resolved_by": Name,
 }  # fmt: skip

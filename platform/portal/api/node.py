@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from audit.proofs import log_key
 from fedstudy_core import wire
 from fedstudy_core.approvers import Approver
 from fedstudy_core.dsse import VerifyingKey
@@ -79,6 +80,7 @@ class Introduction(ViewSet):
             site=wire.SiteRef(id=str(node.site_id), name=node.site.name),
             superlink=_superlink(),
             words=node.words,
+            log_key=log_key(),
         )
         return Response(answer.model_dump())
 

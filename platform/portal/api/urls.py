@@ -30,6 +30,7 @@ from portal.api import (
 )
 from portal.api.document import Document
 from portal.api.node_events import NodeEvents
+from portal.api.witnesses import WitnessedLog, Witnesses
 
 app_name = "api"
 
@@ -263,6 +264,7 @@ RUNS = [
     path("audit/events", audit.Events.as_view({"get": "list"}), name="events"),
     path("audit/events/<uuid:id>/proof", transparency.EventProofs.as_view({"get": "retrieve"}), name="event-proof"),
     path("audit/log", transparency.Log.as_view({"get": "retrieve"}), name="log"),
+    path("audit/witnesses", Witnesses.as_view({"get": "retrieve"}), name="witnesses"),
     path("audit/log/consistency", transparency.Log.as_view({"get": "consistency"}), name="log-consistency"),
 ]
 
@@ -291,6 +293,9 @@ NODE = [
     path("node/enrol", node.Introduction.as_view({"post": "enrol"}), name="node-enrol"),
     path("node/heartbeat", node.Agent.as_view({"post": "heartbeat"}), name="node-heartbeat"),
     path("node/events", NodeEvents.as_view(), name="node-events"),
+    path("node/log", WitnessedLog.as_view({"get": "retrieve"}), name="node-log"),
+    path("node/log/cosignatures", WitnessedLog.as_view({"post": "cosign"}), name="node-cosignatures"),
+    path("node/log/refusals", WitnessedLog.as_view({"post": "refuse"}), name="node-log-refusals"),
     path("node/self", node.Agent.as_view({"get": "itself"}), name="node-self"),
     path("node/rotate", node.Agent.as_view({"post": "rotate"}), name="node-rotate"),
     path("node/studies", node.Agent.as_view({"get": "studies"}), name="node-studies"),

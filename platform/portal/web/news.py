@@ -15,9 +15,12 @@ from accounts.groups import holders
 from accounts.models import AccessRequest, Invitation, Site, User
 from accounts.roles import Role
 from accounts.signals import access_asked, access_decided, factors_reset, person_invited, person_moved
+from audit.models import WitnessRefusal
 from federation.releases.models import Release
 from federation.releases.selectors import sites_in
 from federation.releases.signals import release_changed
+from nodes.registry.models import Node
+from nodes.registry.signals import log_refused
 from notifications.services import notify, send_link
 from studies.enrolment.models import Enrolment
 from studies.enrolment.signals import enrolment_changed
@@ -36,6 +39,7 @@ def connect() -> None:
     person_moved.connect(_moved, dispatch_uid="web.news.moved")
     person_invited.connect(_person_invited, dispatch_uid="web.news.person_invited")
     enrolment_changed.connect(_invitation, dispatch_uid="web.news.invitation")
+    log_refused.connect(_log, dispatch_uid="web.news.log")
     release_changed.connect(_release, dispatch_uid="web.news.release")
     enrolment_changed.connect(_newcomer, dispatch_uid="web.news.newcomer")
     signals.version_submitted.connect(_version, dispatch_uid="web.news.version")
@@ -127,6 +131,20 @@ def _release(*, release: Release, verb: str, by: Any, **_: Any) -> None:
         subject=f"The release of the model of “{release.run.label}” {words[verb]}.",
         link=reverse("web:release", args=[release.pk]),
         key=f"release:{release.pk}:{verb}",
+    )
+
+
+def _log(*, node: Node, refusal: WitnessRefusal, **_: Any) -> None:
+    """Tell administrators, the site's admins and the auditors of its studies; once a day of each kind of refusal."""
+    studies = [row.study for row in Enrolment.objects.filter(site=node.site_id).select_related("study")]
+    auditors = [person for study in studies for person in holders(Role.AUDITOR, study)]
+    admins = User.objects.filter(is_platform_admin=True, is_active=True)
+    notify(
+        people=[*admins, *auditors, *holders(Role.ADMIN, node.site)],
+        kind="log",
+        subject=f"The node {node.name} of {node.site.name} refused to cosign the log ({refusal.code}).",
+        link=reverse("web:witnesses"),
+        key=f"log:{refusal.code}:{refusal.at:%Y-%m-%d}",
     )
 
 

@@ -34,6 +34,7 @@ from portal.web.views import (
     styleguide,
     uses,
     webhooks,
+    witnesses,
 )
 
 app_name = "web"
@@ -179,5 +180,6 @@ urlpatterns = [
     path("live/events", live.events, name="live"),
     path("search", searches.results, name="search"),
     path("events", events.events, name="events"),
+    path("events/witnesses", witnesses.witnesses, name="witnesses"),
     path("styleguide", styleguide.styleguide, name="styleguide"),
 ]

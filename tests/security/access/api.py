@@ -15,6 +15,8 @@ from tests.security.access.scene import FILE, Place
 
 HEARTBEAT = {"agent_version": "0.1.0", "sandbox": "S1", "datasets": [], "clock": "2030-01-01T00:00:00Z"}
 
+REFUSED_LOG = {"code": "E_LOG_FORK", "seen": "", "offered": ""}
+
 HOOK = {"url": "https://hook.example.org/in", "kinds": ["run.completed"]}
 
 
@@ -319,11 +321,15 @@ RUNS = [
     row("events", "get", "", EVERYBODY),
     row("event-proof", "get", "event", "PU"),
     row("log", "get", "", EVERYBODY),
+    row("witnesses", "get", "", EVERYBODY),
     row("log-consistency", "get", "", EVERYBODY, query=lambda place: "?old=1&new=2"),
 ]  # fmt: skip
 NODES = [
     row("node-enrol", "post", "", every=403, body=lambda place: introduction("t" * 30), quiet=True),
     row("node-heartbeat", "post", "", "N", body=HEARTBEAT, quiet=True),
+    row("node-log", "get", "", "N"),
+    row("node-cosignatures", "post", "", "N", ok=204, body=states.cosignature, quiet=True),
+    row("node-log-refusals", "post", "", "N", ok=204, body=REFUSED_LOG, quiet=True),
     row("node-self", "get", "", "N"),
     row("node-rotate", "post", "", "N", body=states.rotation),
     row("node-studies", "get", "", "N"),

@@ -291,6 +291,7 @@ ROWS = [
         for kind, may in (("run", STUDY_PEOPLE), ("study", STUDY_PEOPLE), ("site", "AS+"))
     ],
     show("events", "", EVERYBODY),
+    show("witnesses", "", EVERYBODY),
     show("events", "", EVERYBODY, query=lambda place: "?form=csv"),
     show("events", "", EVERYBODY, query=lambda place: "?form=jsonl"),
     show("events", "", EVERYBODY, query=lambda place: "?form=proof"),

@@ -18,6 +18,7 @@ from accounts.roles import Role
 from accounts.scopes import TokenScope
 from accounts.services import create_site, grant_role, set_active
 from accounts.tokens import begin_program_session, make_token
+from audit.proofs import latest_checkpoint
 from federation.releases.card import card_of, model_of
 from federation.releases.models import Release
 from federation.releases.services import cosign_release
@@ -39,9 +40,15 @@ from studies.scripts.models import ReviewThread, ScriptVersion
 from studies.scripts.reviews import open_thread, resolve_thread
 from studies.scripts.services import submit_version
 from tests.api.world import VARIABLES, NodeKeys, enrolled_node, fab, person
+from tests.audit.witnesses import cosignature_of
 from tests.security.access.scene import Place, opened_again
 from webhooks.models import Delivery, Webhook
 from webhooks.services import register_webhook, switch_webhook
+
+
+def cosignature(place: Place) -> dict[str, Any]:
+    """What the node hands in as a witness of the newest checkpoint."""
+    return cosignature_of(place.node.pk, latest_checkpoint())
 
 
 def drafted(place: Place) -> Study:

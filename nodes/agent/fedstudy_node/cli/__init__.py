@@ -205,6 +205,19 @@ def _add_control(
     left.set_defaults(command=_command("controlling", "left"))
 
 
+def _add_witness(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", shared: argparse.ArgumentParser
+) -> None:
+    witness = commands.add_parser("witness", help="the portal's log, as this node saw it")
+    actions = witness.add_subparsers(dest="action", required=True, metavar="ACTION")
+    show = actions.add_parser("show", parents=[shared], help="what was seen last, and what was refused")
+    show.set_defaults(command=_command("witnessing", "show"))
+    accept = actions.add_parser("accept", parents=[shared], help="follow a log that goes on under another name")
+    accept.add_argument("--key", default="", help="its key (name+id+key), where you know it from elsewhere")
+    accept.add_argument("--yes", action="store_true", help="do not ask")
+    accept.set_defaults(command=_command("witnessing", "accept"))
+
+
 def _add_page(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", shared: argparse.ArgumentParser) -> None:
     page = commands.add_parser("page", help="the node's own page, where people sign with passkeys")
     actions = page.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -232,6 +245,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_trust(commands, shared)
     _add_control(commands, shared)
     _add_page(commands, shared)
+    _add_witness(commands, shared)
     run = commands.add_parser("run", parents=[shared], help="take part: connect and serve until stopped")
     run.set_defaults(command=_command("running", "run"))
     status = commands.add_parser("status", parents=[shared], help="how this node is doing")

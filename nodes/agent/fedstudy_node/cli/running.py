@@ -12,6 +12,7 @@ from typing import Any
 
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.cli.output import Output, moment, plain
+from fedstudy_node.cli.witnessing import log_line
 from fedstudy_node.clock import warning
 from fedstudy_node.control import Control
 from fedstudy_node.datasets import Datasets
@@ -19,6 +20,7 @@ from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.status import read_status
+from fedstudy_node.witness import Witness
 
 NOT_RUNNING, DISCONNECTED = 3, 4
 
@@ -64,6 +66,7 @@ def status(arguments: Namespace, output: Output) -> int:
     output.say(f"Node [bold]{facts['name']}[/], " + _enrolment(facts["site"], facts["words"]))
     output.say(_agent_line(facts["agent"]))
     output.say(_sandbox_line(facts["agent"]))
+    output.say(log_line(facts["log"]))
     _say_control(facts, output)
     output.table(
         "Datasets", ("Name", "Rows", "Id"), [(row["name"], row["rows_band"], row["id"]) for row in facts["datasets"]]
@@ -116,6 +119,7 @@ def _facts(home: Home) -> dict[str, Any]:
         "words": settings.words,
         "enrolled": settings.is_enrolled,
         "agent": read_status(home.status_path),
+        "log": Witness(home).memory().told(),
         "paused": asdict(control.paused) if control.paused else None,
         "vetoes": {run: asdict(word) for run, word in control.vetoes.items()},
         "datasets": [{"id": item.id, "name": item.name, "rows_band": item.rows_band} for item in Datasets(home).all()],

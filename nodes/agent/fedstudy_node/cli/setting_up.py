@@ -15,6 +15,7 @@ from fedstudy_node.home import Home, Settings, flower_public_pem, write_private
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.page.address import page_address
 from fedstudy_node.trust import SHORTEST_PASSPHRASE, Trust
+from fedstudy_node.witness import Witness
 
 
 def init(arguments: Namespace, output: Output) -> int:
@@ -67,6 +68,8 @@ def enrol(arguments: Namespace, output: Output) -> int:
     settings = _keep(home, answer, address=address, words=words, approval_key=approver.key)
     with closing(Ledger(home.ledger_path)) as ledger:
         ledger.journal.append("enrolled", settings.node, {"portal": settings.portal, "words": words})
+        if answer.get("log_key"):
+            Witness(home).pin(str(answer["log_key"]), ledger)
     site = {"id": settings.site, "name": settings.site_name}
     output.facts({"node": settings.node, "site": site, "words": words, "superlink": settings.superlink})
     output.say(

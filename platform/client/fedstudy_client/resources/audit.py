@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from fedstudy_client.records import Checkpoint, Event, Proof
+from fedstudy_client.records import Event
+from fedstudy_client.records_log import Checkpoint, Proof, Witness, Witnesses
 from fedstudy_client.resources.base import Ref, Resource, id_of
 
 
@@ -32,6 +34,11 @@ class Audit(Resource):
     def checkpoint(self) -> Checkpoint:
         """The log's newest checkpoint."""
         return Checkpoint.read(self._http.get("audit/log"))
+
+    def witnesses(self) -> Witnesses:
+        """How far nodes have cosigned the log, and what they refused."""
+        told = self._http.get("audit/witnesses")
+        return replace(Witnesses.read(told), witnesses=[Witness.read(row) for row in told["witnesses"]])
 
     def consistency(self, old: int, new: int) -> list[str]:
         """The proof that the log only grew between two sizes: hashes in base64, as RFC 9162 orders them."""

@@ -83,6 +83,8 @@ SENTENCES = {
     "registry:node:resumed": "Node resumed by its site",
     "registry:node:page": "Node said where its own page is",
     "registry:node:revoked": "Node revoked",
+    "registry:witness:began": "Node began to cosign the log",
+    "registry:witness:refused": "Node refused to cosign the log",
     "registry:node:rotated": "Node replaced its own keys",
     "registry:node:token_made": "Token for a frozen node made",
     "runs:attempt:announced": "Run announced to the SuperLink",

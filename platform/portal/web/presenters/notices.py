@@ -22,6 +22,7 @@ WORDS = {
     "access": ("Requests for roles", "Somebody asks for a role that you give."),
     "release": ("Releases of models", "Somebody asks for a release, or it was decided."),
     "webhook": ("Webhooks", "A webhook of your study was switched off."),
+    "log": ("The log", "A site's node found that the log is not the one that it saw before."),
     "decided": ("Answers to your requests", "A role that you asked for was given or refused."),
 }
 

@@ -141,6 +141,12 @@ STATUSES: dict[str, dict[str, Status]] = {
         "refused": Status("Refused", "bad", "stop"),
         "withdrawn": Status("Taken back", "idle", "stop", "The person does not ask for it any more."),
     },
+    "witness": {
+        "holds": Status("Cosigned", "ok", "seal", "It cosigned the newest checkpoint."),
+        "behind": Status("Follows", "info", "pulse", "It cosigned the log, and has not seen its newest events."),
+        "silent": Status("Not yet", "wait", "clock", "It has not cosigned this log."),
+        "refused": Status("Refused", "bad", "alert", "The log is not the one that it saw before."),
+    },
     "outcome": {
         "done": Status("Done", "ok", "check"),
         "refused": Status("Refused", "bad", "stop"),

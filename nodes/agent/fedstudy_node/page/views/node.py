@@ -12,6 +12,7 @@ from fedstudy_node import __version__
 from fedstudy_node.page.views.review import state_of
 from fedstudy_node.page.visits import Visit
 from fedstudy_node.status import read_status
+from fedstudy_node.witness import Witness
 
 _RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _RECENT = 200
@@ -94,6 +95,7 @@ def about(visit: Visit) -> Response:
     return visit.render(
         "about.html",
         now=read_status(visit.front.home.status_path),
+        log=Witness(visit.front.home).memory().told(),
         version=__version__,
         address=visit.front.address,
         home=str(visit.front.home.path),
