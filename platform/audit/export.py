@@ -8,7 +8,8 @@ run of events that are not shown), `checkpoint`, `earlier.jsonl` (checkpoints of
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence, Set
+from datetime import timedelta
 from hashlib import sha256
 from itertools import pairwise
 from json.encoder import encode_basestring
@@ -17,13 +18,15 @@ from typing import Any
 from django.db.models import QuerySet
 
 from audit import stored_tree
-from audit.models import Checkpoint, Event, Leaf
+from audit.models import Checkpoint, Cosignature, Event, Leaf
 from audit.proofs import latest_checkpoint, log_key, texts_of
 from fedstudy_core.transparency.leaves import BoundText
 from fedstudy_core.transparency.tree import Span, subtrees
+from fedstudy_core.transparency.witnessing import witnessed
 
 FORMAT = "fedstudy-log-1"
 AT_ONCE = 2_000
+OLD = timedelta(minutes=5)  # after so long without a quorum, what it did not cosign is shown as well
 EARLIER = 32  # checkpoints of before, over the length of the log
 NEAREST = """
 SELECT nearest.* FROM unnest(%s::bigint[]) AS wanted (size)
@@ -35,21 +38,43 @@ CROSS JOIN LATERAL (
 File = tuple[str, Iterator[bytes]]
 
 
-def files(rows: QuerySet[Event]) -> Iterator[File]:
+def files(rows: QuerySet[Event], cosigned: Sequence[Cosignature] = (), quorum: int = 0) -> Iterator[File]:
     """The names and contents of the export of these events, as far as they are signed.
+
+    Where witnesses follow the log, the last events shown are those that a quorum has cosigned; only when its word is
+    old are newer ones shown.
+
+    Args:
+        cosigned: of each witness its newest cosignature.
+        quorum: how many of them there should be.
 
     Raises:
         Conflict: E_LOG_BEHIND, nothing is signed yet.
     """
     last = latest_checkpoint()
-    earlier = _earlier(last)
+    known = [item for item in cosigned if item.size <= last.size]
+    earlier = _earlier(last, {item.size for item in known})
+    reached = witnessed([item.size for item in known], quorum)
+    sizes = [*(item.size for item in earlier), last.size]
+    keys = {"log": log_key(), "witnesses": [item.key for item in known], "quorum": quorum if reached else 0}
     contents: list[tuple[str, Iterable[bytes]]] = [
-        ("log.jsonl", _lines(rows, [*(item.size for item in earlier), last.size])),
-        ("earlier.jsonl", (_json(item.note) for item in earlier)),
-        ("checkpoint", [last.note.encode("utf-8")]),
-        ("keys.json", [_json({"log": log_key(), "witnesses": [], "quorum": 0})]),
+        ("log.jsonl", _lines(rows, sizes, _until(reached, last))),
+        ("earlier.jsonl", [_json(_note(item, known)) for item in earlier]),
+        ("checkpoint", [_note(last, known).encode("utf-8")]),
+        ("keys.json", [_json(keys)]),
     ]
     return _with_manifest(contents)
+
+
+def _note(item: Checkpoint, cosigned: Sequence[Cosignature]) -> str:
+    """A checkpoint's note, with the lines of the witnesses who cosigned this one."""
+    return item.note + "".join(found.line for found in cosigned if found.size == item.size)
+
+
+def _until(reached: int, last: Checkpoint) -> int:
+    """Before which position events are shown: what a quorum cosigned of late, or all that is signed."""
+    at = Checkpoint.objects.filter(size=reached).values_list("at", flat=True).first()
+    return reached if at is not None and last.at - at < OLD else last.size
 
 
 def _with_manifest(contents: list[tuple[str, Iterable[bytes]]]) -> Iterator[File]:
@@ -67,21 +92,22 @@ def _with_manifest(contents: list[tuple[str, Iterable[bytes]]]) -> Iterator[File
     yield "manifest.json", iter([_json({"format": FORMAT, "files": digests})])
 
 
-def _earlier(last: Checkpoint) -> list[Checkpoint]:
-    """Some checkpoints of before, each signed with the same origin, spread evenly."""
-    wanted = {last.size * number // EARLIER for number in range(1, EARLIER)}
+def _earlier(last: Checkpoint, cosigned: Set[int]) -> list[Checkpoint]:
+    """Some checkpoints of before, each signed with the same origin, spread evenly; and those that were cosigned."""
+    wanted = {last.size * number // EARLIER for number in range(1, EARLIER)} | cosigned
     found = Checkpoint.objects.raw(NEAREST, [sorted(wanted)])
-    sizes = {item.size: item for item in found if item.size < last.size}
+    origin = last.note.partition("\n")[0] + "\n"
+    sizes = {item.size: item for item in found if item.size < last.size and item.note.startswith(origin)}
     return [sizes[size] for size in sorted(sizes)]
 
 
-def _lines(rows: QuerySet[Event], sizes: list[int]) -> Iterator[bytes]:
-    """Every event up to the last of these sizes, shown or as part of a run that is not.
+def _lines(rows: QuerySet[Event], sizes: list[int], shown: int) -> Iterator[bytes]:
+    """Every event up to the last of these sizes, shown (before that position) or as part of a run that is not.
 
     Such a run ends at each of the sizes, so that the tree's root can be computed there.
     """
     at = 0
-    for leaves in _leaves(rows, sizes[-1]):
+    for leaves in _leaves(rows, shown):
         events = Event.objects.in_bulk([leaf.event for leaf in leaves])
         gaps = list(_gaps(at, [leaf.position for leaf in leaves], sizes))
         roots = _roots(gap for group in gaps for gap in group)

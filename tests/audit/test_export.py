@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from audit import export
-from audit.models import Event
+from audit.models import Cosignature, Event
+from audit.proofs import latest_checkpoint
 from fedstudy_verify.verifying import Trust, verify
 from tests.audit.logs import SIGNER, sequence, write_events
+from tests.audit.witnesses import cosignature_of
 
 pytestmark = pytest.mark.django_db
 
@@ -45,3 +48,29 @@ def test_events_without_a_signed_place_are_not_in_it(tmp_path: Path) -> None:
     sequencer.place_batch()
     found = verify(written(export.files(Event.objects.all()), tmp_path / "export"))
     assert (found.ok, found.events, found.size) == (True, 5, 5)
+
+
+def test_an_export_ends_where_the_quorum_does(tmp_path: Path) -> None:
+    nodes, cosigned = [UUID(int=number) for number in (1, 2, 3)], []
+    for node in nodes:
+        write_events(30)
+        sequence()
+        checkpoint = latest_checkpoint()
+        body = cosignature_of(node, checkpoint)
+        facts = {"origin": "portal.test/audit", "made_at": checkpoint.at, "line": body["cosignature"]}
+        cosigned.append(Cosignature.objects.create(node=node, key=body["key"], size=checkpoint.size, **facts))
+    write_events(10)
+    sequence()
+    keys = [item.key for item in cosigned]
+
+    def exported(name: str, quorum: int) -> Path:
+        return written(export.files(Event.objects.all(), cosigned, quorum), tmp_path / name)
+
+    found = verify(exported("two", 2), Trust(str(SIGNER.key), keys, 2))
+    assert (found.ok, found.problems) == (True, [])
+    assert (found.events, found.last, found.witnessed, found.quorum, found.size) == (60, 59, 60, 2, 100)
+    found = verify(tmp_path / "two", Trust(str(SIGNER.key), keys, 3))
+    assert found.problems == ["Event 59 is shown, and a quorum of witnesses has the first 30 only."]
+    found = verify(exported("four", 4))
+    assert (found.ok, found.events, found.quorum) == (True, 100, 0)
+    assert not verify(tmp_path / "four", Trust(quorum=4)).ok

@@ -1,4 +1,4 @@
-"""The thread that looks after the portal's log: often while it grows, and each minute in any case."""
+"""The thread that looks after the portal's log: often while it grows or is refused, and each minute in any case."""
 
 import secrets
 import threading
@@ -6,7 +6,7 @@ from contextlib import closing
 
 import structlog
 
-from fedstudy_core.errors import FedStudyError
+from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_node.connecting import open_portal
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
@@ -32,15 +32,15 @@ class Watching(threading.Thread):
         pause = FIRST
         while not self._stop_asked.wait(pause * (0.9 + secrets.randbelow(200) / 1000)):
             try:
-                grew = self._look()
+                soon = self._look()
             except FedStudyError as error:
                 if error.detail != self._said:
                     log.warning("log_not_witnessed", code=error.code, detail=error.detail)
-                grew, self._said = False, error.detail
+                soon, self._said = isinstance(error, Refusal), error.detail
             except Exception:
                 log.exception("watching_failed")
-                grew = False
-            pause = SOONEST if grew else min(max(pause, SOONEST) * 1.5, LONGEST)
+                soon = False
+            pause = SOONEST if soon else min(max(pause, SOONEST) * 1.5, LONGEST)
 
     def _look(self) -> bool:
         with closing(Ledger(self._home.ledger_path)) as ledger, open_portal(self._home, ledger) as portal:

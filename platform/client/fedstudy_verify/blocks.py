@@ -25,12 +25,14 @@ class Block:
 
     Attributes:
         lines: of each line the position it begins at and its hashes, up to the first line that does not hold.
+        last: the position of the last event shown; -1 for none.
         problem: what is wrong with the line after them; empty when all hold.
     """
 
     lines: list[tuple[int, Hashes]] = field(default_factory=list)
     events: int = 0
     hidden: int = 0
+    last: int = -1
     problem: str = ""
 
 
@@ -45,7 +47,7 @@ def read_block(data: bytes) -> Block:
         except Bad as error:
             block.problem = f"{error}"
             break
-    block.events, block.hidden = rows.events, rows.hidden
+    block.events, block.hidden, block.last = rows.events, rows.hidden, rows.last
     return block
 
 

@@ -36,8 +36,10 @@ def as_text(verdict: Verdict) -> str:
         f"{verdict.events} events hold: each is in the log of {verdict.size} that {origin} signed.",
         f"{verdict.hidden} further events are in the log and not in this export.",
         f"{verdict.checkpoints} checkpoints follow from each other. "
-        f"Witnesses who signed the last one: {', '.join(verdict.witnesses) or 'none'}.",
+        f"Witnesses who cosigned: {', '.join(verdict.witnesses) or 'none'}.",
     ]
+    if verdict.quorum:
+        lines.append(f"{verdict.quorum} of them cosigned the first {verdict.witnessed} events, as the quorum asks.")
     if verdict.key_from == "export":
         lines.append(f"Compare the log's key with the one you know, or give that by --key: {verdict.key}")
     return "\n".join(lines) + "\n"

@@ -37,11 +37,13 @@ class Rows:
     Attributes:
         position: which event it should begin with, from 0.
         events, hidden: how many were there so far.
+        last: the position of the last event that is shown; -1 before the first.
     """
 
     def __init__(self, position: int = 0) -> None:
         self.position = position
         self.events = self.hidden = 0
+        self.last = -1
 
     def read(self, line: bytes) -> Iterator[tuple[bytes, int]]:
         """The hashes that a line adds to the tree, each with the level of its subtree (0 for an event).
@@ -63,6 +65,7 @@ class Rows:
             raise Bad("the details of the event are not those that its leaf is bound to")
         if b'"names":"%s",' % _commitment(names_salt, names) not in leaf:
             raise Bad("the names of the event are not those that its leaf is bound to")
+        self.last = self.position
         self.position += 1
         self.events += 1
         yield digest, 0

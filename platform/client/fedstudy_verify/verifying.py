@@ -25,7 +25,10 @@ class Verdict:
         events: shown and found to be in the log.
         hidden: in the log and not shown to whom the export was made for.
         size: events in the log at the checkpoint.
-        witnesses: names of those who signed the checkpoint too.
+        witnesses: names of those who cosigned this checkpoint or one of before.
+        quorum: how many of them were to be.
+        witnessed: up to which size so many cosigned; a tree binds all that it begins with. 0 where no quorum is asked.
+        last: the position of the last event shown; -1 for none.
         key: that signed the log; `key_from` says whether it was given or stood in the export.
         problems: what is wrong, the first first.
         first_bad_row: {"line", "position"} of the first row that does not hold, counted from 1 and from 0. When a row
@@ -37,7 +40,10 @@ class Verdict:
     hidden: int = 0
     size: int = 0
     checkpoints: int = 0
+    last: int = -1
     witnesses: list[str] = field(default_factory=list)
+    quorum: int = 0
+    witnessed: int = 0
     key: str = ""
     key_from: str = "export"
     problems: list[str] = field(default_factory=list)
@@ -75,13 +81,23 @@ def _verify(found: Export, trust: Trust, verdict: Verdict) -> None:
     keys = _keys(export.content(found, KEYS), trust, verdict)
     last = _signed(export.content(found, CHECKPOINT).decode("utf-8", "replace"), keys.log)
     verdict.size, verdict.key = last.size, keys.log.text
-    signers = last.signers(keys.witnesses)
-    verdict.witnesses = sorted(signers)
-    if len(signers) < keys.quorum:
-        verdict.problems.append(f"{len(signers)} witnesses signed the checkpoint, and {keys.quorum} should have.")
     earlier = [_signed(note, keys.log) for note in _notes(export.content(found, EARLIER))]
+    _witnesses([*earlier, last], keys, verdict)
     digest = _rows(found, [*earlier, last], verdict)
+    if trust.quorum and verdict.last >= verdict.witnessed > 0:
+        told = f"Event {verdict.last} is shown, and a quorum of witnesses has the first {verdict.witnessed} only."
+        verdict.problems.append(told)
     verdict.problems += _manifest(found, digest)
+
+
+def _witnesses(checkpoints: Sequence[Checkpoint], keys: _Keys, verdict: Verdict) -> None:
+    """Note who cosigned, and up to where there is a quorum: as many as needed cosigned that size or a larger one."""
+    reached = {name: item.size for item in checkpoints for name in item.signers(keys.witnesses)}
+    verdict.witnesses, verdict.quorum = sorted(reached), keys.quorum
+    if len(reached) < keys.quorum:
+        verdict.problems.append(f"{len(reached)} witnesses signed the checkpoint, and {keys.quorum} should have.")
+    elif keys.quorum:
+        verdict.witnessed = sorted(reached.values(), reverse=True)[keys.quorum - 1]
 
 
 def _keys(data: bytes, trust: Trust, verdict: Verdict) -> _Keys:
@@ -154,6 +170,7 @@ class _Growing:
                 return
         self._verdict.events += block.events
         self._verdict.hidden += block.hidden
+        self._verdict.last = max(self._verdict.last, block.last)
         if block.problem:
             self._line += 1
             self._bad(block.problem)

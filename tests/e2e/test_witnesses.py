@@ -1,0 +1,119 @@
+"""Real agents as witnesses of a log that is restored from an old backup, begun anew, and forged by who has its key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devstack import stack as stacks
+from devstack.demo.people import sign_in
+from devstack.nodes import NodeCommandError
+from fedstudy_core import keys
+from fedstudy_core.transparency.checkpoints import Checkpoint
+from fedstudy_core.transparency.successions import read
+from fedstudy_core.transparency.tree import leaf_hash, root_of
+from tests.stage import Json, Stage
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.last]
+NEW = "portal.test/audit/2"
+QUORUM = 3
+CUT = (
+    "DELETE FROM audit_event WHERE id IN (SELECT event FROM audit_leaf WHERE position >= %(size)s)",
+    "DELETE FROM audit_leaf WHERE position >= %(size)s",
+    "DELETE FROM audit_tile WHERE (place + 1) << (8 * (level + 1)) > %(size)s",
+    "DELETE FROM audit_checkpoint WHERE size > %(size)s",
+    "DELETE FROM audit_cosignature WHERE size > %(size)s",
+    "DELETE FROM audit_queue",
+)
+
+
+def told(stage: Stage) -> Json:
+    return dict(stage.investigator.get("audit/witnesses"))
+
+
+def refusals(stage: Stage) -> list[str]:
+    return [item["refused"]["code"] for item in told(stage)["witnesses"] if item["refused"]]
+
+
+def happen(stage: Stage) -> None:
+    """Let something happen that the log tells of."""
+    sign_in(stage.stack, stage.cast.investigator).close()
+
+
+def restore_old_backup(stage: Stage) -> int:
+    """Put the log back to a checkpoint of before; returns its size."""
+    with stage.tampered_database() as database:
+        newest = database.execute("SELECT max(size) FROM audit_checkpoint").fetchone()
+        assert newest
+        found = database.execute("SELECT max(size) FROM audit_checkpoint WHERE size <= %s", [newest[0] - 3]).fetchone()
+        assert found
+        for statement in CUT:
+            database.execute(statement, {"size": found[0]})
+        return int(found[0])
+
+
+def forge(stage: Stage, key_file: Path) -> None:
+    """Write the last event anew, and sign the tree with it as the log would."""
+    with stage.tampered_database() as database:
+        rows = database.execute("SELECT position, body FROM audit_leaf ORDER BY position").fetchall()
+        position, body = rows[-1]
+        changed = body.replace('"outcome":"done"', '"outcome":"failed"')
+        hashes = [leaf_hash(text.encode()) for _, text in rows[:-1]] + [leaf_hash(changed.encode())]
+        note = Checkpoint(NEW, len(rows), root_of(hashes)).signed(keys.from_pem(key_file.read_bytes(), None))
+        database.execute(
+            "UPDATE audit_leaf SET body = %s, hash = %s WHERE position = %s", [changed, hashes[-1], position]
+        )
+        database.execute("DELETE FROM audit_checkpoint WHERE size >= %s", [len(rows)])
+        database.execute(
+            "INSERT INTO audit_checkpoint (size, root, note, at) VALUES (%s, %s, %s, now())",
+            [len(rows), root_of(hashes), str(note)],
+        )
+
+
+def accept(stage: Stage, node: Any) -> bool:
+    try:
+        node.command("witness", "accept", "--yes")
+    except NodeCommandError as error:  # the log has signed nothing by its new name yet
+        assert "E_LOG_ORIGIN" in str(error)
+        happen(stage)
+        return False
+    return True
+
+
+def test_agents_hold_the_log_to_what_they_saw(stage: Stage) -> None:
+    happen(stage)
+    stage.wait_until(lambda: told(stage)["witnessed"] > 0 and all(item["size"] for item in told(stage)["witnesses"]))
+    sequencer = stage.stack.supervisor.child("sequencer")
+    nodes = [stage.stack.node(hospital.node) for hospital in stage.cast.hospitals]
+    old_key, seen = told(stage)["key"], max(node.command("witness", "show")["size"] for node in nodes)
+
+    sequencer.stop()
+    kept = restore_old_backup(stage)
+    assert kept < seen
+    stage.stack.supervisor.restart("sequencer")
+    stage.wait_until(lambda: len(refusals(stage)) >= QUORUM)
+    assert set(refusals(stage)) <= {"E_LOG_ROLLBACK", "E_LOG_FORK"}
+    assert told(stage)["witnessed"] <= kept
+    shown = [node.command("witness", "show") for node in nodes]
+    assert sum(item["refused"] is not None for item in shown) >= QUORUM
+    kinds = [entry["kind"] for entry in nodes[0].command("log", "--verify")["entries"]]
+    assert ("log_refused" in kinds) is (shown[0]["refused"] is not None)
+
+    stage.stack.supervisor.child("sequencer").stop()
+    stacks.manage(sequencer.command.env or {}, "restart_log", NEW)
+    stage.stack.supervisor.restart("sequencer")
+    statement, by_old = read(told(stage)["succession"].encode())
+    assert (str(statement.old), statement.size, by_old) == (old_key, seen, True)
+    for node in nodes[:QUORUM]:
+        stage.wait_until(lambda node=node: accept(stage, node))  # type: ignore[misc]
+    stage.wait_until(lambda: told(stage)["key"].startswith(f"{NEW}+") and told(stage)["witnessed"] > 0)
+
+    stage.stack.supervisor.child("sequencer").stop()
+    forge(stage, Path((sequencer.command.env or {})["FEDSTUDY_LOG_KEY"]))
+    stage.stack.supervisor.restart("sequencer")
+    happen(stage)
+    stage.wait_until(lambda: refusals(stage).count("E_LOG_FORK") >= QUORUM)
+    evidence = next(item["refused"] for item in told(stage)["witnesses"] if item["refused"])
+    assert evidence["seen"].split("\n")[2] != evidence["offered"].split("\n")[2]
