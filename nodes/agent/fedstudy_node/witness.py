@@ -25,6 +25,7 @@ from fedstudy_core.transparency.notes import WITNESS, NoteKey, cosign
 from fedstudy_core.transparency.witnessing import Held, follow, witness_name
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home, now_text, write_private
+from fedstudy_node.journal import Fact
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.portal import Portal
 
@@ -146,7 +147,7 @@ class Witness:
             old = self.memory()
             self._keep("left", asdict(old))
             self._save(Memory(key=str(key)))
-            detail = {"key": str(key), "old_key": old.key, "old_size": old.size, **why}
+            detail: dict[str, Fact] = {"key": str(key), "old_key": old.key, "old_size": old.size, **why}
             ledger.journal.append("log_accepted", key.name, detail)
 
     def _remember(self, before: Memory, note: str, ledger: Ledger) -> None:
@@ -172,11 +173,17 @@ class Witness:
             return
         with self._home.changing():
             self._check_unchanged(before)
-            facts = {"code": refusal.code, "detail": refusal.detail, "at": now_text()}
+            facts: dict[str, Any] = {"code": refusal.code, "detail": refusal.detail, "at": now_text()}
             file = self._keep("refused", {**facts, "key": before.key, "seen": before.note, "answer": dict(answer)})
             offered = str(answer.get("checkpoint", ""))[:4000]
-            self._save(replace(before, refused=Refused(**facts, offered=offered, evidence=file.name)))
-            detail = {"code": refusal.code, "seen": before.size, "evidence": file.name, "sha256": _digest(file)}
+            refused = Refused(**facts, offered=offered, evidence=file.name, told=False)
+            self._save(replace(before, refused=refused))
+            detail: dict[str, Fact] = {
+                "code": refusal.code,
+                "seen": before.size,
+                "evidence": file.name,
+                "sha256": _digest(file),
+            }
             ledger.journal.append("log_refused", before.key.partition("+")[0], detail)
         log.error("log_refused", code=refusal.code, detail=refusal.detail, evidence=str(file))
 
