@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from django.utils.translation import gettext_noop
+
 
 class Role(StrEnum):
     """A role; `scope` says in what it is held."""
@@ -30,11 +32,11 @@ STUDY_ROLES = (Role.PI, Role.CO_INVESTIGATOR, Role.AUDITOR)
 SITE_ROLES = (Role.ADMIN, Role.STEWARD)
 LEADERS = {"study": Role.PI, "site": Role.ADMIN}
 LABELS = {
-    Role.PI: "principal investigator",
-    Role.CO_INVESTIGATOR: "co-investigator",
-    Role.AUDITOR: "auditor",
-    Role.ADMIN: "site admin",
-    Role.STEWARD: "data steward",
+    Role.PI: gettext_noop("principal investigator"),
+    Role.CO_INVESTIGATOR: gettext_noop("co-investigator"),
+    Role.AUDITOR: gettext_noop("auditor"),
+    Role.ADMIN: gettext_noop("site admin"),
+    Role.STEWARD: gettext_noop("data steward"),
 }
 
 

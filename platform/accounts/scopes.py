@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from django.utils.translation import gettext_noop
+
 
 class TokenScope(StrEnum):
     """One purpose of a token; `portal.api.scopes` says which operations it opens."""
@@ -19,7 +21,9 @@ class TokenScope(StrEnum):
 
 
 LABELS = {
-    TokenScope.READ: "Read studies, sites, scripts, runs and the log",
-    TokenScope.DESIGN: "Write studies: description, protocol, data dictionary, invitations of sites, scripts",
-    TokenScope.RUN: "Plan, start and stop runs, and fetch their models",
+    TokenScope.READ: gettext_noop("Read studies, sites, scripts, runs and the log"),
+    TokenScope.DESIGN: gettext_noop(
+        "Write studies: description, protocol, data dictionary, invitations of sites, scripts"
+    ),
+    TokenScope.RUN: gettext_noop("Plan, start and stop runs, and fetch their models"),
 }

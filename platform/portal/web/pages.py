@@ -16,6 +16,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.timezone import override
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import User
@@ -114,19 +116,21 @@ def render_form(
 
 
 ADVICE = {
-    400: ("This did not fit", "Go back, correct it and send it again."),
+    400: (gettext_noop("This did not fit"), gettext_noop("Go back, correct it and send it again.")),
     403: (
-        "Your role does not allow this",
-        "The study's principal investigator or your site's admin can give you a role.",
+        gettext_noop("Your role does not allow this"),
+        gettext_noop("The study's principal investigator or your site's admin can give you a role."),
     ),
     404: (
-        "There is no such page",
-        "It may have moved, or it belongs to a study or site that your account does not see. Check the address, or ask "
-        "who sent it to you to have a role given to you.",
+        gettext_noop("There is no such page"),
+        gettext_noop(
+            "It may have moved, or it belongs to a study or site that your account does not see. Check the address, or "
+            "ask who sent it to you to have a role given to you."
+        ),
     ),
     409: (
-        "This is not possible now",
-        "Somebody may have changed it meanwhile. Go back, reload the page, and look again.",
+        gettext_noop("This is not possible now"),
+        gettext_noop("Somebody may have changed it meanwhile. Go back, reload the page, and look again."),
     ),
 }
 
@@ -134,7 +138,13 @@ ADVICE = {
 def render_error(request: HttpRequest, error: FedStudyError) -> HttpResponse:
     """An error of the domain as a page with its code and what to do."""
     title, advice = ADVICE.get(error.status, ADVICE[409])
-    context = {"status": error.status, "title": title, "detail": error.detail, "advice": advice, "code": error.code}
+    context = {
+        "status": error.status,
+        "title": _(title),
+        "detail": error.detail,
+        "advice": _(advice),
+        "code": error.code,
+    }
     user = request.user
     frame = frame_of(request, user, access_of(user)) if isinstance(user, User) and user.is_active else {}
     return render(request, "errors/error.html", {**frame, **context}, status=error.status)

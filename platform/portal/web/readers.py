@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from accounts.models import User
 from accounts.roles import Role
 from portal.web.presenters.waits import Reader
@@ -42,12 +44,12 @@ class Access:
     def roles(self) -> list[str]:
         """The kinds of roles that the person holds, for the account menu."""
         held = dict.fromkeys([*self.studies.values(), *self.sites.values()])
-        return [*(["platform administrator"] if self.is_platform_admin else []), *(role.label for role in held)]
+        return [*([_("platform administrator")] if self.is_platform_admin else []), *(_(role.label) for role in held)]
 
     def role_in(self, study: UUID) -> str:
         """The role in a study as words; people of its sites have none of their own there."""
         role = self.studies.get(study)
-        return role.label.capitalize() if role else "Through your site" if self.sites else "Reader"
+        return _(role.label).capitalize() if role else _("Through your site") if self.sites else _("Reader")
 
 
 def access_of(user: User) -> Access:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 
 from accounts import factors
 from accounts.models import User
@@ -65,7 +66,7 @@ def _form(request: HttpRequest, user: User, *, empty: bool = False) -> FactorFor
 def _try(request: HttpRequest, user: User, form: FactorForm | ShowForm) -> tuple[str, int]:
     """What was wrong with what the person showed, and the answer's status; or no words."""
     if not form.is_valid():
-        return "Nothing was typed.", 400
+        return _("Nothing was typed."), 400
     data = form.cleaned_data
     is_password = isinstance(form, ShowForm)
     if not (may_try_a_password(request) if is_password else may_try_a_code(request, user)):

@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiToken
@@ -16,14 +17,16 @@ from portal.web.forms.events import Select
 class NameForm(forms.Form):
     """How the person wants to be called."""
 
-    name = forms.CharField(label="Name", max_length=120, help_text="Others see it beside what you do.")
+    name = forms.CharField(label=_("Name"), max_length=120, help_text=_("Others see it beside what you do."))
 
 
 class TimeZoneForm(forms.Form):
     """In which zone pages show times."""
 
     time_zone = forms.ChoiceField(
-        label="Time zone", help_text="Pages show times in it; what programs and files get stays UTC.", widget=Select
+        label=_("Time zone"),
+        help_text=_("Pages show times in it; what programs and files get stays UTC."),
+        widget=Select,
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -47,30 +50,36 @@ class PasswordForm(forms.Form):
     """A new password, and the present one."""
 
     current = forms.CharField(
-        label="Present password",
+        label=_("Present password"),
         strip=False,
         max_length=128,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
     new = forms.CharField(
-        label="New password",
+        label=_("New password"),
         strip=False,
         max_length=128,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="At least 12 characters; several words are easier to remember than signs.",
+        help_text=_("At least 12 characters; several words are easier to remember than signs."),
     )
+
+
+def _scopes() -> list[tuple[str, str]]:
+    return [(scope.value, gettext(scope.label)) for scope in TokenScope]
 
 
 class TokenForm(forms.Form):
     """What a token is for, and for how long."""
 
-    name = forms.CharField(label="Name", max_length=80, help_text="What will use it, such as “nightly notebook”.")
+    name = forms.CharField(label=_("Name"), max_length=80, help_text=_("What will use it, such as “nightly notebook”."))
     scopes = forms.MultipleChoiceField(
-        label="It may",
+        label=_("It may"),
         widget=forms.CheckboxSelectMultiple,
-        choices=[(scope.value, scope.label) for scope in TokenScope],
+        choices=_scopes,
     )
-    days = forms.IntegerField(label="Good for how many days", min_value=1, max_value=ApiToken.LONGEST.days, initial=30)
+    days = forms.IntegerField(
+        label=_("Good for how many days"), min_value=1, max_value=ApiToken.LONGEST.days, initial=30
+    )
 
     def clean_scopes(self) -> set[TokenScope]:
         return {TokenScope(scope) for scope in self.cleaned_data["scopes"]}

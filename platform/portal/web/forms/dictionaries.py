@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext_lazy as _
 
 from fedstudy_core import dictionary_csv
 from fedstudy_core.dictionary import MAX_VARIABLES, Variable
@@ -16,10 +17,10 @@ from fedstudy_core.reading import Reading
 from fedstudy_core.sheets import MAX_BYTES
 
 TYPES = (
-    ("integer", "integer: whole numbers"),
-    ("number", "number: with a fraction"),
-    ("categorical", "categorical: one of some codes"),
-    ("boolean", "boolean: true or false"),
+    ("integer", _("integer: whole numbers")),
+    ("number", _("number: with a fraction")),
+    ("categorical", _("categorical: one of some codes")),
+    ("boolean", _("boolean: true or false")),
     ("date", "date: YYYY-MM-DD"),
     ("text", "text"),
 )
@@ -30,9 +31,9 @@ class DictionaryForm(forms.Form):
     """A file with a data dictionary."""
 
     file = forms.FileField(
-        label="File",
+        label=_("File"),
         max_length=200,
-        help_text="A table (CSV), the data dictionary of a REDCap project (CSV), or JSON.",
+        help_text=_("A table (CSV), the data dictionary of a REDCap project (CSV), or JSON."),
         widget=forms.ClearableFileInput(attrs={"accept": ".csv,.json,text/csv,application/json"}),
     )
 
@@ -46,7 +47,10 @@ class DictionaryForm(forms.Form):
         except FedStudyError as error:
             sentences = [f"{problem.field}: {problem.detail}" for problem in error.errors]
             if len(sentences) > MOST_PROBLEMS:
-                sentences = [*sentences[:MOST_PROBLEMS], f"And {len(sentences) - MOST_PROBLEMS} more."]
+                sentences = [
+                    *sentences[:MOST_PROBLEMS],
+                    _("And {number} more.").format(number=len(sentences) - MOST_PROBLEMS),
+                ]
             raise forms.ValidationError([error.detail, *sentences]) from error
 
 
@@ -60,41 +64,41 @@ class VariableForm(forms.Form):
     """One variable; codes and values for “missing” are written as in a table."""
 
     name = forms.CharField(
-        label="Name", max_length=64, help_text="As the column is called: letters, digits, underscores."
+        label=_("Name"), max_length=64, help_text=_("As the column is called: letters, digits, underscores.")
     )
-    label = forms.CharField(label="Label", max_length=500, required=False, help_text="Words for people.")
-    type = forms.ChoiceField(label="Type", choices=TYPES)
-    unit = forms.CharField(label="Unit", max_length=60, required=False)
-    min = forms.FloatField(label="Least plausible value", required=False, help_text="Numbers only.")
-    max = forms.FloatField(label="Greatest plausible value", required=False)
+    label = forms.CharField(label=_("Label"), max_length=500, required=False, help_text=_("Words for people."))
+    type = forms.ChoiceField(label=_("Type"), choices=TYPES)
+    unit = forms.CharField(label=_("Unit"), max_length=60, required=False)
+    min = forms.FloatField(label=_("Least plausible value"), required=False, help_text=_("Numbers only."))
+    max = forms.FloatField(label=_("Greatest plausible value"), required=False)
     codes = forms.CharField(
-        label="Codes",
+        label=_("Codes"),
         max_length=20_000,
         required=False,
         strip=False,
-        help_text="For categorical variables: 0 = no | 1 = yes, or only the values: mild | severe.",
+        help_text=_("For categorical variables: 0 = no | 1 = yes, or only the values: mild | severe."),
         widget=forms.Textarea(attrs={"rows": 3}),
     )
     implausible = forms.CharField(
-        label="Values that mean “missing”",
+        label=_("Values that mean “missing”"),
         max_length=2_000,
         required=False,
         strip=False,
-        help_text="Such as 0 for a cholesterol that nobody measured: 0 | -9.",
+        help_text=_("Such as 0 for a cholesterol that nobody measured: 0 | -9."),
     )
     required = forms.TypedChoiceField(
-        label="Has to be there",
-        choices=[("yes", "In every row"), ("no", "May be missing")],
+        label=_("Has to be there"),
+        choices=[("yes", _("In every row")), ("no", _("May be missing"))],
         coerce=lambda word: word == "yes",
         initial="yes",
     )
     identifier = forms.TypedChoiceField(
-        label="Names a patient",
-        choices=[("no", "No"), ("yes", "Yes: no script may see it")],
+        label=_("Names a patient"),
+        choices=[("no", _("No")), ("yes", _("Yes: no script may see it"))],
         coerce=lambda word: word == "yes",
         initial="no",
     )
-    position = forms.IntegerField(label="Position", min_value=1, max_value=MAX_VARIABLES)
+    position = forms.IntegerField(label=_("Position"), min_value=1, max_value=MAX_VARIABLES)
 
     def clean_codes(self) -> list[dict[str, Any]]:
         """The codes as plain values."""

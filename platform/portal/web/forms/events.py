@@ -12,6 +12,8 @@ from django.forms.utils import flatatt
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from audit.selectors import Narrowing
 from portal.web.presenters.events import AREAS, SENTENCES
@@ -47,27 +49,31 @@ def _kinds() -> list[tuple[str, Any]]:
     ]
 
 
-OUTCOMES = [("", "All"), ("done", "Done"), ("refused", "Refused"), ("failed", "Failed")]
+OUTCOMES = [("", _("All")), ("done", _("Done")), ("refused", _("Refused")), ("failed", _("Failed"))]
 
 
 class EventFilterForm(forms.Form):
     """Which events to show; everything is optional."""
 
-    q = forms.CharField(label="Words", required=False, max_length=200, widget=forms.TextInput(attrs={"type": "search"}))
-    kind = forms.CharField(label="What", required=False, max_length=100, widget=Select)
-    actor = forms.CharField(label="Who", required=False, max_length=200)
-    object = forms.CharField(label="Object", required=False, max_length=200)
-    study = forms.UUIDField(label="Study", required=False, widget=Select)
-    site = forms.UUIDField(label="Site", required=False, widget=Select)
-    outcome = forms.ChoiceField(label="Outcome", required=False, choices=OUTCOMES, widget=Select)
-    since = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    q = forms.CharField(
+        label=_("Words"), required=False, max_length=200, widget=forms.TextInput(attrs={"type": "search"})
+    )
+    kind = forms.CharField(label=_("What"), required=False, max_length=100, widget=Select)
+    actor = forms.CharField(label=_("Who"), required=False, max_length=200)
+    object = forms.CharField(label=_("Object"), required=False, max_length=200)
+    study = forms.UUIDField(label=_("Study"), required=False, widget=Select)
+    site = forms.UUIDField(label=_("Site"), required=False, widget=Select)
+    outcome = forms.ChoiceField(label=_("Outcome"), required=False, choices=OUTCOMES, widget=Select)
+    since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(
+        label=pgettext_lazy("date", "To"), required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
 
     def __init__(self, *args: Any, studies: Options, sites: Options, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["kind"].widget.choices = [("", "Everything"), *_kinds()]
-        self._offer("study", "All studies", studies)
-        self._offer("site", "All sites", sites)
+        self.fields["kind"].widget.choices = [("", _("Everything")), *_kinds()]
+        self._offer("study", gettext("All studies"), studies)
+        self._offer("site", gettext("All sites"), sites)
 
     def _offer(self, name: str, everything: str, options: Options) -> None:
         """Let somebody choose among several; what stands in the address is shown in any case."""

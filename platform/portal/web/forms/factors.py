@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 
 class FactorForm(forms.Form):
     """A code that an app shows, a recovery code, or in their place what a passkey answered."""
 
     code = forms.CharField(
-        label="Code",
+        label=_("Code"),
         max_length=40,
         widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric", "autofocus": True}),
-        help_text="From your app, or one of your recovery codes.",
+        help_text=_("From your app, or one of your recovery codes."),
     )
     credential = forms.JSONField(required=False, widget=forms.HiddenInput)
 
@@ -42,9 +43,9 @@ class ShowForm(forms.Form):
 class NewFactorForm(FactorForm):
     """A factor that is to be added: the app's first code, or a new passkey with its name."""
 
-    name = forms.CharField(label="Name of the passkey", max_length=80, required=False, initial="Passkey")
+    name = forms.CharField(label=_("Name of the passkey"), max_length=80, required=False, initial="Passkey")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["code"].help_text = "The six digits that the app shows now."
+        self.fields["code"].help_text = _("The six digits that the app shows now.")
         del self.fields["code"].widget.attrs["autofocus"]

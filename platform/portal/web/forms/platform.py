@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Site
 from nodes.registry.states import NODE
@@ -14,16 +17,16 @@ from nodes.registry.versions import STANDINGS
 from portal.web.forms.people import NewcomerForm
 from portal.web.presenters.status import status_of
 
-STATES = [("", "All"), ("open", "Open"), ("closed", "Closed")]
+STATES = [("", _("All")), ("open", _("Open")), ("closed", _("Closed"))]
 
 
 class PeopleFilterForm(forms.Form):
     """Which accounts to show."""
 
     q = forms.CharField(
-        label="Name or e-mail", required=False, max_length=200, widget=forms.TextInput(attrs={"type": "search"})
+        label=_("Name or e-mail"), required=False, max_length=200, widget=forms.TextInput(attrs={"type": "search"})
     )
-    state = forms.ChoiceField(label="Account", required=False, choices=STATES)
+    state = forms.ChoiceField(label=_("Account"), required=False, choices=STATES)
 
     @property
     def is_active(self) -> bool | None:
@@ -34,9 +37,9 @@ class PeopleFilterForm(forms.Form):
 class MoveForm(forms.Form):
     """From which site a person goes to which."""
 
-    origin = forms.ChoiceField(label="From", help_text="All roles at this site end at once.")
+    origin = forms.ChoiceField(label=_("From"), help_text=_("All roles at this site end at once."))
     to = forms.ModelChoiceField(
-        Site.objects.none(), label="To", help_text="Its site admins are told, and give a role if they want to."
+        Site.objects.none(), label=_("To"), help_text=_("Its site admins are told, and give a role if they want to.")
     )
 
     def __init__(self, *args: Any, origins: Sequence[tuple[str, str]], sites: QuerySet[Site], **kwargs: Any) -> None:
@@ -45,28 +48,32 @@ class MoveForm(forms.Form):
         self.fields["to"].queryset = sites  # type: ignore[attr-defined]
 
 
+def _choices(kind: str, states: Sequence[str]) -> list[tuple[str, str]]:
+    return [("", gettext("All")), *((state, status_of(kind, state).label) for state in states)]
+
+
 class NodeFilterForm(forms.Form):
     """Which nodes to show."""
 
     state = forms.ChoiceField(
-        label="State",
+        label=_("State"),
         required=False,
-        choices=[("", "All"), *((name, status_of("node", name).label) for name in NODE.states)],
+        choices=partial(_choices, "node", tuple(NODE.states)),
     )
     version = forms.ChoiceField(
-        label="Version",
+        label=_("Version"),
         required=False,
-        choices=[("", "All"), *((name, status_of("standing", name).label) for name in STANDINGS)],
+        choices=partial(_choices, "standing", tuple(STANDINGS)),
     )
 
 
 class NewAccountForm(NewcomerForm):
     """An account that an administrator opens for somebody."""
 
-    email = forms.EmailField(label="E-mail", max_length=254)
+    email = forms.EmailField(label=_("E-mail"), max_length=254)
     is_platform_admin = forms.BooleanField(
-        label="Platform administrator",
+        label=_("Platform administrator"),
         required=False,
-        help_text="Manages accounts, sites and the platform, and holds no role in studies and at sites.",
+        help_text=_("Manages accounts, sites and the platform, and holds no role in studies and at sites."),
     )
     field_order = ["name", "email", "password", "is_platform_admin"]

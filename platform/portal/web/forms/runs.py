@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from federation.runs.halting import better_when
 from federation.runs.services import ROUNDS_KEY, Plan
@@ -30,59 +31,70 @@ RELOADS_FORM = {
 class RunForm(forms.Form):
     """A run over all ready sites. The script's own fields are those of the chosen version."""
 
-    version = forms.ChoiceField(label="Script version", widget=forms.Select(attrs=RELOADS_FORM))
-    label = forms.CharField(label="Name of the run", max_length=120, required=False)
-    strategy = forms.ChoiceField(label="Strategy", widget=forms.Select(attrs=RELOADS_FORM))
-    rounds = forms.IntegerField(label="Rounds", min_value=1, max_value=10_000, initial=20)
+    version = forms.ChoiceField(label=_("Script version"), widget=forms.Select(attrs=RELOADS_FORM))
+    label = forms.CharField(label=_("Name of the run"), max_length=120, required=False)
+    strategy = forms.ChoiceField(label=_("Strategy"), widget=forms.Select(attrs=RELOADS_FORM))
+    rounds = forms.IntegerField(label=_("Rounds"), min_value=1, max_value=10_000, initial=20)
     quorum = forms.IntegerField(
-        label="Quorum", min_value=1, required=False, help_text="Sites that must answer in each round; all when empty."
+        label=_("Quorum"),
+        min_value=1,
+        required=False,
+        help_text=_("Sites that must answer in each round; all when empty."),
     )
     deadline_s = forms.IntegerField(
-        label="Deadline (seconds)", min_value=1, initial=600, help_text="How long a phase of a round waits for a site."
+        label=_("Deadline (seconds)"),
+        min_value=1,
+        initial=600,
+        help_text=_("How long a phase of a round waits for a site."),
     )
     wait_s = forms.IntegerField(
-        label="Wait at the start (seconds)", min_value=0, initial=60, help_text="How long the start waits for a site."
+        label=_("Wait at the start (seconds)"),
+        min_value=0,
+        initial=60,
+        help_text=_("How long the start waits for a site."),
     )
     priority = forms.ChoiceField(
-        label="Priority",
-        choices=[("high", "high"), ("normal", "normal"), ("low", "low")],
+        label=_("Priority"),
+        choices=[("high", _("high")), ("normal", _("normal")), ("low", _("low"))],
         initial="normal",
         required=False,
-        help_text="A head start of four hours in the queue, or as much later.",
+        help_text=_("A head start of four hours in the queue, or as much later."),
     )
     transport = forms.ChoiceField(
-        label="Arrays travel",
-        choices=[(AS_IS, "as they are"), (HALF, "in 16 bits (float16)")],
+        label=_("Arrays travel"),
+        choices=[(AS_IS, _("as they are")), (HALF, _("in 16 bits (float16)"))],
         initial=AS_IS,
         required=False,
-        help_text="16 bits halve the bytes on the sites' links. Each number is rounded to about three digits on its"
-        " way; rounds say by how much. A number beyond 65504 ends the run, or leaves its site out.",
+        help_text=_(
+            "16 bits halve the bytes on the sites' links. Each number is rounded to about three digits on its"
+            " way; rounds say by how much. A number beyond 65504 ends the run, or leaves its site out."
+        ),
     )
     metric = forms.CharField(
-        label="Metric that chooses the best round",
+        label=_("Metric that chooses the best round"),
         max_length=100,
         required=False,
-        help_text="As the script reports it when it tests; none when empty.",
+        help_text=_("As the script reports it when it tests; none when empty."),
     )
     better = forms.ChoiceField(
-        label="Better is",
-        choices=[("higher", "higher"), ("lower", "lower")],
+        label=_("Better is"),
+        choices=[("higher", _("higher")), ("lower", _("lower"))],
         required=False,
     )
     patience = forms.IntegerField(
-        label="End after rounds without gain",
+        label=_("End after rounds without gain"),
         min_value=0,
         initial=0,
         required=False,
-        help_text="Saves rounds that gain nothing; 0 for never.",
+        help_text=_("Saves rounds that gain nothing; 0 for never."),
     )
     min_delta = forms.FloatField(
-        label="Least gain",
+        label=_("Least gain"),
         min_value=0,
         initial=0,
         required=False,
         widget=forms.NumberInput(attrs={"step": "any"}),
-        help_text="What is not more than this is no gain, in the metric's own unit.",
+        help_text=_("What is not more than this is no gain, in the metric's own unit."),
     )
 
     def __init__(
@@ -119,7 +131,11 @@ class RunForm(forms.Form):
     def withheld(self) -> list[str]:
         """The strategies that the script does not suit, each with what it would have to do."""
         found = [(item, item.unsupported_by(self.chosen.declaration)) for item in STRATEGIES.values()]
-        return [f"{item.title} needs a script that {need.sentence}" for item, need in found if need]
+        return [
+            _("{title} needs a script that {sentence}").format(title=item.title, sentence=need.sentence)
+            for item, need in found
+            if need
+        ]
 
     def _choose(self, name: str, choices: list[tuple[str, str]], initial: str) -> None:
         self.fields[name].choices = choices  # type: ignore[attr-defined]
@@ -182,7 +198,11 @@ def filled_from(plan: Plan) -> dict[str, str]:
 
 def _about(strategy: Description) -> str:
     """What the strategy does, where it was published, and how many sites it needs."""
-    fewest = f" Every round needs {strategy.minimum_formula} sites." if strategy.minimum_sites > 1 else ""
+    fewest = (
+        _(" Every round needs {minimum_formula} sites.").format(minimum_formula=strategy.minimum_formula)
+        if strategy.minimum_sites > 1
+        else ""
+    )
     return f"{strategy.summary}{fewest} {strategy.paper}."
 
 
@@ -203,7 +223,7 @@ def parameter_field(parameter: Parameter) -> forms.Field:
         return forms.TypedChoiceField(choices=[(item, str(item)) for item in parameter.choices], coerce=kind, **shared)
     if parameter.type == "bool":
         shared["initial"] = str(parameter.default).lower()
-        return forms.ChoiceField(choices=[("true", "yes"), ("false", "no")], **shared)
+        return forms.ChoiceField(choices=[("true", _("yes")), ("false", _("no"))], **shared)
     if parameter.type == "int":
         return forms.IntegerField(min_value=_whole(parameter.min), max_value=_whole(parameter.max), **shared)
     if parameter.type == "float":

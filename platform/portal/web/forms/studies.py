@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Site
-from portal.web.presenters.levels import OFFERED
+from portal.web.presenters.levels import level_choices
 from studies.enrolment.states import DEFAULT_LEVEL
 from studies.lifecycle.services import PROTOCOL_BYTES
 
@@ -15,19 +17,19 @@ from studies.lifecycle.services import PROTOCOL_BYTES
 class StudyForm(forms.Form):
     """A study to be; whoever makes it becomes its principal investigator."""
 
-    title = forms.CharField(label="Title", max_length=200, help_text="What every list calls the study.")
+    title = forms.CharField(label=_("Title"), max_length=200, help_text=_("What every list calls the study."))
     summary = forms.CharField(
-        label="Summary",
+        label=_("Summary"),
         max_length=5000,
         required=False,
-        help_text="Two or three sentences that a site's board can read.",
+        help_text=_("Two or three sentences that a site's board can read."),
         widget=forms.Textarea(attrs={"rows": 3}),
     )
     aims = forms.CharField(
-        label="Aims",
+        label=_("Aims"),
         max_length=20000,
         required=False,
-        help_text="The research question, and how its answer will be judged.",
+        help_text=_("The research question, and how its answer will be judged."),
         widget=forms.Textarea(attrs={"rows": 6}),
     )
 
@@ -36,22 +38,22 @@ class ProtocolForm(forms.Form):
     """The next version of the protocol document."""
 
     file = forms.FileField(
-        label="Protocol",
+        label=_("Protocol"),
         max_length=200,
-        help_text=f"Any kind of document, at most {PROTOCOL_BYTES // 2**20} MiB.",
+        help_text=format_lazy(_("Any kind of document, at most {size} MiB."), size=PROTOCOL_BYTES // 2**20),
     )
 
 
 class InvitationForm(forms.Form):
     """A site to invite and the level to ask for."""
 
-    site = forms.ModelChoiceField(label="Site", queryset=Site.objects.none(), empty_label="Choose a site")
+    site = forms.ModelChoiceField(label=_("Site"), queryset=Site.objects.none(), empty_label=_("Choose a site"))
     level = forms.ChoiceField(
-        label="Degree of federation",
+        label=_("Degree of federation"),
         initial=DEFAULT_LEVEL,
-        help_text="How much leaves the hospital. The site sees it before it answers.",
+        help_text=_("How much leaves the hospital. The site sees it before it answers."),
         widget=forms.RadioSelect,
-        choices=[(level.code, f"{level.code} · {level.name}") for level in OFFERED],
+        choices=level_choices,
     )
 
     def __init__(self, *args: Any, sites: Any, **kwargs: Any) -> None:
@@ -63,16 +65,16 @@ class FirstSitesForm(forms.Form):
     """The sites to ask first, and the level to ask them for."""
 
     sites = forms.ModelMultipleChoiceField(
-        label="Sites",
+        label=_("Sites"),
         queryset=Site.objects.none(),
         widget=forms.CheckboxSelectMultiple,
-        help_text="Each of them is told, and answers for itself.",
+        help_text=_("Each of them is told, and answers for itself."),
     )
     level = forms.ChoiceField(
-        label="Degree of federation",
+        label=_("Degree of federation"),
         initial=DEFAULT_LEVEL,
         widget=forms.RadioSelect,
-        choices=[(level.code, f"{level.code} · {level.name}") for level in OFFERED],
+        choices=level_choices,
     )
 
     def __init__(self, *args: Any, sites: Any, **kwargs: Any) -> None:
@@ -83,19 +85,21 @@ class FirstSitesForm(forms.Form):
 class SiteForm(forms.Form):
     """A hospital or clinic to be."""
 
-    name = forms.CharField(label="Name", max_length=160)
+    name = forms.CharField(label=_("Name"), max_length=160)
     short_name = forms.SlugField(
-        label="Short name", max_length=40, help_text="Letters, digits and dashes; it stands in tables and in the log."
+        label=_("Short name"),
+        max_length=40,
+        help_text=_("Letters, digits and dashes; it stands in tables and in the log."),
     )
-    city = forms.CharField(label="City", max_length=80, required=False)
-    country = forms.CharField(label="Country", max_length=80, required=False)
+    city = forms.CharField(label=_("City"), max_length=80, required=False)
+    country = forms.CharField(label=_("Country"), max_length=80, required=False)
 
 
 class NodeForm(forms.Form):
     """A node that is expected."""
 
     name = forms.CharField(
-        label="Name of the node",
+        label=_("Name of the node"),
         max_length=63,
-        help_text="Letters, digits, dots, dashes and underscores; the console asks for the same name.",
+        help_text=_("Letters, digits, dots, dashes and underscores; the console asks for the same name."),
     )

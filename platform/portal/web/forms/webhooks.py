@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from webhooks.kinds import WORDS
 
@@ -13,13 +14,13 @@ class WebhookForm(forms.Form):
     """An address and the kinds of news."""
 
     url = forms.CharField(
-        label="Address",
+        label=_("Address"),
         max_length=500,
         widget=forms.URLInput(attrs={"placeholder": "https://", "autocomplete": "off"}),
-        help_text="Of a server of yours that takes messages by POST, over https.",
+        help_text=_("Of a server of yours that takes messages by POST, over https."),
     )
     kinds = forms.MultipleChoiceField(
-        label="It is told when",
+        label=_("It is told when"),
         widget=forms.CheckboxSelectMultiple,
         choices=list(WORDS.items()),
         initial=["run.completed", "run.failed", "run.stopped", "approval.recorded", "approval.revoked"],

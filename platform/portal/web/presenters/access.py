@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from accounts.models import AccessRequest
 from accounts.roles import Role
 
@@ -40,7 +42,7 @@ def request_rows(found: Iterable[AccessRequest]) -> list[RequestRow]:
             id=item.pk,
             person=item.person.name,
             email=item.person.email,
-            role=Role(item.role).label,
+            role=_(Role(item.role).label),
             where=str(item.content_object),
             reason=item.reason,
             state=item.state,

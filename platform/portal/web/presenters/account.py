@@ -13,6 +13,8 @@ from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from accounts import factors
 from accounts.models import ApiToken, User
@@ -30,10 +32,10 @@ BROWSERS = (
 )
 SYSTEMS = (
     ("Android", "Android"),
-    ("iPhone", "an iPhone"),
-    ("iPad", "an iPad"),
+    ("iPhone", gettext_noop("an iPhone")),
+    ("iPad", gettext_noop("an iPad")),
     ("Windows", "Windows"),
-    ("Mac OS X", "a Mac"),
+    ("Mac OS X", gettext_noop("a Mac")),
     ("Linux", "Linux"),
 )
 
@@ -94,13 +96,13 @@ class Factor:
 def account_tabs(current: str) -> list[Link]:
     """The tabs of the account's pages."""
     names = [
-        ("account", "Profile"),
-        ("account-password", "Password"),
-        ("account-factors", "Second factors"),
-        *([("account-sso", "Single sign-on")] if settings.FEDSTUDY_SINGLE_SIGN_ON.issuer else []),
-        ("account-tokens", "API tokens"),
-        ("account-sessions", "Sessions"),
-        ("access", "Access requests"),
+        ("account", _("Profile")),
+        ("account-password", _("Password")),
+        ("account-factors", _("Second factors")),
+        *([("account-sso", _("Single sign-on"))] if settings.FEDSTUDY_SINGLE_SIGN_ON.issuer else []),
+        ("account-tokens", _("API tokens")),
+        ("account-sessions", _("Sessions")),
+        ("access", _("Access requests")),
     ]
     return [Link(label, reverse(f"web:{name}"), current=name == current) for name, label in names]
 
@@ -130,11 +132,11 @@ def app_to_add(user: User, secret: str) -> AppToAdd:
 
 def factor_rows(found: Iterable[Authenticator]) -> list[Factor]:
     """Second factors as their owner sees them."""
-    names = {factors.APP: "App for codes", factors.PASSKEY: "Passkey"}
+    names = {factors.APP: _("App for codes"), factors.PASSKEY: _("Passkey")}
     return [
         Factor(
             id=item.pk,
-            name=str(item) if item.type == factors.PASSKEY else "App",
+            name=str(item) if item.type == factors.PASSKEY else _("App"),
             kind=names[Authenticator.Type(item.type)],
             created_at=item.created_at,
             last_used_at=item.last_used_at,
@@ -161,7 +163,7 @@ def places(found: Iterable[SignedIn], current: UUID | None) -> list[Place]:
 def agent_name(item: SignedIn) -> str:
     """What is signed in: "Firefox on Linux", or a program by the name that it gives itself."""
     if item.kind == "program":
-        return f"A program ({item.agent})" if item.agent else "A program"
-    browser = next((name for sign, name in BROWSERS if sign in item.agent), "A browser")
-    system = next((name for sign, name in SYSTEMS if sign in item.agent), "")
-    return f"{browser} on {system}" if system else browser
+        return _("A program ({agent})").format(agent=item.agent) if item.agent else _("A program")
+    browser = next((name for sign, name in BROWSERS if sign in item.agent), _("A browser"))
+    system = next((_(name) for sign, name in SYSTEMS if sign in item.agent), "")
+    return _("{browser} on {system}").format(browser=browser, system=system) if system else browser

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from studies.enrolment.states import OFFERED_LEVELS
 
 
@@ -20,39 +23,49 @@ class Level:
 LEVELS: tuple[Level, ...] = (
     Level(
         "F0",
-        "Validation only",
-        "Results of tests of the finished model on your data: counts and scores.",
-        "Your data trains nothing.",
+        gettext_noop("Validation only"),
+        gettext_noop("Results of tests of the finished model on your data: counts and scores."),
+        gettext_noop("Your data trains nothing."),
     ),
     Level(
         "F1",
-        "Aggregate statistics",
-        "Sums and counts over all your patients, never a single row.",
-        "Rows and model updates.",
+        gettext_noop("Aggregate statistics"),
+        gettext_noop("Sums and counts over all your patients, never a single row."),
+        gettext_noop("Rows and model updates."),
     ),
     Level(
         "F2",
-        "Model updates",
-        "The changes that training on your rows makes to the model, and its scores.",
-        "Every row. This is federated learning as usual.",
+        gettext_noop("Model updates"),
+        gettext_noop("The changes that training on your rows makes to the model, and its scores."),
+        gettext_noop("Every row. This is federated learning as usual."),
     ),
     Level(
         "F3",
-        "De-identified subset",
-        "A de-identified part of your rows, encrypted for the pool node.",
-        "All other rows.",
+        gettext_noop("De-identified subset"),
+        gettext_noop("A de-identified part of your rows, encrypted for the pool node."),
+        gettext_noop("All other rows."),
     ),
     Level(
         "F4",
-        "Whole study dataset",
-        "All rows of your study dataset, encrypted for the pool node.",
-        "Everything outside the study.",
+        gettext_noop("Whole study dataset"),
+        gettext_noop("All rows of your study dataset, encrypted for the pool node."),
+        gettext_noop("Everything outside the study."),
     ),
 )
-OFFERED = tuple(level for level in LEVELS if level.code in OFFERED_LEVELS)
 BY_CODE = {level.code: level for level in LEVELS}
 
 
 def level_of(code: str) -> Level:
     """The level by its code; an unknown code is a fault of the caller."""
-    return BY_CODE[code]
+    known = BY_CODE[code]
+    return Level(code, _(known.name), _(known.leaves), _(known.stays))
+
+
+def offered_levels() -> tuple[Level, ...]:
+    """The levels that a site may choose."""
+    return tuple(level_of(level.code) for level in LEVELS if level.code in OFFERED_LEVELS)
+
+
+def level_choices() -> list[tuple[str, str]]:
+    """The same, for a form."""
+    return [(level.code, f"{level.code} · {level.name}") for level in offered_levels()]

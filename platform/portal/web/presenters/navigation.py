@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from studies.lifecycle.models import Study
 from studies.scripts.models import ScriptVersion
@@ -23,10 +24,10 @@ class Link:
 
 def main_navigation(path: str, *, sees_sites: bool, sees_log: bool, sees_platform: bool = False) -> list[Link]:
     """The bar's entries; what a person has nothing to do with is not there."""
-    entries = [("Studies", reverse("web:studies"), "study", True)]
-    entries += [("Sites and nodes", reverse("web:sites"), "hospital", sees_sites)]
-    entries += [("Platform", reverse("web:platform"), "pulse", sees_platform)]
-    entries += [("Log", reverse("web:events"), "log", sees_log)]
+    entries = [(_("Studies"), reverse("web:studies"), "study", True)]
+    entries += [(_("Sites and nodes"), reverse("web:sites"), "hospital", sees_sites)]
+    entries += [(_("Platform"), reverse("web:platform"), "pulse", sees_platform)]
+    entries += [(_("Log"), reverse("web:events"), "log", sees_log)]
     return [Link(label, href, icon, _is_current(path, href)) for label, href, icon, shown in entries if shown]
 
 
@@ -41,13 +42,13 @@ def study_tabs(
 ) -> list[Link]:
     """The tabs of a study's pages."""
     names = [
-        ("study-set-up", "Set-up", may_set_up),
-        ("study", "Overview", True),
-        ("study-protocol", "Protocol", True),
-        ("study-dictionary", "Data dictionary", True),
-        ("study-people", "People", True),
-        ("study-webhooks", "Webhooks", has_webhooks),
-        ("study-events", "Log", sees_log),
+        ("study-set-up", _("Set-up"), may_set_up),
+        ("study", _("Overview"), True),
+        ("study-protocol", _("Protocol"), True),
+        ("study-dictionary", _("Data dictionary"), True),
+        ("study-people", _("People"), True),
+        ("study-webhooks", _("Webhooks"), has_webhooks),
+        ("study-events", _("Log"), sees_log),
     ]
     return [
         Link(label, reverse(f"web:{name}", args=[study_id]), current=name == current)
@@ -59,10 +60,10 @@ def study_tabs(
 def platform_tabs(current: str) -> list[Link]:
     """The tabs of the platform's pages."""
     names = [
-        ("platform", "Health"),
-        ("platform-people", "People"),
-        ("platform-nodes", "Nodes"),
-        ("platform-queue", "Queue"),
+        ("platform", _("Health")),
+        ("platform-people", _("People")),
+        ("platform-nodes", _("Nodes")),
+        ("platform-queue", _("Queue")),
     ]
     return [Link(label, reverse(f"web:{name}"), current=name == current) for name, label in names]
 
@@ -70,17 +71,17 @@ def platform_tabs(current: str) -> list[Link]:
 def version_tabs(version: ScriptVersion, current: str, waiting: int) -> list[Link]:
     """The tabs of a script version's pages; the review's says how many threads are open."""
     names = [
-        ("version", "Overview"),
-        ("version-source", "Source"),
-        ("version-changes", "Changes"),
-        ("version-review", f"Review ({waiting} open)" if waiting else "Review"),
+        ("version", _("Overview")),
+        ("version-source", _("Source")),
+        ("version-changes", _("Changes")),
+        ("version-review", _("Review ({waiting} open)").format(waiting=waiting) if waiting else _("Review")),
     ]
     return [Link(label, reverse(f"web:{name}", args=[version.pk]), current=name == current) for name, label in names]
 
 
 def crumbs_to_studies() -> list[tuple[str, str]]:
     """The way to a study's page."""
-    return [("Studies", reverse("web:studies"))]
+    return [(_("Studies"), reverse("web:studies"))]
 
 
 def crumbs_in_study(study: Study) -> list[tuple[str, str]]:

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from notifications.models import ALWAYS, KINDS, Preference
 
 WORDS = {
-    "invitation": ("Invitations", "Your site is invited to a study."),
-    "version": ("Scripts to review", "A new script waits for your site's review."),
-    "amendment": ("Amendments", "A script that your site approved is replaced."),
-    "question": ("Questions", "Somebody asks about a script."),
-    "answer": ("Answers", "Somebody answers in a review."),
-    "expiring": ("Approvals that end", "An approval of your site ends soon."),
-    "approved": ("Approvals", "A site approved a script of your study."),
-    "rejected": ("Rejections", "A site rejected a script of your study."),
-    "revoked": ("Revocations", "A site took an approval back."),
-    "factors": ("Second factors", "Somebody removed yours."),
-    "arrival": ("People who come", "Somebody comes to your site from another one."),
-    "moved": ("Moves", "You were moved to another site."),
-    "access": ("Requests for roles", "Somebody asks for a role that you give."),
-    "release": ("Releases of models", "Somebody asks for a release, or it was decided."),
-    "webhook": ("Webhooks", "A webhook of your study was switched off."),
-    "log": ("The log", "A site's node found that the log is not the one that it saw before."),
-    "decided": ("Answers to your requests", "A role that you asked for was given or refused."),
+    "invitation": (gettext_noop("Invitations"), gettext_noop("Your site is invited to a study.")),
+    "version": (gettext_noop("Scripts to review"), gettext_noop("A new script waits for your site's review.")),
+    "amendment": (gettext_noop("Amendments"), gettext_noop("A script that your site approved is replaced.")),
+    "question": (gettext_noop("Questions"), gettext_noop("Somebody asks about a script.")),
+    "answer": (gettext_noop("Answers"), gettext_noop("Somebody answers in a review.")),
+    "expiring": (gettext_noop("Approvals that end"), gettext_noop("An approval of your site ends soon.")),
+    "approved": (gettext_noop("Approvals"), gettext_noop("A site approved a script of your study.")),
+    "rejected": (gettext_noop("Rejections"), gettext_noop("A site rejected a script of your study.")),
+    "revoked": (gettext_noop("Revocations"), gettext_noop("A site took an approval back.")),
+    "factors": (gettext_noop("Second factors"), gettext_noop("Somebody removed yours.")),
+    "arrival": (gettext_noop("People who come"), gettext_noop("Somebody comes to your site from another one.")),
+    "moved": (gettext_noop("Moves"), gettext_noop("You were moved to another site.")),
+    "access": (gettext_noop("Requests for roles"), gettext_noop("Somebody asks for a role that you give.")),
+    "release": (gettext_noop("Releases of models"), gettext_noop("Somebody asks for a release, or it was decided.")),
+    "webhook": (gettext_noop("Webhooks"), gettext_noop("A webhook of your study was switched off.")),
+    "log": (
+        gettext_noop("The log"),
+        gettext_noop("A site's node found that the log is not the one that it saw before."),
+    ),
+    "decided": (
+        gettext_noop("Answers to your requests"),
+        gettext_noop("A role that you asked for was given or refused."),
+    ),
 }
 
 
@@ -49,4 +58,5 @@ def kind_rows(said: Preference) -> list[KindRow]:
 
 def words_of(kind: str) -> tuple[str, str]:
     """What a kind is called, and when it is told."""
-    return WORDS.get(kind, (kind.replace("_", " ").capitalize(), ""))
+    known = WORDS.get(kind)
+    return (_(known[0]), _(known[1])) if known else (kind.replace("_", " ").capitalize(), "")

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from accounts.models import Invitation
 from accounts.roles import Role
 from accounts.selectors import Holder
@@ -36,12 +38,16 @@ def people_rows(holders: Iterable[Holder], here: str = "") -> list[Person]:
             id=item["user"].pk,
             name=item["user"].name,
             email=item["user"].email,
-            role=item["role"].label.capitalize(),
+            role=_word(item["role"]),
             is_active=item["user"].is_active,
             revoke=f"{here}/{item['user'].pk}/{item['role'].value}/revoke" if here else "",
         )
         for item in holders
     ]
+
+
+def _word(role: Role) -> str:
+    return _(role.label).capitalize()
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,4 @@ class Invited:
 
 def invitation_rows(found: Iterable[Invitation], here: str) -> list[Invited]:
     """Open invitations on the page ``here``."""
-    return [
-        Invited(item.email, Role(item.role).label.capitalize(), item.expires_at, f"{here}/{item.pk}/revoke")
-        for item in found
-    ]
+    return [Invited(item.email, _word(Role(item.role)), item.expires_at, f"{here}/{item.pk}/revoke") for item in found]

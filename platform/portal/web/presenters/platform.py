@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from accounts.directory import Account
 from accounts.models import User
@@ -95,14 +96,14 @@ def state_of(person: User) -> str:
 
 
 def _roles(person: User, held: Mapping[Role, int]) -> tuple[str, ...]:
-    counted = (f"{role.label.capitalize()}{f' × {number}' if number > 1 else ''}" for role, number in held.items())
+    counted = (f"{_(role.label).capitalize()}{f' × {number}' if number > 1 else ''}" for role, number in held.items())
     return (*(["Platform administrator"] if person.is_platform_admin else []), *counted)
 
 
 def role_rows(account: Account) -> list[RoleRow]:
     """The roles of a person by object; administrators see sites, and of studies the title."""
     return [
-        RoleRow(item.role.label.capitalize(), item.kind, item.name, _page_of(item))
+        RoleRow(_(item.role.label).capitalize(), item.kind, item.name, _page_of(item))
         for item in sorted(account.roles, key=lambda item: (item.kind, item.name))
     ]
 
@@ -111,7 +112,7 @@ def waiting_rows(found: Iterable[Waiting]) -> list[WaitingRow]:
     """What waits for a person, in sentences; roles in which nothing waits are left out."""
     rows = ((item, tuple(_sentences(item))) for item in found)
     return [
-        WaitingRow(item.held.role.label.capitalize(), item.held.name, sentences)
+        WaitingRow(_(item.held.role.label).capitalize(), item.held.name, sentences)
         for item, sentences in rows
         if sentences
     ]
@@ -119,9 +120,9 @@ def waiting_rows(found: Iterable[Waiting]) -> list[WaitingRow]:
 
 def _sentences(item: Waiting) -> Iterator[str]:
     if item.leads_alone:
-        yield f"Nobody else is {item.held.role.label} here: afterwards an administrator appoints somebody."
+        yield f"Nobody else is {_(item.held.role.label)} here: afterwards an administrator appoints somebody."
     elif not item.others:
-        yield f"Nobody else is {item.held.role.label} here."
+        yield f"Nobody else is {_(item.held.role.label)} here."
     if item.invitations:
         yield f"{_number(item.invitations, 'invitation')} to a study without an answer."
     if item.signatures:

@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from portal.web.presenters.picture import Picture
 from studies.enrolment.models import Enrolment
@@ -37,10 +38,10 @@ def ending_of(enrolment: Enrolment) -> Ending | None:
     """The end of a part that was declined or withdrawn; None while it goes on."""
     if enrolment.state == "withdrawn":
         by = enrolment.withdrawn_by.name if enrolment.withdrawn_by else ""
-        return Ending("The site no longer takes part", enrolment.withdrawn_at, by, enrolment.reason)
+        return Ending(_("The site no longer takes part"), enrolment.withdrawn_at, by, enrolment.reason)
     if enrolment.state == "declined":
         by = enrolment.answered_by.name if enrolment.answered_by else ""
-        return Ending("The site does not take part", enrolment.answered_at, by, enrolment.reason)
+        return Ending(_("The site does not take part"), enrolment.answered_at, by, enrolment.reason)
     return None
 
 
@@ -51,37 +52,46 @@ def steps_of(picture: Picture, enrolment: Enrolment) -> list[Step]:
 
 def _accepted(enrolment: Enrolment) -> Step:
     done = enrolment.state in ("accepted", "ready")
-    detail = "The site takes part." if done else "The site's admin answers the invitation on this page."
-    return Step("The site accepts", detail, done)
+    detail = _("The site takes part.") if done else _("The site's admin answers the invitation on this page.")
+    return Step(_("The site accepts"), detail, done)
 
 
 def _node(picture: Picture, enrolment: Enrolment) -> Step:
     node = picture.node_of(enrolment)
     href = reverse("web:site", args=[enrolment.site_id])
     if node is None:
-        detail = "The agent that runs scripts beside the data. It gets a one-time token and makes its own keys."
-        return Step("A node is registered and confirmed", detail, False, href=href, action="Register a node")
+        detail = _("The agent that runs scripts beside the data. It gets a one-time token and makes its own keys.")
+        return Step(_("A node is registered and confirmed"), detail, False, href=href, action=_("Register a node"))
     details = {
-        "expected": f"“{node.name}” has a token and has not enrolled yet.",
-        "pending": f"“{node.name}” enrolled; its six words are to be compared.",
-        "frozen": f"“{node.name}” is frozen: two agents used its keys.",
-        "active": f"“{node.name}” is active.",
+        "expected": _("“{node_name}” has a token and has not enrolled yet.").format(node_name=node.name),
+        "pending": _("“{node_name}” enrolled; its six words are to be compared.").format(node_name=node.name),
+        "frozen": _("“{node_name}” is frozen: two agents used its keys.").format(node_name=node.name),
+        "active": _("“{node_name}” is active.").format(node_name=node.name),
     }
     return Step(
-        "A node is registered and confirmed",
+        _("A node is registered and confirmed"),
         details[node.state],
         node.state == "active",
         href=href,
-        action="Open nodes",
+        action=_("Open nodes"),
     )
 
 
 def _dataset(picture: Picture, enrolment: Enrolment) -> Step:
-    title, dataset = "A valid dataset is offered", picture.dataset_of(enrolment)
+    title, dataset = _("A valid dataset is offered"), picture.dataset_of(enrolment)
     command = f"fedstudy-node dataset add --study {picture.study.pk} --name NAME FILE.csv"
     if dataset is None:
-        return Step(title, "The node checks the file against the data dictionary; only counts leave.", False, command)
+        return Step(
+            title, _("The node checks the file against the data dictionary; only counts leave."), False, command
+        )
     if dataset.state == "invalid":
-        return Step(title, f"“{dataset.name}” does not fit yet; see the findings below.", False, command)
-    detail = f"“{dataset.name}” fits the data dictionary ({dataset.rows_band} rows)."
+        return Step(
+            title,
+            _("“{dataset_name}” does not fit yet; see the findings below.").format(dataset_name=dataset.name),
+            False,
+            command,
+        )
+    detail = _("“{dataset_name}” fits the data dictionary ({rows_band} rows).").format(
+        dataset_name=dataset.name, rows_band=dataset.rows_band
+    )
     return Step(title, detail, dataset.state == "valid" and enrolment.dataset_id is not None)

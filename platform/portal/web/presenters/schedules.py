@@ -6,6 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from federation.runs.models import Run, Schedule
 from portal.web.forms.schedules import WEEKDAYS
 
@@ -50,8 +52,11 @@ def present_schedule(schedule: Schedule) -> ScheduleRow:
 def in_words(schedule: Schedule) -> str:
     """When it makes its run, such as "every Monday at 02:00 (Europe/Rome)"."""
     if schedule.kind == "ready":
-        return f"when {schedule.sites_needed} of its sites are there"
+        return _("when {sites_needed} of its sites are there").format(sites_needed=schedule.sites_needed)
     if schedule.kind == "once" or schedule.time is None:
-        return "once"
-    days = "day" if len(schedule.weekdays) == len(WEEKDAYS) else ", ".join(WEEKDAYS[day] for day in schedule.weekdays)
-    return f"every {days} at {schedule.time:%H:%M} ({schedule.time_zone})"
+        return _("once")
+    at = {"time": f"{schedule.time:%H:%M}", "zone": schedule.time_zone}
+    if len(schedule.weekdays) == len(WEEKDAYS):
+        return _("every day at {time} ({zone})").format(**at)
+    days = ", ".join(str(WEEKDAYS[day]) for day in schedule.weekdays)
+    return _("every {days} at {time} ({zone})").format(days=days, **at)

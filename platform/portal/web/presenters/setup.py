@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from studies.enrolment.setup import STEPS, Step
 from studies.lifecycle.models import Study
 
 TITLES = {
-    "words": "Question and aims",
-    "protocol": "Protocol",
-    "dictionary": "Data dictionary",
-    "sites": "First sites",
+    "words": gettext_noop("Question and aims"),
+    "protocol": gettext_noop("Protocol"),
+    "dictionary": gettext_noop("Data dictionary"),
+    "sites": gettext_noop("First sites"),
 }
 
 
@@ -34,7 +36,7 @@ def present_steps(study: Study, steps: Sequence[Step], current: str) -> list[Ste
     """The steps of a study that is being set up."""
     return [
         StepLink(
-            TITLES[step.name],
+            _(TITLES[step.name]),
             reverse("web:study-set-up-step", args=[study.pk, step.name]),
             step.detail,
             step.is_done,
@@ -47,4 +49,4 @@ def present_steps(study: Study, steps: Sequence[Step], current: str) -> list[Ste
 
 def steps_before_a_study() -> list[StepLink]:
     """The steps of a study that nobody has made yet."""
-    return [StepLink(TITLES[name], "", "", False, name == STEPS[0]) for name in STEPS]
+    return [StepLink(_(TITLES[name]), "", "", False, name == STEPS[0]) for name in STEPS]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from portal.web.presenters.picture import Picture, decision_of
 from portal.web.presenters.studies import presence_of
 from studies.enrolment.models import Enrolment
@@ -29,21 +31,21 @@ def readiness_rows(picture: Picture, version: ScriptVersion) -> list[SiteReadine
 def _row(picture: Picture, version: ScriptVersion, enrolment: Enrolment) -> SiteReadiness:
     name = enrolment.site.name
     if enrolment.state == "invited":
-        return SiteReadiness(name, False, "Has not answered the invitation.")
+        return SiteReadiness(name, False, _("Has not answered the invitation."))
     if enrolment.state == "accepted":
-        return SiteReadiness(name, False, "No active node with a valid dataset yet.")
+        return SiteReadiness(name, False, _("No active node with a valid dataset yet."))
     decision = decision_of(picture.approval_of(version, enrolment))
     reasons = {
-        "awaited": "Has not signed this version.",
-        "rejected": "Rejected this version.",
-        "revoked": "Revoked its approval.",
-        "expired": "Its approval has expired.",
+        "awaited": _("Has not signed this version."),
+        "rejected": _("Rejected this version."),
+        "revoked": _("Revoked its approval."),
+        "expired": _("Its approval has expired."),
     }
     if decision in reasons:
         return SiteReadiness(name, False, reasons[decision])
     if presence_of(picture.node_of(enrolment)) != "online":
-        return SiteReadiness(name, False, "Signed; its node is offline now.")
-    return SiteReadiness(name, True, "Ready, signed, online.")
+        return SiteReadiness(name, False, _("Signed; its node is offline now."))
+    return SiteReadiness(name, True, _("Ready, signed, online."))
 
 
 def best_version(picture: Picture, versions: Sequence[ScriptVersion]) -> ScriptVersion:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 
 @dataclass(frozen=True)
@@ -17,129 +20,255 @@ class Status:
 
 STATUSES: dict[str, dict[str, Status]] = {
     "study": {
-        "draft": Status("Draft", "idle", "pencil", "Only its own people see it; no site is invited yet."),
-        "recruiting": Status("Recruiting", "info", "people", "Sites are invited and get ready."),
-        "active": Status("Active", "ok", "check", "Runs may start."),
-        "closed": Status("Closed", "idle", "lock", "No new runs; results stay readable."),
-        "archived": Status("Archived", "idle", "box", "Kept for the record."),
+        "draft": Status(
+            gettext_noop("Draft"), "idle", "pencil", gettext_noop("Only its own people see it; no site is invited yet.")
+        ),
+        "recruiting": Status(
+            gettext_noop("Recruiting"), "info", "people", gettext_noop("Sites are invited and get ready.")
+        ),
+        "active": Status(gettext_noop("Active"), "ok", "check", gettext_noop("Runs may start.")),
+        "closed": Status(gettext_noop("Closed"), "idle", "lock", gettext_noop("No new runs; results stay readable.")),
+        "archived": Status(gettext_noop("Archived"), "idle", "box", gettext_noop("Kept for the record.")),
     },
     "enrolment": {
-        "invited": Status("Invited", "wait", "clock", "The site has not answered the invitation."),
-        "accepted": Status("Accepted", "info", "clock", "The site takes part; its node or dataset is not ready."),
-        "ready": Status("Ready", "ok", "check", "An active node offers a valid dataset."),
-        "withdrawn": Status("Withdrawn", "idle", "stop", "The site no longer takes part."),
-        "declined": Status("Declined", "idle", "stop", "The site answered that it does not take part."),
+        "invited": Status(
+            gettext_noop("Invited"), "wait", "clock", gettext_noop("The site has not answered the invitation.")
+        ),
+        "accepted": Status(
+            gettext_noop("Accepted"),
+            "info",
+            "clock",
+            gettext_noop("The site takes part; its node or dataset is not ready."),
+        ),
+        "ready": Status(gettext_noop("Ready"), "ok", "check", gettext_noop("An active node offers a valid dataset.")),
+        "withdrawn": Status(gettext_noop("Withdrawn"), "idle", "stop", gettext_noop("The site no longer takes part.")),
+        "declined": Status(
+            gettext_noop("Declined"), "idle", "stop", gettext_noop("The site answered that it does not take part.")
+        ),
     },
     "node": {
-        "expected": Status("Expected", "wait", "clock", "A token was handed out; the node has not enrolled yet."),
-        "pending": Status("To confirm", "wait", "eye", "The node enrolled; somebody must compare the six words."),
-        "active": Status("Active", "ok", "check", "Confirmed; it may take part in runs."),
-        "frozen": Status("Frozen", "bad", "alert", "Two agents used its keys; it takes no part until its admin looks."),
-        "revoked": Status("Revoked", "bad", "stop", "Its keys are refused everywhere."),
+        "expected": Status(
+            gettext_noop("Expected"),
+            "wait",
+            "clock",
+            gettext_noop("A token was handed out; the node has not enrolled yet."),
+        ),
+        "pending": Status(
+            gettext_noop("To confirm"),
+            "wait",
+            "eye",
+            gettext_noop("The node enrolled; somebody must compare the six words."),
+        ),
+        "active": Status(gettext_noop("Active"), "ok", "check", gettext_noop("Confirmed; it may take part in runs.")),
+        "frozen": Status(
+            gettext_noop("Frozen"),
+            "bad",
+            "alert",
+            gettext_noop("Two agents used its keys; it takes no part until its admin looks."),
+        ),
+        "revoked": Status(gettext_noop("Revoked"), "bad", "stop", gettext_noop("Its keys are refused everywhere.")),
     },
     "presence": {
-        "online": Status("Online", "ok", "pulse", "Seen within the last 30 seconds."),
-        "offline": Status("Offline", "bad", "pulse", "Not seen within the last 30 seconds."),
-        "paused": Status("Paused", "wait", "stop", "Its site's people have paused it; it refuses all work."),
-        "never": Status("Never seen", "idle", "pulse", "The node has not called yet."),
+        "online": Status(gettext_noop("Online"), "ok", "pulse", gettext_noop("Seen within the last 30 seconds.")),
+        "offline": Status(
+            gettext_noop("Offline"), "bad", "pulse", gettext_noop("Not seen within the last 30 seconds.")
+        ),
+        "paused": Status(
+            gettext_noop("Paused"),
+            "wait",
+            "stop",
+            gettext_noop("Its site's people have paused it; it refuses all work."),
+        ),
+        "never": Status(gettext_noop("Never seen"), "idle", "pulse", gettext_noop("The node has not called yet.")),
     },
     "dataset": {
-        "valid": Status("Valid", "ok", "check", "It fits the data dictionary."),
-        "invalid": Status("Does not fit", "bad", "alert", "It does not fit the data dictionary; see the findings."),
-        "withdrawn": Status("Withdrawn", "idle", "stop", "The site no longer offers it."),
+        "valid": Status(gettext_noop("Valid"), "ok", "check", gettext_noop("It fits the data dictionary.")),
+        "invalid": Status(
+            gettext_noop("Does not fit"),
+            "bad",
+            "alert",
+            gettext_noop("It does not fit the data dictionary; see the findings."),
+        ),
+        "withdrawn": Status(gettext_noop("Withdrawn"), "idle", "stop", gettext_noop("The site no longer offers it.")),
     },
     "script": {
-        "draft": Status("Draft", "idle", "pencil", "Not submitted to the sites."),
-        "submitted": Status("Submitted", "info", "send", "Sites can review and sign it at their nodes."),
-        "withdrawn": Status("Withdrawn", "idle", "stop", "No run may use it any more."),
+        "draft": Status(gettext_noop("Draft"), "idle", "pencil", gettext_noop("Not submitted to the sites.")),
+        "submitted": Status(
+            gettext_noop("Submitted"), "info", "send", gettext_noop("Sites can review and sign it at their nodes.")
+        ),
+        "withdrawn": Status(gettext_noop("Withdrawn"), "idle", "stop", gettext_noop("No run may use it any more.")),
     },
     "approval": {
-        "valid": Status("Approved", "ok", "seal", "Signed by the site's own key and in force."),
-        "approved": Status("Approved", "ok", "seal", "Signed by the site's own key and in force."),
-        "rejected": Status("Rejected", "bad", "stop", "The site signed that this script may not run on its data."),
-        "revoked": Status("Revoked", "bad", "stop", "The site took its approval back."),
-        "expired": Status("Expired", "bad", "clock", "The approval's time is over; the site must sign again."),
-        "awaited": Status("Awaited", "wait", "clock", "The site has not signed yet."),
+        "valid": Status(
+            gettext_noop("Approved"), "ok", "seal", gettext_noop("Signed by the site's own key and in force.")
+        ),
+        "approved": Status(
+            gettext_noop("Approved"), "ok", "seal", gettext_noop("Signed by the site's own key and in force.")
+        ),
+        "rejected": Status(
+            gettext_noop("Rejected"),
+            "bad",
+            "stop",
+            gettext_noop("The site signed that this script may not run on its data."),
+        ),
+        "revoked": Status(gettext_noop("Revoked"), "bad", "stop", gettext_noop("The site took its approval back.")),
+        "expired": Status(
+            gettext_noop("Expired"),
+            "bad",
+            "clock",
+            gettext_noop("The approval's time is over; the site must sign again."),
+        ),
+        "awaited": Status(gettext_noop("Awaited"), "wait", "clock", gettext_noop("The site has not signed yet.")),
     },
     "run": {
-        "draft": Status("Draft", "idle", "pencil", "Set up, not started."),
-        "queued": Status("Queued", "wait", "clock", "Other runs come first; its place is on its page."),
-        "waiting": Status("Waiting for sites", "wait", "clock", "It starts as soon as the quorum is there."),
-        "running": Status("Running", "info", "pulse", "Rounds are under way."),
-        "pausing": Status("Pausing", "wait", "pause", "The round at work is finished first."),
-        "paused": Status("Paused", "idle", "pause", "Nothing is sent to any site until somebody resumes it."),
-        "completed": Status("Completed", "ok", "check", "Its rounds are committed."),
-        "failed": Status("Failed", "bad", "alert", "It ended before its last round; the reason is on the page."),
-        "stopped": Status("Stopped", "idle", "stop", "Somebody stopped it."),
+        "draft": Status(gettext_noop("Draft"), "idle", "pencil", gettext_noop("Set up, not started.")),
+        "queued": Status(
+            gettext_noop("Queued"), "wait", "clock", gettext_noop("Other runs come first; its place is on its page.")
+        ),
+        "waiting": Status(
+            gettext_noop("Waiting for sites"),
+            "wait",
+            "clock",
+            gettext_noop("It starts as soon as the quorum is there."),
+        ),
+        "running": Status(gettext_noop("Running"), "info", "pulse", gettext_noop("Rounds are under way.")),
+        "pausing": Status(
+            gettext_noop("Pausing"), "wait", "pause", gettext_noop("The round at work is finished first.")
+        ),
+        "paused": Status(
+            gettext_noop("Paused"),
+            "idle",
+            "pause",
+            gettext_noop("Nothing is sent to any site until somebody resumes it."),
+        ),
+        "completed": Status(gettext_noop("Completed"), "ok", "check", gettext_noop("Its rounds are committed.")),
+        "failed": Status(
+            gettext_noop("Failed"),
+            "bad",
+            "alert",
+            gettext_noop("It ended before its last round; the reason is on the page."),
+        ),
+        "stopped": Status(gettext_noop("Stopped"), "idle", "stop", gettext_noop("Somebody stopped it.")),
     },
     "release": {
-        "requested": Status("Asked for", "wait", "clock", "It waits for data stewards of the sites in the model."),
-        "released": Status("Released", "ok", "seal", "The sites consented: the model may leave the platform."),
-        "refused": Status("Refused", "bad", "stop", "A site refused; its reason is on the page."),
-        "withdrawn": Status("Withdrawn", "idle", "stop", "Who asked took the request back."),
+        "requested": Status(
+            gettext_noop("Asked for"),
+            "wait",
+            "clock",
+            gettext_noop("It waits for data stewards of the sites in the model."),
+        ),
+        "released": Status(
+            gettext_noop("Released"),
+            "ok",
+            "seal",
+            gettext_noop("The sites consented: the model may leave the platform."),
+        ),
+        "refused": Status(
+            gettext_noop("Refused"), "bad", "stop", gettext_noop("A site refused; its reason is on the page.")
+        ),
+        "withdrawn": Status(
+            gettext_noop("Withdrawn"), "idle", "stop", gettext_noop("Who asked took the request back.")
+        ),
     },
     "schedule": {
-        "active": Status("Active", "ok", "clock", "It makes its run when it is due."),
-        "suspended": Status("Suspended", "idle", "pause", "It makes no run until somebody resumes it."),
-        "ended": Status("Ended", "idle", "stop", "It makes no more runs."),
+        "active": Status(gettext_noop("Active"), "ok", "clock", gettext_noop("It makes its run when it is due.")),
+        "suspended": Status(
+            gettext_noop("Suspended"), "idle", "pause", gettext_noop("It makes no run until somebody resumes it.")
+        ),
+        "ended": Status(gettext_noop("Ended"), "idle", "stop", gettext_noop("It makes no more runs.")),
     },
     "webhook": {
-        "active": Status("Active", "ok", "send", "It is told."),
-        "disabled": Status("Switched off", "idle", "stop", "It is told nothing."),
+        "active": Status(gettext_noop("Active"), "ok", "send", gettext_noop("It is told.")),
+        "disabled": Status(gettext_noop("Switched off"), "idle", "stop", gettext_noop("It is told nothing.")),
     },
     "delivery": {
-        "waiting": Status("Waiting", "wait", "clock", "It is sent, or tried again, soon."),
-        "delivered": Status("Delivered", "ok", "check", "The receiver took it."),
-        "failed": Status("Failed", "bad", "alert", "It did not arrive."),
+        "waiting": Status(gettext_noop("Waiting"), "wait", "clock", gettext_noop("It is sent, or tried again, soon.")),
+        "delivered": Status(gettext_noop("Delivered"), "ok", "check", gettext_noop("The receiver took it.")),
+        "failed": Status(gettext_noop("Failed"), "bad", "alert", gettext_noop("It did not arrive.")),
     },
     "round": {
-        "open": Status("Open", "info", "pulse", "Answers are coming in."),
-        "committed": Status("Committed", "ok", "check", "Aggregated and kept."),
-        "failed": Status("Failed", "bad", "alert", "Too few sites answered in time."),
+        "open": Status(gettext_noop("Open"), "info", "pulse", gettext_noop("Answers are coming in.")),
+        "committed": Status(gettext_noop("Committed"), "ok", "check", gettext_noop("Aggregated and kept.")),
+        "failed": Status(gettext_noop("Failed"), "bad", "alert", gettext_noop("Too few sites answered in time.")),
     },
     "participation": {
-        "awaited": Status("Awaited", "wait", "clock", "Asked, not answered yet."),
-        "done": Status("Done", "ok", "check", "Answered; its receipt is kept."),
-        "refused": Status("Refused", "bad", "stop", "The node or the portal refused; the code says which rule."),
-        "failed": Status("Failed", "bad", "alert", "The script failed at the site."),
-        "missing": Status("Missing", "bad", "pulse", "No answer before the deadline."),
+        "awaited": Status(gettext_noop("Awaited"), "wait", "clock", gettext_noop("Asked, not answered yet.")),
+        "done": Status(gettext_noop("Done"), "ok", "check", gettext_noop("Answered; its receipt is kept.")),
+        "refused": Status(
+            gettext_noop("Refused"),
+            "bad",
+            "stop",
+            gettext_noop("The node or the portal refused; the code says which rule."),
+        ),
+        "failed": Status(gettext_noop("Failed"), "bad", "alert", gettext_noop("The script failed at the site.")),
+        "missing": Status(gettext_noop("Missing"), "bad", "pulse", gettext_noop("No answer before the deadline.")),
     },
     "risk": {
-        "none": Status("No change", "ok", "check", "Nothing changed that a site runs, sends or allows."),
-        "low": Status("Low", "idle", "info", "Good to know."),
-        "medium": Status("Medium", "wait", "alert", "Somebody should be able to say why it is there."),
-        "high": Status("High", "bad", "alert", "Do not sign before it is explained."),
+        "none": Status(
+            gettext_noop("No change"), "ok", "check", gettext_noop("Nothing changed that a site runs, sends or allows.")
+        ),
+        "low": Status(gettext_noop("Low"), "idle", "info", gettext_noop("Good to know.")),
+        "medium": Status(
+            gettext_noop("Medium"), "wait", "alert", gettext_noop("Somebody should be able to say why it is there.")
+        ),
+        "high": Status(gettext_noop("High"), "bad", "alert", gettext_noop("Do not sign before it is explained.")),
     },
     "thread": {
-        "open": Status("Open", "wait", "clock", "It waits for an answer, or for somebody to resolve it."),
-        "resolved": Status("Resolved", "ok", "check", "Nothing more is to be said."),
+        "open": Status(
+            gettext_noop("Open"),
+            "wait",
+            "clock",
+            gettext_noop("It waits for an answer, or for somebody to resolve it."),
+        ),
+        "resolved": Status(gettext_noop("Resolved"), "ok", "check", gettext_noop("Nothing more is to be said.")),
     },
     "filechange": {
-        "added": Status("Added", "ok", "plus", "The older version does not have this file."),
-        "removed": Status("Removed", "bad", "stop", "The newer version does not have this file."),
-        "changed": Status("Changed", "info", "pencil", "Both versions have this file."),
+        "added": Status(
+            gettext_noop("Added"), "ok", "plus", gettext_noop("The older version does not have this file.")
+        ),
+        "removed": Status(
+            gettext_noop("Removed"), "bad", "stop", gettext_noop("The newer version does not have this file.")
+        ),
+        "changed": Status(gettext_noop("Changed"), "info", "pencil", gettext_noop("Both versions have this file.")),
     },
     "part": {
-        "ok": Status("Well", "ok", "check"),
-        "warning": Status("To look at", "wait", "alert", "It works, but somebody should look at it."),
-        "failing": Status("Failing", "bad", "alert", "It does not work, or was not heard of in time."),
-        "unknown": Status("Not known", "idle", "dot", "Nothing was heard that it could be judged by."),
+        "ok": Status(gettext_noop("Well"), "ok", "check"),
+        "warning": Status(
+            gettext_noop("To look at"), "wait", "alert", gettext_noop("It works, but somebody should look at it.")
+        ),
+        "failing": Status(
+            gettext_noop("Failing"), "bad", "alert", gettext_noop("It does not work, or was not heard of in time.")
+        ),
+        "unknown": Status(
+            gettext_noop("Not known"), "idle", "dot", gettext_noop("Nothing was heard that it could be judged by.")
+        ),
     },
     "standing": {
-        "current": Status("Current", "ok", "check", "The portal's version."),
-        "behind": Status("Behind", "wait", "clock", "An older version than the portal's."),
-        "ahead": Status("Ahead", "wait", "alert", "A newer version than the portal's: update the portal."),
-        "unknown": Status("Not known", "idle", "dot", "It said no version."),
+        "current": Status(gettext_noop("Current"), "ok", "check", gettext_noop("The portal's version.")),
+        "behind": Status(gettext_noop("Behind"), "wait", "clock", gettext_noop("An older version than the portal's.")),
+        "ahead": Status(
+            gettext_noop("Ahead"),
+            "wait",
+            "alert",
+            gettext_noop("A newer version than the portal's: update the portal."),
+        ),
+        "unknown": Status(gettext_noop("Not known"), "idle", "dot", gettext_noop("It said no version.")),
     },
     "account": {
-        "open": Status("Open", "ok", "check", "The person can sign in."),
-        "closed": Status("Closed", "idle", "lock", "The person cannot sign in; their roles are kept."),
+        "open": Status(gettext_noop("Open"), "ok", "check", gettext_noop("The person can sign in.")),
+        "closed": Status(
+            gettext_noop("Closed"), "idle", "lock", gettext_noop("The person cannot sign in; their roles are kept.")
+        ),
     },
     "request": {
-        "asked": Status("Asked", "wait", "clock", "It waits for an answer of those who give the role."),
-        "accepted": Status("Accepted", "ok", "check", "The role was given."),
-        "refused": Status("Refused", "bad", "stop"),
-        "withdrawn": Status("Taken back", "idle", "stop", "The person does not ask for it any more."),
+        "asked": Status(
+            gettext_noop("Asked"), "wait", "clock", gettext_noop("It waits for an answer of those who give the role.")
+        ),
+        "accepted": Status(gettext_noop("Accepted"), "ok", "check", gettext_noop("The role was given.")),
+        "refused": Status(gettext_noop("Refused"), "bad", "stop"),
+        "withdrawn": Status(
+            gettext_noop("Taken back"), "idle", "stop", gettext_noop("The person does not ask for it any more.")
+        ),
     },
     "witness": {
         "holds": Status("Cosigned", "ok", "seal", "It cosigned the newest checkpoint."),
@@ -148,9 +277,9 @@ STATUSES: dict[str, dict[str, Status]] = {
         "refused": Status("Refused", "bad", "alert", "The log is not the one that it saw before."),
     },
     "outcome": {
-        "done": Status("Done", "ok", "check"),
-        "refused": Status("Refused", "bad", "stop"),
-        "failed": Status("Failed", "bad", "alert"),
+        "done": Status(gettext_noop("Done"), "ok", "check"),
+        "refused": Status(gettext_noop("Refused"), "bad", "stop"),
+        "failed": Status(gettext_noop("Failed"), "bad", "alert"),
     },
 }
 
@@ -158,4 +287,6 @@ STATUSES: dict[str, dict[str, Status]] = {
 def status_of(kind: str, state: str) -> Status:
     """The status of ``state``; a state this table does not know is shown by its own name."""
     known = STATUSES[kind].get(state)
-    return known or Status(state.replace("_", " ").capitalize(), "idle", "dot")
+    if known is None:
+        return Status(state.replace("_", " ").capitalize(), "idle", "dot")
+    return replace(known, label=_(known.label), meaning=_(known.meaning) if known.meaning else "")

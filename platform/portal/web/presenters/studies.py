@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from federation.strategies.catalogue import STRATEGIES
 from nodes.registry.models import Node
@@ -83,7 +85,7 @@ class VersionRow:
 
     @property
     def approved_text(self) -> str:
-        return f"{self.approved} of {self.asked} sites"
+        return _("{approved} of {asked} sites").format(approved=self.approved, asked=self.asked)
 
 
 @dataclass(frozen=True)
@@ -99,16 +101,40 @@ class Transition:
 
 TRANSITIONS = {
     "recruiting": Transition(
-        "recruiting", "Open recruitment", "Open recruitment?", "sites can be invited from now on.", True
+        "recruiting",
+        gettext_noop("Open recruitment"),
+        gettext_noop("Open recruitment?"),
+        gettext_noop("sites can be invited from now on."),
+        True,
     ),
-    "active": Transition("active", "Activate", "Activate the study?", "runs can start from now on.", True),
+    "active": Transition(
+        "active",
+        gettext_noop("Activate"),
+        gettext_noop("Activate the study?"),
+        gettext_noop("runs can start from now on."),
+        True,
+    ),
     "closed": Transition(
-        "closed", "Close", "Close the study?", "no new run can start. Results and log stay readable.", False
+        "closed",
+        gettext_noop("Close"),
+        gettext_noop("Close the study?"),
+        gettext_noop("no new run can start. Results and log stay readable."),
+        False,
     ),
     "archived": Transition(
-        "archived", "Archive", "Archive the study?", "it is kept for the record; this cannot be undone.", False
+        "archived",
+        gettext_noop("Archive"),
+        gettext_noop("Archive the study?"),
+        gettext_noop("it is kept for the record; this cannot be undone."),
+        False,
     ),
 }
+
+
+def transition_to(state: str) -> Transition:
+    """The move to a state."""
+    known = TRANSITIONS[state]
+    return replace(known, label=_(known.label), question=_(known.question), consequence=_(known.consequence))
 
 
 def study_row(picture: Picture, reader: Reader, role: str) -> StudyRow:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, pgettext
 
 from portal.web.presenters.picture import Picture, decision_of
 from studies.enrolment.models import Enrolment
 from studies.enrolment.states import TAKING_PART
 from studies.scripts.models import ScriptVersion
 
-INVESTIGATOR = "Principal investigator"
+INVESTIGATOR = gettext_noop("Principal investigator")
 
 
 @dataclass(frozen=True)
@@ -52,27 +54,52 @@ def _of_investigator(picture: Picture, reader: Reader) -> Iterator[Wait]:
 
     def wait(text: str, detail: str, name: str, action: str, icon: str) -> Wait:
         href = reverse(f"web:{name}", args=[study.pk])
-        return Wait(INVESTIGATOR, text, detail, href, action, icon, study.title, leads)
+        return Wait(_(INVESTIGATOR), text, detail, href, action, icon, study.title, leads)
 
     if picture.dictionary is None:
         yield wait(
-            "publish the data dictionary", "Sites check their data against it.", "dictionary-new", "Upload", "data"
+            _("publish the data dictionary"),
+            _("Sites check their data against it."),
+            "dictionary-new",
+            _("Upload"),
+            "data",
         )
     if study.state == "draft":
-        yield wait("set the study up", "Then recruitment opens and sites are invited.", "study-set-up", "Go on", "send")
+        yield wait(
+            _("set the study up"),
+            _("Then recruitment opens and sites are invited."),
+            "study-set-up",
+            _("Go on"),
+            "send",
+        )
         return
     if not picture.enrolments:
-        yield wait("invite sites", "No site is invited yet.", "enrolment-new", "Invite", "hospital")
+        yield wait(_("invite sites"), _("No site is invited yet."), "enrolment-new", _("Invite"), "hospital")
     if not picture.versions:
-        yield wait("submit a script", "Sites review it and sign it at their nodes.", "script-new", "Submit", "code")
+        yield wait(
+            _("submit a script"), _("Sites review it and sign it at their nodes."), "script-new", _("Submit"), "code"
+        )
     if study.state == "recruiting" and any(item.state == "ready" for item in picture.enrolments):
         yield wait(
-            "activate the study", "At least one site is ready; runs need an active study.", "study", "Open", "play"
+            _("activate the study"),
+            _("At least one site is ready; runs need an active study."),
+            "study",
+            pgettext("action", "Open"),
+            "play",
         )
     for run in picture.runs:
         if run.state == "draft" and _signed(picture, run.version) >= run.quorum:
             href = reverse("web:run", args=[run.pk])
-            yield Wait(INVESTIGATOR, f"start “{run.label}”", "Planned.", href, "Open", "play", study.title, leads)
+            yield Wait(
+                _(INVESTIGATOR),
+                _("start “{run_label}”").format(run_label=run.label),
+                _("Planned."),
+                href,
+                pgettext("action", "Open"),
+                "play",
+                study.title,
+                leads,
+            )
 
 
 def _of_sites(picture: Picture, reader: Reader) -> Iterator[Wait]:
@@ -84,31 +111,50 @@ def _of_sites(picture: Picture, reader: Reader) -> Iterator[Wait]:
 
 Step = tuple[str, str, str, str, str]
 
-_NODE_STEPS = {
-    "expected": ("enrol the node “{}”", "Its one-time token waits to be used.", "Open", "node"),
-    "pending": ("confirm the node “{}”", "Compare its six words first.", "Compare", "eye"),
-    "frozen": ("look at the node “{}”", "Two agents used its keys: it is frozen.", "Open", "alert"),
-}
+
+def _node_steps() -> dict[str, tuple[str, str, str, str]]:
+    return {
+        "expected": (
+            _("enrol the node “{}”"),
+            _("Its one-time token waits to be used."),
+            pgettext("action", "Open"),
+            "node",
+        ),
+        "pending": (
+            _("confirm the node “{}”"),
+            _("Compare its six words first."),
+            _("Compare"),
+            "eye",
+        ),
+        "frozen": (
+            _("look at the node “{}”"),
+            _("Two agents used its keys: it is frozen."),
+            pgettext("action", "Open"),
+            "alert",
+        ),
+    }
 
 
 def _steps_of(picture: Picture, enrolment: Enrolment) -> list[Step]:
     """The site's next step before it is ready; from then on the scripts that wait for its signature."""
     here = reverse("web:enrolment", args=[enrolment.pk])
     if enrolment.state == "invited":
-        return [("answer the invitation", "Accept or decline.", here, "Answer", "send")]
+        return [(_("answer the invitation"), _("Accept or decline."), here, _("Answer"), "send")]
     if enrolment.state not in TAKING_PART:
         return []
     node, dataset = picture.node_of(enrolment), picture.dataset_of(enrolment)
     nodes = reverse("web:site", args=[enrolment.site_id])
     if node is None:
-        return [("register a node", "The agent that will run scripts beside the data.", nodes, "Register", "node")]
-    if node.state in _NODE_STEPS:
-        text, detail, action, icon = _NODE_STEPS[node.state]
+        return [
+            (_("register a node"), _("The agent that will run scripts beside the data."), nodes, _("Register"), "node")
+        ]
+    if node.state in (open_steps := _node_steps()):
+        text, detail, action, icon = open_steps[node.state]
         return [(text.format(node.name), detail, nodes, action, icon)]
     if dataset is None:
-        return [("offer a dataset", "Add it at the node's console.", here, "Open", "data")]
+        return [(_("offer a dataset"), _("Add it at the node's console."), here, pgettext("action", "Open"), "data")]
     if dataset.state == "invalid":
-        return [("correct its dataset", "It does not fit the data dictionary.", here, "Findings", "data")]
+        return [(_("correct its dataset"), _("It does not fit the data dictionary."), here, _("Findings"), "data")]
     steps = (_script_step(picture, version, enrolment) for version in _versions_to_sign(picture))
     return [step for step in steps if step is not None]
 
@@ -130,7 +176,13 @@ def _script_step(picture: Picture, version: ScriptVersion, enrolment: Enrolment)
     decision = decision_of(picture.approval_of(version, enrolment))
     name, href = f"{version.script.name} v{version.number}", reverse("web:version", args=[version.pk])
     if decision == "awaited":
-        return f"review and sign {name}", "The signature is made at the hospital's node.", href, "Review", "seal"
+        return (
+            _("review and sign {name}").format(name=name),
+            _("The signature is made at the hospital's node."),
+            href,
+            _("Review"),
+            "seal",
+        )
     if decision == "expired":
-        return f"sign {name} again", "The approval's time is over.", href, "Review", "clock"
+        return _("sign {name} again").format(name=name), _("The approval's time is over."), href, _("Review"), "clock"
     return None

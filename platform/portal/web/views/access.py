@@ -11,6 +11,7 @@ from django.db.models import Model
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from accounts import asking
 from accounts.models import AccessRequest
@@ -41,7 +42,7 @@ def access(request: PageRequest) -> HttpResponse:
         roles = asking.roles_in(obj)
         form = AskForm(request.POST or None, roles=roles, initial={"code": given})
         if request.method == "POST" and save(form, lambda data: _ask(request, data)) is not None:
-            messages.success(request, f"You asked for a role in {obj}. You are told what is decided.")
+            messages.success(request, _("You asked for a role in {obj}. You are told what is decided.").format(obj=obj))
             return redirect(HERE)
     context = {
         "tabs": account_tabs("access"),
@@ -90,9 +91,11 @@ def decide(request: PageRequest, request_id: UUID, verb: str) -> HttpResponse:
         "withdraw": lambda: asking.withdraw_request(request=found, by=request.user),
     }
     done = {
-        "accept": f"{found.person.name} is {Role(found.role).label} now.",
-        "refuse": f"{found.person.name} is told that you refused.",
-        "withdraw": "You do not ask for it any more.",
+        "accept": _("{person_name} is {role_label} now.").format(
+            person_name=found.person.name, role_label=_(Role(found.role).label)
+        ),
+        "refuse": _("{person_name} is told that you refused.").format(person_name=found.person.name),
+        "withdraw": _("You do not ask for it any more."),
     }
     return act(request, reverse(HERE), done[verb], services[verb])
 
@@ -120,9 +123,9 @@ def site_join_code(request: PageRequest, site_id: UUID) -> HttpResponse:
 
 def _join_code(request: PageRequest, obj: Model, back: str) -> HttpResponse:
     if request.POST.get("verb") == "end":
-        done = "The code leads nowhere any more. What was asked by it still waits."
+        done = _("The code leads nowhere any more. What was asked by it still waits.")
         return act(request, back, done, lambda: asking.end_join_code(obj=obj, by=request.user))
-    done = "There is a new join code; one of before leads nowhere any more."
+    done = _("There is a new join code; one of before leads nowhere any more.")
     return act(request, back, done, lambda: asking.make_join_code(obj=obj, by=request.user))
 
 

@@ -11,6 +11,8 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from accounts.identities import replaces_password
 from accounts.services import note_refused_sign_in
@@ -22,15 +24,20 @@ from portal.web.signing_in import needs_factor, take_link, wait_for_factor
 
 # What became of single sign-on, by what its addresses lead back with: a tone and words.
 SSO_WORDS = {
-    "refused": ("bad", "Single sign-on was called off, or its answer did not fit. Try again."),
-    "away": ("bad", "Single sign-on does not answer. Try again later, or sign in here."),
+    "refused": ("bad", gettext_noop("Single sign-on was called off, or its answer did not fit. Try again.")),
+    "away": ("bad", gettext_noop("Single sign-on does not answer. Try again later, or sign in here.")),
     "throttled": ("bad", CODES["E_THROTTLED"]),
     "unknown": (
         "info",
-        "No account is linked to who you are there. Sign in here and link yours under “Your account”; who has no "
-        "account is invited by their site or study.",
+        gettext_noop(
+            "No account is linked to who you are there. Sign in here and link yours under “Your account”; who has no "
+            "account is invited by their site or study."
+        ),
     ),
-    "link": ("info", "There is an account with your e-mail address. Sign in to it here this once, and it is linked."),
+    "link": (
+        "info",
+        gettext_noop("There is an account with your e-mail address. Sign in to it here this once, and it is linked."),
+    ),
 }
 
 log = structlog.get_logger("portal.web")
@@ -67,7 +74,8 @@ class SignIn(LoginView):
         found = super().get_context_data(**kwargs)
         sso = settings.FEDSTUDY_SINGLE_SIGN_ON
         told = SSO_WORDS.get(self.request.GET.get("sso", ""))
-        return {**found, "sso": sso.name if sso.issuer else "", "sso_told": told}
+        words = (told[0], _(told[1])) if told else None
+        return {**found, "sso": sso.name if sso.issuer else "", "sso_told": words}
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         note_refused_sign_in(email=str(form.data.get("username", "")))

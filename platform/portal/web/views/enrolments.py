@@ -8,12 +8,14 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from accounts.permissions import Permission, can, check
 from fedstudy_core.errors import NotFound
 from portal.web.forms.studies import InvitationForm
 from portal.web.pages import PageRequest, act, page, render_form, render_page, save
-from portal.web.presenters.levels import OFFERED
+from portal.web.presenters.levels import offered_levels
 from portal.web.presenters.navigation import crumbs_in_study
 from portal.web.presenters.picture import pictures_of
 from portal.web.presenters.readiness import ending_of, steps_of
@@ -65,24 +67,24 @@ def new(request: PageRequest, study_id: UUID) -> HttpResponse:
         save(form, lambda data: invite_site(study=study, **data, by=request.user)) if request.method == "POST" else None
     )
     if invited:
-        messages.success(request, f"{invited.site} is invited.")
+        messages.success(request, _("{site} is invited.").format(site=invited.site))
         return redirect("web:study", study.pk)
     return render_form(
         request,
         form,
-        heading="Invite a site",
-        lead=f"to “{study.title}”",
-        action="Send the invitation",
+        heading=_("Invite a site"),
+        lead=_("to “{title}”").format(title=study.title),
+        action=_("Send the invitation"),
         crumbs=crumbs_in_study(study),
         template="enrolments/new.html",
-        levels=OFFERED,
+        levels=offered_levels(),
     )
 
 
 ANSWERS = {
-    "accept": (accept_invitation, "takes part. Next: register a node and offer a dataset."),
-    "decline": (decline_invitation, "does not take part."),
-    "withdraw": (withdraw_site, "does not take part any more."),
+    "accept": (accept_invitation, gettext_noop("{site} takes part. Next: register a node and offer a dataset.")),
+    "decline": (decline_invitation, gettext_noop("{site} does not take part.")),
+    "withdraw": (withdraw_site, gettext_noop("{site} does not take part any more.")),
 }
 
 
@@ -95,4 +97,6 @@ def answer(request: PageRequest, enrolment_id: UUID, verb: str) -> HttpResponse:
     service, done = ANSWERS[verb]
     extra = {} if verb == "accept" else {"reason": request.POST.get("reason", "").strip()[:300]}
     back = reverse("web:enrolment", args=[found.pk])
-    return act(request, back, f"{found.site.name} {done}", lambda: service(enrolment=found, by=request.user, **extra))
+    return act(
+        request, back, _(done).format(site=found.site.name), lambda: service(enrolment=found, by=request.user, **extra)
+    )

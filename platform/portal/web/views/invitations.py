@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from accounts.invitations import (
@@ -48,7 +49,7 @@ def site_invitations(request: PageRequest, site_id: UUID) -> HttpResponse:
     """Invite somebody new to the site; the link is shown once."""
     found = find_site(request, site_id)
     check(request.user, Permission.SITE_PEOPLE, found)
-    crumbs = [("Sites and nodes", reverse("web:sites")), (found.name, reverse("web:site", args=[found.pk]))]
+    crumbs = [(_("Sites and nodes"), reverse("web:sites")), (found.name, reverse("web:site", args=[found.pk]))]
     context = {"base_template": "sites/base.html", "site": found, "crumbs": crumbs}
     return _invitations(request, found, reverse("web:site-invitations", args=[found.pk]), context)
 
@@ -92,7 +93,7 @@ def _revoke(request: PageRequest, obj: Model, invitation_id: UUID, back: str) ->
     found = open_invitations(obj).filter(pk=invitation_id).first()
     if found is None:
         raise NotFound("E_NOT_FOUND", "There is no such invitation, or it is over.")
-    done = f"The link of {found.email} opens nothing any more."
+    done = _("The link of {email} opens nothing any more.").format(email=found.email)
     return act(request, back, done, lambda: revoke_invitation(invitation=found, by=request.user))
 
 
@@ -106,12 +107,12 @@ def invitation(request: HttpRequest) -> HttpResponse:
         if request.method == "POST" and SetUpByAddress().allow_request(request, None):  # type: ignore[arg-type]
             user = save(form, lambda data: take_up_invitation(token=token, **data))
             if user is not None:
-                messages.success(request, f"Welcome, {user.name}. Your account is open.")
+                messages.success(request, _("Welcome, {user_name}. Your account is open.").format(user_name=user.name))
                 if needs_factor(user):
                     wait_for_factor(request, user, "/")
                     return redirect("web:sign-in-set-up")
                 return redirect(let_in(request, user))
     except Forbidden:
         return render(request, "accounts/invitation_over.html", {"detail": CODES["E_INVITATION"]}, status=403)
-    context = {"form": form, "token": token, "invitation": found, "role": Role(found.role).label}
+    context = {"form": form, "token": token, "invitation": found, "role": _(Role(found.role).label)}
     return render(request, "accounts/invitation.html", context, status=400 if form.errors else 200)

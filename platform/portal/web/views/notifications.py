@@ -8,6 +8,7 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from fedstudy_core.errors import NotFound
 from notifications import selectors, services
@@ -44,14 +45,14 @@ def kinds(request: PageRequest) -> HttpResponse:
             "not_on_page": [kind for kind in KINDS if kind not in {*request.POST.getlist("page"), *ALWAYS}],
             "not_by_email": [kind for kind in KINDS if kind not in request.POST.getlist("email")],
         }
-        back, done = reverse("web:notifications"), "You are told what you chose from now on."
+        back, done = reverse("web:notifications"), _("You are told what you chose from now on.")
         return act(request, back, done, lambda: services.choose_kinds(**left_out, by=request.user))
     said = selectors.preference_of(request.user)
     context = {
         "rows": kind_rows(said),
         "by_email": said.by_email,
         "sends_email": settings.FEDSTUDY_SENDS_EMAIL,
-        "crumbs": [("Notifications", reverse("web:notifications"))],
+        "crumbs": [(_("Notifications"), reverse("web:notifications"))],
     }
     return render_page(request, "notifications/settings.html", context)
 
@@ -69,13 +70,13 @@ def follow(request: PageRequest, notification_id: UUID) -> HttpResponse:
 def read_all(request: PageRequest) -> HttpResponse:
     """Mark all of them as read."""
     back = reverse("web:notifications")
-    return act(request, back, "All are marked as read.", lambda: services.mark_all_read(by=request.user))
+    return act(request, back, _("All are marked as read."), lambda: services.mark_all_read(by=request.user))
 
 
 @page("POST")
 def email(request: PageRequest) -> HttpResponse:
     """Choose whether to get e-mail."""
     wanted = request.POST.get("by_email") == "on"
-    done = "You get e-mail from now on." if wanted else "You get no more e-mail."
+    done = _("You get e-mail from now on.") if wanted else _("You get no more e-mail.")
     back = reverse("web:notifications")
     return act(request, back, done, lambda: services.choose_email(by_email=wanted, by=request.user))

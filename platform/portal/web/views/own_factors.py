@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from accounts import factors
 from fedstudy_core.errors import FedStudyError
@@ -27,7 +28,7 @@ def own_factors(request: PageRequest) -> HttpResponse:
     if request.method == "POST":
         codes = save(form, lambda data: add_factor(request, request.user, data))
         if codes is not None:
-            messages.success(request, "The second factor is added.")
+            messages.success(request, _("The second factor is added."))
             return _shown(request, NewFactorForm(), codes, 201) if codes else redirect(HERE)
     return _shown(request, form, (), 400 if form.errors else 200)
 
@@ -36,7 +37,7 @@ def own_factors(request: PageRequest) -> HttpResponse:
 def remove(request: PageRequest, factor_id: str) -> HttpResponse:
     """Remove one of the reader's factors."""
     factor = factors.factor_named(request.user, factor_id)
-    done = "It does not let you in any more."
+    done = _("It does not let you in any more.")
     return act(request, reverse(HERE), done, lambda: factors.remove_factor(factor=factor, by=request.user))
 
 

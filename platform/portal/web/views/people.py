@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from accounts.grants import may_appoint
 from accounts.models import Site
@@ -40,7 +41,7 @@ def study_people(request: PageRequest, study_id: UUID) -> HttpResponse:
 def site_people(request: PageRequest, site_id: UUID) -> HttpResponse:
     """Who holds which role at the site."""
     found = find_site(request, site_id)
-    crumbs = [("Sites and nodes", reverse("web:sites")), (found.name, reverse("web:site", args=[found.pk]))]
+    crumbs = [(_("Sites and nodes"), reverse("web:sites")), (found.name, reverse("web:site", args=[found.pk]))]
     context = {"base_template": "sites/base.html", "site": found, "crumbs": crumbs}
     return _people(request, found, reverse("web:site-people", args=[found.pk]), context)
 
@@ -57,9 +58,11 @@ def investigator(request: PageRequest, study_id: UUID) -> HttpResponse:
     return render_form(
         request,
         form,
-        heading="Appoint a principal investigator",
-        lead=f"to “{found.title}”, which nobody leads who can sign in. The study's log says who appointed whom.",
-        action="Appoint",
+        heading=_("Appoint a principal investigator"),
+        lead=_("to “{title}”, which nobody leads who can sign in. The study's log says who appointed whom.").format(
+            title=found.title
+        ),
+        action=_("Appoint"),
         crumbs=crumbs_to_studies(),
     )
 
@@ -100,7 +103,7 @@ def _grant(request: PageRequest, obj: Model, form: AccountForm) -> bool:
     def service(data: dict[str, Any]) -> str:
         person, role = person_named(data["email"]), Role(data.get("role", Role.PI))
         grant_role(user=person, role=role, obj=obj, by=request.user)
-        return f"{person.name} is {role.label} now."
+        return _("{person_name} is {role_label} now.").format(person_name=person.name, role_label=_(role.label))
 
     try:
         done = save(form, service)
@@ -129,5 +132,10 @@ def _revoke(request: PageRequest, obj: Model, name: str, user_id: UUID, role: st
     if role not in set(Role):
         raise Http404
     person = person_named(str(user_id))
-    back, done = reverse(f"web:{name}", args=[obj.pk]), f"{person.name} is not {Role(role).label} any more."
+    back, done = (
+        reverse(f"web:{name}", args=[obj.pk]),
+        _("{person_name} is not {role_label} any more.").format(
+            person_name=person.name, role_label=_(Role(role).label)
+        ),
+    )
     return act(request, back, done, lambda: revoke_role(user=person, role=Role(role), obj=obj, by=request.user))

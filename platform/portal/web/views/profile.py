@@ -12,7 +12,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import translation
-from django.utils.translation import gettext
+from django.utils.translation import gettext as _
 
 from accounts import sessions
 from accounts.models import ApiToken
@@ -32,7 +32,7 @@ def profile(request: PageRequest) -> HttpResponse:
     """Name, e-mail address and roles."""
     form = NameForm(request.POST or None, initial={"name": request.user.name})
     if request.method == "POST" and save(form, lambda data: rename_self(**data, by=request.user)) is not None:
-        messages.success(request, "Your name is changed.")
+        messages.success(request, _("Your name is changed."))
         return redirect("web:account")
     zones = TimeZoneForm(initial={"time_zone": request.user.time_zone})
     languages = LanguageForm(initial={"language": request.user.language})
@@ -45,7 +45,7 @@ def time_zone(request: PageRequest) -> HttpResponse:
     """Choose the time zone of pages."""
     form, back = TimeZoneForm(request.POST), reverse("web:account")
     chosen = form.data.get("time_zone", "")
-    done = f"Times are {chosen} now."
+    done = _("Times are {chosen} now.").format(chosen=chosen)
     return act(request, back, done, lambda: choose_time_zone(time_zone=chosen, by=request.user))
 
 
@@ -54,7 +54,7 @@ def language(request: PageRequest) -> HttpResponse:
     """Choose the language of pages."""
     chosen, back = request.POST.get("language", ""), reverse("web:account")
     with translation.override(language_of(request, chosen)):
-        done = gettext("Pages are in this language now.")
+        done = _("Pages are in this language now.")
     return act(request, back, done, lambda: choose_language(language=chosen, by=request.user))
 
 
@@ -69,7 +69,7 @@ def password(request: PageRequest) -> HttpResponse:
         user = save(form, lambda data: change_password(**data, keep=keep, by=request.user))
         if user is not None:
             update_session_auth_hash(request, user)
-            messages.success(request, "Your password is changed, and your other sessions are over.")
+            messages.success(request, _("Your password is changed, and your other sessions are over."))
             return redirect("web:account-password")
     return _render(request, "account-password", {"form": form})
 
@@ -97,7 +97,10 @@ def token_revoke(request: PageRequest, token_id: UUID) -> HttpResponse:
     token = tokens_of(request.user).filter(pk=token_id).first()
     if token is None:
         raise NotFound("E_NOT_FOUND", "There is no such token, or it is not yours.")
-    back, done = reverse("web:account-tokens"), f"The token “{token.name}” opens nothing any more."
+    back, done = (
+        reverse("web:account-tokens"),
+        _("The token “{token_name}” opens nothing any more.").format(token_name=token.name),
+    )
     return act(request, back, done, lambda: revoke_token(token=token, by=request.user))
 
 
@@ -112,14 +115,14 @@ def places_signed_in(request: PageRequest) -> HttpResponse:
 def session_end(request: PageRequest, session_id: UUID) -> HttpResponse:
     """End one of the reader's sessions."""
     back = reverse("web:account-sessions")
-    return act(request, back, "That session is over.", lambda: sessions.end_session(id=session_id, by=request.user))
+    return act(request, back, _("That session is over."), lambda: sessions.end_session(id=session_id, by=request.user))
 
 
 @page("POST")
 def sessions_end(request: PageRequest) -> HttpResponse:
     """End all of the reader's sessions but this one."""
     keep, back = sessions.handle_of(request.session), reverse("web:account-sessions")
-    done = "You are signed in here only."
+    done = _("You are signed in here only.")
     return act(request, back, done, lambda: sessions.end_other_sessions(keep=keep, by=request.user))
 
 

@@ -10,6 +10,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
 
 from accounts.permissions import Permission, can, check
 from fedstudy_core.errors import NotFound
@@ -58,15 +59,15 @@ def new(request: PageRequest, study_id: UUID) -> HttpResponse:
     form = ProtocolForm(request.POST or None, request.FILES or None)
     made = _upload(request, found, form) if request.method == "POST" else None
     if made:
-        messages.success(request, f"Version {made.number} of the protocol is kept.")
+        messages.success(request, _("Version {made_number} of the protocol is kept.").format(made_number=made.number))
         return redirect("web:study-protocol", found.pk)
     return render_form(
         request,
         form,
-        heading="New version of the protocol",
-        lead="Versions never change; everybody in the study can fetch each of them.",
-        action="Upload",
-        crumbs=[*crumbs_in_study(found), ("Protocol", reverse("web:study-protocol", args=[found.pk]))],
+        heading=_("New version of the protocol"),
+        lead=_("Versions never change; everybody in the study can fetch each of them."),
+        action=_("Upload"),
+        crumbs=[*crumbs_in_study(found), (_("Protocol"), reverse("web:study-protocol", args=[found.pk]))],
     )
 
 

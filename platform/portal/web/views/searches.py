@@ -6,16 +6,18 @@ from itertools import groupby
 
 from django.http import HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from portal.search import FOUND, LONGEST, Hit, search
 from portal.web.pages import PageRequest, page, render_page
 
 TITLES = {
-    "study": ("Studies", "study", "web:study"),
-    "site": ("Sites", "hospital", "web:site"),
-    "script": ("Script versions", "file", "web:version"),
-    "run": ("Runs", "chart", "web:run"),
-    "person": ("People", "people", "web:platform-person"),
+    "study": (gettext_noop("Studies"), "study", "web:study"),
+    "site": (gettext_noop("Sites"), "hospital", "web:site"),
+    "script": (gettext_noop("Script versions"), "file", "web:version"),
+    "run": (gettext_noop("Runs"), "chart", "web:run"),
+    "person": (gettext_noop("People"), "people", "web:platform-person"),
 }
 
 
@@ -31,4 +33,4 @@ def results(request: PageRequest) -> HttpResponse:
 def _group(kind: str, hits: list[Hit]) -> dict[str, object]:
     title, icon, name = TITLES[kind]
     rows = [{"title": hit.title, "detail": hit.detail, "href": reverse(name, args=[hit.id])} for hit in hits]
-    return {"title": title, "icon": icon, "rows": rows, "is_full": len(rows) == FOUND}
+    return {"title": _(title), "icon": icon, "rows": rows, "is_full": len(rows) == FOUND}

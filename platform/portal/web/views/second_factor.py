@@ -10,6 +10,7 @@ from allauth.mfa.webauthn.internal import auth as webauthn
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts import factors
@@ -36,7 +37,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         return redirect("web:sign-in-set-up")
     form, trouble, status = FactorForm(request.POST or None), "", 200
     if request.method == "POST":
-        trouble, status = ("Type the code.", 400)
+        trouble, status = (_("Type the code."), 400)
         if form.is_valid():
             trouble, status = try_factor(request, user, form.cleaned_data)
         if not trouble:

@@ -11,11 +11,13 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from accounts.permissions import Permission, can, check
 from portal.web.forms.studies import FirstSitesForm, ProtocolForm, StudyForm
 from portal.web.pages import PageRequest, page, render_page, save
-from portal.web.presenters.levels import OFFERED
+from portal.web.presenters.levels import offered_levels
 from portal.web.presenters.setup import present_steps
 from portal.web.views.studies import find_study, study_frame
 from studies.dictionary.selectors import current_dictionary, draft_of
@@ -46,7 +48,7 @@ def step(request: PageRequest, study_id: UUID, name: str) -> HttpResponse:
             raise Http404
         made = save(form, lambda data: _keep(request, found, name, data))
         if made:
-            messages.success(request, KEPT[name])
+            messages.success(request, _(KEPT[name]))
             return redirect(_after(found, name))
     return _render(request, found, name, form)
 
@@ -79,9 +81,9 @@ def _keep(request: PageRequest, found: Study, name: str, data: dict[str, Any]) -
 
 
 KEPT = {
-    "words": "The words of the study are kept.",
-    "protocol": "The protocol is kept, with its hash.",
-    "sites": "The sites are invited, and the study recruits.",
+    "words": gettext_noop("The words of the study are kept."),
+    "protocol": gettext_noop("The protocol is kept, with its hash."),
+    "sites": gettext_noop("The sites are invited, and the study recruits."),
 }
 
 
@@ -106,7 +108,7 @@ def _render(request: PageRequest, found: Study, name: str, form: forms.Form | No
         "dictionary": current_dictionary(found),
         "draft": draft_of(found),
         "protocol": found.protocol,
-        "levels": OFFERED,
+        "levels": offered_levels(),
         "is_draft": found.state == "draft",
     }
     return render_page(request, "studies/set_up.html", context, status=400 if form is not None and form.errors else 200)

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 from requests import RequestException
 
@@ -60,7 +61,7 @@ def _lead(request: HttpRequest, process: str, **asked: str) -> HttpResponse:
     except RequestException as error:
         log.error("single sign-on does not answer", error=str(error))
         if process == LINK:
-            messages.error(request, "The provider does not answer; try again later.")
+            messages.error(request, _("The provider does not answer; try again later."))
             return redirect(HERE)
         return _to_sign_in("away")
 
@@ -84,7 +85,7 @@ def refuse(request: HttpRequest, error: object = None) -> HttpResponse:
     """What did not come from the provider as it must, or was called off there."""
     log.warning("single sign-on refused", address=request.META.get("REMOTE_ADDR", ""), error=str(error or ""))
     if isinstance(request.user, User):
-        messages.error(request, "Nothing was linked: the provider's answer did not fit.")
+        messages.error(request, _("Nothing was linked: the provider's answer did not fit."))
         return redirect(HERE)
     note_refused_sign_in(email="")
     return _to_sign_in("refused")
@@ -104,7 +105,7 @@ def _link(request: HttpRequest, shown: Shown, person: str) -> HttpResponse:
     user = request.user
     if not isinstance(user, User) or str(user.pk) != person:
         return _to_sign_in("refused")
-    done = "You can sign in by single sign-on from now on."
+    done = _("You can sign in by single sign-on from now on.")
     linked = {"issuer": shown.issuer, "subject": shown.subject, "email": shown.email}
     return act(request, reverse(HERE), done, lambda: link_identity(**linked, by=user))
 
@@ -135,5 +136,5 @@ def link(request: PageRequest) -> HttpResponse:
 @page("POST")
 def unlink(request: PageRequest, identity_id: UUID) -> HttpResponse:
     """Take a link away."""
-    done = "It does not let you in any more."
+    done = _("It does not let you in any more.")
     return act(request, reverse(HERE), done, lambda: unlink_identity(id=identity_id, by=request.user))

@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from accounts.permissions import Permission, can, check
 from accounts.selectors import role_holders
@@ -20,11 +21,13 @@ from portal.web.presenters.navigation import crumbs_to_studies, study_tabs
 from portal.web.presenters.people import people_rows
 from portal.web.presenters.picture import pictures_of
 from portal.web.presenters.setup import steps_before_a_study
+from portal.web.presenters.status import status_of
 from portal.web.presenters.studies import (
     TRANSITIONS,
     enrolment_row,
     run_row,
     study_row,
+    transition_to,
     version_rows,
 )
 from portal.web.presenters.waits import waits_of
@@ -107,7 +110,7 @@ def _rights(request: PageRequest, found: Study) -> dict[str, Any]:
     following = sorted(STUDY.moves[found.state], key=list(TRANSITIONS).index) if may(Permission.STUDY_MOVE) else []
     is_open = found.state in ("recruiting", "active")
     return {
-        "transitions": [TRANSITIONS[state] for state in following],
+        "transitions": [transition_to(state) for state in following],
         "may_invite": is_open and may(Permission.STUDY_INVITE),
         "may_submit": found.state in ("draft", "recruiting", "active") and may(Permission.SCRIPT_SUBMIT),
         "may_run": is_open and may(Permission.RUN_START),
@@ -121,14 +124,16 @@ def new(request: PageRequest) -> HttpResponse:
     form = StudyForm(request.POST or None)
     made = save(form, lambda data: create_study(**data, by=request.user)) if request.method == "POST" else None
     if made:
-        messages.success(request, f"“{made.title}” is created. You are its principal investigator.")
+        messages.success(
+            request, _("“{title}” is created. You are its principal investigator.").format(title=made.title)
+        )
         return redirect("web:study-set-up", made.pk)
     return render_form(
         request,
         form,
-        heading="New study",
-        lead="It starts as a draft that only you see; you may stop after any step and go on later.",
-        action="Create the study",
+        heading=_("New study"),
+        lead=_("It starts as a draft that only you see; you may stop after any step and go on later."),
+        action=_("Create the study"),
         crumbs=crumbs_to_studies(),
         template="studies/new.html",
         steps=steps_before_a_study(),
@@ -140,5 +145,5 @@ def transition(request: PageRequest, study_id: UUID) -> HttpResponse:
     """Move the study to its next state."""
     found, to = find_study(request, study_id), request.POST.get("to", "")
     back = reverse("web:study", args=[found.pk])
-    done = f"“{found.title}” is now {to}."
+    done = _("“{title}” is now {to}.").format(title=found.title, to=status_of("study", to).label.lower())
     return act(request, back, done, lambda: move_study(study=found, to=to, by=request.user))
