@@ -15,6 +15,7 @@ from studies.enrolment.models import Enrolment
 from studies.enrolment.states import TAKING_PART
 from studies.scripts.models import ScriptVersion
 
+Step = tuple[str, str, str, str, str]
 INVESTIGATOR = gettext_noop("Principal investigator")
 
 
@@ -49,57 +50,37 @@ def waits_of(picture: Picture, reader: Reader) -> list[Wait]:
 
 
 def _of_investigator(picture: Picture, reader: Reader) -> Iterator[Wait]:
-    study = picture.study
+    study, party = picture.study, _(INVESTIGATOR)
     leads = study.pk in reader.leads
-
-    def wait(text: str, detail: str, name: str, action: str, icon: str) -> Wait:
+    for text, detail, name, action, icon in _steps_of_study(picture):
         href = reverse(f"web:{name}", args=[study.pk])
-        return Wait(_(INVESTIGATOR), text, detail, href, action, icon, study.title, leads)
-
-    if picture.dictionary is None:
-        yield wait(
-            _("publish the data dictionary"),
-            _("Sites check their data against it."),
-            "dictionary-new",
-            _("Upload"),
-            "data",
-        )
+        yield Wait(party, text, detail, href, action, icon, study.title, leads)
     if study.state == "draft":
-        yield wait(
-            _("set the study up"),
-            _("Then recruitment opens and sites are invited."),
-            "study-set-up",
-            _("Go on"),
-            "send",
-        )
         return
-    if not picture.enrolments:
-        yield wait(_("invite sites"), _("No site is invited yet."), "enrolment-new", _("Invite"), "hospital")
-    if not picture.versions:
-        yield wait(
-            _("submit a script"), _("Sites review it and sign it at their nodes."), "script-new", _("Submit"), "code"
-        )
-    if study.state == "recruiting" and any(item.state == "ready" for item in picture.enrolments):
-        yield wait(
-            _("activate the study"),
-            _("At least one site is ready; runs need an active study."),
-            "study",
-            pgettext("action", "Open"),
-            "play",
-        )
     for run in picture.runs:
         if run.state == "draft" and _signed(picture, run.version) >= run.quorum:
+            text, action = _("start “{run_label}”").format(run_label=run.label), pgettext("action", "Open")
             href = reverse("web:run", args=[run.pk])
-            yield Wait(
-                _(INVESTIGATOR),
-                _("start “{run_label}”").format(run_label=run.label),
-                _("Planned."),
-                href,
-                pgettext("action", "Open"),
-                "play",
-                study.title,
-                leads,
-            )
+            yield Wait(party, text, _("Planned."), href, action, "play", study.title, leads)
+
+
+def _steps_of_study(picture: Picture) -> Iterator[Step]:
+    """What the study lacks: text, detail, name of the page, action and icon."""
+    if picture.dictionary is None:
+        detail = _("Sites check their data against it.")
+        yield _("publish the data dictionary"), detail, "dictionary-new", _("Upload"), "data"
+    if picture.study.state == "draft":
+        detail = _("Then recruitment opens and sites are invited.")
+        yield _("set the study up"), detail, "study-set-up", _("Go on"), "send"
+        return
+    if not picture.enrolments:
+        yield _("invite sites"), _("No site is invited yet."), "enrolment-new", _("Invite"), "hospital"
+    if not picture.versions:
+        detail = _("Sites review it and sign it at their nodes.")
+        yield _("submit a script"), detail, "script-new", _("Submit"), "code"
+    if picture.study.state == "recruiting" and any(item.state == "ready" for item in picture.enrolments):
+        detail = _("At least one site is ready; runs need an active study.")
+        yield _("activate the study"), detail, "study", pgettext("action", "Open"), "play"
 
 
 def _of_sites(picture: Picture, reader: Reader) -> Iterator[Wait]:
@@ -107,9 +88,6 @@ def _of_sites(picture: Picture, reader: Reader) -> Iterator[Wait]:
         for text, detail, href, action, icon in _steps_of(picture, enrolment):
             is_yours = enrolment.site_id in reader.sites
             yield Wait(enrolment.site.name, text, detail, href, action, icon, picture.study.title, is_yours)
-
-
-Step = tuple[str, str, str, str, str]
 
 
 def _node_steps() -> dict[str, tuple[str, str, str, str]]:
