@@ -1,8 +1,9 @@
 """Telling a node that was started again from a node that runs twice.
 
-Each start of an agent has a random id, its boot, which every heartbeat names. A start replaces the one before, which is
-never heard of again. So a boot that was replaced and then speaks once more is a second agent with the same key. Nothing
-is concluded from a boot that is merely new.
+Each start of an agent has a random id, its boot, which every heartbeat names; an agent takes another one as well when a
+connection broke on which a message may have been. A boot replaces the one before, which is never heard of again. So one
+that was replaced and then speaks once more is a second agent with the same key. Nothing is concluded from one that is
+merely new.
 """
 
 from __future__ import annotations

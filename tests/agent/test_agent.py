@@ -12,6 +12,7 @@ import pytest
 
 from fedstudy_node.agent import RUN_CHECK, Agent
 from fedstudy_node.bell import Bell
+from fedstudy_node.errors import AnswerLost, Unreachable
 from tests.factories.agent import Node, make_node
 
 
@@ -24,12 +25,16 @@ class Fleet:
         self.waiting = deque(message(run) for run in runs)
         self.questions = 0
         self.asked_about: list[int] = []
+        self.broken: Exception | None = None
 
     def activate(self, previous: int | None) -> int:
         return self.node_id
 
     def pull(self) -> Any:
         self.questions += 1
+        if self.broken is not None:
+            error, self.broken = self.broken, None
+            raise error
         return self.waiting.popleft() if self.waiting else None
 
     def send(self, reply: Any) -> int:
@@ -82,11 +87,13 @@ def node(tmp_path: Path) -> Node:
     return make_node(tmp_path)
 
 
-def connected(node: Node, fleet: Fleet, runs: Runs, answer: Callable[[Any], Any] = lambda incoming: None) -> Any:
+def connected(
+    node: Node, fleet: Fleet, runs: Runs, answer: Callable[[Any], Any] = lambda incoming: None, **more: Any
+) -> Any:
     bell = Bell()
     bell.answered = True  # the portal says when a message waits: without a ring it is asked for after seconds
     parts: Any = {"fleet": fleet, "runs": runs, "desk": Desk(answer), "status": SimpleNamespace(set=lambda **_: None)}
-    agent = Agent(node.home, stop=threading.Event(), wake=threading.Event(), bell=bell, **parts)
+    agent = Agent(node.home, stop=threading.Event(), wake=threading.Event(), bell=bell, **parts, **more)
     agent._connect()
     return agent
 
@@ -117,3 +124,19 @@ def test_a_run_of_which_a_reply_was_taken_is_not_asked_about(node: Node) -> None
     agent._outbox.append(message(1))
     agent._exchange()
     assert fleet.asked_about == [2]
+
+
+@pytest.mark.parametrize(("broken", "begun"), [(AnswerLost("reset"), 1), (Unreachable("refused"), 0)])
+def test_a_line_that_broke_with_a_message_on_it_lets_the_agent_begin_anew(
+    node: Node, broken: Exception, begun: int
+) -> None:
+    told: list[bool] = []
+    fleet = Fleet()
+    agent = connected(node, fleet, Runs(), begin_anew=lambda: told.append(True))
+    fleet.broken = broken
+    agent.step()
+    assert (agent._connected, told) == (False, [])
+    agent._retry_at = 0.0
+    agent.step()
+    agent.step()
+    assert (agent._connected, told) == (True, [True] * begun)

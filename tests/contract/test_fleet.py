@@ -18,7 +18,7 @@ from fedstudy_core.keys import generate, public_text
 from fedstudy_core.receipts import verify_receipt
 from fedstudy_node.agent import Agent
 from fedstudy_node.clock import Clock
-from fedstudy_node.errors import KeyRefused, NotRegistered, Unreachable
+from fedstudy_node.errors import AnswerLost, KeyRefused, NotRegistered, Unreachable
 from fedstudy_node.flower import Fleet
 from fedstudy_node.freight import FreightClient
 from fedstudy_node.ledger import Ledger
@@ -183,9 +183,28 @@ def test_an_unregistered_key_and_a_silent_address_are_told_apart(tmp_path: Path,
         fleet.pull()
     fleet.close()
     nowhere = Fleet("127.0.0.1:9", authority, node.home.flower_key(), Clock(), NOTHING)
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable) as refused:
         nowhere.activate(None)
+    assert not isinstance(refused.value, AnswerLost)
     nowhere.close()
+
+
+def test_a_question_whose_answer_does_not_come_may_have_been_answered(
+    tmp_path: Path, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = driver.link.certificates.authority.read_text()
+    node = make_node(tmp_path, superlink=driver.link.address, ca_pem=authority, number=9)
+    driver.register(node.flower_key)
+    fleet = Fleet(driver.link.address, authority, node.home.flower_key(), Clock(), NOTHING)
+    fleet.activate(None)
+
+    def silent(_: object) -> None:
+        raise httpx.ReadTimeout("The read operation timed out")
+
+    monkeypatch.setattr(fleet._client, "PullMessages", silent)
+    with pytest.raises(AnswerLost):
+        fleet.pull()
+    fleet.close()
 
 
 @pytest.mark.parametrize(("off_s", "corrected"), [(60, True), (-400, True), (590, True), (700, False)])

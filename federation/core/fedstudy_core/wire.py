@@ -68,7 +68,8 @@ class HeartbeatRequest(_Body):
 
     Attributes:
         clock: the node's own time.
-        boot: names this very process of the agent; another one comes with each start.
+        boot: names this start of the agent; another one comes with each start of its process, and after a connection
+            broke on which a message may have been.
         vetoes: ids of the runs in which the site ended its part.
         page_url: where the node's own page is, for links to it; empty where it has none, None before that is settled.
     """

@@ -16,7 +16,7 @@ import structlog
 
 from fedstudy_node.bell import Bell
 from fedstudy_node.desk import Desk
-from fedstudy_node.errors import ContentLost, FleetError, KeyRefused, NotRegistered, RunEnded
+from fedstudy_node.errors import AnswerLost, ContentLost, FleetError, KeyRefused, NotRegistered, RunEnded
 from fedstudy_node.flower import Fleet, Incoming, Outgoing
 from fedstudy_node.home import Home
 from fedstudy_node.pace import Pace
@@ -51,7 +51,9 @@ class Agent:
         stop: threading.Event,
         wake: threading.Event,
         bell: Bell | None = None,
+        begin_anew: Callable[[], None] = lambda: None,
     ) -> None:
+        """`begin_anew` has the portal know that messages which were sent to this node so far may be lost."""
         self._home = home
         self._fleet = fleet
         self.runs = runs
@@ -60,6 +62,8 @@ class Agent:
         self._stop = stop
         self._wake = wake
         self._bell = bell or Bell()
+        self._begin_anew = begin_anew
+        self._lost_some = False
         self._key_stamp = home.key_stamp()
         self._pace = Pace()
         self._inbox: deque[Incoming] = deque()
@@ -113,6 +117,9 @@ class Agent:
         node_id = self._fleet.activate(self._fleet.node_id or self._home.remembered_flower_node())
         self._home.remember_flower_node(node_id)
         self._connected = True
+        if self._lost_some:
+            self._begin_anew()
+            self._lost_some = False
         self._retry = FIRST_RETRY
         self._pace.mark_sent()
         self._status.set(fleet="connected", flower_node=str(node_id), fleet_error="")
@@ -150,6 +157,9 @@ class Agent:
         """Ask for one message. Where several runs are at work another may wait behind it: two rings can be one."""
         try:
             incoming = self._fleet.pull()
+        except AnswerLost:
+            self._lost_some = True
+            raise
         except (RunEnded, ContentLost) as error:
             log.warning("message_dropped", error=str(error))
             incoming = None

@@ -15,6 +15,10 @@ class Unreachable(FleetError):
     """The SuperLink does not answer, or a proxy in front of it says so."""
 
 
+class AnswerLost(Unreachable):
+    """The connection broke when the SuperLink may have answered already: what it handed out is lost."""
+
+
 class KeyRefused(FleetError):
     """The SuperLink does not accept this node's signature: key unknown or removed, or the clock is off by seconds."""
 

@@ -59,7 +59,7 @@ from fedstudy_core.errors import Refusal
 from fedstudy_core.flower import Packed
 from fedstudy_core.freight import Freight
 from fedstudy_node.clock import Clock
-from fedstudy_node.errors import ContentLost, FleetError, KeyRefused, NotRegistered, RunEnded, Unreachable
+from fedstudy_node.errors import AnswerLost, ContentLost, FleetError, KeyRefused, NotRegistered, RunEnded, Unreachable
 from fedstudy_node.freight import FreightClient
 from fedstudy_node.signed import SignedHeaders, error_from
 
@@ -192,12 +192,18 @@ class Fleet:
         self._beat_at = time.monotonic()
 
     def pull(self) -> Incoming | None:
-        """Take the next message with its content, or None when there is none."""
+        """Take the next message with its content, or None when there is none.
+
+        Raises:
+            AnswerLost: a message may have been handed out, and is not here.
+        """
         response = self._call(lambda: self._client.PullMessages(PullMessagesRequest(node=self._node)))
         if not response.messages_list:
             return None
         try:
             return self._read(response.messages_list[0], response.message_object_trees[0])
+        except Unreachable as error:
+            raise AnswerLost(str(error)) from error
         except (ValueError, KeyError, TypeError, IndexError, DecodeError) as error:
             raise ContentLost(f"a message cannot be read: {type(error).__name__}") from error
 
@@ -268,8 +274,10 @@ class Fleet:
             return request()
         except httpx.HTTPStatusError as error:
             raise error_from(error.response) from error
-        except (httpx.HTTPError, OSError, ValueError) as error:
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Unreachable(f"{type(error).__name__}: {error}") from error
+        except (httpx.HTTPError, OSError, ValueError) as error:
+            raise AnswerLost(f"{type(error).__name__}: {error}") from error
 
 
 def reply_to(

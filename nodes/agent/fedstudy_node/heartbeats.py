@@ -79,6 +79,11 @@ class Heartbeats(threading.Thread):
         """Send the next heartbeat now, or stop now if that was asked; from any thread."""
         self._due.set()
 
+    def begin_anew(self) -> None:
+        """Count as started now: the portal sends again what it asked this node before; from any thread."""
+        self._boot = secrets.token_hex(16)
+        self.hurry()
+
     def _beat(self, portal: Portal) -> float:
         try:
             answer = portal.heartbeat(self._words())

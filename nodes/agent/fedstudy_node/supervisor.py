@@ -1,6 +1,7 @@
 """Puts the agent together: home, ledger, gate, connection, heartbeats; and starts it."""
 
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 
@@ -59,6 +60,7 @@ def serve(home: Home, stop: threading.Event) -> None:
         agent = build_agent(
             home, ledger, sandbox, preloading,
             status=status, stop=stop, wake=wake, bell=bell, control=control, clock=clock,
+            begin_anew=heartbeats.begin_anew,
         )  # fmt: skip
         warden = Warden(control, agent.runs, Approvals(home), stop=stop, changed=heartbeats.hurry)
         page = PageServer(home, control, status, hurry=clerk.hurry, served=heartbeats.hurry)
@@ -112,6 +114,7 @@ def build_agent(
     bell: Bell | None = None,
     control: Control | None = None,
     clock: Clock | None = None,
+    begin_anew: Callable[[], None] = lambda: None,
 ) -> Agent:
     """Return the agent of an enrolled home, not started."""
     settings = home.enrolled()
@@ -122,4 +125,6 @@ def build_agent(
     runs = Runs(home, fleet, sandbox, preloading)
     gate = Gate(home, ledger, Datasets(home), Approvals(home), sandbox=sandbox.report, clock=clock)
     desk = Desk(home, ledger, gate, runs, control)
-    return Agent(home, fleet=fleet, runs=runs, desk=desk, status=status, stop=stop, wake=wake, bell=bell)
+    return Agent(
+        home, fleet=fleet, runs=runs, desk=desk, status=status, stop=stop, wake=wake, bell=bell, begin_anew=begin_anew
+    )
