@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,12 @@ from devstack.demo.runs import RunFailed
 from devstack.errors import SetupError
 
 
-def measure(workloads: list[Workload], systems: list[str], *, raw_rounds: int) -> dict[str, Any]:
-    """Measure each workload on each system, one after the other; what does not finish says why."""
+def measure(workloads: list[Workload], systems: list[str], *, raw_rounds: int) -> Iterator[dict[str, Any]]:
+    """Measure each workload on each system, one after the other; what does not finish says why.
+
+    Yields:
+        After each workload, the results so far.
+    """
     ways: dict[str, Callable[[Workload], dict[str, Any]]] = {
         "floor": lambda work: floor.measure(work).as_json(),
         "ours": _ours,
@@ -33,7 +37,7 @@ def measure(workloads: list[Workload], systems: list[str], *, raw_rounds: int) -
             print(f"{work.name}: {figures.SYSTEMS[system]}", file=sys.stderr, flush=True)
             told = ways[system](work)
             results[work.name][system] = told | work.against_model(told)
-    return results | {"load": [*loads, machine.load()]}
+        yield results | {"load": [*loads, machine.load()]}
 
 
 def _ours(work: Workload) -> dict[str, Any]:
@@ -54,7 +58,7 @@ def _flower(work: Workload, rounds: int) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure, write into bench/results, and print the page; 1 when something of FedStudy's did not finish."""
+    """Measure; after each workload write into bench/results and print the page. 1 when something did not finish."""
     parser = argparse.ArgumentParser(prog="make bench", description=figures.__doc__)
     parser.add_argument("--only", default=",".join(STANDARD), help=f"workloads ({','.join(STANDARD)})")
     parser.add_argument("--systems", default=",".join(figures.SYSTEMS), help="which to measure (all)")
@@ -63,16 +67,18 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     arguments = parser.parse_args()
     workloads = [workload(name, rounds=arguments.rounds) for name in arguments.only.split(",")]
-    results = measure(workloads, arguments.systems.split(","), raw_rounds=arguments.raw_rounds)
-    now = datetime.now(UTC)
-    host = machine.describe() | {"measured_at": now.isoformat(timespec="seconds")}
-    page, picture = figures.as_markdown(results, host), figures.as_picture(results)
-    data, text = pages.write(results | {"machine": host}, f"{now:%Y-%m-%d}", page=page, picture=picture)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    print(page)
-    print(f"written: {data} and {text}")
-    return int(any("failed" in results[work.name].get("ours", {}) for work in workloads))
+    failed = False
+    for results in measure(workloads, arguments.systems.split(","), raw_rounds=arguments.raw_rounds):
+        now = datetime.now(UTC)
+        host = machine.describe() | {"measured_at": now.isoformat(timespec="seconds")}
+        page, picture = figures.as_markdown(results, host), figures.as_picture(results)
+        data, text = pages.write(results | {"machine": host}, f"{now:%Y-%m-%d}", page=page, picture=picture)
+        if arguments.json:
+            arguments.json.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+        print(page)
+        print(f"written: {data} and {text}", flush=True)
+        failed = any("failed" in told.get("ours", {}) for name, told in results.items() if name != "load")
+    return int(failed)
 
 
 if __name__ == "__main__":
