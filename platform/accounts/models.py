@@ -110,6 +110,7 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
             studies=where(permissions.Permission.AUDIT_VIEW),
             sites=where(permissions.Permission.SITE_AUDIT_VIEW),
             platform=self.is_platform_admin,
+            person=str(self.pk),
         )
 
 

@@ -28,11 +28,13 @@ class Scope:
         studies: ids of studies whose whole log they read.
         sites: ids of sites whose part they read, in whatever study.
         platform: also what concerns no study: accounts, sites, nodes.
+        person: id of somebody whose own exports of all that they read are theirs to see.
     """
 
     studies: frozenset[str] = frozenset()
     sites: frozenset[str] = frozenset()
     platform: bool = False
+    person: str = ""
 
 
 class Reader(Protocol):
@@ -51,6 +53,8 @@ def visible_in(scope: Scope) -> QuerySet[Event]:
     allowed = Q(study__in=scope.studies) | Q(site__in=scope.sites)
     if scope.platform:
         allowed |= Q(study="")
+    elif scope.person and (scope.studies or scope.sites):
+        allowed |= Q(object_id=scope.person, action="audit:log:exported")
     return Event.objects.filter(allowed)
 
 

@@ -11,8 +11,14 @@ django_application = get_asgi_application()
 from django.conf import settings
 
 from portal.body_limit import BodyLimit
+from portal.failures import too_large_page
 from portal.freight import FreightDoor
 
 application = FreightDoor(
-    BodyLimit(django_application, body=settings.FEDSTUDY_MAX_BODY, upload=settings.FEDSTUDY_MAX_UPLOAD)
+    BodyLimit(
+        django_application,
+        body=settings.FEDSTUDY_MAX_BODY,
+        upload=settings.FEDSTUDY_MAX_UPLOAD,
+        page=too_large_page,
+    )
 )

@@ -9,6 +9,7 @@ Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+Page = Callable[[str, int], tuple[str, bytes]]
 
 # Room for the multipart framing around a bundle of the largest size.
 FRAMING = 64 * 1024
@@ -19,10 +20,15 @@ class _TooLarge(Exception):
 
 
 class BodyLimit:
-    """ASGI middleware: answers 413 with problem details, by the declared length or by the bytes that really come."""
+    """ASGI middleware: answers 413 by the declared length or by the bytes that really come.
 
-    def __init__(self, application: Application, *, body: int, upload: int) -> None:
+    Args:
+        page: makes the request's id and the page for a browser from path and limit; others get problem details.
+    """
+
+    def __init__(self, application: Application, *, body: int, upload: int, page: Page) -> None:
         self.application = application
+        self.page = page
         self.body = body
         self.upload = upload + FRAMING
 
@@ -35,7 +41,7 @@ class BodyLimit:
         limit = self.upload if is_upload else self.body
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
-            await self._refuse(send, limit - FRAMING if is_upload else limit)
+            await self._refuse(scope, send, limit - FRAMING if is_upload else limit)
             return
         await self._pass_on(scope, receive, send, limit=limit, allowed=limit - FRAMING if is_upload else limit)
 
@@ -53,23 +59,28 @@ class BodyLimit:
         try:
             await self.application(scope, counted, send)
         except _TooLarge:
-            await self._refuse(send, allowed)
+            await self._refuse(scope, send, allowed)
 
-    async def _refuse(self, send: Send, allowed: int) -> None:
+    async def _refuse(self, scope: Scope, send: Send, allowed: int) -> None:
         """Answer 413. What an upload was to be, a script or a protocol, nobody knows here: the code is the same."""
-        problem = {
-            "type": "urn:fedstudy:problem:E_TOO_LARGE",
-            "title": "Content Too Large",
-            "status": 413,
-            "detail": f"The request is too large; at most {allowed} bytes are taken.",
-            "code": "E_TOO_LARGE",
-        }
-        body = json.dumps(problem).encode()
-        headers = [
-            (b"content-type", b"application/problem+json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"cache-control", b"no-store"),
-            (b"connection", b"close"),
-        ]
+        headers = [(b"cache-control", b"no-store"), (b"connection", b"close")]
+        if b"text/html" in dict(scope["headers"]).get(b"accept", b"") and not scope["path"].startswith("/api/"):
+            identity, body = self.page(scope["path"], allowed)
+            headers += [(b"x-request-id", identity.encode()), (b"content-security-policy", b"default-src 'self'")]
+            kind = b"text/html; charset=utf-8"
+        else:
+            kind, body = b"application/problem+json", _problem(allowed)
+        headers += [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 413, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+def _problem(allowed: int) -> bytes:
+    problem = {
+        "type": "urn:fedstudy:problem:E_TOO_LARGE",
+        "title": "Content Too Large",
+        "status": 413,
+        "detail": f"The request is too large; at most {allowed} bytes are taken.",
+        "code": "E_TOO_LARGE",
+    }
+    return json.dumps(problem).encode()

@@ -11,5 +11,6 @@ urlpatterns = [
 ]
 
 handler400 = "portal.failures.bad_request"
+handler403 = "portal.failures.forbidden"
 handler404 = "portal.failures.not_found"
 handler500 = "portal.failures.server_error"

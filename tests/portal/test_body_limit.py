@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from portal.body_limit import FRAMING, BodyLimit, Receive, Scope, Send
+from portal.failures import too_large_page
 
 
 async def count(scope: Scope, receive: Receive, send: Send) -> None:
@@ -22,7 +23,7 @@ async def count(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture
 def client() -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(BodyLimit(count, body=100, upload=1000))
+    transport = httpx.ASGITransport(BodyLimit(count, body=100, upload=1000, page=too_large_page))
     return httpx.AsyncClient(transport=transport, base_url="http://portal")
 
 
@@ -53,3 +54,12 @@ async def test_forms_have_the_limit_of_uploads_whatever_they_hold(client: httpx.
     answer = await client.post("/", content=b"x" * (1001 + FRAMING), headers=headers)
     assert answer.json()["code"] == "E_TOO_LARGE"
     assert "1000 bytes" in answer.json()["detail"]
+
+
+async def test_a_browser_gets_a_page_with_the_request_s_number(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/studies", content=b"x" * 101, headers={"accept": "text/html,*/*"})
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "text/html; charset=utf-8")
+    assert "This is too large" in answer.text and "E_TOO_LARGE" in answer.text
+    assert answer.headers["x-request-id"] in answer.text
+    api = await client.post("/api/v1/studies", content=b"x" * 101, headers={"accept": "text/html,*/*"})
+    assert api.headers["content-type"] == "application/problem+json"

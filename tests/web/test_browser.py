@@ -117,3 +117,43 @@ def test_stopping_asks_first_and_names_the_run(live_server: Any, world: World, r
     page.reload()
     assert page.evaluate("document.documentElement.dataset.bsTheme") == "dark"
     assert complaints == []
+
+
+def test_keys_lead_through_the_portal(live_server: Any, world: World, run: Run, chromium: Browser) -> None:
+    """Skip to the content, search, list the keys, go to the log, leave a menu by Escape, and switch the keys off."""
+    page, complaints = signed_in(chromium, live_server.url, world.pi.email)
+    page.goto(live_server.url + reverse("web:run", args=[run.pk]))
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert focus(page) == "content"
+    page.keyboard.press("/")
+    assert focus(page) == "bar-search"
+    page.keyboard.type("g?")
+    assert page.locator("#bar-search").input_value() == "g?"
+    menu = page.locator(".fs-tools details.fs-menu > summary")
+    menu.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Sign out").wait_for()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Sign out").wait_for(state="hidden")
+    assert menu.evaluate("element => element === document.activeElement")
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keys").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog", name="Keys").wait_for(state="hidden")
+    assert menu.evaluate("element => element === document.activeElement")
+    page.keyboard.press("g")
+    page.keyboard.press("l")
+    page.wait_for_url("**" + reverse("web:events"))
+    page.keyboard.press("?")
+    page.get_by_label("Use these keys in this browser").uncheck()
+    page.get_by_role("button", name="Close").click()
+    page.keyboard.press("/")
+    assert focus(page) != "bar-search"
+    assert complaints == []
+
+
+def focus(page: Page) -> str:
+    """The id of what has the focus."""
+    return str(page.evaluate("document.activeElement.id"))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 from rest_framework.throttling import SimpleRateThrottle
 
 from audit.models import Event
 from nodes.registry.models import Node
+from portal import failures
 from tests.api import world as worlds
 from tests.api.world import World
 from tests.web.conftest import Browser
@@ -35,11 +38,30 @@ def test_an_address_that_does_not_exist_helps_on(browser: Browser) -> None:
     assert "Sign out" not in assert_sound(nobody.content.decode()).text
 
 
-def test_the_page_for_faults_renders_without_anything() -> None:
-    from django.template.loader import render_to_string
+def test_the_page_for_faults_asks_the_database_nothing() -> None:
+    request = RequestFactory().get("/studies")
+    for answer in (failures.server_error(request), failures.bad_request(request, ValueError())):
+        assert "Code E_" in assert_sound(answer.content.decode()).text
+    assert failures.server_error(RequestFactory().get("/api/v1/studies")).headers["Content-Type"].endswith("json")
 
-    for name in ("400", "403", "403_csrf", "404", "500"):
-        assert_sound(render_to_string(f"{name}.html"))
+
+def test_error_pages_name_the_code_and_the_request(world: World, browser: Browser) -> None:
+    client = Client(enforce_csrf_checks=True)
+    refused = client.post(reverse("web:sign-in"), {"username": "pi@demo.example", "password": "x"})
+    page = assert_sound(refused.content.decode())
+    assert refused.status_code == 403
+    assert "This form is too old" in page.text and "E_CSRF" in page.text
+    assert refused.headers["X-Request-ID"] in page.text
+    missing = browser("pi").get(reverse("web:run", args=[UUID(int=1)]))
+    assert missing.headers["X-Request-ID"] in assert_sound(missing.content.decode()).text
+
+
+def test_a_part_of_a_page_gets_a_notice_in_place_of_a_page(world: World, browser: Browser) -> None:
+    for there in (reverse("web:run", args=[UUID(int=1)]), "/nowhere"):
+        answer = browser("pi").get(there, headers={"HX-Request": "true"})
+        text = answer.content.decode()
+        assert (answer.status_code, answer.headers["FedStudy-Error"]) == (404, "E_NOT_FOUND")
+        assert "<html" not in text and answer.headers["X-Request-ID"] in text
 
 
 def test_the_navigation_knows_the_role(world: World, browser: Browser) -> None:

@@ -22,6 +22,7 @@ CODES = MappingProxyType(
         "E_INVITATION": "This link is not good any more. Ask who sent it to you for a new one.",
         "E_METHOD": "This cannot be done here.",
         "E_THROTTLED": "Too many tries; please wait a little.",
+        "E_CSRF": "The form is too old, or cookies are off.",
         "E_TOO_LARGE": "What was sent is too large.",
         "E_MEDIA_TYPE": "This kind of content is not taken here.",
         "E_SERVER": "Something went wrong on our side. It has been noted.",

@@ -16,8 +16,6 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.timezone import override
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import User
@@ -25,6 +23,7 @@ from accounts.permissions import Denied, rights_stand
 from accounts.refusals import note_denied
 from fedstudy_core.errors import FedStudyError, Forbidden, NotFound
 from notifications.selectors import unread_count
+from portal.web.advice import words_of
 from portal.web.presenters.navigation import main_navigation
 from portal.web.readers import Access, access_of
 from portal.web.step_up import show_first
@@ -115,39 +114,24 @@ def render_form(
     return render_page(request, template, {"form": form, **words, **extra}, status=400 if form.errors else 200)
 
 
-ADVICE = {
-    400: (gettext_noop("This did not fit"), gettext_noop("Go back, correct it and send it again.")),
-    403: (
-        gettext_noop("Your role does not allow this"),
-        gettext_noop("The study's principal investigator or your site's admin can give you a role."),
-    ),
-    404: (
-        gettext_noop("There is no such page"),
-        gettext_noop(
-            "It may have moved, or it belongs to a study or site that your account does not see. Check the address, or "
-            "ask who sent it to you to have a role given to you."
-        ),
-    ),
-    409: (
-        gettext_noop("This is not possible now"),
-        gettext_noop("Somebody may have changed it meanwhile. Go back, reload the page, and look again."),
-    ),
-}
+ERROR_HEADER = "FedStudy-Error"  # marks a part of a page that says what went wrong
 
 
 def render_error(request: HttpRequest, error: FedStudyError) -> HttpResponse:
     """An error of the domain as a page with its code and what to do."""
-    title, advice = ADVICE.get(error.status, ADVICE[409])
-    context = {
-        "status": error.status,
-        "title": _(title),
-        "detail": error.detail,
-        "advice": _(advice),
-        "code": error.code,
-    }
-    user = request.user
+    return render_trouble(request, words_of(error.status, code=error.code, detail=error.detail))
+
+
+def render_trouble(request: HttpRequest, words: Mapping[str, Any]) -> HttpResponse:
+    """What went wrong (`words_of`) as a page; for htmx as a notice, which the page that asked shows at its top."""
+    status = words["status"]
+    if getattr(request, "htmx", False):
+        part = render(request, "errors/_part.html", words, status=status)
+        part.headers[ERROR_HEADER] = words["code"]
+        return part
+    user = getattr(request, "user", None)
     frame = frame_of(request, user, access_of(user)) if isinstance(user, User) and user.is_active else {}
-    return render(request, "errors/error.html", {**frame, **context}, status=error.status)
+    return render(request, "errors/error.html", {**frame, **words}, status=status)
 
 
 def act(request: HttpRequest, back: str, done: str, service: Callable[[], object]) -> HttpResponse:

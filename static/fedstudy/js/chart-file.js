@@ -145,23 +145,58 @@
     const [ink] = coloursOf(["--fs-ink"]);
     const svg = sheet(width * 2, height * 2 + 32 + keys.length * LINE_HEIGHT);
     make(svg, "text", { x: 16, y: 24, "font-size": 16, "font-weight": 600, fill: ink }, titleOf(figure));
-    const copy = shown.cloneNode(true);
-    const originals = shown.querySelectorAll("*");
-    copy.querySelectorAll("*").forEach((element, index) => {
-      const looks = getComputedStyle(originals[index]);
-      LOOKS.forEach((name) => element.setAttribute(name, looks.getPropertyValue(name)));
-      element.removeAttribute("class");
-    });
-    copy.removeAttribute("class");
-    const place = { x: 0, y: 32, width: width * 2, height: height * 2, viewBox: `${left} ${top} ${width} ${height}` };
-    Object.entries(place).forEach(([key, value]) => copy.setAttribute(key, value));
-    svg.append(copy);
+    put(svg, shown, { x: 0, y: 32, width: width * 2, height: height * 2, viewBox: `${left} ${top} ${width} ${height}` });
     keys.forEach(({ text, stroke }, index) => {
       const y = height * 2 + 40 + index * LINE_HEIGHT;
       make(svg, "line", { x1: 16, x2: 44, y1: y, y2: y, stroke, "stroke-width": 3 });
       make(svg, "text", { x: 52, y: y + 4, "font-size": 12, fill: ink }, text);
     });
     return svg;
+  };
+
+  const withLooks = (shown) => {
+    const copy = shown.cloneNode(true);
+    const originals = [shown, ...shown.querySelectorAll("*")];
+    [copy, ...copy.querySelectorAll("*")].forEach((element, index) => {
+      const looks = getComputedStyle(originals[index]);
+      LOOKS.forEach((name) => element.setAttribute(name, looks.getPropertyValue(name)));
+      element.removeAttribute("class");
+    });
+    return copy;
+  };
+
+  const put = (svg, shown, place) => {
+    const copy = withLooks(shown);
+    Object.entries(place).forEach(([key, value]) => copy.setAttribute(key, value));
+    svg.append(copy);
+  };
+
+  // Drawings in the rows of a table (a forest plot) or in a list (small multiples): one line each, its words before it.
+  const fromRows = (figure) => {
+    const rows = [...figure.querySelectorAll("tr:has(svg:not(.fs-swatch)), .fs-multiples > li")];
+    const lineHeight = figure.querySelector(".fs-multiples") ? 56 : 28;
+    const [ink] = coloursOf(["--fs-ink"]);
+    const svg = sheet(WIDTH, 48 + rows.length * lineHeight);
+    make(svg, "text", { x: 16, y: 28, "font-size": 16, "font-weight": 600, fill: ink }, titleOf(figure));
+    rows.forEach((row, index) => {
+      const top = 44 + index * lineHeight;
+      const drawn = [...row.querySelectorAll("svg")].at(-1);
+      const parts = row.cells ? [...row.cells].filter((cell) => !cell.contains(drawn)) : [...row.querySelectorAll("span > *")];
+      const words = parts.map((part) => part.textContent.trim().replace(/\s+/g, " "));
+      const places = [16, 190, 306];
+      words.forEach((text, at) => {
+        make(svg, "text", { x: places[at], y: top + lineHeight / 2 + 4, "font-size": 12, fill: ink }, text);
+      });
+      put(svg, drawn, { x: 460, y: top + 2, width: WIDTH - 476, height: lineHeight - 4 });
+    });
+    return svg;
+  };
+
+  const drawingOf = (figure) => {
+    if (figure.hasAttribute("data-chart")) {
+      return fromTable(figure);
+    }
+    return figure.hasAttribute("data-chart-rows") ? fromRows(figure) : fromPage(figure);
   };
 
   const titleOf = (figure) => figure.dataset.title || figure.querySelector("h3").textContent.trim().replace(/\s+/g, " ");
@@ -191,7 +226,7 @@
       return;
     }
     const figure = button.closest("[data-chart-source]");
-    const svg = inLight(() => (figure.hasAttribute("data-chart") ? fromTable(figure) : fromPage(figure)));
+    const svg = inLight(() => drawingOf(figure));
     const text = new XMLSerializer().serializeToString(svg);
     const name = titleOf(figure).toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
     const size = { width: Number(svg.getAttribute("width")), height: Number(svg.getAttribute("height")) };

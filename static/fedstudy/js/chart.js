@@ -135,6 +135,23 @@
     }
   };
 
+  // Paper is white, whatever the theme.
+  const root = document.documentElement;
+  let themeOnScreen;
+  addEventListener("beforeprint", () => {
+    themeOnScreen = root.dataset.bsTheme;
+    root.dataset.bsTheme = "light";
+    redrawAll();
+  });
+  addEventListener("afterprint", () => {
+    if (themeOnScreen === undefined) {
+      delete root.dataset.bsTheme;
+    } else {
+      root.dataset.bsTheme = themeOnScreen;
+    }
+    redrawAll();
+  });
+
   let pending = 0;
   addEventListener("resize", () => {
     cancelAnimationFrame(pending);

@@ -60,26 +60,20 @@
   };
 
   document.addEventListener("click", (event) => {
-    const target = event.target.closest("[data-theme-toggle], [data-copy], [data-print]");
+    const target = event.target.closest("[data-theme-toggle], [data-copy], [data-print], [data-back]");
     if (target?.matches("[data-theme-toggle]")) {
       toggleTheme();
     } else if (target?.matches("[data-copy]")) {
       copy(target);
     } else if (target?.matches("[data-print]")) {
       print();
+    } else if (target?.matches("[data-back]")) {
+      history.back();
     }
     for (const menu of document.querySelectorAll("details.fs-menu[open]")) {
       if (!menu.contains(event.target)) {
         menu.open = false;
       }
-    }
-  });
-
-  document.addEventListener("keydown", (event) => {
-    const menu = event.key === "Escape" && event.target.closest("details.fs-menu[open]");
-    if (menu) {
-      menu.open = false;
-      menu.querySelector("summary").focus();
     }
   });
 
@@ -116,6 +110,9 @@
     }
   };
 
+  for (const button of document.querySelectorAll("[data-back]")) {
+    button.hidden = history.length < 2;
+  }
   labelThemeButtons();
   dark.addEventListener("change", labelThemeButtons);
   tick();

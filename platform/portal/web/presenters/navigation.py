@@ -20,15 +20,16 @@ class Link:
     href: str
     icon: str = "dot"
     current: bool = False
+    key: str = ""  # opens it after "g"
 
 
 def main_navigation(path: str, *, sees_sites: bool, sees_log: bool, sees_platform: bool = False) -> list[Link]:
     """The bar's entries; what a person has nothing to do with is not there."""
-    entries = [(_("Studies"), reverse("web:studies"), "study", True)]
-    entries += [(_("Sites and nodes"), reverse("web:sites"), "hospital", sees_sites)]
-    entries += [(_("Platform"), reverse("web:platform"), "pulse", sees_platform)]
-    entries += [(_("Log"), reverse("web:events"), "log", sees_log)]
-    return [Link(label, href, icon, _is_current(path, href)) for label, href, icon, shown in entries if shown]
+    entries = [(_("Studies"), reverse("web:studies"), "study", "s", True)]
+    entries += [(_("Sites and nodes"), reverse("web:sites"), "hospital", "i", sees_sites)]
+    entries += [(_("Platform"), reverse("web:platform"), "pulse", "p", sees_platform)]
+    entries += [(_("Log"), reverse("web:events"), "log", "l", sees_log)]
+    return [Link(label, href, icon, _is_current(path, href), key) for label, href, icon, key, shown in entries if shown]
 
 
 def _is_current(path: str, href: str) -> bool:
