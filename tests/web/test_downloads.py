@@ -15,6 +15,7 @@ from django.test import AsyncRequestFactory
 from django.urls import reverse
 
 from audit.models import Event
+from audit.selectors import visible_to
 from audit.services import record
 from federation.runs.models import Run
 from federation.runs.storage import model_store
@@ -111,6 +112,9 @@ def test_the_log_is_taken_away_whole_and_noted(name: str, where: list[str], worl
     assert [json.loads(line)["action"].partition(":")[0] for line in lines] == ["dictionary"] * expected
     assert [json.loads(event.detail)["entries"] for event in noted("audit:log:exported")] == [str(expected)] * 2
     assert browser("auditor").get(there, {"form": "xml"}).status_code == 404
+    seen = browser("auditor").get(there, {"kind": "audit:log:exported"}).context["rows"]
+    assert len(seen) == 2
+    assert [*visible_to(world.site_admin).filter(action="audit:log:exported")] == []
 
 
 async def test_a_long_file_is_sent_while_it_is_made() -> None:
