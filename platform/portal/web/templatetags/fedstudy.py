@@ -73,6 +73,12 @@ def status(kind: str, state: str, *, plain: bool = False) -> SafeString:
 
 
 @register.simple_tag
+def status_word(kind: str, state: str) -> str:
+    """A state as a word in a sentence."""
+    return status_of(kind, state).label.lower()
+
+
+@register.simple_tag
 def badge(label: str, tone: str = "idle", icon: str = "dot") -> SafeString:
     """A status with words of the page's own."""
     return _status(Status(label, tone, icon))
