@@ -89,6 +89,7 @@ def test_people_choose_their_language_and_pages_follow(world: World, browser: Br
     page = pi.post(there, {"language": "de"}, follow=True)
     text = assert_sound(page.content.decode()).text
     assert "Die Seiten sind jetzt in dieser Sprache." in text
+    assert "Studienleitung" in text
     assert '<html lang="de">' in page.content.decode()
     assert page.headers["Content-Language"] == "de"
     assert "Accept-Language" in page.headers["Vary"]

@@ -41,9 +41,9 @@ class LanguageForm(forms.Form):
         label=_("Language"),
         help_text=_("Of pages and e-mail. Error codes, the log, the API and files are in English."),
         choices=[("", _("As the browser asks")), ("en", "English"), ("de", "Deutsch")],
-        required=False,
         widget=Select,
     )
+    use_required_attribute = False
 
 
 class PasswordForm(forms.Form):

@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from accounts.permissions import Permission, can, check
 from fedstudy_core import dictionary_csv
@@ -67,9 +68,9 @@ def new(request: PageRequest, study_id: UUID) -> HttpResponse:
     return render_form(
         request,
         form,
-        heading="Data dictionary from a file",
-        lead="Nothing is saved before you have seen what comes along.",
-        action="Read the file",
+        heading=_("Data dictionary from a file"),
+        lead=_("Nothing is saved before you have seen what comes along."),
+        action=_("Read the file"),
         crumbs=_crumbs(found),
         template="dictionaries/new.html",
         columns=dictionary_csv.COLUMNS,
@@ -77,7 +78,7 @@ def new(request: PageRequest, study_id: UUID) -> HttpResponse:
 
 
 def _crumbs(found: Study) -> list[tuple[str, str]]:
-    return [*crumbs_in_study(found), ("Data dictionary", reverse("web:study-dictionary", args=[found.pk]))]
+    return [*crumbs_in_study(found), (_("Data dictionary"), reverse("web:study-dictionary", args=[found.pk]))]
 
 
 @page()
@@ -127,7 +128,7 @@ def _save_variable(request: PageRequest, found: Study) -> HttpResponse:
     )
     if made is None:
         return _render_draft(request, found, form, name)
-    messages.success(request, f"“{form.variable['name']}” is kept in the draft.")
+    messages.success(request, _("“{variable}” is kept in the draft.").format(variable=form.variable["name"]))
     return redirect(_to_draft(found, page_with(form.cleaned_data["position"])))
 
 
@@ -146,7 +147,7 @@ def _move(request: PageRequest, found: Study) -> HttpResponse:
     return act(
         request,
         _back(request, found),
-        f"“{name}” is moved {'up' if up else 'down'}.",
+        (_("“{name}” is moved up.") if up else _("“{name}” is moved down.")).format(name=name),
         lambda: drafts.move_variable(study=found, name=name, up=up, by=request.user),
     )
 
@@ -156,7 +157,7 @@ def _remove(request: PageRequest, found: Study) -> HttpResponse:
     return act(
         request,
         _back(request, found),
-        f"“{name}” is removed from the draft.",
+        _("“{name}” is removed from the draft.").format(name=name),
         lambda: drafts.remove_variable(study=found, name=name, by=request.user),
     )
 
@@ -169,25 +170,25 @@ def _take(request: PageRequest, found: Study) -> HttpResponse:
         return act(
             request,
             reverse("web:study-dictionary", args=[found.pk]),
-            "The data dictionary is published.",
+            _("The data dictionary is published."),
             lambda: publish_dictionary(study=found, variables=variables, by=request.user),
         )
     return act(
         request,
         _to_draft(found, 1),
-        "The file's variables are the draft now.",
+        _("The file's variables are the draft now."),
         lambda: drafts.save_draft(study=found, variables=variables, by=request.user),
     )
 
 
 def _discard(request: PageRequest, found: Study) -> HttpResponse:
     back = reverse("web:study-dictionary", args=[found.pk])
-    return act(request, back, "The draft is discarded.", lambda: drafts.discard_draft(study=found, by=request.user))
+    return act(request, back, _("The draft is discarded."), lambda: drafts.discard_draft(study=found, by=request.user))
 
 
 def _publish(request: PageRequest, found: Study) -> HttpResponse:
     back = reverse("web:study-dictionary", args=[found.pk])
-    done = "The draft is published: it is the study's newest data dictionary."
+    done = _("The draft is published: it is the study's newest data dictionary.")
     return act(request, back, done, lambda: drafts.publish_draft(study=found, by=request.user))
 
 

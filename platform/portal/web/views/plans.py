@@ -8,6 +8,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 
 from accounts.permissions import Permission, check
 from federation.runs import lineage, selectors, services
@@ -64,7 +65,10 @@ def _after_plan(request: PageRequest, made: Run) -> HttpResponse:
         try:
             services.start_run(run=made, by=request.user)
         except FedStudyError as error:
-            messages.error(request, f"It is planned and could not start: {error.detail} ({error.code})")
+            messages.error(
+                request,
+                _("It is planned and could not start: {detail} ({code})").format(detail=error.detail, code=error.code),
+            )
     return redirect("web:run", made.pk)
 
 

@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from accounts.directory import account_of, narrowed_accounts, roles_counted
 from accounts.factors import reset_factors
@@ -51,15 +52,17 @@ def new(request: PageRequest) -> HttpResponse:
     form = NewAccountForm(request.POST or None)
     made = save(form, lambda data: create_user(**data, by=request.user)) if request.method == "POST" else None
     if made:
-        messages.success(request, f"{made.name} has an account. Hand the password over in person.")
+        messages.success(
+            request, _("{made_name} has an account. Hand the password over in person.").format(made_name=made.name)
+        )
         return redirect("web:platform-person", made.pk)
     return render_form(
         request,
         form,
-        heading="Open an account",
-        lead="People of studies and sites are better invited there: then they choose their password themselves.",
-        action="Open the account",
-        crumbs=[("People", reverse("web:platform-people"))],
+        heading=_("Open an account"),
+        lead=_("People of studies and sites are better invited there: then they choose their password themselves."),
+        action=_("Open the account"),
+        crumbs=[(_("People"), reverse("web:platform-people"))],
     )
 
 
@@ -83,7 +86,7 @@ def person(request: PageRequest, user_id: UUID) -> HttpResponse:
         "waiting": waiting_rows(waiting_for(account.user)),
         "may_move": any(held.kind == "site" for held in account.roles),
         "is_self": account.user.pk == request.user.pk,
-        "crumbs": [("People", reverse("web:platform-people"))],
+        "crumbs": [(_("People"), reverse("web:platform-people"))],
     }
     return render_platform(request, "platform-people", "person", context)
 
@@ -92,7 +95,7 @@ def person(request: PageRequest, user_id: UUID) -> HttpResponse:
 def close(request: PageRequest, user_id: UUID) -> HttpResponse:
     """Close an account: the person is out at once."""
     found = find_account(request, user_id)
-    done = f"The account of {found.name} is closed; sessions and tokens are over."
+    done = _("The account of {found_name} is closed; sessions and tokens are over.").format(found_name=found.name)
     return act(request, _page(found), done, lambda: set_active(user=found, is_active=False, by=request.user))
 
 
@@ -100,7 +103,7 @@ def close(request: PageRequest, user_id: UUID) -> HttpResponse:
 def reopen(request: PageRequest, user_id: UUID) -> HttpResponse:
     """Open an account again."""
     found = find_account(request, user_id)
-    done = f"{found.name} can sign in again, and has the roles of before."
+    done = _("{found_name} can sign in again, and has the roles of before.").format(found_name=found.name)
     return act(request, _page(found), done, lambda: set_active(user=found, is_active=True, by=request.user))
 
 
@@ -108,7 +111,7 @@ def reopen(request: PageRequest, user_id: UUID) -> HttpResponse:
 def reset(request: PageRequest, user_id: UUID) -> HttpResponse:
     """Remove the second factors of somebody who lost them."""
     found = find_account(request, user_id)
-    done = f"{found.name} sets up a new second factor at the next sign-in, and is told."
+    done = _("{found_name} sets up a new second factor at the next sign-in, and is told.").format(found_name=found.name)
     return act(request, _page(found), done, lambda: reset_factors(user=found, by=request.user))
 
 
@@ -124,15 +127,20 @@ def move(request: PageRequest, user_id: UUID) -> HttpResponse:
         return move_person(user=found, origin=sites.get(pk=data["origin"]), to=data["to"], by=request.user)
 
     if request.method == "POST" and save(form, service) is not None:
-        messages.success(request, f"{found.name} has no role there any more, and {form.cleaned_data['to']} is told.")
+        messages.success(
+            request,
+            _("{found_name} has no role there any more, and {site} is told.").format(
+                found_name=found.name, site=form.cleaned_data["to"]
+            ),
+        )
         return redirect(_page(found))
     return render_form(
         request,
         form,
-        heading=f"Move {found.name} to another site",
-        lead="Roles at the old site and all sessions end at once. At the new site its own people give a role.",
-        action="Move",
-        crumbs=[("People", reverse("web:platform-people")), (found.name, _page(found))],
+        heading=_("Move {found_name} to another site").format(found_name=found.name),
+        lead=_("Roles at the old site and all sessions end at once. At the new site its own people give a role."),
+        action=_("Move"),
+        crumbs=[(_("People"), reverse("web:platform-people")), (found.name, _page(found))],
         template="platform/move.html",
         waiting=waiting_rows(waiting_for(found)),
     )

@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from accounts.models import Site
 from accounts.permissions import Permission, can, check
@@ -63,7 +64,7 @@ def _crumbs(found: Run) -> list[tuple[str, str]]:
 
 
 def _crumbs_of_card(found: Run) -> list[tuple[str, str]]:
-    return [*_crumbs(found), ("Model card", reverse("web:run-card", args=[found.pk]))]
+    return [*_crumbs(found), (_("Model card"), reverse("web:run-card", args=[found.pk]))]
 
 
 @page("GET", "POST")
@@ -77,14 +78,14 @@ def words(request: PageRequest, run_id: UUID) -> HttpResponse:
     if request.method == "POST":
         made = save(form, lambda data: services.save_card(run=found, **data, by=request.user))
     if made:
-        messages.success(request, "The model card is kept.")
+        messages.success(request, _("The model card is kept."))
         return redirect("web:run-card", found.pk)
     return render_form(
         request,
         form,
-        heading="Words of the model card",
-        lead="All else on the card comes from the run itself.",
-        action="Keep them",
+        heading=_("Words of the model card"),
+        lead=_("All else on the card comes from the run itself."),
+        action=_("Keep them"),
         crumbs=_crumbs_of_card(found),
     )
 
@@ -99,14 +100,14 @@ def ask(request: PageRequest, run_id: UUID) -> HttpResponse:
     if request.method == "POST":
         made = save(form, lambda data: services.request_release(run=found, **data, by=request.user))
     if made:
-        messages.success(request, "The data stewards of the sites in the model are told.")
+        messages.success(request, _("The data stewards of the sites in the model are told."))
         return redirect("web:release", made.pk)
     return render_form(
         request,
         form,
-        heading="Ask for a release",
-        lead="Data stewards of two sites in the model co-sign before it may leave the platform.",
-        action="Ask for it",
+        heading=_("Ask for a release"),
+        lead=_("Data stewards of two sites in the model co-sign before it may leave the platform."),
+        action=_("Ask for it"),
         crumbs=_crumbs_of_card(found),
     )
 
@@ -153,16 +154,16 @@ def answer(request: PageRequest, release_id: UUID, verb: str) -> HttpResponse:
     found = selectors.release_for(request.user, release_id)
     back = reverse("web:release", args=[found.pk])
     if verb == "withdraw":
-        done = "The request is taken back."
+        done = _("The request is taken back.")
         return act(request, back, done, lambda: services.withdraw_release(release=found, by=request.user))
     site = _site(found, request.POST.get("site", ""))
     if verb == "cosign":
-        done = f"{site.name} consents to the release."
+        done = _("{site_name} consents to the release.").format(site_name=site.name)
         return act(request, back, done, lambda: services.cosign_release(release=found, site=site, by=request.user))
     if verb != "refuse":
         raise Http404
     reason = request.POST.get("reason", "")
-    done = f"The release is refused by {site.name}."
+    done = _("The release is refused by {site_name}.").format(site_name=site.name)
     return act(
         request,
         back,

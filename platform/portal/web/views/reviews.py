@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from accounts.models import Site
 from fedstudy_core import bundle
@@ -51,7 +52,7 @@ def source(request: PageRequest, version_id: UUID) -> HttpResponse:
         "tree": tree_rows(rows),
         "file": shown,
         "may_discuss": may_discuss(request.user, found.script.study),
-        **(_source(request, found, path) if shown else {"source_notice": "The bundle holds no files."}),
+        **(_source(request, found, path) if shown else {"source_notice": _("The bundle holds no files.")}),
     }
     return render_page(request, "scripts/source.html", context)
 
@@ -132,7 +133,7 @@ def open_(request: PageRequest, version_id: UUID) -> HttpResponse:
     made = save(form, lambda data: open_thread(version=found, by=request.user, **data))
     if made is None:
         return _render_review(request, found, form)
-    messages.success(request, "It is written. Those whom it concerns are told.")
+    messages.success(request, _("It is written. Those whom it concerns are told."))
     return redirect(_to_thread(found.pk, made.pk))
 
 
@@ -140,13 +141,13 @@ def open_(request: PageRequest, version_id: UUID) -> HttpResponse:
 def thread(request: PageRequest, thread_id: UUID, verb: str) -> HttpResponse:
     """Answer, resolve or reopen a thread."""
     chosen = selectors.threads_visible_to(request.user).filter(pk=thread_id).first()
-    services = {"resolve": (resolve_thread, "Resolved."), "reopen": (reopen_thread, "Taken up again.")}
+    services = {"resolve": (resolve_thread, _("Resolved.")), "reopen": (reopen_thread, _("Taken up again."))}
     if chosen is None or verb not in ("answer", *services):
         raise NotFound("E_NOT_FOUND", "There is no such thread, or it is not yours to see.")
     back = _to_thread(chosen.version_id, chosen.pk)
     if verb == "answer":
         text = request.POST.get("text", "")
-        return act(request, back, "Answered.", lambda: answer_thread(thread=chosen, text=text, by=request.user))
+        return act(request, back, _("Answered."), lambda: answer_thread(thread=chosen, text=text, by=request.user))
     service, done = services[verb]
     return act(request, back, done, lambda: service(thread=chosen, by=request.user))
 
@@ -165,7 +166,7 @@ def checklist(request: PageRequest, version_id: UUID) -> HttpResponse:
     return act(
         request,
         back,
-        "The checklist is kept.",
+        _("The checklist is kept."),
         lambda: save_ticks(version=found, site=site, items=items, by=request.user),
     )
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from accounts.permissions import Permission, can, check
 from federation.runs import queue, results, selectors, services
@@ -121,7 +122,7 @@ def start(request: PageRequest, run_id: UUID) -> HttpResponse:
     """Queue the run: it begins when its turn has come and its sites are there."""
     found = selectors.run_for(request.user, run_id)
     back = reverse("web:run", args=[found.pk])
-    done = f"“{found.label}” starts when its turn has come and its sites are there."
+    done = _("“{found_label}” starts when its turn has come and its sites are there.").format(found_label=found.label)
     return act(request, back, done, lambda: services.start_run(run=found, by=request.user))
 
 
@@ -131,7 +132,8 @@ def pause(request: PageRequest, run_id: UUID) -> HttpResponse:
     found = selectors.run_for(request.user, run_id)
     at_once = bool(request.POST.get("at_once"))
     back = reverse("web:run", args=[found.pk])
-    done = f"“{found.label}” pauses{'' if at_once else ' after the round at work'}."
+    words = _("“{label}” pauses.") if at_once else _("“{label}” pauses after the round at work.")
+    done = words.format(label=found.label)
     return act(request, back, done, lambda: services.pause_run(run=found, by=request.user, at_once=at_once))
 
 
@@ -140,7 +142,7 @@ def resume(request: PageRequest, run_id: UUID) -> HttpResponse:
     """Let the run go on after its last committed round."""
     found = selectors.run_for(request.user, run_id)
     back = reverse("web:run", args=[found.pk])
-    done = f"“{found.label}” goes on when its turn has come."
+    done = _("“{found_label}” goes on when its turn has come.").format(found_label=found.label)
     return act(request, back, done, lambda: services.resume_run(run=found, by=request.user))
 
 
@@ -150,7 +152,7 @@ def prioritise(request: PageRequest, run_id: UUID) -> HttpResponse:
     found = selectors.run_for(request.user, run_id)
     priority = request.POST.get("priority", "")
     back = reverse("web:run", args=[found.pk])
-    done = f"“{found.label}” has {priority} priority."
+    done = _("“{found_label}” has {priority} priority.").format(found_label=found.label, priority=_(priority))
     return act(request, back, done, lambda: queue.set_priority(run=found, priority=priority, by=request.user))
 
 
@@ -160,5 +162,5 @@ def stop(request: PageRequest, run_id: UUID) -> HttpResponse:
     found = selectors.run_for(request.user, run_id)
     reason = request.POST.get("reason", "").strip()[:200]
     back = reverse("web:run", args=[found.pk])
-    done = f"“{found.label}” is stopped."
+    done = _("“{found_label}” is stopped.").format(found_label=found.label)
     return act(request, back, done, lambda: services.stop_run(run=found, by=request.user, reason=reason))

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from accounts.permissions import Permission, can, check
 from fedstudy_core.errors import FedStudyError, NotFound
@@ -89,7 +90,7 @@ def withdraw(request: PageRequest, version_id: UUID) -> HttpResponse:
     """Take a version back."""
     found = find_version(request, version_id)
     back = reverse("web:version", args=[found.pk])
-    done = f"{found} is taken back; no new run may use it."
+    done = _("{found} is taken back; no new run may use it.").format(found=found)
     return act(request, back, done, lambda: withdraw_version(version=found, by=request.user))
 
 
@@ -101,14 +102,19 @@ def new(request: PageRequest, study_id: UUID) -> HttpResponse:
     form = ScriptForm(request.POST or None, request.FILES or None)
     made = _submit(request, study, form) if request.method == "POST" else None
     if made:
-        messages.success(request, f"{made.script.name} v{made.number} is submitted. Sites can review and sign it now.")
+        messages.success(
+            request,
+            _("{script_name} v{made_number} is submitted. Sites can review and sign it now.").format(
+                script_name=made.script.name, made_number=made.number
+            ),
+        )
         return redirect("web:version", made.pk)
     return render_form(
         request,
         form,
-        heading="Submit a script",
-        lead=f"to “{study.title}”. A submitted version never changes.",
-        action="Build and submit",
+        heading=_("Submit a script"),
+        lead=_("to “{title}”. A submitted version never changes.").format(title=study.title),
+        action=_("Build and submit"),
         crumbs=crumbs_in_study(study),
         template="scripts/new.html",
         max_upload=settings.FEDSTUDY_MAX_UPLOAD,
@@ -126,7 +132,10 @@ def _submit(request: PageRequest, study: Study, form: ScriptForm) -> ScriptVersi
         add_problems(form, error)
         return None
     if built.left_out:
-        messages.warning(request, f"Flower left these files out of the bundle: {', '.join(built.left_out[:10])}.")
+        messages.warning(
+            request,
+            _("Flower left these files out of the bundle: {files}.").format(files=", ".join(built.left_out[:10])),
+        )
     return made
 
 

@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from accounts.models import Site
 from accounts.permissions import Permission, can, check
@@ -45,15 +46,18 @@ def new(request: PageRequest) -> HttpResponse:
     form = SiteForm(request.POST or None)
     made = save(form, lambda data: create_site(**data, by=request.user)) if request.method == "POST" else None
     if made:
-        messages.success(request, f"{made.name} is created. Next: give somebody the role of its site admin.")
+        messages.success(
+            request,
+            _("{made_name} is created. Next: give somebody the role of its site admin.").format(made_name=made.name),
+        )
         return redirect("web:site", made.pk)
     return render_form(
         request,
         form,
-        heading="New site",
-        lead="A hospital or clinic that can be invited to studies.",
-        action="Create the site",
-        crumbs=[("Sites and nodes", reverse("web:sites"))],
+        heading=_("New site"),
+        lead=_("A hospital or clinic that can be invited to studies."),
+        action=_("Create the site"),
+        crumbs=[(_("Sites and nodes"), reverse("web:sites"))],
     )
 
 
@@ -98,7 +102,7 @@ def _context(request: PageRequest, found: Site) -> dict[str, Any]:
         "studies": site_studies(seen),
         "may_see_uses": can(request.user, Permission.SITE_RESULTS_VIEW, found),
         "node_form": NodeForm() if can(request.user, Permission.NODE_ENROL, found) else None,
-        "crumbs": [("Sites and nodes", reverse("web:sites"))],
+        "crumbs": [(_("Sites and nodes"), reverse("web:sites"))],
     }
 
 
@@ -136,7 +140,7 @@ def node_confirm(request: PageRequest, node_id: UUID) -> HttpResponse:
     """Confirm a node by the six words that its console shows."""
     node, words = find_node(request, node_id), " ".join(request.POST.get("words", "").lower().split())
     back = reverse("web:site", args=[node.site_id])
-    done = f"“{node.name}” is confirmed and active."
+    done = _("“{node_name}” is confirmed and active.").format(node_name=node.name)
     return act(request, back, done, lambda: confirm_node(node=node, words=words, by=request.user))
 
 
@@ -145,5 +149,5 @@ def node_revoke(request: PageRequest, node_id: UUID) -> HttpResponse:
     """Trust a node no more."""
     node, reason = find_node(request, node_id), request.POST.get("reason", "").strip()[:300]
     back = reverse("web:site", args=[node.site_id])
-    done = f"“{node.name}” is revoked."
+    done = _("“{node_name}” is revoked.").format(node_name=node.name)
     return act(request, back, done, lambda: revoke_node(node=node, reason=reason, by=request.user))

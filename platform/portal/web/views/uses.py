@@ -7,6 +7,7 @@ from uuid import UUID
 from django.http import Http404
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from federation.runs.uses import note_uses_taken, uses_by_dataset, uses_of
 from portal.web.downloads import csv_stream
@@ -38,7 +39,7 @@ def uses(request: PageRequest, site_id: UUID) -> HttpResponseBase:
         "page": shown,
         "dataset": dataset,
         "run": run,
-        "crumbs": [("Sites and nodes", reverse("web:sites")), (site.name, reverse("web:site", args=[site.pk]))],
+        "crumbs": [(_("Sites and nodes"), reverse("web:sites")), (site.name, reverse("web:site", args=[site.pk]))],
     }
     return render_page(request, "sites/uses.html", context)
 
