@@ -127,12 +127,8 @@ def move(request: PageRequest, user_id: UUID) -> HttpResponse:
         return move_person(user=found, origin=sites.get(pk=data["origin"]), to=data["to"], by=request.user)
 
     if request.method == "POST" and save(form, service) is not None:
-        messages.success(
-            request,
-            _("{found_name} has no role there any more, and {site} is told.").format(
-                found_name=found.name, site=form.cleaned_data["to"]
-            ),
-        )
+        done = _("{name} has no role there any more, and {site} is told.")
+        messages.success(request, done.format(name=found.name, site=form.cleaned_data["to"]))
         return redirect(_page(found))
     return render_form(
         request,
