@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from audit.services import record
 from federation.runs import halting, states
+from federation.runs.accounts import accounted
 from federation.runs.lease import Lease
 from federation.runs.messages import Taken
 from federation.runs.models import RECEIVED, Attempt, Model, Participant, Participation, Round, Run
@@ -24,7 +25,10 @@ from fedstudy_core.updates import Schema
 ENGINE = "system:engine"
 RESULT_FIELDS = ["metrics", "candidate_sha256", "shared_sha256", "state_sha256"]
 SITE = "participant__enrolment__site__name"
-SETTLED_FIELDS = ("round__number", "phase", SITE, "state", "code", "bytes_sent", "bytes_received", "rounding")
+SETTLED_FIELDS = (
+    "round__number", "phase", SITE, "state", "code", "bytes_sent", "bytes_received", "rounding", "receipt",
+    "content_sha256",
+)  # fmt: skip
 SENT_FIELDS = ["message_id", "bytes_sent", "asked_at", "rounding"]
 ANSWER_FIELDS = [
     "state", "answered_at", "examples", "metrics", "content_sha256", "bytes_received", "receipt", "rounding"
@@ -336,7 +340,8 @@ def _commit(round_: Round, artifact: Artifact) -> None:
         sites=[
             {"round": number, "phase": phase, "site": site, "state": state, "code": code}
             | ({"rounding": rounding} if rounding else {})
-            for number, phase, site, state, code, _, _, rounding in settled
+            | accounted(bytes(receipt), update)
+            for number, phase, site, state, code, _, _, rounding, receipt, update in settled
         ],
         bytes_sent=round_.bytes_sent,
         bytes_received=round_.bytes_received,

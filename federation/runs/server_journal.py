@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from audit.services import record
 from federation.runs import states
+from federation.runs.accounts import accounted
 from federation.runs.journal import ENGINE, Artifact
 from federation.runs.lease import Lease
 from federation.runs.models import Model, Round, Run, RunFile
@@ -46,12 +47,17 @@ def commit_exchange(lease: Lease, round_: Round, metrics: Mapping[str, object]) 
     round_.bytes_sent, round_.bytes_received = totals["sent"] or 0, totals["received"] or 0
     round_.duration_ms = round((round_.committed_at - round_.started_at).total_seconds() * 1000)
     round_.save()
-    settled = round_.participations.values_list("participant__enrolment__site__name", "state", "code", "content_sha256")
+    settled = round_.participations.values_list(
+        "participant__enrolment__site__name", "state", "code", "content_sha256", "receipt"
+    )
     detail = {
         "round": round_.number,
         "message_type": round_.phase,
         "asked": round_.asked_sha256,
-        "sites": [{"site": site, "state": state, "code": code, "answer": sha} for site, state, code, sha in settled],
+        "sites": [
+            {"site": site, "state": state, "code": code, "answer": sha} | accounted(bytes(receipt), "")
+            for site, state, code, sha, receipt in settled
+        ],
         "bytes_sent": round_.bytes_sent,
         "bytes_received": round_.bytes_received,
         "duration_ms": round_.duration_ms,

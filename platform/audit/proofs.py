@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 
 from audit import stored_tree
@@ -71,14 +72,21 @@ def texts_of(event: Event) -> tuple[BoundText, BoundText]:
     return BoundText(salt[:SALT_BYTES], names), BoundText(salt[SALT_BYTES:], event.detail)
 
 
-def proof_of(event: Event) -> Proof:
-    """The event's proof against the newest checkpoint.
+def encoded(hashes: list[bytes]) -> list[str]:
+    """Hashes as programs are told them, in base64."""
+    return [base64.b64encode(hash_).decode("ascii") for hash_ in hashes]
+
+
+def proof_of(event: Event, witnessed: Checkpoint | None = None) -> Proof:
+    """The event's proof against the newest checkpoint, or against one that is witnessed where that has the event.
 
     Raises:
         Conflict: E_LOG_BEHIND, it has no place yet, or none that is signed.
     """
     leaf = Leaf.objects.filter(event=event.pk).first()
     checkpoint = latest_checkpoint()
+    if leaf is not None and witnessed is not None and leaf.position < witnessed.size:
+        checkpoint = witnessed
     if leaf is None or leaf.position >= checkpoint.size:
         raise Conflict("E_LOG_BEHIND")
     names, detail = texts_of(event)

@@ -74,7 +74,8 @@ def record_approval(
     approval.version, approval.site, approval.node_id, approval.dataset = version, site, str(node_id), dataset
     _replace_earlier(approval, by)
     approval.save()
-    _record("recorded", approval, by, {"decision": approval.decision, "not_after": statement.not_after})
+    detail = {"decision": approval.decision, "not_after": statement.not_after, "statement": approval.statement_id}
+    _record("recorded", approval, by, detail)
     approval_recorded.send(sender=Approval, approval=approval, by=by)
     return approval
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from hashlib import sha256
 from itertools import pairwise
 
 import numpy as np
@@ -93,6 +95,13 @@ def test_each_commit_and_each_refusal_is_in_the_audit_log(rehearse) -> None:
     assert actions.count("runs:site:refused") == 3
     assert actions.count("runs:round:committed") == 2
     assert actions[-1] == "runs:run:completed"
+    told = json.loads(Event.objects.filter(action="runs:round:committed").latest("pk").detail)["sites"]
+    bound = {row["site"]: row["receipt"] for row in told if row["phase"] == "train"}
+    kept = Participation.objects.filter(round__run=run, phase="train")
+    assert bound == {str(item.participant.enrolment.site): sha256(bytes(item.receipt)).hexdigest() for item in kept}
+    assert {row["update"] for row in told if row["phase"] == "train" and row["state"] == "done"} == {
+        item.content_sha256 for item in kept if item.state == "done"
+    }
 
 
 def test_a_run_whose_sites_all_refuse_fails_and_names_them(rehearse) -> None:

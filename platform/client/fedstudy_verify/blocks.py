@@ -12,6 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 
+from fedstudy_verify.rounds import Told
 from fedstudy_verify.rows import Bad, Rows
 
 SIZE = 4 << 20
@@ -26,6 +27,7 @@ class Block:
     Attributes:
         lines: of each line the position it begins at and its hashes, up to the first line that does not hold.
         last: the position of the last event shown; -1 for none.
+        told: what events say of rounds and approvals.
         problem: what is wrong with the line after them; empty when all hold.
     """
 
@@ -34,6 +36,7 @@ class Block:
     hidden: int = 0
     last: int = -1
     problem: str = ""
+    told: list[Told] = field(default_factory=list)
 
 
 def read_block(data: bytes) -> Block:
@@ -48,6 +51,7 @@ def read_block(data: bytes) -> Block:
             block.problem = f"{error}"
             break
     block.events, block.hidden, block.last = rows.events, rows.hidden, rows.last
+    block.told = rows.told
     return block
 
 

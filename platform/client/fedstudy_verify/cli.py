@@ -38,6 +38,11 @@ def as_text(verdict: Verdict) -> str:
         f"{verdict.checkpoints} checkpoints follow from each other. "
         f"Witnesses who cosigned: {', '.join(verdict.witnesses) or 'none'}.",
     ]
+    if verdict.rounds:
+        lines.append(
+            f"{verdict.rounds} rounds follow from each other by their models; "
+            f"of {verdict.executions} executions at sites {verdict.approved} follow an approval that is shown."
+        )
     if verdict.quorum:
         lines.append(f"{verdict.quorum} of them cosigned the first {verdict.witnessed} events, as the quorum asks.")
     if verdict.key_from == "export":

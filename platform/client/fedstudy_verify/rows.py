@@ -12,6 +12,7 @@ from hashlib import sha256
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from json.encoder import encode_basestring
 
+from fedstudy_verify.rounds import Told, told_of
 from fedstudy_verify.tree import levels
 
 _TEXT = rb'\{"salt":"([0-9a-f]{32})","text":("[^"\\]*(?:\\.[^"\\]*)*")\}'
@@ -24,6 +25,7 @@ EVENT = re.compile(
     rb"(\{[^\n]*\})\}\n"
 )
 HIDDEN = re.compile(rb'\{"hidden":\[(0|[1-9][0-9]{0,15}),([1-9][0-9]{0,15})\],"roots":\[((?:"[0-9a-f]{64}",?)+)\]\}\n')
+_IS_TOLD = re.compile(rb'"action":"(?:runs:round:committed|scripts:approval:recorded)"')
 _DOMAIN = b"fedstudy-text-v1\n"
 
 
@@ -37,6 +39,7 @@ class Rows:
     Attributes:
         position: which event it should begin with, from 0.
         events, hidden: how many were there so far.
+        told: what shown events say of rounds and approvals.
         last: the position of the last event that is shown; -1 before the first.
     """
 
@@ -44,6 +47,7 @@ class Rows:
         self.position = position
         self.events = self.hidden = 0
         self.last = -1
+        self.told: list[Told] = []
 
     def read(self, line: bytes) -> Iterator[tuple[bytes, int]]:
         """The hashes that a line adds to the tree, each with the level of its subtree (0 for an event).
@@ -66,6 +70,9 @@ class Rows:
         if b'"names":"%s",' % _commitment(names_salt, names) not in leaf:
             raise Bad("the names of the event are not those that its leaf is bound to")
         self.last = self.position
+        told = told_of(self.position, leaf, _plain(detail).decode()) if _IS_TOLD.search(leaf) else None
+        if told:
+            self.told.append(told)
         self.position += 1
         self.events += 1
         yield digest, 0

@@ -14,6 +14,7 @@ from fedstudy_verify.blocks import Block, Hashes, read_blocks
 from fedstudy_verify.export import CHECKPOINT, EARLIER, KEYS, LOG, MANIFEST, NAMES, Export, Missing
 from fedstudy_verify.notes import LOG as OF_LOG
 from fedstudy_verify.notes import WITNESS, Checkpoint, Key, Unreadable
+from fedstudy_verify.rounds import Told, linked
 from fedstudy_verify.tree import Edge
 
 
@@ -30,6 +31,8 @@ class Verdict:
         witnessed: up to which size so many cosigned; a tree binds all that it begins with. 0 where no quorum is asked.
         last: the position of the last event shown; -1 for none.
         key: that signed the log; `key_from` says whether it was given or stood in the export.
+        rounds: committed rounds shown; each begins with the model that the one before it made.
+        executions, approved: answers of sites in them that name an approval; how many follow one that is shown.
         problems: what is wrong, the first first.
         first_bad_row: {"line", "position"} of the first row that does not hold, counted from 1 and from 0. When a row
             and its hash were both exchanged, "until" says before which position the change is.
@@ -46,6 +49,9 @@ class Verdict:
     witnessed: int = 0
     key: str = ""
     key_from: str = "export"
+    rounds: int = 0
+    executions: int = 0
+    approved: int = 0
     problems: list[str] = field(default_factory=list)
     first_bad_row: dict[str, int] | None = None
 
@@ -143,7 +149,15 @@ def _rows(found: Export, checkpoints: Sequence[Checkpoint], verdict: Verdict) ->
         if verdict.first_bad_row is None:
             growing.take(block)
     growing.end()
+    if verdict.first_bad_row is None:
+        _link(growing.told, verdict)
     return digest.hexdigest()
+
+
+def _link(told: Sequence[Told], verdict: Verdict) -> None:
+    found = linked(told)
+    verdict.rounds, verdict.executions, verdict.approved = found.rounds, found.executions, found.approved
+    verdict.problems += found.problems
 
 
 class _Growing:
@@ -154,6 +168,7 @@ class _Growing:
         self._due = list(checkpoints)
         self._last = checkpoints[-1].size
         self._held = self._line = 0
+        self.told: list[Told] = []
         self._verdict = verdict
 
     def take(self, block: Block) -> None:
@@ -170,6 +185,7 @@ class _Growing:
                 return
         self._verdict.events += block.events
         self._verdict.hidden += block.hidden
+        self.told += block.told
         self._verdict.last = max(self._verdict.last, block.last)
         if block.problem:
             self._line += 1

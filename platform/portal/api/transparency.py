@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 from uuid import UUID
 
@@ -72,7 +71,7 @@ class Log(Resource):
     @describe("Prove that the log only grew", output=ConsistencyOut, parameters=[ConsistencyQuery])
     def consistency(self, request: PersonRequest) -> Response:
         asked = self.query(ConsistencyQuery)
-        return self.answer({**asked, "hashes": _encoded(proofs.consistency(**asked))}, ConsistencyOut)
+        return self.answer({**asked, "hashes": proofs.encoded(proofs.consistency(**asked))}, ConsistencyOut)
 
 
 class EventProofs(Resource):
@@ -90,7 +89,7 @@ class EventProofs(Resource):
             "leaf": found.leaf,
             "names": _opened(found.names),
             "detail": _opened(found.detail),
-            "hashes": _encoded(found.hashes),
+            "hashes": proofs.encoded(found.hashes),
             "file": found.as_file,
         }
         return self.answer(shown, ProofOut)
@@ -107,7 +106,3 @@ def _told(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def _opened(text: BoundText) -> dict[str, str]:
     return {"salt": text.salt.hex(), "text": text.text}
-
-
-def _encoded(hashes: list[bytes]) -> list[str]:
-    return [base64.b64encode(hash_).decode("ascii") for hash_ in hashes]

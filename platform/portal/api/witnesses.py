@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 from rest_framework import serializers
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
@@ -92,7 +90,7 @@ class WitnessedLog(ViewSet):
         answer = wire.LogAnswer(
             key=proofs.log_key(),
             checkpoint=newest.note,
-            consistency=[base64.b64encode(hash_).decode("ascii") for hash_ in hashes],
+            consistency=proofs.encoded(hashes),
             succession=proofs.succession(),
         )
         return Response(answer.model_dump())

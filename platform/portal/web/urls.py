@@ -19,6 +19,7 @@ from portal.web.views import (
     platform,
     platform_people,
     profile,
+    proofs,
     protocols,
     releases,
     reviews,
@@ -102,6 +103,7 @@ urlpatterns = [
     ),
     path("studies/<uuid:study_id>/join-code", access.study_join_code, name="study-join-code"),
     path("studies/<uuid:study_id>/events", events.study_events, name="study-events"),
+    path("studies/<uuid:study_id>/timeline", proofs.timeline, name="study-timeline"),
     path("studies/<uuid:study_id>/enrolments/new", enrolments.new, name="enrolment-new"),
     path("studies/<uuid:study_id>/scripts/new", scripts.new, name="script-new"),
     path("studies/<uuid:study_id>/runs/new", plans.new, name="run-new"),
@@ -180,6 +182,7 @@ urlpatterns = [
     path("live/events", live.events, name="live"),
     path("search", searches.results, name="search"),
     path("events", events.events, name="events"),
+    path("events/<uuid:event_id>", proofs.event, name="event"),
     path("events/witnesses", witnesses.witnesses, name="witnesses"),
     path("styleguide", styleguide.styleguide, name="styleguide"),
 ]

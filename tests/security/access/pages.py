@@ -292,6 +292,8 @@ ROWS = [
     ],
     show("events", "", EVERYBODY),
     show("witnesses", "", EVERYBODY),
+    show("event", "event", "PU"),
+    show("study-timeline", "study", "PUAS"),
     show("events", "", EVERYBODY, query=lambda place: "?form=csv"),
     show("events", "", EVERYBODY, query=lambda place: "?form=jsonl"),
     show("events", "", EVERYBODY, query=lambda place: "?form=proof"),

@@ -166,6 +166,7 @@ class EventRow:
     """An entry of the log."""
 
     number: int
+    proof: str
     at: dt.datetime
     actor: str
     actor_name: str
@@ -183,6 +184,7 @@ def event_rows(events: Iterable[Event]) -> list[EventRow]:
     return [
         EventRow(
             number=event.pk,
+            proof=reverse("web:event", args=[event.event_id]),
             at=event.at,
             actor=event.actor_label,
             actor_name=event.actor,

@@ -1,0 +1,60 @@
+"""One event with its proof, and a study's timeline in sentences."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.urls import reverse
+
+from accounts.permissions import Permission, can, check
+from audit import proofs
+from audit.models import Checkpoint
+from audit.presenters import sentence
+from federation.runs import selectors as runs
+from fedstudy_core.errors import Conflict, NotFound
+from nodes.registry.witnesses import best_of_sites, quorum
+from portal.web.lists import page_of
+from portal.web.pages import PageRequest, page, render_page
+from portal.web.presenters.events import event_rows
+from portal.web.presenters.proofs import ShownProof, hashes_of, shown_proof
+from portal.web.views.studies import find_study, speaks_in, study_frame
+
+
+@page()
+def event(request: PageRequest, event_id: UUID) -> HttpResponse:
+    """One event that the person may read: who did what, the hashes that it names, and that it is in the log."""
+    found = runs.events_for(request.user).filter(event_id=event_id).first()
+    if found is None:
+        raise NotFound("E_NOT_FOUND")
+    best = best_of_sites()
+    reached = quorum(best)
+    shown: ShownProof | None = None
+    try:
+        witnessed = Checkpoint.objects.filter(size=reached.size).first()
+        shown = shown_proof(found, proofs.proof_of(found, witnessed), proofs.log_key(), best)
+    except Conflict:
+        pass
+    context = {
+        "row": event_rows([found])[0],
+        "event": found,
+        "sentence": sentence(found),
+        "hashes": hashes_of(found),
+        "proof": shown,
+        "is_witnessed": shown is not None and shown.position < reached.size,
+        "quorum": reached,
+        "crumbs": [("Log", reverse("web:events"))],
+    }
+    return render_page(request, "events/event.html", context)
+
+
+@page()
+def timeline(request: PageRequest, study_id: UUID) -> HttpResponse:
+    """What happened in a study, in sentences, from the newest."""
+    study = find_study(request, study_id)
+    if not can(request.user, Permission.AUDIT_VIEW, study) and not speaks_in(request, study):
+        check(request.user, Permission.AUDIT_VIEW, study)
+    found = page_of(request, runs.events_for(request.user).filter(study=str(study.pk)), "-id")
+    told = [(item, sentence(item)) for item in found]
+    frame = study_frame(request, study, "study-events")
+    return render_page(request, "events/timeline.html", {**frame, "told": told, "page": found})
