@@ -58,7 +58,7 @@ MANY = replace(
 )  # fmt: skip
 # What tells the same for any number of rows, or is a node's.
 # Proofs take up to three questions, as full tiles of the tree are met or not (tests.audit.test_sequencer).
-PROOFS = {"api:event-proof", "api:log-consistency"}
+PROOFS = {"api:event-proof", "api:log-consistency", "web:event"}
 WITHOUT_ROWS = {"api:openapi", "healthz", "web:sign-in", "web:styleguide", "web:studies-listed", *PROOFS}
 QUERIES = {"api:version-file": "?path=pyproject.toml"}
 LOG = ("", "?q=hospital", "?kind=runs", "?actor=investigator", "?since=2020-01-01&until=2100-01-01")
