@@ -24,8 +24,8 @@ def succeed(*, origin: str, key: Ed25519PrivateKey, seen: str = "") -> Statement
 
     Args:
         key: that signs from now on, and for the old origin too where it is the same.
-        seen: the newest checkpoint that a witness kept, as a signed note. Those that witnesses refused to leave, and
-            the last one stored, are looked at in any case: the largest of all is named as the old log's end.
+        seen: the newest checkpoint that a witness kept, as a signed note. Those that witnesses refused to leave are
+            looked at in any case: the largest is named as the old log's end; without any, the last one stored.
 
     Raises:
         Invalid: E_INVALID for an origin that the log had before, or that is none.
@@ -58,7 +58,7 @@ def _last_known(old: NoteKey, seen: str) -> Signed:
     given = [checkpoints.read(seen.encode(), old)[0]] if seen else []
     kept = [found for note in WitnessRefusal.objects.values_list("seen", flat=True) if (found := _read(note, old))]
     stored = [found for item in Checkpoint.objects.all()[:1] if (found := _read(item.note, old))]
-    known = [*given, *kept, *stored]
+    known = [*given, *kept] or stored  # what is stored goes on from the backup, and is not what was lost
     if not known:
         raise Refusal("E_LOG_BEHIND", "Nobody has a checkpoint of the old log.")
     return max(known, key=lambda item: item.size)
