@@ -26,7 +26,7 @@ TABLE = [*api.ROWS, *pages.ROWS]
 SHOW_ALL_SITES = ("api:invitable-sites", "web:enrolment-new")
 PARTS = ("web:bell",)
 OF_A_REQUEST = ("X-Request-Id", "X-Request-ID", "Set-Cookie")
-AGO = re.compile(rb'<small>[^<]* ago</small>|data-at="[0-9]+"')
+AGO = re.compile(rb'<small>[^<]* ago</small>|data-at="[0-9]+"|[0-9-]{10} [0-9:]{5} UTC')
 TOKEN = re.compile(rb'name="csrfmiddlewaretoken" value="\w+"')
 
 
@@ -151,7 +151,7 @@ def unsound_page(answer: HttpResponse, *, whole: bool) -> Iterator[str]:
 
 def said(request: Request, answer: Any) -> tuple[int, bytes, dict[str, str]]:
     """All of an answer but the id that was asked for, and what differs from request to request."""
-    body = TOKEN.sub(b"", answer.content)
+    body = TOKEN.sub(b"", answer.content).replace(answer.headers["X-Request-ID"].encode(), b"")
     headers = {name: text for name, text in answer.headers.items() if name not in OF_A_REQUEST}
     headers.pop("Content-Length", None)
     if request.id:
