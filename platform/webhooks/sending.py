@@ -21,8 +21,10 @@ from fedstudy_core.errors import FieldProblem, Invalid
 LONGEST_S = 10.0
 LONGEST_URL = 500
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-# Global by the registry's word, but they stand for addresses inside: translated and tunnelled IPv4.
-LEADING_IN = [ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")]
+# All of IPv6 that is given out; what is left of it has been site-local, or stands for IPv4.
+GIVEN_OUT = ipaddress.ip_network("2000::/3")
+# Given out, but they stand for addresses inside: tunnelled IPv4.
+LEADING_IN = [ipaddress.ip_network(net) for net in ("2002::/16", "2001::/32")]
 
 
 class NotSent(Exception):
@@ -91,8 +93,9 @@ def _is_outside(address: Address) -> bool:
     mapped = getattr(address, "ipv4_mapped", None)
     if mapped is not None:
         return _is_outside(mapped)
-    leads_in = any(address in network for network in LEADING_IN)
-    return address.is_global and not address.is_multicast and not leads_in
+    if address.version == 6 and (address not in GIVEN_OUT or any(address in network for network in LEADING_IN)):
+        return False
+    return address.is_global and not address.is_multicast
 
 
 def _is_named(address: Address) -> bool:

@@ -19,7 +19,8 @@ HEADERS = {"Content-Type": "application/json"}
 INSIDE = [
     "127.0.0.1", "127.8.8.8", "0.0.0.1", "10.0.0.1", "172.16.5.4", "192.168.1.1", "169.254.169.254", "100.64.0.1",
     "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1",
-    "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:7f00:1::", "198.18.0.1",
+    "::ffff:10.0.0.1", "64:ff9b::a00:1", "64:ff9b:1::a00:1", "2002:7f00:1::", "2001:0:7f00:1::", "198.18.0.1",
+    "fec0::1", "::10.0.0.1", "::7f00:1", "4000::1",
 ]  # fmt: skip
 
 
@@ -47,8 +48,9 @@ def test_nothing_goes_inside(address: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_outside_goes_by_tls_to_the_address_that_was_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    resolved(monkeypatch, "93.184.215.14")
-    assert allowed_address("hook.example.org", 443, is_safe=True) == ("93.184.215.14", 443)
+    for address in ("2606:2800:21f:cb07::1", "93.184.215.14"):
+        resolved(monkeypatch, address)
+        assert allowed_address("hook.example.org", 443, is_safe=True) == (address, 443)
     with pytest.raises(NotSent, match="https"):
         allowed_address("hook.example.org", 80, is_safe=False)
 
