@@ -8,13 +8,11 @@ import hmac
 import os
 from collections.abc import Iterable
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from django.conf import settings
+from accounts.sealing import seal, unseal
 
 PREFIX = "whsec_"
-LENGTH, NONCE = 32, 12
+LENGTH = 32
+PURPOSE = b"fedstudy webhook secret 1"
 
 
 def new_secret() -> str:
@@ -24,13 +22,12 @@ def new_secret() -> str:
 
 def sealed(secret: str, owner: str) -> bytes:
     """The secret as the database keeps it: the portal has to sign with it, and a copy of the database must not."""
-    nonce = os.urandom(NONCE)
-    return nonce + _cipher().encrypt(nonce, secret.encode(), owner.encode())
+    return seal(secret.encode(), purpose=PURPOSE, bound=owner.encode())
 
 
 def opened(kept: bytes, owner: str) -> str:
     """The secret. Raises cryptography's InvalidTag when the portal's own secret is another one now."""
-    return _cipher().decrypt(kept[:NONCE], kept[NONCE:], owner.encode()).decode()
+    return unseal(kept, purpose=PURPOSE, bound=owner.encode()).decode()
 
 
 def signature(secrets: Iterable[str], *, message_id: str, timestamp: int, body: str) -> str:
@@ -42,8 +39,3 @@ def signature(secrets: Iterable[str], *, message_id: str, timestamp: int, body: 
 def _signed(secret: str, content: bytes) -> str:
     key = base64.b64decode(secret.removeprefix(PREFIX))
     return base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode("ascii")
-
-
-def _cipher() -> AESGCM:
-    derived = HKDF(SHA256(), length=32, salt=None, info=b"fedstudy webhook secret 1")
-    return AESGCM(derived.derive(settings.SECRET_KEY.encode()))

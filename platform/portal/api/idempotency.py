@@ -8,17 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db import connection, transaction
 from django.http import QueryDict
@@ -30,6 +25,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import User
+from accounts.sealing import seal, unseal
 from fedstudy_core.errors import FedStudyError, Invalid, Refusal
 from portal.api.formats import JSONRenderer
 from portal.api.models import StoredAnswer
@@ -39,7 +35,6 @@ REPLAYED = "Idempotency-Replayed"
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 # A string of structured fields (RFC 9651), as the draft has it; its quotation marks may be left out.
 PATTERN = re.compile(r'\A(?:"([ -!#-\[\]-~]{1,200})"|([!#-+\--:<-\[\]-~]{1,200}))\Z')
-NONCE = 12
 Handler = Callable[..., Response]
 
 
@@ -130,22 +125,18 @@ class _Asked:
             key_digest=self.key_digest,
             request_digest=self.request_digest,
             status=response.status_code,
-            body=self._sealed(content) if content else b"",
+            body=seal(content, purpose=self._purpose, bound=self._bound) if content else b"",
         )
 
     def replay(self, kept: StoredAnswer) -> Response:
         body = bytes(kept.body)
-        data = json.loads(self._cipher().decrypt(body[:NONCE], body[NONCE:], self._bound)) if body else None
+        data = json.loads(unseal(body, purpose=self._purpose, bound=self._bound)) if body else None
         return Response(data, status=kept.status, headers={REPLAYED: "true"})
 
-    def _sealed(self, content: bytes) -> bytes:
-        nonce = os.urandom(NONCE)
-        return nonce + self._cipher().encrypt(nonce, content, self._bound)
-
-    def _cipher(self) -> AESGCM:
-        """Made of the portal's secret and of the key, which nobody but its sender has: answers hold tokens."""
-        info = f"fedstudy stored answer 1\0{self.person.pk}\0{self.key}".encode()
-        return AESGCM(HKDF(SHA256(), length=32, salt=None, info=info).derive(settings.SECRET_KEY.encode()))
+    @property
+    def _purpose(self) -> bytes:
+        """With the key, which nobody but its sender has: answers hold tokens."""
+        return f"fedstudy stored answer 1\0{self.person.pk}\0{self.key}".encode()
 
     @property
     def _bound(self) -> bytes:
