@@ -6,6 +6,7 @@ import re
 
 from django.utils import timezone
 
+from studies.lifecycle.models import Study
 from tests.api.world import World
 from tests.web.conftest import Browser
 from webhooks.models import Delivery, Webhook
@@ -59,3 +60,14 @@ def test_a_webhook_s_page_shows_what_was_sent_and_sends_it_again(world: World, b
     pi.post(f"{page}/remove")
     assert not Webhook.objects.exists()
     assert pi.get(page).status_code == 404
+
+
+def test_a_webhook_of_a_study_that_is_over_gets_no_new_secret(world: World, browser: Browser) -> None:
+    pi = browser("pi")
+    pi.post(f"/studies/{world.study.pk}/webhooks", HOOK)
+    page = f"/webhooks/{Webhook.objects.get().pk}"
+    Study.objects.filter(pk=world.study.pk).update(state="closed")
+    refused = pi.post(f"{page}/rotate", follow=True)
+    assert refused.redirect_chain == [(page, 302)]
+    assert "tells no more news. (E_STATE)" in refused.content.decode()
+    assert not SECRET.search(refused.content.decode())

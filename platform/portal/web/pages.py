@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -136,15 +136,21 @@ def render_trouble(request: HttpRequest, words: Mapping[str, Any]) -> HttpRespon
 
 def act(request: HttpRequest, back: str, done: str, service: Callable[[], object]) -> HttpResponse:
     """Call a service for a button, say what became of it, and go back to the page."""
-    try:
+    with refusals_said(request):
         service()
+        messages.success(request, done)
+    return redirect(back)
+
+
+@contextmanager
+def refusals_said(request: HttpRequest) -> Iterator[None]:
+    """What a service refuses is said on the page that comes next; what is not the person's stays an error."""
+    try:
+        yield
     except (NotFound, Forbidden):
         raise
     except FedStudyError as error:
         messages.error(request, f"{error.detail} ({error.code})")
-    else:
-        messages.success(request, done)
-    return redirect(back)
 
 
 def save(form: forms.Form, service: Callable[[dict[str, Any]], Result]) -> Result | None:

@@ -11,10 +11,10 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from accounts.permissions import Permission, check
-from fedstudy_core.errors import FedStudyError, Forbidden, NotFound
+from fedstudy_core.errors import NotFound
 from portal.web.forms.webhooks import WebhookForm
 from portal.web.lists import page_of
-from portal.web.pages import PageRequest, act, page, render_form, render_page, save
+from portal.web.pages import PageRequest, act, page, refusals_said, render_form, render_page, save
 from portal.web.presenters.navigation import crumbs_in_study
 from portal.web.presenters.webhooks import delivery_row, webhook_row
 from portal.web.views.studies import find_study, study_frame
@@ -81,14 +81,10 @@ def edit(request: PageRequest, webhook_id: UUID) -> HttpResponse:
 def rotate(request: PageRequest, webhook_id: UUID) -> HttpResponse:
     """Give it a new secret, which is shown once."""
     found = _found(request, webhook_id)
-    try:
-        found, secret = services.renew_secret(webhook=found, by=request.user)
-    except (NotFound, Forbidden):
-        raise
-    except FedStudyError as error:
-        messages.error(request, f"{error.detail} ({error.code})")
-        return redirect("web:webhook", found.pk)
-    return _shown(request, found, secret)
+    with refusals_said(request):
+        renewed, secret = services.renew_secret(webhook=found, by=request.user)
+        return _shown(request, renewed, secret)
+    return redirect("web:webhook", found.pk)
 
 
 @page("POST")
