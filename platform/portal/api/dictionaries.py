@@ -18,6 +18,7 @@ from portal.api.base import Input, Output, PersonRequest, Resource, describe
 from portal.api.enrolments import Nothing
 from portal.api.names import NameOut
 from portal.api.studies import DictionaryOut
+from portal.downloads import file_response
 from studies.dictionary.drafts import discard_draft, publish_draft, save_draft, variables_to_edit
 from studies.dictionary.selectors import current_dictionary
 from studies.lifecycle import selectors
@@ -122,6 +123,5 @@ class DictionaryFiles(Resource):
         newest = current_dictionary(self.row(id))
         if newest is None:
             raise NotFound("E_NOT_FOUND", "This study has no data dictionary yet.")
-        response = HttpResponse(dictionary_csv.write(newest.parsed), content_type="text/csv; charset=utf-8")
-        response.headers["Content-Disposition"] = f'attachment; filename="dictionary-v{newest.number}.csv"'
-        return response
+        table = dictionary_csv.write(newest.parsed)
+        return file_response(f"dictionary-v{newest.number}.csv", table, "text/csv; charset=utf-8")

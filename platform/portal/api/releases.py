@@ -20,6 +20,7 @@ from portal.api.base import Input, Output, PersonRequest, Resource, describe
 from portal.api.enrolments import Nothing
 from portal.api.evaluation import EstimateOut, SubgroupOut
 from portal.api.names import NameOut
+from portal.downloads import file_response
 
 
 class SitePartOut(Output):
@@ -158,9 +159,7 @@ class Cards(Resource):
         run = self.row(id)
         content = as_markdown(card_of(run).as_json())
         results.note_export(run=run, file="model-card.md", by=request.user)
-        response = HttpResponse(content, content_type="text/markdown; charset=utf-8")
-        response.headers["Content-Disposition"] = 'attachment; filename="model-card.md"'
-        return response
+        return file_response("model-card.md", content, "text/markdown; charset=utf-8")
 
 
 class RunReleases(Resource):
@@ -214,9 +213,7 @@ class Releases(Resource):
     @describe("Fetch the released model (safetensors)", output=bytes)
     def model(self, request: PersonRequest, id: UUID) -> HttpResponse:
         model, content = services.take_model(release=self.row(id), by=request.user)
-        response = HttpResponse(content, content_type="application/octet-stream")
-        response.headers["Content-Disposition"] = f'attachment; filename="{model.sha256[:12]}.safetensors"'
-        return response
+        return file_response(f"{model.sha256[:12]}.safetensors", content)
 
     @staticmethod
     def _site(release: Release, id: UUID) -> Site:

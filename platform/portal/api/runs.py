@@ -20,6 +20,7 @@ from portal.api.base import Input, Output, PersonRequest, Resource, describe, fi
 from portal.api.conditions import Conditional
 from portal.api.evaluation import EvaluationOut
 from portal.api.names import NameOut
+from portal.downloads import file_response
 from studies.lifecycle import selectors as study_selectors
 from studies.scripts import selectors as script_selectors
 
@@ -367,9 +368,7 @@ class Runs(Resource):
 
         def content() -> HttpResponse:
             _, tensors = results.fetch_model(run=run, round_number=model.round_number, by=request.user)
-            answer = HttpResponse(tensors, content_type="application/octet-stream")
-            answer["Content-Disposition"] = f'attachment; filename="{model.sha256[:12]}.safetensors"'
-            return answer
+            return file_response(f"{model.sha256[:12]}.safetensors", tensors)
 
         return self.fetched(model.sha256, content)
 
@@ -380,9 +379,7 @@ class Runs(Resource):
     @describe("One of these files, as the ServerApp wrote it", output=bytes)
     def file(self, request: PersonRequest, id: UUID, sha256: str) -> HttpResponse:
         found, content = results.fetch_file(run=self.row(id), sha256=sha256, by=request.user)
-        answer = HttpResponse(content, content_type="application/octet-stream")
-        answer["Content-Disposition"] = f'attachment; filename="{found.safe_name}"'
-        return answer
+        return file_response(found.safe_name, content)
 
     def _with_results(self, request: PersonRequest, id: UUID) -> Run:
         run: Run = self.row(id)

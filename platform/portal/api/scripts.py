@@ -20,6 +20,7 @@ from portal.api.formats import StrictJSONParser
 from portal.api.names import NameOut, StudyName
 from portal.api.reviews import FindingOut
 from portal.bundles import bundle_of_library, bundle_of_upload
+from portal.downloads import file_response
 from studies.lifecycle import selectors as lifecycle
 from studies.scripts import selectors, states
 from studies.scripts.models import ScriptVersion
@@ -230,8 +231,7 @@ class Versions(Resource):
 
 def bundle_response(version: ScriptVersion) -> HttpResponse:
     """The bundle as a file."""
-    response = HttpResponse(bytes(version.bundle), content_type="application/octet-stream")
-    response.headers["Content-Disposition"] = f'attachment; filename="{version.sha256[:16]}.fab"'
+    response = file_response(f"{version.sha256[:16]}.fab", bytes(version.bundle))
     response.headers["ETag"] = f'"{version.sha256}"'
     return response
 

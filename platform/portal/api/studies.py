@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
-from django.utils.http import content_disposition_header
 from rest_framework import serializers
 from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
@@ -14,6 +13,7 @@ from accounts.permissions import Permission, check
 from fedstudy_core.errors import NotFound
 from portal.api.base import Input, Output, PersonRequest, Resource, describe, find
 from portal.api.names import NameOut, StudyName
+from portal.downloads import file_response
 from studies.dictionary.selectors import current_dictionary
 from studies.dictionary.services import publish_dictionary
 from studies.enrolment.setup import STEPS, invite_first_sites, steps_of
@@ -192,13 +192,7 @@ class Protocols(Resource):
     def file(self, request: PersonRequest, id: UUID) -> HttpResponse:
         protocol = self._newest(id)
 
-        def content() -> HttpResponse:
-            response = HttpResponse(bytes(protocol.content), content_type="application/octet-stream")
-            named = content_disposition_header(True, protocol.filename)
-            response.headers["Content-Disposition"] = named or "attachment"
-            return response
-
-        return self.fetched(protocol.sha256, content)
+        return self.fetched(protocol.sha256, lambda: file_response(protocol.filename, bytes(protocol.content)))
 
     def _newest(self, id: UUID) -> ProtocolVersion:
         protocol: ProtocolVersion | None = self.row(id).protocol

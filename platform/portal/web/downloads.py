@@ -14,6 +14,8 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
+from portal.downloads import file_response, name_file
+
 Row = Mapping[str, Any]
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _PIECE = 64 * 1024
@@ -25,17 +27,12 @@ def csv_file(name: str, rows: Sequence[Row], columns: Sequence[str] = ()) -> Htt
     A text that a spreadsheet would take for a formula begins with an apostrophe.
     """
     names = list(dict.fromkeys([*columns, *(name for row in rows for name in row)]))
-    return _file(name, "".join(_csv_lines(rows, names)), "text/csv; charset=utf-8")
+    return file_response(name, "".join(_csv_lines(rows, names)), "text/csv; charset=utf-8")
 
 
 def json_file(name: str, value: Any) -> HttpResponse:
     """A value as a JSON file."""
-    return _file(name, json.dumps(value, indent=1, ensure_ascii=False) + "\n", "application/json")
-
-
-def text_file(name: str, content: str, kind: str) -> HttpResponse:
-    """A text as a file of that media type."""
-    return _file(name, content, kind)
+    return file_response(name, json.dumps(value, indent=1, ensure_ascii=False) + "\n", "application/json")
 
 
 def csv_stream(request: HttpRequest, name: str, rows: Iterable[Row], columns: Sequence[str]) -> HttpResponseBase:
@@ -135,15 +132,6 @@ def _stream(request: HttpRequest, name: str, lines: Iterable[str], kind: str) ->
 def _sent(request: HttpRequest, name: str, pieces: Iterator[bytes], kind: str) -> HttpResponseBase:
     """Under ASGI a plain iterator would be read to its end before anything is sent."""
     content = _one_by_one(pieces) if isinstance(request, ASGIRequest) else pieces
-    return _attached(StreamingHttpResponse(content, content_type=kind), name)
-
-
-def _file(name: str, content: str, kind: str) -> HttpResponse:
-    response = HttpResponse(content, content_type=kind)
-    _attached(response, name)
-    return response
-
-
-def _attached(response: HttpResponseBase, name: str) -> HttpResponseBase:
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    response = StreamingHttpResponse(content, content_type=kind)
+    name_file(response, name)
     return response

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from accounts.permissions import Permission, can, check
 from fedstudy_core import dictionary_csv
 from fedstudy_core.errors import NotFound
-from portal.web.downloads import text_file
+from portal.downloads import file_response
 from portal.web.forms.dictionaries import DictionaryForm, TakenForm, VariableForm, filled_from
 from portal.web.pages import PageRequest, act, page, render_form, render_page, save
 from portal.web.presenters.dictionaries import draft_page, page_with, reading_page, variable_rows
@@ -54,7 +54,8 @@ def file(request: PageRequest, study_id: UUID) -> HttpResponse:
     newest = current_dictionary(find_study(request, study_id))
     if newest is None:
         raise NotFound("E_NOT_FOUND", "This study has no data dictionary yet.")
-    return text_file(f"dictionary-v{newest.number}.csv", dictionary_csv.write(newest.parsed), "text/csv; charset=utf-8")
+    table = dictionary_csv.write(newest.parsed)
+    return file_response(f"dictionary-v{newest.number}.csv", table, "text/csv; charset=utf-8")
 
 
 @page("GET", "POST")

@@ -9,11 +9,11 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 
 from accounts.permissions import Permission, can, check
 from fedstudy_core.errors import NotFound
+from portal.downloads import file_response
 from portal.web.forms.studies import ProtocolForm
 from portal.web.pages import PageRequest, page, render_form, render_page, save
 from portal.web.presenters.navigation import crumbs_in_study
@@ -46,9 +46,7 @@ def file(request: PageRequest, study_id: UUID, number: int) -> HttpResponse:
     version = find_study(request, study_id).protocol_versions.filter(number=number).first()
     if version is None:
         raise NotFound("E_NOT_FOUND", "The protocol has no version of that number.")
-    response = HttpResponse(bytes(version.content), content_type="application/octet-stream")
-    response.headers["Content-Disposition"] = content_disposition_header(True, version.filename) or "attachment"
-    return response
+    return file_response(version.filename, bytes(version.content))
 
 
 @page("GET", "POST")

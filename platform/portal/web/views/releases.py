@@ -20,7 +20,8 @@ from federation.runs import results
 from federation.runs import selectors as run_selectors
 from federation.runs.models import Run
 from fedstudy_core.errors import NotFound
-from portal.web.downloads import json_file, text_file
+from portal.downloads import file_response
+from portal.web.downloads import json_file
 from portal.web.forms.releases import CardForm, ReleaseForm
 from portal.web.pages import PageRequest, act, page, render_form, render_page, save
 from portal.web.presenters.navigation import crumbs_in_study
@@ -55,7 +56,7 @@ def card(request: PageRequest, run_id: UUID) -> HttpResponse:
 
 FILES = {
     "json": lambda shown: json_file("model-card.json", shown),
-    "md": lambda shown: text_file("model-card.md", as_markdown(shown), "text/markdown; charset=utf-8"),
+    "md": lambda shown: file_response("model-card.md", as_markdown(shown), "text/markdown; charset=utf-8"),
 }
 
 
@@ -143,9 +144,7 @@ def model(request: PageRequest, release_id: UUID) -> HttpResponse:
     """The released model as a file (safetensors); the log notes who took it."""
     found = selectors.release_for(request.user, release_id)
     made, content = services.take_model(release=found, by=request.user)
-    response = HttpResponse(content, content_type="application/octet-stream")
-    response.headers["Content-Disposition"] = f'attachment; filename="{made.sha256[:12]}.safetensors"'
-    return response
+    return file_response(f"{made.sha256[:12]}.safetensors", content)
 
 
 @page("POST")

@@ -16,6 +16,7 @@ from federation.runs import queue, results, selectors, services
 from federation.runs.models import PRIORITIES, Run
 from federation.runs.states import RUN
 from federation.strategies.catalogue import STRATEGIES
+from portal.downloads import file_response
 from portal.web.downloads import csv_file, json_file
 from portal.web.formats import value_text
 from portal.web.marks import mark_of
@@ -97,9 +98,7 @@ def model(request: PageRequest, run_id: UUID) -> HttpResponse:
     found = selectors.run_for(request.user, run_id)
     number = results.best_round(found) if request.GET.get("round") == "best" else None
     made, content = results.fetch_model(run=found, round_number=number, by=request.user)
-    response = HttpResponse(content, content_type="application/octet-stream")
-    response.headers["Content-Disposition"] = f'attachment; filename="{made.sha256[:12]}.safetensors"'
-    return response
+    return file_response(f"{made.sha256[:12]}.safetensors", content)
 
 
 @page()
