@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PREFERRED_PORT = 8000
 PREFERRED_PAGE_PORT = 8601
 WORKER_PROCESSES = 2
+# On one machine, which has few processors, the worker does what another does elsewhere: it sends e-mail and webhooks.
+QUEUES = ("fedstudy", "outside")
 # Settings of the machine's owner that must not reach into the stack.
 FOREIGN = ("FEDSTUDY_", "DJANGO_", "FLWR_", "PG", "CELERY_")
 
@@ -177,6 +179,7 @@ def _healthy(url: str) -> bool:
 def _worker(environment: Mapping[str, str], folders: Folders) -> Command:
     log = folders.logs / "worker.log"
     words = ["worker", "--pool", "prefork", "--concurrency", str(WORKER_PROCESSES), "--loglevel", "INFO"]
+    words += ["--queues", ",".join(QUEUES)]
     return Command(
         name="worker",
         argv=[*_celery(), *words, "--without-gossip", "--without-mingle", "--hostname", "worker@fedstudy"],

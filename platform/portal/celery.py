@@ -53,4 +53,5 @@ def _note_pulse(task: Any, retval: Any = None, **_: object) -> None:
     from portal.pulses import note_task
 
     with suppress(*REDIS_ERRORS):
-        note_task(worker=task.request.hostname or "", task=task.name, result=retval)
+        queue = (task.request.delivery_info or {}).get("routing_key") or ""
+        note_task(worker=task.request.hostname or "", queue=queue, task=task.name, result=retval)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -28,7 +28,7 @@ from portal import pulses
 log = structlog.get_logger("portal.health")
 
 STATES = ("ok", "warning", "failing", "unknown")
-QUIET = timedelta(seconds=60)  # the reconciliation wakes a worker every five seconds
+QUIET = timedelta(seconds=60)  # beat wakes a worker every five seconds, and one for what goes outside every thirty
 LITTLE_DISK, SCARCE_DISK = 0.15, 0.05
 REDIS_ERRORS = (RedisError, OSError)
 
@@ -90,6 +90,7 @@ def parts() -> list[Part]:
         _asked("database", "PostgreSQL", database_answers),
         _asked("redis", "Redis", redis_answers),
         _workers(),
+        _outside(),
         _superlink(),
         _log(),
         _disk(),
@@ -105,7 +106,7 @@ def software() -> list[Software]:
     own = [
         Software("Portal", settings.FEDSTUDY_VERSION),
         *(Software(f"Worker {pulse.name}", found, standing_of(found, settings.FEDSTUDY_VERSION))
-          for pulse in _heard(pulses.WORKERS) for found in [str(pulse.facts["version"])]),
+          for pulse in _all_workers() for found in [str(pulse.facts["version"])]),
     ]  # fmt: skip
     return [
         *own,
@@ -125,17 +126,31 @@ def _asked(name: str, label: str, answers: Callable[[], bool]) -> Part:
 
 
 def _workers() -> Part:
-    found = _heard(pulses.WORKERS)
+    nobody = "No worker has finished anything in the last minute: runs stand still. Look at worker and beat."
+    return _at_work("workers", _heard(pulses.WORKERS), nobody)
+
+
+def _outside() -> Part:
+    nobody = "Nobody sent e-mail and webhooks in the last minute: they wait. Look at the worker outside and beat."
+    return _at_work("outside", _heard(pulses.OUTSIDE), nobody)
+
+
+def _at_work(name: str, found: Sequence[pulses.Pulse], nobody: str) -> Part:
     awake = [pulse for pulse in found if timezone.now() - pulse.at <= QUIET]
     latest = max((pulse.at for pulse in found), default=None)
     if not awake:
-        detail = "No worker has finished anything in the last minute: runs stand still. Look at worker and beat."
-        return Part("workers", "failing", detail, latest)
+        return Part(name, "failing", nobody, latest)
     old = [pulse for pulse in awake if pulse.facts["version"] != settings.FEDSTUDY_VERSION]
     if old:
         names = ", ".join(pulse.name for pulse in old)
-        return Part("workers", "warning", f"Not of the portal's version, restart them: {names}.", latest)
-    return Part("workers", "ok", f"{len(awake)} at work: {', '.join(pulse.name for pulse in awake)}.", latest)
+        return Part(name, "warning", f"Not of the portal's version, restart them: {names}.", latest)
+    return Part(name, "ok", f"{len(awake)} at work: {', '.join(pulse.name for pulse in awake)}.", latest)
+
+
+def _all_workers() -> list[pulses.Pulse]:
+    """Every worker once; one that serves both queues is heard of twice."""
+    found = {pulse.name: pulse for kind in (pulses.OUTSIDE, pulses.WORKERS) for pulse in _heard(kind)}
+    return [found[name] for name in sorted(found)]
 
 
 def _superlink() -> Part:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.utils import timezone
 
-WORKERS, SUPERLINK = "workers", "superlink"
+WORKERS, OUTSIDE, SUPERLINK = "workers", "outside", "superlink"
 KEPT_S = 24 * 60 * 60
 SYNC = "federation.runs.tasks.sync_nodes"
 
@@ -25,9 +25,13 @@ class Pulse:
     facts: Mapping[str, Any]
 
 
-def note_task(*, worker: str, task: str, result: Any) -> None:
-    """Note that a worker finished a task; where it was one that speaks with the SuperLink, what came of that."""
-    _note(WORKERS, worker, version=settings.FEDSTUDY_VERSION)
+def note_task(*, worker: str, queue: str, task: str, result: Any) -> None:
+    """Note that a worker finished a task; where it was one that speaks with the SuperLink, what came of that.
+
+    Args:
+        queue: that the task came by. The one for servers outside may have workers that do nothing else.
+    """
+    _note(OUTSIDE if queue == OUTSIDE else WORKERS, worker, version=settings.FEDSTUDY_VERSION)
     if task == SYNC and isinstance(result, str):
         _note(SUPERLINK, "superlink", code=result)
 

@@ -320,6 +320,8 @@ CELERY_EVENT_SERIALIZER = "json"
 CELERY_TIMEZONE = "UTC"
 CELERY_ENABLE_UTC = True
 CELERY_TASK_DEFAULT_QUEUE = "fedstudy"
+# Servers outside may be slow or gone: what waits for them has a queue of its own, so that no run waits behind it.
+CELERY_TASK_ROUTES = {"webhooks.*": {"queue": "outside"}, "notifications.*": {"queue": "outside"}}
 CELERY_BEAT_SCHEDULE = {
     "reconcile-runs": {
         "task": "federation.runs.tasks.reconcile",
@@ -330,7 +332,7 @@ CELERY_BEAT_SCHEDULE = {
     "refresh-findings": {"task": "studies.scripts.tasks.refresh_findings", "schedule": 60.0},
     "send-waiting": {"task": "notifications.tasks.send_waiting", "schedule": 300.0},
     "forget-answers": {"task": "portal.api.tasks.forget_answers", "schedule": 3600.0},
-    "send-webhooks": {"task": "webhooks.tasks.send_due", "schedule": 30.0},
+    "send-webhooks": {"task": "webhooks.tasks.send_due", "schedule": 30.0, "options": {"expires": 30.0}},
     "announce-expiring": {"task": "studies.scripts.tasks.announce_expiring", "schedule": 3600.0},
 }
 

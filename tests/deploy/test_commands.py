@@ -45,21 +45,37 @@ def test_uvicorn_serves_the_portal(given: list[str]) -> None:
     assert options(given) <= click_options(main)
 
 
-@pytest.mark.parametrize("name", ["worker", "beat"])
-def test_celery_runs_the_portals_application(name: str) -> None:
+@pytest.mark.parametrize(("service", "name"), [("worker", "worker"), ("outside", "worker"), ("beat", "beat")])
+def test_celery_runs_the_portals_application(service: str, name: str) -> None:
     from celery import Celery
 
     command = getattr(importlib.import_module(f"celery.bin.{name}"), name)
-    given = words(SERVICES[name])
+    given = words(SERVICES[service])
     assert (given[0], name in given) == ("celery", True)
     application = next(word.removeprefix("--app=") for word in given if word.startswith("--app="))
     assert isinstance(attribute(application), Celery)
     assert options(given) - {"--app"} <= click_options(command)
 
 
-def test_the_worker_is_asked_by_its_own_name() -> None:
-    name = next(word.removeprefix("--hostname=") for word in words(SERVICES["worker"]) if "hostname" in word)
-    assert f"--destination={name}" in SERVICES["worker"]["healthcheck"]["test"]
+def test_every_queue_has_a_worker_and_no_run_waits_behind_what_goes_outside() -> None:
+    from devstack.stack import QUEUES
+    from portal.celery import app
+
+    assert queues_of("worker") == [app.conf.task_default_queue]
+    assert queues_of("outside") == sorted({route["queue"] for route in app.conf.task_routes.values()})
+    assert sorted(QUEUES) == sorted(queues_of("worker") + queues_of("outside"))
+
+
+def queues_of(service: str) -> list[str]:
+    """The queues that a worker takes tasks from."""
+    (given,) = (word.removeprefix("--queues=") for word in words(SERVICES[service]) if word.startswith("--queues="))
+    return given.split(",")
+
+
+@pytest.mark.parametrize("service", ["worker", "outside"])
+def test_a_worker_is_asked_by_its_own_name(service: str) -> None:
+    name = next(word.removeprefix("--hostname=") for word in words(SERVICES[service]) if "hostname" in word)
+    assert f"--destination={name}" in SERVICES[service]["healthcheck"]["test"]
 
 
 @pytest.mark.parametrize("given", [words(SERVICES["superlink"]), Image("superlink").words("CMD")])

@@ -13,7 +13,7 @@ from tests.deploy.description import ROOT, VARIABLE, Image, environment, read_co
 COMPOSE_FILE = ROOT / "docker-compose.yml"
 COMPOSE = read_compose(COMPOSE_FILE)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-PORTAL_PROCESSES = ("migrate", "portal", "worker", "beat", "sequencer")
+PORTAL_PROCESSES = ("migrate", "portal", "worker", "outside", "beat", "sequencer")
 ONE_SHOT = ("migrate",)
 IMAGES = ("portal", "superlink", "node")
 
@@ -102,6 +102,14 @@ def test_inner_networks_have_no_way_out() -> None:
     }
     assert SERVICES["database"]["networks"] == ["data"]
     assert SERVICES["broker"]["networks"] == ["data"]
+
+
+def test_who_sends_outside_gets_there_and_is_reached_by_nobody() -> None:
+    assert SERVICES["outside"]["networks"] == ["data", "out"]
+    assert [name for name, service in SERVICES.items() if "out" in service["networks"]] == ["outside"]
+    with_a_way_out = {name for name, network in COMPOSE["networks"].items() if not (network or {}).get("internal")}
+    inside = [name for name, service in SERVICES.items() if not with_a_way_out & set(service["networks"])]
+    assert "worker" in inside, "what drives runs needs none"
 
 
 def test_services_are_called_by_the_ports_they_listen_on() -> None:

@@ -38,7 +38,7 @@ def part(name: str) -> health.Part:
 
 def test_workers_are_judged_by_when_they_last_finished_something(monkeypatch: pytest.MonkeyPatch) -> None:
     assert part("workers").state == "failing"
-    pulses.note_task(worker="worker@one", task="any", result=None)
+    pulses.note_task(worker="worker@one", queue="fedstudy", task="any", result=None)
     assert part("workers").state == "ok"
     assert "worker@one" in part("workers").detail
     later = timezone.now() + 2 * health.QUIET
@@ -47,10 +47,22 @@ def test_workers_are_judged_by_when_they_last_finished_something(monkeypatch: py
     assert (found.state, found.at is not None) == ("failing", True)
 
 
+def test_a_worker_for_what_goes_outside_is_none_that_drives_runs() -> None:
+    pulses.note_task(worker="outside@one", queue="outside", task="any", result=None)
+    assert (part("workers").state, part("outside").state) == ("failing", "ok")
+    assert "outside@one" in part("outside").detail
+    cache.clear()
+    pulses.note_task(worker="worker@one", queue="fedstudy", task="any", result=None)
+    assert (part("workers").state, part("outside").state) == ("ok", "failing")
+    pulses.note_task(worker="worker@one", queue="outside", task="any", result=None)
+    assert {part("workers").state, part("outside").state} == {"ok"}, "one worker may serve both queues"
+    assert [item.name for item in health.software()].count("Worker worker@one") == 1
+
+
 def test_a_worker_of_another_version_is_named(settings: Any) -> None:
-    pulses.note_task(worker="worker@old", task="any", result=None)
+    pulses.note_task(worker="worker@old", queue="fedstudy", task="any", result=None)
     settings.FEDSTUDY_VERSION = "9.0.0"
-    pulses.note_task(worker="worker@new", task="any", result=None)
+    pulses.note_task(worker="worker@new", queue="fedstudy", task="any", result=None)
     found = part("workers")
     assert found.state == "warning"
     assert "worker@old" in found.detail
@@ -60,12 +72,12 @@ def test_a_worker_of_another_version_is_named(settings: Any) -> None:
 
 def test_the_superlink_is_as_workers_meet_it() -> None:
     assert part("superlink").state == "unknown"
-    pulses.note_task(worker="w", task=sync_nodes.name, result="E_SUPERLINK")
+    pulses.note_task(worker="w", queue="fedstudy", task=sync_nodes.name, result="E_SUPERLINK")
     assert part("superlink").state == "failing"
     assert "E_SUPERLINK" in part("superlink").detail
-    pulses.note_task(worker="w", task=sync_nodes.name, result="")
+    pulses.note_task(worker="w", queue="fedstudy", task=sync_nodes.name, result="")
     assert part("superlink").state == "ok"
-    pulses.note_task(worker="w", task=sync_nodes.name, result=ValueError("a task that broke"))
+    pulses.note_task(worker="w", queue="fedstudy", task=sync_nodes.name, result=ValueError("a task that broke"))
     assert part("superlink").state == "ok", "what broke says nothing of the SuperLink"
 
 

@@ -34,6 +34,19 @@ def test_the_reconciler_is_sent_every_five_seconds() -> None:
     assert (entry["task"], entry["schedule"]) == ("federation.runs.tasks.reconcile", 5.0)
 
 
+def test_what_waits_for_servers_outside_has_a_queue_of_its_own() -> None:
+    app.loader.import_default_modules()
+    own = [name for name in app.tasks if not name.startswith("celery.")]
+    queues = {name: app.amqp.router.route({}, name)["queue"].name for name in own}
+    outside = {name for name, queue in queues.items() if queue == "outside"}
+    assert outside == {
+        "webhooks.tasks.deliver", "webhooks.tasks.send_due", "notifications.tasks.send_email",
+        "notifications.tasks.send_waiting",
+    }  # fmt: skip
+    assert queues["federation.runs.tasks.drive"] == app.conf.task_default_queue == "fedstudy"
+    assert 0 < app.tasks["webhooks.tasks.deliver"].expires <= app.conf.beat_schedule["send-webhooks"]["schedule"]
+
+
 def test_the_reconciler_exists() -> None:
     app.loader.import_default_modules()
     assert "federation.runs.tasks.reconcile" in app.tasks

@@ -22,6 +22,7 @@ PARTS = {
     "database": "Database",
     "redis": "Redis",
     "workers": "Workers",
+    "outside": "E-mail and webhooks",
     "superlink": "SuperLink",
     "log": "Log",
     "disk": "Disk",
