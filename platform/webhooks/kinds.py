@@ -15,7 +15,7 @@ class Kind:
     Attributes:
         name: such as "run.completed".
         words: for people.
-        state: of the object now, where the entry itself does not say it.
+        state: of the object now, where the kind alone settles it.
     """
 
     name: str
@@ -29,13 +29,14 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "runs:run:created": Kind("run.created", "A run is planned", "draft"),
         "runs:run:forked": Kind("run.created", "A run is planned", "draft"),
         "runs:run:queued": Kind("run.queued", "A run is queued", "queued"),
-        "runs:run:began": Kind("run.started", "A run begins", "running"),
-        "runs:round:committed": Kind("run.round_committed", "A round is committed", "running"),
+        "runs:run:began": Kind("run.started", "A run begins or goes on", "running"),
+        "runs:run:resumed": Kind("run.started", "A run begins or goes on", "running"),
+        "runs:round:committed": Kind("run.round_committed", "A round is committed"),
         "runs:run:paused": Kind("run.paused", "A run is paused", "paused"),
         "runs:run:completed": Kind("run.completed", "A run is completed", "completed"),
         "runs:run:failed": Kind("run.failed", "A run failed", "failed"),
         "runs:run:stopped": Kind("run.stopped", "A run is stopped", "stopped"),
-        "scripts:approval:recorded": Kind("approval.recorded", "A site approves or rejects a script", "valid"),
+        "scripts:approval:recorded": Kind("approval.recorded", "A site approves or rejects a script"),
         "scripts:approval:revoked": Kind("approval.revoked", "An approval ends", "revoked"),
         "releases:release:requested": Kind("release.requested", "Somebody asks for a model's release", "requested"),
         "releases:release:granted": Kind("release.granted", "A model's release is granted", "released"),

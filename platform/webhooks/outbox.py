@@ -8,7 +8,6 @@ import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from django.db import transaction
@@ -30,13 +29,17 @@ SPREAD = 0.2
 # A try that nobody ended (its worker is gone) is made again after this.
 CLAIM = timedelta(minutes=2)
 GONE = 410
+# Whoever switches one of them off waits until what tells it is committed; those who tell do not wait for each other.
+WANTING = """
+SELECT id FROM webhooks_webhook WHERE study_id = %s AND state = 'active' AND kinds @> ARRAY[%s]::varchar[]
+ORDER BY id FOR SHARE
+"""
 ENGINE = "system:webhooks"
 
 
 def tell(event: Event, kind: Kind) -> None:
     """Write a message for every active webhook of the event's study that wants this kind of news."""
-    wanting = Webhook.objects.filter(study=UUID(event.study), state="active", kinds__contains=[kind.name])
-    found = list(wanting.values_list("pk", flat=True))
+    found = [webhook.pk for webhook in Webhook.objects.raw(WANTING, [event.study, kind.name])]
     if not found:
         return
     data: dict[str, Any] = {"event": str(event.event_id), "study": event.study, event.object_type: event.object_id}
@@ -73,8 +76,9 @@ def _wake(delivery_id: str) -> None:
 
 def try_delivery(delivery_id: str) -> bool:
     """Send a message if it is due and nobody else is sending it; returns whether it was tried."""
-    now = timezone.now()
-    if Delivery.objects.filter(pk=delivery_id, state="waiting", next_at__lte=now).update(next_at=now + CLAIM) != 1:
+    now, told = timezone.now(), Webhook.objects.filter(state="active")
+    due = Delivery.objects.filter(pk=delivery_id, state="waiting", next_at__lte=now, webhook__in=told)
+    if due.update(next_at=now + CLAIM) != 1:
         return False
     delivery = Delivery.objects.select_related("webhook__study").get(pk=delivery_id)
     started, status, problem = time.monotonic(), None, ""

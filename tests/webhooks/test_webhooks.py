@@ -16,6 +16,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from pytest_django.fixtures import Settings
 
 from audit.models import Event
+from audit.services import record
 from federation.runs.services import start_run, stop_run
 from fedstudy_client import webhooks as receivers
 from fedstudy_core.errors import Conflict, Forbidden, Invalid, NotFound, Refusal
@@ -28,6 +29,7 @@ from webhooks.kinds import NAMES, TEST
 from webhooks.models import Delivery, Webhook
 
 PATIENT = "Erika Mustermann"
+KEPT = "000102030405060708090a0b97c688656feb8cc03a50efb18d7e25d03c74591914807fda9b86216f92ee96f0f157"
 
 
 @pytest.fixture
@@ -86,6 +88,25 @@ def test_a_site_s_word_is_told(world: World, receiver: Receiver) -> None:
     assert PATIENT not in delivery.body
 
 
+@pytest.mark.parametrize(
+    ("action", "detail", "kind", "told"),
+    [
+        ("runs:run:resumed", {"rounds": 3}, "run.started", {"state": "running"}),
+        ("runs:round:committed", {"round": 2}, "run.round_committed", {"round": 2}),
+        ("scripts:approval:recorded", {"decision": "rejected"}, "approval.recorded", {"decision": "rejected"}),
+    ],
+)
+def test_a_message_says_no_more_than_its_entry(
+    world: World, receiver: Receiver, action: str, detail: Any, kind: str, told: Any
+) -> None:
+    registered(world, receiver)
+    with transaction.atomic():
+        entry = record(action=action, actor="system:engine", obj=world.run, study=world.study.pk, detail=detail)
+    delivery = Delivery.objects.get()
+    about = {"event": str(entry.event_id), "study": str(world.study.pk), "run": str(world.run.pk)}
+    assert (delivery.kind, json.loads(delivery.body)["data"]) == (kind, about | told)
+
+
 def test_only_what_is_wanted_is_told(world: World, receiver: Receiver) -> None:
     registered(world, receiver, "run.completed")
     stop_run(run=world.run, by=world.pi)
@@ -109,6 +130,11 @@ def test_a_message_is_written_with_what_it_tells_of_and_sent_after(
         stop_run(run=world.run, by=world.pi)
         assert woken == []
     assert woken == [str(Delivery.objects.get().pk)]
+
+
+def test_a_secret_that_was_kept_before_still_opens(settings: Settings) -> None:
+    settings.SECRET_KEY = "of-before"
+    assert secrets.opened(bytes.fromhex(KEPT), "a webhook") == "whsec_b2YgYmVmb3Jl"
 
 
 def test_two_secrets_are_good_for_a_day(world: World, receiver: Receiver) -> None:
@@ -208,6 +234,14 @@ def test_what_was_left_behind_is_sent_and_what_is_old_forgotten(
     tasks.send_due()
     assert woken == [str(waiting.pk)]
     assert not Delivery.objects.filter(pk=old.pk).exists()
+
+
+def test_a_webhook_that_is_off_is_sent_nothing_that_still_waits(world: World, receiver: Receiver) -> None:
+    webhook, _ = registered(world, receiver)
+    delivery = services.send_test(webhook=webhook, by=world.pi)
+    Webhook.objects.update(state="disabled")
+    assert not outbox.try_delivery(str(delivery.pk))
+    assert receiver.seen == []
 
 
 def test_switched_off_and_on(world: World, receiver: Receiver) -> None:
