@@ -15,7 +15,7 @@ from django.utils import timezone
 from flwr.app import RecordDict
 
 from audit.models import Event
-from federation.runs import engine, journal
+from federation.runs import engine, exchange, journal
 from federation.runs.exchange import Exchange
 from federation.runs.flower import Reply, SuperLinkError
 from federation.runs.lease import Fenced, claim
@@ -53,8 +53,11 @@ def test_a_run_is_prepared_driven_and_completed(rehearse) -> None:
 
 
 @pytest.mark.parametrize("sites", [2, 5])
-def test_a_round_takes_few_statements_however_many_sites_there_are(rehearse, sites: int) -> None:
+def test_a_round_takes_few_statements_however_many_sites_there_are(rehearse, monkeypatch, sites: int) -> None:
     scene, _ = rehearse(rounds=6, sites=sites)
+    # In a round that takes longer the engine looks again, once for each half second, whether it is to go on.
+    monkeypatch.setattr(engine, "LOOK_AT_RUN_S", float("inf"))
+    monkeypatch.setattr(exchange, "LOOK_FOR_NODES_S", float("inf"))
     with CaptureQueriesContext(connection) as captured:
         drive(scene)
     sent = [query["sql"] for query in captured.captured_queries]
