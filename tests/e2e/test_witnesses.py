@@ -1,7 +1,8 @@
-"""Real agents as witnesses of a log that is restored from an old backup, written on from there, and begun anew."""
+"""Real agents as witnesses of a log that is restored from an old backup, begun anew, and forged by who has its key."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,10 @@ import pytest
 from devstack import stack as stacks
 from devstack.demo.people import sign_in
 from devstack.nodes import NodeCommandError
+from fedstudy_core import keys
+from fedstudy_core.transparency.checkpoints import Checkpoint
 from fedstudy_core.transparency.successions import read
+from fedstudy_core.transparency.tree import leaf_hash, root_of
 from tests.stage import Json, Stage
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.last]
@@ -23,6 +27,7 @@ CUT = (
     "DELETE FROM audit_cosignature WHERE size > %(size)s",
     "DELETE FROM audit_queue",
 )
+TILE = 256
 
 
 def told(stage: Stage) -> Json:
@@ -46,6 +51,34 @@ def restore_old_backup(stage: Stage, *, seen: int) -> int:
         for statement in CUT:
             database.execute(statement, {"size": found[0]})
         return int(found[0])
+
+
+def forge(stage: Stage, *, position: int, key_file: Path) -> None:
+    """Write an event of the past anew, and sign the tree with it as the log would."""
+    with stage.tampered_database() as database:
+        bodies = [body for (body,) in database.execute("SELECT body FROM audit_leaf ORDER BY position")]
+        bodies[position] = bodies[position].replace('"outcome":"', '"outcome":"not ')
+        hashes = [leaf_hash(body.encode()) for body in bodies]
+        root, tile = root_of(hashes), position // TILE
+        beside = hashes[tile * TILE : (tile + 1) * TILE]
+        note = Checkpoint(NEW, len(hashes), root).signed(keys.from_pem(key_file.read_bytes(), None))
+        statements: list[tuple[str, list[Any]]] = [
+            ("UPDATE audit_leaf SET body = %s, hash = %s WHERE position = %s",
+             [bodies[position], hashes[position], position]),
+            ("UPDATE audit_tile SET hashes = %s, root = %s WHERE level = 0 AND place = %s",
+             [b"".join(beside), root_of(beside), tile]),
+            ("DELETE FROM audit_checkpoint WHERE size > %s", [position]),
+            ("INSERT INTO audit_checkpoint (size, root, note, at) VALUES (%s, %s, %s, now())",
+             [len(hashes), root, str(note)]),
+        ]  # fmt: skip
+        for statement, values in statements:
+            database.execute(statement, values)
+
+
+def forks(stage: Stage) -> list[Json]:
+    """What those refused who had cosigned the log by its new name."""
+    found = [item["refused"] for item in told(stage)["witnesses"] if item["size"] and item["refused"]]
+    return [item for item in found if item["code"] == "E_LOG_FORK"]
 
 
 def accept(stage: Stage, node: Any) -> bool:
@@ -85,3 +118,12 @@ def test_agents_hold_the_log_to_what_they_saw(stage: Stage) -> None:
     for node in nodes[:QUORUM]:
         stage.wait_until(lambda node=node: accept(stage, node))  # type: ignore[misc]
     stage.wait_until(lambda: told(stage)["key"].startswith(f"{NEW}+") and told(stage)["witnessed"] > 0)
+
+    stage.stack.supervisor.child("sequencer").stop()
+    everybodys = told(stage)["witnessed"]
+    assert len([item for item in told(stage)["witnesses"] if item["size"] >= everybodys]) == QUORUM
+    forge(stage, position=everybodys - 1, key_file=Path((sequencer.command.env or {})["FEDSTUDY_LOG_KEY"]))
+    stage.stack.supervisor.restart("sequencer")
+    stage.wait_until(lambda: len(forks(stage)) == QUORUM)
+    for refused in forks(stage):
+        assert refused["seen"].split("\n")[2] != refused["offered"].split("\n")[2]
