@@ -81,10 +81,10 @@ def edit(request: PageRequest, webhook_id: UUID) -> HttpResponse:
 def rotate(request: PageRequest, webhook_id: UUID) -> HttpResponse:
     """Give it a new secret, which is shown once."""
     found = _found(request, webhook_id)
+    secret = ""
     with refusals_said(request):
-        renewed, secret = services.renew_secret(webhook=found, by=request.user)
-        return _shown(request, renewed, secret)
-    return redirect("web:webhook", found.pk)
+        found, secret = services.renew_secret(webhook=found, by=request.user)
+    return _shown(request, found, secret) if secret else redirect("web:webhook", found.pk)
 
 
 @page("POST")
