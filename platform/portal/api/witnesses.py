@@ -33,7 +33,9 @@ class WitnessOut(Output):
     site = NameOut(source="node.site")
     key = serializers.CharField(source="last.key", default="", help_text="By which its cosignatures are verified")
     size = serializers.IntegerField(source="last.size", default=0, help_text="The largest that it cosigned")
-    cosigned_at = serializers.DateTimeField(source="last.made_at", default=None, help_text="By its own clock")
+    cosigned_at = serializers.DateTimeField(
+        source="last.made_at", default=None, allow_null=True, help_text="By its own clock"
+    )
     lag = serializers.IntegerField(help_text="Events that it has not cosigned")
     refused = RefusedOut(source="refusal", allow_null=True)
 
