@@ -186,12 +186,12 @@ class Exchange:
                 content=content,
                 group=str(round_.number),
             )
-            for item, content in zip(unsent, contents, strict=True)
+            for item, (content, _) in zip(unsent, contents, strict=True)
         ]
         sent = self._session.push(outgoing)
-        beside = [self._loading.size_of(content) for content in contents]
         accepted = [
-            (item, message_id, size + more) for item, (message_id, size), more in zip(unsent, sent, beside, strict=True)
+            (item, message_id, size + beside)
+            for item, (message_id, size), (_, beside) in zip(unsent, sent, contents, strict=True)
         ]
         messages_sent.send(
             sender=Exchange, node_ids=[item.participant.node_id for item, message_id, _ in accepted if message_id]
@@ -226,8 +226,9 @@ class Exchange:
         test = self._testing.get(item.participant_id)
         return test is not None and test.state == "awaited"
 
-    def _contents(self, round_: Round, phase: Phase, unsent: list[Participation]) -> list[RecordDict]:
-        """The message to each site: what the phase asks, and with it the test of the round before."""
+    def _contents(self, round_: Round, phase: Phase, unsent: list[Participation]) -> list[tuple[RecordDict, int]]:
+        """The message to each site: what the phase asks, and with it the test of the round before; and how many bytes
+        travel beside it."""
         until = _deadline(round_)
         mains = self._errands(round_, phase, unsent, until)
         tests = [self._testing[item.participant_id] for item in unsent if self._is_to_test(item)]
@@ -238,13 +239,15 @@ class Exchange:
             for item, main in zip(unsent, mains, strict=True)
         ]
 
-    def _wrapped(self, item: Participation, main: Errand, before: Errand | None) -> RecordDict:
+    def _wrapped(self, item: Participation, main: Errand, before: Errand | None) -> tuple[RecordDict, int]:
         content, order = main
         packed = self._loading.pack(content)
-        order = replace(order, ticket=tickets.issue(item, "" if packed.is_small else packed.sha256))
+        self._loading.expect(item)
+        sha256, beside = ("", 0) if packed.is_small else (packed.sha256, packed.size)
+        order = replace(order, ticket=tickets.issue(item, sha256))
         if before is None:
-            return records.wrap_order(content, order, packed)
-        return join_orders(before, (content, order), packed)
+            return records.wrap_order(content, order, packed), beside
+        return join_orders(before, (content, order), packed), beside
 
     def _errands(self, round_: Round, phase: Phase, asked: list[Participation], until: datetime) -> list[Errand]:
         contents = self._aggregator.contents(round_, phase, [item.participant for item in asked])

@@ -22,7 +22,6 @@ class Loading:
     def pack(self, content: RecordDict) -> Packed:
         """The content as it travels; a large one can be fetched from now on. Raises OSError."""
         packed = Packed(records.pieces_of(content))
-        shelf().open(self._run)
         if packed.is_small:
             return packed
         alike = tuple(map(_identity, packed.pieces))
@@ -31,9 +30,9 @@ class Loading:
             self._last = (alike, packed)
         return self._last[1]
 
-    def size_of(self, message: RecordDict) -> int:
-        """Bytes that travel beside a message that was packed here."""
-        return self._last[1].size if self._last and records.freight_of(message) == self._last[1].sha256 else 0
+    def expect(self, item: Participation) -> None:
+        """Take a large answer of the site that is asked."""
+        shelf().expect(self._run, str(item.pk))
 
     def unload(self, item: Participation, content: RecordDict) -> Freight | None:
         """What an answer's content says that came beside it; None when it holds everything itself.
@@ -45,7 +44,7 @@ class Loading:
         return None if sha256 is None else lying(shelf().arrived(self._run, str(item.pk), sha256), sha256)
 
     def forget(self) -> None:
-        """Drop what was offered, and what came and was not kept: its round is over."""
+        """Drop what was offered, and what came and was not kept, and expect nothing more: its round is over."""
         self._last = None
         shelf().clear(self._run)
 

@@ -132,18 +132,20 @@ async def _take(ticket: Ticket, sha256: str, offset: int, length: int, receive: 
     if arrival.is_whole(sha256):
         return
     with await asyncio.to_thread(arrival.begin, sha256, offset) as writing:
-        await _write(writing, receive)
+        await _write(writing, receive, offset + length)
         if writing.size == offset + length:
             await asyncio.to_thread(writing.finish)
 
 
-async def _write(writing: Writing, receive: Receive) -> None:
+async def _write(writing: Writing, receive: Receive, most: int) -> None:
     waiting: list[bytes] = []
     more = True
     while more:
         message: Message = await receive()
         waiting.append(message.get("body", b""))
         more = message["type"] == "http.request" and message.get("more_body", False)
+        if writing.size + sum(map(len, waiting)) > most:
+            raise Invalid("E_TOO_LARGE", "More bytes come than the request says.", status=413)
         if not more or sum(map(len, waiting)) >= PART:
             await asyncio.to_thread(writing.add, *waiting)
             waiting = []

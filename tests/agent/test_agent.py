@@ -12,7 +12,7 @@ import pytest
 
 from fedstudy_node.agent import RUN_CHECK, Agent
 from fedstudy_node.bell import Bell
-from fedstudy_node.errors import AnswerLost, Unreachable
+from fedstudy_node.errors import AnswerLost, NotTaken, Unreachable
 from tests.factories.agent import Node, make_node
 
 
@@ -26,6 +26,8 @@ class Fleet:
         self.questions = 0
         self.asked_about: list[int] = []
         self.broken: Exception | None = None
+        self.not_taken: set[int] = set()
+        self.sent: list[int] = []
 
     def activate(self, previous: int | None) -> int:
         return self.node_id
@@ -38,6 +40,9 @@ class Fleet:
         return self.waiting.popleft() if self.waiting else None
 
     def send(self, reply: Any) -> int:
+        if reply.run_id in self.not_taken:
+            raise NotTaken("the portal has no room")
+        self.sent.append(reply.run_id)
         return 1
 
     def get_run(self, run_id: int) -> None:
@@ -140,3 +145,18 @@ def test_a_line_that_broke_with_a_message_on_it_lets_the_agent_begin_anew(
     agent.step()
     agent.step()
     assert (agent._connected, told) == (True, [True] * begun)
+
+
+def test_a_reply_that_the_portal_does_not_take_waits_by_itself(node: Node) -> None:
+    fleet = Fleet()
+    agent = connected(node, fleet, Runs())
+    fleet.not_taken = {1}
+    agent._outbox.extend([message(1), message(2)])
+    agent._exchange()
+    assert (agent._connected, fleet.sent, fleet.questions) == (True, [2], 1)
+    fleet.not_taken = set()
+    agent._exchange()
+    assert fleet.sent == [2]
+    agent._give_again_at = 0.0
+    agent._exchange()
+    assert fleet.sent == [2, 1]

@@ -9,6 +9,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -189,6 +190,9 @@ def test_an_unregistered_key_and_a_silent_address_are_told_apart(tmp_path: Path,
     nowhere.close()
 
 
+ONE_MESSAGE = SimpleNamespace(messages_list=[None], message_object_trees=[None])
+
+
 def test_a_question_whose_answer_does_not_come_may_have_been_answered(
     tmp_path: Path, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +206,15 @@ def test_a_question_whose_answer_does_not_come_may_have_been_answered(
         raise httpx.ReadTimeout("The read operation timed out")
 
     monkeypatch.setattr(fleet._client, "PullMessages", silent)
+    with pytest.raises(AnswerLost):
+        fleet.pull()
+
+    def forgotten(*_: object) -> None:
+        raise NotRegistered("the SuperLink no longer knows this node")
+
+    monkeypatch.undo()
+    monkeypatch.setattr(fleet, "_read", forgotten)
+    monkeypatch.setattr(fleet._client, "PullMessages", lambda _: ONE_MESSAGE)
     with pytest.raises(AnswerLost):
         fleet.pull()
     fleet.close()

@@ -24,11 +24,11 @@ def named(data: bytes) -> str:
 
 def shelf_at(folder: Path) -> Shelf:
     shelf = Shelf(folder)
-    shelf.open(RUN)
+    shelf.expect(RUN, ANSWER)
     return shelf
 
 
-@given(st.binary(max_size=4000), st.lists(st.integers(0, 4000), max_size=5))
+@given(st.binary(min_size=1, max_size=4000), st.lists(st.integers(0, 4000), max_size=5))
 def test_however_often_it_breaks_off_it_comes_whole(data: bytes, breaks: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         shelf = shelf_at(Path(folder))
@@ -44,8 +44,7 @@ def test_however_often_it_breaks_off_it_comes_whole(data: bytes, breaks: list[in
         assert arrival.is_whole(named(data))
         path = shelf.arrived(RUN, ANSWER, named(data))
         assert path.read_bytes() == data
-        if data:
-            assert bytes(lying(path, named(data)).data) == data
+        assert bytes(lying(path, named(data)).data) == data
 
 
 def test_another_content_is_not_taken_under_a_name(tmp_path: Path) -> None:
@@ -65,10 +64,68 @@ def test_an_answer_has_one_file_and_goes_on_where_it_is(tmp_path: Path) -> None:
     for data in (b"first answer", b"second"):
         with arrival.begin(named(data), 0) as writing:
             writing.add(data[:3])
-    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
+    assert [path.name for path in tmp_path.rglob("*.*")] == [f"{ANSWER}.{named(b'second')}.part"]
     assert arrival.size(named(b"second")) == 3
     with pytest.raises(FedStudyError, match="E_OFFSET"):
         arrival.begin(named(b"second"), 2)
+
+
+def test_who_begins_anew_is_not_written_into_by_who_began_before(tmp_path: Path) -> None:
+    shelf = shelf_at(tmp_path)
+    arrival, data = shelf.arriving(RUN, ANSWER), b"the update"
+    with arrival.begin(named(data), 0) as before:
+        with arrival.begin(named(data), 0) as writing:
+            writing.add(data)
+            writing.finish()
+        before.add(data)
+        with pytest.raises(FedStudyError, match="E_NOT_FOUND"):
+            before.finish()
+        before.add(b"and more")
+    assert shelf.arrived(RUN, ANSWER, named(data)).read_bytes() == data
+
+
+def test_who_finishes_late_does_not_finish_another_ones_part(tmp_path: Path) -> None:
+    shelf = shelf_at(tmp_path)
+    arrival, data = shelf.arriving(RUN, ANSWER), b"the update"
+    with arrival.begin(named(data), 0) as before:
+        before.add(data)
+        with arrival.begin(named(data), 0), pytest.raises(FedStudyError, match="E_NOT_FOUND"):
+            before.finish()
+    assert not arrival.is_whole(named(data))
+
+
+def test_two_do_not_go_on_at_once(tmp_path: Path) -> None:
+    arrival, data = shelf_at(tmp_path).arriving(RUN, ANSWER), b"the update"
+    with arrival.begin(named(data), 0) as writing:
+        writing.add(data[:4])
+        with pytest.raises(FedStudyError, match="E_OFFSET"):
+            arrival.begin(named(data), 4)
+    arrival.begin(named(data), 4).__exit__()
+
+
+def test_an_empty_answer_is_none(tmp_path: Path) -> None:
+    shelf = shelf_at(tmp_path)
+    with shelf.arriving(RUN, ANSWER).begin(named(b""), 0) as writing:
+        writing.finish()
+    with pytest.raises(FedStudyError, match="E_REPLY"):
+        shelf.arrived(RUN, ANSWER, named(b""))
+
+
+def test_what_a_crash_left_of_an_offer_is_written_again(tmp_path: Path) -> None:
+    shelf = shelf_at(tmp_path)
+    shelf.offer(RUN, named(b"model"), [b"model"])
+    shelf.offered(RUN, named(b"model")).write_bytes(b"mo")
+    shelf.offer(RUN, named(b"model"), [b"mo", b"del"])
+    assert shelf.offered(RUN, named(b"model")).read_bytes() == b"model"
+
+
+def test_only_answers_that_are_expected_are_taken(tmp_path: Path) -> None:
+    shelf = shelf_at(tmp_path)
+    with pytest.raises(FedStudyError, match="E_NOT_FOUND"):
+        shelf.arriving(RUN, "18")
+    shelf.clear(RUN)
+    with pytest.raises(FedStudyError, match="E_NOT_FOUND"):
+        shelf.arriving(RUN, ANSWER)
 
 
 def test_a_run_that_is_over_takes_and_offers_nothing(tmp_path: Path) -> None:

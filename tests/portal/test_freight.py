@@ -41,7 +41,7 @@ def named(data: bytes) -> str:
 
 @pytest.fixture
 def opened() -> Iterator[None]:
-    shelf().open(RUN)
+    shelf().expect(RUN, "7")
     shelf().offer(RUN, named(MODEL), [MODEL])
     yield
     shelf().close(RUN)
@@ -266,6 +266,16 @@ def test_handing_in_goes_on_after_a_break(serving: str, tmp_path: Path) -> None:
     with closing(client_of(serving, line, tmp_path)) as client:
         client.hand_in(packed, "ticket", nothing)
     assert line.asked[:2] == ["PUT", "HEAD"]
+    assert shelf().arrived(RUN, "7", named(ANSWER)).read_bytes() == ANSWER
+
+
+def test_an_answer_of_which_all_bytes_came_is_made_a_whole(serving: str, tmp_path: Path) -> None:
+    """The portal ended after it had written the last of them."""
+    with shelf().arriving(RUN, "7").begin(named(ANSWER), 0) as writing:
+        writing.add(ANSWER)
+    with closing(client_of(serving, Breaking(after=0, times=1), tmp_path)) as client:
+        client._begun.add(named(ANSWER))
+        client.hand_in(Packed([ANSWER]), "ticket", nothing)
     assert shelf().arrived(RUN, "7", named(ANSWER)).read_bytes() == ANSWER
 
 

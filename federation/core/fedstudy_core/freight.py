@@ -7,6 +7,7 @@ that has come so far is kept, so that a broken connection does not begin again.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import mmap
 import os
@@ -67,8 +68,9 @@ class Shelf:
     def offer(self, run: str, sha256: str, pieces: Sequence[bytes | memoryview]) -> None:
         """Put a content there for nodes to fetch, given with its SHA-256. Raises OSError."""
         path = self.offered(run, sha256)
-        if path.exists():
-            return
+        with suppress(FileNotFoundError):
+            if path.stat().st_size == sum(map(len, pieces)):
+                return
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
         with partial.open("wb") as file:
@@ -81,12 +83,14 @@ class Shelf:
         """Where a content for nodes lies."""
         return self._root / _plain(run) / "out" / _plain(sha256)
 
-    def open(self, run: str) -> None:
-        """Take answers of a run from now on."""
-        (self._root / _plain(run) / "in").mkdir(parents=True, exist_ok=True)
+    def expect(self, run: str, answer: str) -> None:
+        """Take an answer of a run, until what the run has on the shelf is cleared."""
+        folder = self._root / _plain(run) / "in"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _plain(answer)).touch()
 
     def clear(self, run: str) -> None:
-        """Offer nothing that a run offered so far, and drop what came and nobody took."""
+        """Offer nothing that a run offered so far, expect no answer, and drop what came and nobody took."""
         for folder in ("out", "in"):
             for path in (self._root / _plain(run) / folder).glob("*"):
                 path.unlink(missing_ok=True)
@@ -96,17 +100,23 @@ class Shelf:
         shutil.rmtree(self._root / _plain(run), ignore_errors=True)
 
     def arriving(self, run: str, answer: str) -> Arrival:
-        """What has come of an answer. Raises NotFound when the run takes none."""
+        """What has come of an answer. Raises NotFound when it is not expected."""
         folder = self._root / _plain(run) / "in"
-        if not folder.is_dir():
+        if not (folder / _plain(answer)).is_file():
             raise NotFound("E_NOT_FOUND")
         return Arrival(folder, _plain(answer))
 
     def arrived(self, run: str, answer: str, sha256: str) -> Path:
-        """The file of an answer that has come whole. Raises Refusal E_ARTIFACT_MISSING when it has not."""
+        """The file of an answer that has come whole.
+
+        Raises:
+            Refusal: E_ARTIFACT_MISSING when it has not, E_REPLY when it is empty.
+        """
         path = self._root / _plain(run) / "in" / f"{_plain(answer)}.{_plain(sha256)}"
         if not path.exists():
             raise Refusal("E_ARTIFACT_MISSING")
+        if not path.stat().st_size:
+            raise Refusal("E_REPLY", "The content of a message is empty.")
         return path
 
 
@@ -128,10 +138,15 @@ class Arrival:
         return self._whole(sha256).exists()
 
     def begin(self, sha256: str, offset: int) -> Writing:
-        """Go on writing at `offset`; what came for another content is dropped. Raises Conflict E_OFFSET, OSError."""
+        """Go on writing at `offset`; what came for another content, or before a new beginning, is dropped.
+
+        Raises:
+            Conflict: E_OFFSET; so much has not come, or somebody else is writing.
+            OSError: there is no room.
+        """
         part = self._part(sha256)
         for other in self._folder.glob(f"{self._answer}.*"):
-            if other != part:
+            if other != part or not offset:
                 other.unlink(missing_ok=True)
         if offset and self.size(sha256) != offset:
             raise Conflict("E_OFFSET")
@@ -145,11 +160,15 @@ class Arrival:
 
 
 class Writing:
-    """Bytes of an answer being added. A context manager."""
+    """Bytes of an answer being added, by nobody else meanwhile: its hash is that of the file. A context manager."""
 
     def __init__(self, part: Path, whole: Path, sha256: str, offset: int) -> None:
         self._part, self._whole, self._sha256 = part, whole, sha256
-        self._file = part.open("r+b" if offset else "wb", buffering=0)
+        try:
+            self._file = part.open("r+b" if offset else "xb", buffering=0)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (FileExistsError, FileNotFoundError, BlockingIOError) as error:
+            raise Conflict("E_OFFSET") from error
         self._running = hashlib.sha256()
         while offset and (data := self._file.read(min(_PART, offset - self._file.tell()))):
             self._running.update(data)
@@ -178,13 +197,15 @@ class Writing:
 
         Raises:
             Invalid: E_HASH; it is another content, and dropped.
-            NotFound: nobody waits for it any more.
+            NotFound: nobody waits for it any more, or somebody began it anew.
         """
         if self._running.hexdigest() != self._sha256:
             self._part.unlink(missing_ok=True)
             raise Invalid("E_HASH", status=422)
         os.fsync(self._file.fileno())
         try:
+            if not os.path.samestat(os.fstat(self._file.fileno()), self._part.stat()):
+                raise NotFound("E_NOT_FOUND")
             self._part.replace(self._whole)
         except FileNotFoundError as error:
             raise NotFound("E_NOT_FOUND") from error

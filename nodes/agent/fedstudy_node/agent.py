@@ -10,13 +10,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 
 import structlog
 
 from fedstudy_node.bell import Bell
 from fedstudy_node.desk import Desk
-from fedstudy_node.errors import AnswerLost, ContentLost, FleetError, KeyRefused, NotRegistered, RunEnded
+from fedstudy_node.errors import AnswerLost, ContentLost, FleetError, KeyRefused, NotRegistered, NotTaken, RunEnded
 from fedstudy_node.flower import Fleet, Incoming, Outgoing
 from fedstudy_node.home import Home
 from fedstudy_node.pace import Pace
@@ -68,10 +67,12 @@ class Agent:
         self._pace = Pace()
         self._inbox: deque[Incoming] = deque()
         self._outbox: deque[Outgoing] = deque()
+        self._not_taken: deque[Outgoing] = deque()
         self._connected = False
         self._retry = FIRST_RETRY
         self._retry_at = 0.0
         self._poll_at = 0.0
+        self._give_again_at = 0.0
 
     def run(self) -> None:
         """Serve until told to stop; then end the scripts and say good-bye."""
@@ -101,6 +102,7 @@ class Agent:
         self._home.remember_flower_node(0)
         self._inbox.clear()
         self._outbox.clear()
+        self._not_taken.clear()
         self._connected, self._retry, self._retry_at = False, FIRST_RETRY, 0.0
         log.info("keys_changed")
 
@@ -145,10 +147,20 @@ class Agent:
             self._poll()
 
     def _send_replies(self) -> None:
+        """Send what waits. What the portal does not take now waits by itself: other runs' replies go on."""
+        if time.monotonic() >= self._give_again_at:
+            self._outbox.extend(self._not_taken)
+            self._not_taken.clear()
         while self._outbox:
-            with suppress(RunEnded):
+            try:
                 self._fleet.send(self._outbox[0])
                 self._note_alive(self._outbox[0].run_id)
+            except RunEnded as error:
+                log.info("reply_not_wanted", error=str(error))
+            except NotTaken as error:
+                log.warning("reply_not_taken", error=str(error))
+                self._not_taken.append(self._outbox[0])
+                self._give_again_at = time.monotonic() + LONGEST_RETRY
             self._outbox.popleft()
             self._pace.mark_sent()
             self._poll_at = time.monotonic() + self._pause()

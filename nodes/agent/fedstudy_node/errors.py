@@ -31,5 +31,9 @@ class RunEnded(FleetError):
     """The SuperLink takes nothing more for this run: it is finished, stopped or unknown."""
 
 
+class NotTaken(FleetError):
+    """The portal does not take the content of an answer now: it is away, or has no room."""
+
+
 class ContentLost(FleetError):
     """An object of a message did not come, or came with another content than announced."""

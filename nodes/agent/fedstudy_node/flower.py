@@ -59,7 +59,16 @@ from fedstudy_core.errors import Refusal
 from fedstudy_core.flower import Packed
 from fedstudy_core.freight import Freight
 from fedstudy_node.clock import Clock
-from fedstudy_node.errors import AnswerLost, ContentLost, FleetError, KeyRefused, NotRegistered, RunEnded, Unreachable
+from fedstudy_node.errors import (
+    AnswerLost,
+    ContentLost,
+    FleetError,
+    KeyRefused,
+    NotRegistered,
+    NotTaken,
+    RunEnded,
+    Unreachable,
+)
 from fedstudy_node.freight import FreightClient
 from fedstudy_node.signed import SignedHeaders, error_from
 
@@ -202,7 +211,9 @@ class Fleet:
             return None
         try:
             return self._read(response.messages_list[0], response.message_object_trees[0])
-        except Unreachable as error:
+        except ContentLost:
+            raise
+        except FleetError as error:
             raise AnswerLost(str(error)) from error
         except (ValueError, KeyError, TypeError, IndexError, DecodeError) as error:
             raise ContentLost(f"a message cannot be read: {type(error).__name__}") from error
@@ -241,12 +252,14 @@ class Fleet:
     def send(self, reply: Outgoing) -> int:
         """Send a reply; return the bytes sent. May be repeated with the same reply.
 
-        A message that came under another number of this node is nobody's any more (RunEnded): the portal asks again.
+        Raises:
+            RunEnded: nobody waits for it; a message that came under another number of this node is asked again.
+            NotTaken: the portal does not take its content now.
         """
         if reply.message.metadata.src_node_id != self._node.node_id:
             raise RunEnded("the message came under another number of this node")
         if reply.beside is not None:
-            self._freight.hand_in(*reply.beside, self.heartbeat_if_due)
+            self._hand_in(*reply.beside)
         reply.message.metadata.__dict__["_message_id"] = reply.message.object_id
         request = PushMessagesRequest(
             node=self._node,
@@ -256,6 +269,12 @@ class Fleet:
         )
         self._call(lambda: self._client.PushMessages(request))
         return request.ByteSize() + (reply.beside[0].size if reply.beside else 0)
+
+    def _hand_in(self, packed: Packed, ticket: str) -> None:
+        try:
+            self._freight.hand_in(packed, ticket, self.heartbeat_if_due)
+        except Unreachable as error:
+            raise NotTaken(str(error)) from error
 
     def close(self) -> None:
         """Say good-bye and close the connections; an unreachable SuperLink is not waited for."""

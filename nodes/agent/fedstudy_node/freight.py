@@ -97,12 +97,12 @@ class FreightClient:
             _check(told, RunEnded)
             going.offset = int(told.headers.get(OFFSET, "0"))
         self._begun.add(sha256)
-        if going.offset < packed.size:
-            method = "PATCH" if going.offset else "PUT"
-            headers = {"Content-Length": str(packed.size - going.offset), OFFSET: str(going.offset)}
-            signed = self._signed(method, sha256, going.ticket, headers)
-            body = _parts(packed, going.offset, alive)
-            _check(self._client.request(method, PREFIX + sha256, headers=signed, content=body), RunEnded)
+        # also when all bytes are there: whether they were made a whole, their number does not say
+        method = "PATCH" if going.offset else "PUT"
+        headers = {"Content-Length": str(packed.size - going.offset), OFFSET: str(going.offset)}
+        signed = self._signed(method, sha256, going.ticket, headers)
+        body = _parts(packed, going.offset, alive)
+        _check(self._client.request(method, PREFIX + sha256, headers=signed, content=body), RunEnded)
         self._begun.discard(sha256)
 
     def _signed(self, method: str, sha256: str, ticket: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
