@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -165,8 +166,7 @@ class Writing:
     def __init__(self, part: Path, whole: Path, sha256: str, offset: int) -> None:
         self._part, self._whole, self._sha256 = part, whole, sha256
         try:
-            self._file = part.open("r+b" if offset else "xb", buffering=0)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._file = _locked(part, "r+b" if offset else "xb")
         except (FileExistsError, FileNotFoundError, BlockingIOError) as error:
             raise Conflict("E_OFFSET") from error
         self._running = hashlib.sha256()
@@ -209,6 +209,17 @@ class Writing:
             self._part.replace(self._whole)
         except FileNotFoundError as error:
             raise NotFound("E_NOT_FOUND") from error
+
+
+def _locked(path: Path, mode: str) -> FileIO:
+    """Open a file that nobody else writes. Raises BlockingIOError where somebody does, OSError."""
+    file = FileIO(path, mode)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise
+    return file
 
 
 def lying(path: Path, sha256: str) -> Freight:
