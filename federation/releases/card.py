@@ -14,6 +14,7 @@ from math import prod
 from typing import Any
 
 from federation.releases.models import CardWords
+from federation.releases.selectors import sites_in
 from federation.runs.evaluation import Assessment, Evaluation, SubgroupResult
 from federation.runs.models import Model, Participant, Run
 from federation.runs.selectors import RunSummary, rounds_of, run_summary
@@ -153,7 +154,7 @@ def card_of(run: Run, *, round_number: int | None = None) -> Card:
         results=tuple(_results(summary.evaluation)),
         subgroups=summary.evaluation.subgroups if summary.evaluation else (),
         metrics=_metrics(summary),
-        limits=tuple(_limits(run, summary, parts)),
+        limits=tuple(_limits(model, summary, parts)),
     )
 
 
@@ -221,13 +222,18 @@ def _result(item: Assessment) -> Result:
     )
 
 
-def _limits(run: Run, summary: RunSummary, parts: tuple[SitePart, ...]) -> Iterator[str]:
+def _limits(model: Model, summary: RunSummary, parts: tuple[SitePart, ...]) -> Iterator[str]:
     """What the facts themselves say against trusting the model further than it goes."""
-    took_part = [part for part in parts if part.rounds]
+    run, took_part = model.run, [part for part in parts if part.rounds]
     yield (
         f"{_count(len(took_part), 'site')} took part. The model was tested on rows of the same sites; how it does "
         "elsewhere is not known."
     )
+    if run.parent is not None:
+        yield (
+            f"The run began with the model of round {run.parent_round} of “{run.parent.label}”. Sites in this model: "
+            f"{', '.join(site.name for site in sites_in(model))}."
+        )
     if summary.committed < run.rounds:
         yield f"{summary.committed} of {run.rounds} planned rounds are in this model; the run is {run.state}."
     evaluation = summary.evaluation

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts.models import Site, User
 from accounts.permissions import Permission
 from accounts.selectors import sites_with
 from federation.releases.models import CardWords, Release
-from federation.runs.models import Run
+from federation.runs.models import Model, Participation, Run
+from federation.runs.phases import INITIAL, OWN_SERVER, SUMS, TRAIN
 from fedstudy_core.errors import NotFound
 from studies.lifecycle import selectors as studies
 
@@ -35,16 +36,30 @@ def words_of(run: Run) -> CardWords:
     return CardWords.objects.filter(run=run).first() or CardWords(run=run)
 
 
-def sites_in(run: Run) -> QuerySet[Site]:
-    """The sites whose answers are in the run's rounds."""
-    done = run.participants.filter(participations__state="done")
-    return Site.objects.filter(pk__in=done.values("enrolment__site")).order_by("name")
+def sites_in(model: Model) -> QuerySet[Site]:
+    """The sites whose rows made a model: they trained or prepared it, in its run or in one that this goes on from.
+
+    Who only tested it is not in it. What a script's own ServerApp makes of an answer is not known: there each counts.
+    """
+    made_it = _made(model.run, model.round_number)
+    answers = Participation.objects.filter(made_it, round__state="committed", state="done")
+    return Site.objects.filter(pk__in=answers.values("participant__enrolment__site")).order_by("name")
+
+
+def _made(run: Run, last: int) -> Q:
+    """What sites did for the model of a run's round, with what was done for the model that the run began with."""
+    done = Q(round__run=run, round__number__lte=last)
+    if run.strategy != OWN_SERVER:
+        done &= Q(phase__in=(SUMS, INITIAL, TRAIN))
+    return done if run.parent is None else done | _made(run.parent, run.parent_round or 0)
 
 
 def sites_to_sign_for(release: Release, user: User) -> list[Site]:
-    """The sites for which the person may still co-sign, or refuse; none once it is decided."""
-    if release.state != "requested" or release.signatures.filter(signed_by=user).exists():
+    """The sites for which the person may still co-sign, or refuse; none once it is decided, or for who asked for it."""
+    if release.state != "requested" or release.requested_by_id == user.pk:
+        return []
+    if release.signatures.filter(signed_by=user).exists():
         return []
     own = sites_with(user, Permission.RELEASE_COSIGN)
     signed = release.signatures.values("site")
-    return list(sites_in(release.run).filter(pk__in=own.values("pk")).exclude(pk__in=signed))
+    return list(sites_in(release.model).filter(pk__in=own.values("pk")).exclude(pk__in=signed))

@@ -69,7 +69,7 @@ def request_release(*, run: Run, recipient: str, purpose: str, round_number: int
     recipient, purpose = recipient.strip(), purpose.strip()
     _check_lengths({"recipient": (recipient, 1, RECIPIENT_LENGTH), "purpose": (purpose, 1, WORDS_LENGTH)})
     model = model_of(run, round_number)
-    sites = sites_in(run).count()
+    sites = sites_in(model).count()
     if not sites:
         raise Conflict("E_STATE", "No site's answer is in this model.")
     card = card_of(run, round_number=model.round_number).as_json()
@@ -94,10 +94,13 @@ def cosign_release(*, release: Release, site: Site, by: User) -> Release:
 
     Raises:
         Forbidden, NotFound: who is no data steward of the site.
-        Conflict: E_STATE when it was decided already; E_EXISTS when the site or the person signed before.
+        Conflict: E_STATE when it was decided already; E_EXISTS when the site or the person signed before; E_DUTIES for
+            who asked for it.
         Invalid: E_INVALID for a site whose answers are not in the model.
     """
     release = _locked(release, site, by)
+    if release.requested_by_id == by.pk:
+        raise Conflict("E_DUTIES", "Who asked for this release cannot consent to it.")
     if release.signatures.filter(signed_by=by).exists() or release.signatures.filter(site=site).exists():
         raise Conflict("E_EXISTS", "Each site signs once, and so does each person.")
     CoSignature.objects.create(release=release, site=site, signed_by=by)
@@ -168,7 +171,7 @@ def _locked(release: Release, site: Site, by: User) -> Release:
     check_for_site(by, Permission.RELEASE_COSIGN, site, study)
     _check_open(study)
     release = Release.objects.select_for_update(of=("self",)).select_related("run__study", "model").get(pk=release.pk)
-    if not sites_in(release.run).filter(pk=site.pk).exists():
+    if not sites_in(release.model).filter(pk=site.pk).exists():
         raise Invalid("E_INVALID", f"No answer of {site.name} is in this model.")
     if release.state != states.RELEASE.initial:
         raise Conflict("E_STATE", f"This release is {release.state} already.")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from accounts.groups import group_for
 from accounts.models import Site, User
 from accounts.roles import Role
 from audit.models import Event
@@ -16,7 +18,7 @@ from federation.releases import services
 from federation.releases.card import card_of, sha256_of
 from federation.releases.markdown import as_markdown
 from federation.releases.models import CoSignature, Release
-from federation.releases.selectors import releases_for, sites_to_sign_for
+from federation.releases.selectors import releases_for, sites_in, sites_to_sign_for
 from federation.runs.models import Model, Participation, Round, Run
 from federation.runs.states import FINAL
 from federation.runs.storage import model_store
@@ -167,8 +169,6 @@ def test_two_sites_consent_and_the_model_is_released(ended: Ended, settings: Any
 
 
 def test_nobody_signs_twice_for_two_sites(ended: Ended) -> None:
-    from accounts.groups import group_for
-
     steward = ended.steward(0)
     group_for(Role.STEWARD, ended.sites[1]).user_set.add(steward)  # type: ignore[attr-defined]
     release = ended.ask()
@@ -179,6 +179,54 @@ def test_nobody_signs_twice_for_two_sites(ended: Ended) -> None:
         services.cosign_release(release=release, site=ended.sites[1], by=steward)
     with pytest.raises(IntegrityError), transaction.atomic():
         CoSignature.objects.create(release=release, site=ended.sites[1], signed_by=steward)
+
+
+def test_who_asked_for_it_does_not_consent(ended: Ended) -> None:
+    group_for(Role.STEWARD, ended.sites[0]).user_set.add(ended.pi)  # type: ignore[attr-defined]
+    release = ended.ask()
+    assert sites_to_sign_for(release, ended.pi) == []
+    with pytest.raises(Conflict, match="E_DUTIES"):
+        services.cosign_release(release=release, site=ended.sites[0], by=ended.pi)
+    assert not release.signatures.exists()
+
+
+def fork_of(run: Run, number: int, site: Site) -> Run:
+    """A run of one site that went on from a round of another."""
+    fork = Run.objects.get(pk=run.pk)
+    fork.pk, fork.label, fork.parent, fork.parent_round = uuid4(), "Forked", run, number
+    fork.save(force_insert=True)
+    participant = run.participants.get(enrolment__site=site)
+    participant.pk, participant.run = None, fork
+    participant.save(force_insert=True)
+    commit(fork, 1, silent=0)
+    return fork
+
+
+def test_a_fork_s_model_is_released_by_all_whose_rows_are_in_it(ended: Ended) -> None:
+    """Two sites trained before the fork, the third only tested then and trained later; one went on after it."""
+    first, second, third = ended.sites
+    Participation.objects.filter(participant__enrolment__site=third, phase="train").delete()
+    commit(ended.run, 2, silent=2)
+    before, after = ended.run.models.all()
+    fork = fork_of(ended.run, 1, second)
+    assert [list(sites_in(model)) for model in (before, after, fork.models.get())] == [
+        [first, second], [first, second, third], [first, second],
+    ]  # fmt: skip
+    release = services.request_release(run=fork, **ASKED, by=ended.pi)
+    assert release.signatures_needed == 2
+    assert "Sites in this model: Site 0, Site 1." in " ".join(release.card["limits"])
+    with pytest.raises(Invalid, match="No answer"):
+        services.cosign_release(release=release, site=third, by=ended.steward(2))
+    for number in (0, 1):
+        site = ended.sites[number]
+        release = services.cosign_release(release=release, site=site, by=ended.steward(number))
+    assert release.state == "released"
+
+
+def test_each_answer_to_a_server_app_of_the_script_s_own_counts(ended: Ended) -> None:
+    Participation.objects.filter(participant__enrolment__site=ended.sites[2], phase="train").delete()
+    Run.objects.filter(pk=ended.run.pk).update(strategy="own-server")
+    assert list(sites_in(Model.objects.get(run=ended.run))) == ended.sites
 
 
 def test_a_refusal_says_why_and_ends_it(ended: Ended) -> None:

@@ -218,7 +218,7 @@ class Releases(Resource):
     @staticmethod
     def _site(release: Release, id: UUID) -> Site:
         """A site whose answers are in the model; others are not told apart from none."""
-        site = selectors.sites_in(release.run).filter(pk=id).first()
+        site = selectors.sites_in(release.model).filter(pk=id).first()
         if site is None:
             raise NotFound("E_NOT_FOUND", "No site of this id is in the model.")
         return site

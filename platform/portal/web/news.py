@@ -124,7 +124,7 @@ def _release(*, release: Release, verb: str, by: Any, **_: Any) -> None:
     words = {"requested": "waits for the consent of data stewards", "granted": "is granted", "refused": "is refused"}
     if verb not in words:
         return
-    stewards = [person for site in sites_in(release.run) for person in holders(Role.STEWARD, site)]
+    stewards = [person for site in sites_in(release.model) for person in holders(Role.STEWARD, site)]
     notify(
         people=_others(stewards if verb == "requested" else holders(Role.PI, release.run.study), by),
         kind="release",

@@ -172,7 +172,7 @@ def answer(request: PageRequest, release_id: UUID, verb: str) -> HttpResponse:
 
 
 def _site(found: Release, asked: str) -> Site:
-    chosen = next((site for site in selectors.sites_in(found.run) if str(site.pk) == asked), None)
+    chosen = next((site for site in selectors.sites_in(found.model) if str(site.pk) == asked), None)
     if chosen is None:
         raise NotFound("E_NOT_FOUND", "No such site is in the model.")
     return chosen
