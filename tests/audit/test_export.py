@@ -73,4 +73,4 @@ def test_an_export_ends_where_the_quorum_does(tmp_path: Path) -> None:
     assert found.problems == ["Event 59 is shown, and a quorum of witnesses has the first 30 only."]
     found = verify(exported("four", 4))
     assert (found.ok, found.events, found.quorum) == (True, 100, 0)
-    assert not verify(tmp_path / "four", Trust(quorum=4)).ok
+    assert not verify(tmp_path / "four", Trust(str(SIGNER.key), keys, 4)).ok

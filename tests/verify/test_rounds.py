@@ -53,6 +53,12 @@ def test_a_round_with_another_model_is_named(folder: Path) -> None:
     assert not found.ok
 
 
+@pytest.mark.parametrize("begun", ["", None])
+def test_a_round_that_does_not_say_with_which_model_it_began_is_named(folder: Path, begun: Any) -> None:
+    found = verdict(folder, committed(0, "", "m0"), committed(1, begun, "m1"))
+    assert found.problems == ["Event 1: round 1 of run r began with another model than 0 made."]
+
+
 def test_a_round_that_was_committed_twice_is_named(folder: Path) -> None:
     found = verdict(folder, committed(0, "", "m0"), committed(0, "", "m0"))
     assert found.problems == ["Event 1: round 0 of run r was committed before."]

@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from fedstudy_verify import blocks
+from fedstudy_verify.cli import as_text
 from fedstudy_verify.verifying import Trust, verify
 from tests.verify.exports import LOG_KEY, WITNESS_KEYS, leaf_of, write_export, write_manifest
 
@@ -135,6 +137,18 @@ def test_what_is_not_shown_cannot_be_altered_either(tmp_path: Path) -> None:
     assert found.first_bad_row == {"line": line + 1, "position": 0, "until": 60}
 
 
+@pytest.mark.parametrize("change", [(b'","', b'""'), (b"]}", b",]}")])
+def test_hashes_of_what_is_not_shown_stand_in_a_list(change: tuple[bytes, bytes], tmp_path: Path) -> None:
+    write_export(tmp_path / "part", 40, hidden=range(3, 30))
+    log = tmp_path / "part" / "log.jsonl"
+    rows = log.read_bytes().splitlines(keepends=True)
+    old, new = change
+    before, found, after = rows[3].rpartition(old)
+    assert found
+    log.write_bytes(b"".join([*rows[:3], before + new + after, *rows[4:]]))
+    assert verify(tmp_path / "part").first_bad_row == {"line": 4, "position": 3}
+
+
 def test_a_row_that_was_exchanged_with_its_hash_is_narrowed_down(whole: Path, tmp_path: Path) -> None:
     """Somebody wrote row 70 anew, as it would look had something else happened; the tree's root tells."""
     write_export(
@@ -180,6 +194,35 @@ def test_too_few_witnesses_are_too_few(tmp_path: Path) -> None:
     assert found.witnesses == ["node.test/0"]
 
 
+def test_all_witnesses_whose_keys_are_given_must_have_signed(tmp_path: Path) -> None:
+    """Unless a quorum of them is asked for; what the export asks for is the word of whoever made it."""
+    write_export(tmp_path / "none", 9)
+    for keys in (WITNESS_KEYS[:1], WITNESS_KEYS):
+        told = f"0 witnesses signed the checkpoint, and {len(keys)} should have."
+        assert verify(tmp_path / "none", Trust(LOG_KEY, keys)).problems == [told]
+    write_export(tmp_path / "two", 9, cosigners=2, quorum=1)
+    assert verify(tmp_path / "two", Trust(LOG_KEY, WITNESS_KEYS)).problems
+    for trust in (Trust(LOG_KEY, WITNESS_KEYS[:2]), Trust(LOG_KEY, WITNESS_KEYS, 2)):
+        found = verify(tmp_path / "two", trust)
+        assert (found.ok, found.quorum, found.witnessed, found.witnesses_from) == (True, 2, 9, "given")
+    assert verify(tmp_path / "two").witnesses_from == "export"
+
+
+@pytest.mark.parametrize("quorum", [-1, 2.0, None, "2"])
+def test_a_quorum_is_a_number_of_witnesses(quorum: object, copy: Path) -> None:
+    keys = {"log": LOG_KEY, "quorum": quorum, "witnesses": WITNESS_KEYS}
+    (copy / "keys.json").write_text(json.dumps(keys, separators=(",", ":")) + "\n")
+    write_manifest(copy)
+    assert verify(copy).problems == ["keys.json does not name the keys."]
+
+
+@pytest.mark.parametrize("size", ["9" * 5_000, "-1", "٣"])
+def test_a_size_is_a_number_of_events(size: str, copy: Path) -> None:
+    note = (copy / "checkpoint").read_text()
+    (copy / "checkpoint").write_text(note.replace(f"\n{EVENTS}\n", f"\n{size}\n", 1))
+    assert verify(copy).problems == ["this is no signed checkpoint."]
+
+
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "fedstudy_verify", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -199,6 +242,56 @@ def test_the_command_says_what_came_out(copy: Path, tmp_path: Path) -> None:
     assert (done.returncode, told["ok"], told["first_bad_row"]) == (1, False, {"line": 1, "position": 0})
     assert "Row 1 (event 0)" in run(str(copy)).stdout
     assert run(str(tmp_path / "nothing")).returncode == 1
+
+
+@pytest.mark.parametrize("words", [["--quorum", "2"], ["--quorum", "-1"], ["--quorum", "-1", "--witness", "key"]])
+def test_a_quorum_is_asked_of_witnesses_whom_the_auditor_knows(words: list[str], whole: Path) -> None:
+    done = run(str(whole), *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a quorum" in done.stderr
+
+
+def test_whose_word_the_keys_are_is_said(whole: Path) -> None:
+    assert "cosigned, by keys that the export names: node.test/0" in as_text(verify(whole))
+    assert "cosigned: node.test/0" in as_text(verify(whole, Trust(LOG_KEY, WITNESS_KEYS)))
+
+
+def damaged(archive: Path, what: str) -> None:
+    """A zip file that cannot be read as one: its packed bytes altered, cut, said to be encrypted or otherwise packed."""
+    data = bytearray(archive.read_bytes())
+    with zipfile.ZipFile(archive) as packed:
+        found = packed.getinfo("log.jsonl")
+    listed = data.index(b"PK\x01\x02")
+    while data[listed + 46 : listed + 55] != b"log.jsonl":
+        listed = data.index(b"PK\x01\x02", listed + 1)
+    match what:
+        case "altered":
+            begin = found.header_offset + 30 + len("log.jsonl")
+            data[begin : begin + 64] = bytes(range(64))
+        case "encrypted":
+            data[found.header_offset + 6] |= 1
+            data[listed + 8] |= 1
+        case "otherwise packed":
+            data[listed + 10 : listed + 12] = (zipfile.ZIP_LZMA).to_bytes(2, "little")
+        case _:
+            del data[len(data) // 2 :]
+    archive.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("what", "problem"),
+    [
+        ("altered", "log.jsonl is damaged."),
+        ("encrypted", "log.jsonl is damaged."),
+        ("otherwise packed", "log.jsonl is packed in a way that the portal does not use."),
+        ("cut", "this is no export."),
+    ],
+)
+def test_a_damaged_archive_does_not_hold(what: str, problem: str, copy: Path, tmp_path: Path) -> None:
+    archive = Path(shutil.make_archive(str(tmp_path / "export"), "zip", copy))
+    damaged(archive, what)
+    found = verify(archive)
+    assert (found.ok, found.problems) == (False, [problem])
 
 
 def test_it_needs_the_standard_library_and_cryptography_only() -> None:

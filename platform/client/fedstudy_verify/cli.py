@@ -19,10 +19,14 @@ def main() -> None:
     parser.add_argument("export", type=Path, help="the zip file that the portal gave, or a folder with its files")
     parser.add_argument("--key", default="", help="the log's key as you know it (name+id+key)")
     parser.add_argument("--witness", action="append", default=[], help="a witness's key as you know it; any number")
-    parser.add_argument("--quorum", type=int, default=0, help="how many witnesses must have signed")
+    parser.add_argument("--quorum", type=int, default=0, help="how many of them must have signed; else all")
     parser.add_argument("--json", action="store_true", help="say what came out as JSON")
     options = parser.parse_args()
-    verdict = verify(options.export, Trust(options.key, options.witness, options.quorum))
+    try:
+        trust = Trust(options.key, options.witness, options.quorum)
+    except ValueError as error:
+        parser.error(f"{error} (--witness, --quorum)")
+    verdict = verify(options.export, trust)
     sys.stdout.write(json.dumps(asdict(verdict)) + "\n" if options.json else as_text(verdict))
     sys.exit(0 if verdict.ok else 1)
 
@@ -32,11 +36,12 @@ def as_text(verdict: Verdict) -> str:
     if not verdict.ok:
         return "".join(f"{problem}\n" for problem in verdict.problems) + "This export does NOT hold.\n"
     origin = verdict.key.partition("+")[0]
+    by = ", by keys that the export names" if verdict.witnesses and verdict.witnesses_from == "export" else ""
     lines = [
         f"{verdict.events} events hold: each is in the log of {verdict.size} that {origin} signed.",
         f"{verdict.hidden} further events are in the log and not in this export.",
         f"{verdict.checkpoints} checkpoints follow from each other. "
-        f"Witnesses who cosigned: {', '.join(verdict.witnesses) or 'none'}.",
+        f"Witnesses who cosigned{by}: {', '.join(verdict.witnesses) or 'none'}.",
     ]
     if verdict.rounds:
         lines.append(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Protocol
@@ -10,6 +12,9 @@ from typing import IO, Protocol
 CHECKPOINT, EARLIER, KEYS, LOG, MANIFEST = "checkpoint", "earlier.jsonl", "keys.json", "log.jsonl", "manifest.json"
 NAMES = (CHECKPOINT, EARLIER, KEYS, LOG, MANIFEST)
 _SMALL = 64 << 20
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# What reading a damaged or encrypted zip file raises.
+_DAMAGED = (OSError, EOFError, ValueError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
 
 
 class Missing(Exception):
@@ -37,14 +42,18 @@ class Archive:
     def __init__(self, path: Path) -> None:
         try:
             self._zip = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
+        except _DAMAGED as error:
             raise Missing("this is no export") from error
 
     def open(self, name: str) -> IO[bytes]:
         try:
+            if self._zip.getinfo(name).compress_type not in _PACKED:
+                raise Missing(f"{name} is packed in a way that the portal does not use")
             return self._zip.open(name)
-        except (KeyError, zipfile.BadZipFile) as error:
+        except KeyError as error:
             raise Missing(f"{name} is not there") from error
+        except _DAMAGED as error:
+            raise Missing(f"{name} is damaged") from error
 
 
 def opened(path: Path) -> Export:
@@ -57,7 +66,7 @@ def content(export: Export, name: str) -> bytes:
     with export.open(name) as file:
         try:
             data = file.read(_SMALL + 1)
-        except (OSError, zipfile.BadZipFile) as error:
+        except _DAMAGED as error:
             raise Missing(f"{name} is damaged") from error
     if len(data) > _SMALL:
         raise Missing(f"{name} is too large")
@@ -69,5 +78,5 @@ def lines(export: Export, name: str) -> Iterator[bytes]:
     with export.open(name) as file:
         try:
             yield from file
-        except (OSError, zipfile.BadZipFile) as error:
+        except _DAMAGED as error:
             raise Missing(f"{name} is damaged") from error

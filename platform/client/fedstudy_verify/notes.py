@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 LOG, WITNESS = 1, 4
 _HASH = 32
+_SIZE = re.compile("0|[1-9][0-9]{0,15}")
 
 
 class Unreadable(Exception):
@@ -73,10 +75,10 @@ class Checkpoint:
         """Raises Unreadable."""
         text, gap, under = note.rpartition("\n\n")
         lines = text.split("\n")
-        if not gap or len(lines) != 3 or not under.endswith("\n") or not lines[1].isdecimal():
+        if not gap or len(lines) != 3 or not under.endswith("\n") or not _SIZE.fullmatch(lines[1]):
             raise Unreadable("this is no signed checkpoint")
         root = _decoded(lines[2])
-        if len(root) != _HASH or str(int(lines[1])) != lines[1]:
+        if len(root) != _HASH:
             raise Unreadable("this is no signed checkpoint")
         signatures = tuple(_signature(line) for line in under[:-1].split("\n"))
         return cls(text + "\n", lines[0], int(lines[1]), root, signatures)

@@ -56,14 +56,15 @@ def _chain(position: int, run: str, facts: Mapping[str, Any], models: dict[tuple
     if (run, number) in models:
         out.problems.append(f"Event {position}: round {number} of run {run} was committed before.")
     before, begun = models.get((run, number - 1)), facts.get("model_in")
-    if before and begun and begun != before:
+    if before and begun != before:
         what = f"round {number} of run {run} began with another model than {number - 1} made"
         out.problems.append(f"Event {position}: {what}.")
     models[run, number] = str(facts.get("model_out") or "")
 
 
 def _executions(position: int, facts: Mapping[str, Any], signed: Mapping[str, int], out: Linked) -> None:
-    for row in facts.get("sites") or ():
+    sites = facts.get("sites")
+    for row in sites if isinstance(sites, list) else ():
         if not isinstance(row, dict) or row.get("state") != "done" or "approval" not in row:
             continue
         out.executions += 1

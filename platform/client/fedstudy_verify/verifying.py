@@ -27,6 +27,7 @@ class Verdict:
         hidden: in the log and not shown to whom the export was made for.
         size: events in the log at the checkpoint.
         witnesses: names of those who cosigned this checkpoint or one of before.
+        witnesses_from: says whether their keys were given or stood in the export, whose word that is.
         quorum: how many of them were to be.
         witnessed: up to which size so many cosigned; a tree binds all that it begins with. 0 where no quorum is asked.
         last: the position of the last event shown; -1 for none.
@@ -45,6 +46,7 @@ class Verdict:
     checkpoints: int = 0
     last: int = -1
     witnesses: list[str] = field(default_factory=list)
+    witnesses_from: str = "export"
     quorum: int = 0
     witnessed: int = 0
     key: str = ""
@@ -58,11 +60,24 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Trust:
-    """What the auditor knows from elsewhere: the log's key, witnesses' keys, how many of these must have signed."""
+    """What the auditor knows from elsewhere: the log's key, witnesses' keys, how many of these must have signed.
+
+    Attributes:
+        quorum: 0 for all of the witnesses.
+
+    Raises:
+        ValueError: a quorum below 0, or one of witnesses whose keys are not given.
+    """
 
     log: str = ""
     witnesses: Sequence[str] = ()
     quorum: int = 0
+
+    def __post_init__(self) -> None:
+        if self.quorum < 0:
+            raise ValueError("a quorum is a number of witnesses")
+        if self.quorum and not self.witnesses:
+            raise ValueError("a quorum needs the keys of the witnesses whom you know")
 
 
 @dataclass
@@ -90,7 +105,7 @@ def _verify(found: Export, trust: Trust, verdict: Verdict) -> None:
     earlier = [_signed(note, keys.log) for note in _notes(export.content(found, EARLIER))]
     _witnesses([*earlier, last], keys, verdict)
     digest = _rows(found, [*earlier, last], verdict)
-    if trust.quorum and verdict.last >= verdict.witnessed > 0:
+    if trust.witnesses and verdict.last >= verdict.witnessed > 0:
         told = f"Event {verdict.last} is shown, and a quorum of witnesses has the first {verdict.witnessed} only."
         verdict.problems.append(told)
     verdict.problems += _manifest(found, digest)
@@ -110,19 +125,21 @@ def _keys(data: bytes, trust: Trust, verdict: Verdict) -> _Keys:
     told = _json(KEYS, data)
     if not isinstance(told, dict) or set(told) != {"log", "witnesses", "quorum"}:
         raise Unreadable(f"{KEYS} does not name the keys")
-    try:
-        given = Trust(str(told["log"]), [str(text) for text in told["witnesses"]], int(told["quorum"]))
-    except (TypeError, ValueError) as error:
-        raise Unreadable(f"{KEYS} does not name the keys") from error
+    witnesses, quorum = told["witnesses"], told["quorum"]
+    if not isinstance(witnesses, list) or not isinstance(quorum, int) or quorum < 0:
+        raise Unreadable(f"{KEYS} does not name the keys")
     if trust.log:
         verdict.key_from = "given"
-        if trust.log != given.log:
+        if trust.log != told["log"]:
             verdict.problems.append("The export names another key of the log than the one that you trust.")
-    log = Key.read(trust.log or given.log)
-    witnesses = [Key.read(text) for text in (trust.witnesses or given.witnesses)]
-    if log.kind != OF_LOG or any(key.kind != WITNESS for key in witnesses):
+    log = Key.read(trust.log or str(told["log"]))
+    keys = [Key.read(str(text)) for text in (trust.witnesses or witnesses)]
+    if log.kind != OF_LOG or any(key.kind != WITNESS for key in keys):
         raise Unreadable("a key is of another kind")
-    return _Keys(log, witnesses, trust.quorum or given.quorum)
+    if trust.witnesses:
+        verdict.witnesses_from = "given"
+        quorum = trust.quorum or len({key.name for key in keys})
+    return _Keys(log, keys, quorum)
 
 
 def _signed(note: str, key: Key) -> Checkpoint:
