@@ -69,8 +69,10 @@ def take_cosignature(*, node: Node, key: str, size: int, line: str) -> Cosignatu
     mine = Cosignature.objects.filter(node=node.pk, origin=origin)
     began = not mine.filter(key=key).exists()
     facts = {"key": key, "line": line, "made_at": datetime.fromtimestamp(signature.time, UTC)}
-    kept, _ = Cosignature.objects.get_or_create(node=node.pk, origin=origin, size=size, defaults=facts)
-    if began:
+    kept, created = Cosignature.objects.get_or_create(node=node.pk, origin=origin, size=size, defaults=facts)
+    if kept.key != key:
+        raise Refusal("E_WITNESS", f"This node cosigned {size} events by another key.")
+    if created and began:
         detail = {"key": key, "log": origin}
         record(action="registry:witness:began", actor=node, obj=node, site=node.site_id, detail=detail)
     return kept

@@ -93,7 +93,7 @@ class Sequencer:
             if not rows:
                 return 0
             tiles: list[FullTile] = []
-            with cursor.copy(PLACED) as target:
+            with connection.wrap_database_errors, cursor.copy(PLACED) as target:
                 for row in rows:
                     body = _leaf(row).body()
                     hash_ = leaf_hash(body)

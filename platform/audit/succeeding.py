@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import transaction
+from django.db.models import Exists, Max, OuterRef, QuerySet
 
-from audit.models import Checkpoint, LogKey, Succession, WitnessRefusal
+from audit.models import Checkpoint, Cosignature, LogKey, Succession, WitnessRefusal
 from fedstudy_core.errors import Invalid, Refusal
 from fedstudy_core.transparency import checkpoints
 from fedstudy_core.transparency.checkpoints import Checkpoint as Signed
@@ -24,12 +25,13 @@ def succeed(*, origin: str, key: Ed25519PrivateKey, seen: str = "") -> Statement
 
     Args:
         key: that signs from now on, and for the old origin too where it is the same.
-        seen: the newest checkpoint that a witness kept, as a signed note. Those that witnesses refused to leave are
+        seen: the newest checkpoint that a witness kept, as a signed note. Those that witnesses refuse to leave now are
             looked at in any case: the largest is named as the old log's end; without any, the last one stored.
 
     Raises:
         Invalid: E_INVALID for an origin that the log had before, or that is none.
-        Refusal: E_LOG_BEHIND, there is no old log; E_NOTE, E_NOTE_SIGNATURE for `seen`.
+        Refusal: E_LOG_BEHIND, there is no old log, or witnesses cosigned more of it than that; E_NOTE,
+            E_NOTE_SIGNATURE for `seen`.
     """
     stored = LogKey.objects.first()
     if stored is None:
@@ -54,14 +56,25 @@ def succeed(*, origin: str, key: Ed25519PrivateKey, seen: str = "") -> Statement
 
 
 def _last_known(old: NoteKey, seen: str) -> Signed:
-    """The largest checkpoint that the old key signed, of those that anybody kept."""
+    """The largest checkpoint that the old key signed, of those that anybody kept. Raises Refusal E_LOG_BEHIND."""
     given = [checkpoints.read(seen.encode(), old)[0]] if seen else []
-    kept = [found for note in WitnessRefusal.objects.values_list("seen", flat=True) if (found := _read(note, old))]
+    kept = [found for item in _refusing(old) if (found := _read(item.seen, old))]
     stored = [found for item in Checkpoint.objects.all()[:1] if (found := _read(item.note, old))]
     known = [*given, *kept] or stored  # what is stored goes on from the backup, and is not what was lost
     if not known:
         raise Refusal("E_LOG_BEHIND", "Nobody has a checkpoint of the old log.")
-    return max(known, key=lambda item: item.size)
+    last = max(known, key=lambda item: item.size)
+    cosigned = Cosignature.objects.filter(origin=old.name).aggregate(most=Max("size"))["most"] or 0
+    if last.size < cosigned:
+        told = f"Witnesses cosigned {cosigned} events, and the largest checkpoint that is known here has {last.size}."
+        raise Refusal("E_LOG_BEHIND", f"{told} Give by --seen what a site's `fedstudy-node witness show` shows.")
+    return last
+
+
+def _refusing(old: NoteKey) -> QuerySet[WitnessRefusal]:
+    """What witnesses refused and have not cosigned the old log since."""
+    later = Cosignature.objects.filter(node=OuterRef("node"), origin=old.name, at__gt=OuterRef("at"))
+    return WitnessRefusal.objects.filter(~Exists(later))
 
 
 def _read(note: str, key: NoteKey) -> Signed | None:

@@ -83,6 +83,20 @@ def test_what_is_not_the_node_s_own_word_is_not_taken(world: World) -> None:
     assert not Cosignature.objects.exists()
 
 
+def test_a_second_key_counts_from_what_it_cosigned_first(world: World) -> None:
+    """What the node cosigned by its key of before stays as it is, and no event says that another key did."""
+    sequence()
+    began = Event.objects.filter(action="registry:witness:began")
+    other = key_of(SiteFactory.create().pk)
+    assert hand_in(world, cosignature_of(world.node.pk, latest_checkpoint())).status_code == 204
+    for _ in range(2):
+        answer = hand_in(world, cosignature_of(world.node.pk, latest_checkpoint(), key=other))
+        assert code(answer) == (409, "E_WITNESS")
+    assert (began.count(), Cosignature.objects.count()) == (1, 1)
+    assert hand_in(world, cosignature_of(world.node.pk, _grown(), key=other)).status_code == 204
+    assert (began.count(), Cosignature.objects.count()) == (2, 2)
+
+
 def test_the_log_is_witnessed_as_far_as_two_thirds_of_the_sites_say(world: World) -> None:
     nodes = [world.node, active_node(world.site, world.site_admin)]
     nodes += [active_node(site, holder_of(Role.ADMIN, site)) for site in SiteFactory.create_batch(3)]

@@ -7,11 +7,14 @@ import subprocess
 import sys
 from urllib.parse import quote
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
+from audit import sequencer
 from audit.models import Event
-from tests.audit.logs import assert_whole, write_events
+from audit.sequencer import Sequencer
+from tests.audit.logs import SIGNER, assert_whole, sequence, write_events
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,3 +30,25 @@ def test_killed_at_every_statement_nothing_is_lost_or_doubled() -> None:
     assert int(done.stdout) > 30
     assert_whole()
     assert Event.objects.count() == 290
+
+
+def test_a_database_that_goes_away_within_a_batch_is_met_as_one_between_batches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The command begins anew after Django's errors; those of a COPY are the driver's own unless they are wrapped."""
+    write_events(3)
+    cut_off, leaf_of = Sequencer.begin(SIGNER), sequencer._leaf
+    session, here = connection.connection.info.backend_pid, connection.settings_dict
+
+    def ending(row: tuple[object, ...]) -> object:
+        with psycopg.connect(host=here["HOST"], user=here["USER"], dbname=here["NAME"], autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 10000)", [session])
+        return leaf_of(row)
+
+    monkeypatch.setattr(sequencer, "_leaf", ending)
+    with pytest.raises(OperationalError):
+        cut_off.place_batch()
+    connection.close()
+    monkeypatch.undo()
+    sequence()
+    assert_whole()
