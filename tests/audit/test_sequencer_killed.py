@@ -45,10 +45,10 @@ def test_a_database_that_goes_away_within_a_batch_is_met_as_one_between_batches(
             other.execute("SELECT pg_terminate_backend(%s, 10000)", [session])
         return leaf_of(row)
 
-    monkeypatch.setattr(sequencer, "_leaf", ending)
-    with pytest.raises(OperationalError):
-        cut_off.place_batch()
+    with monkeypatch.context() as changed:
+        changed.setattr(sequencer, "_leaf", ending)
+        with pytest.raises(OperationalError):
+            cut_off.place_batch()
     connection.close()
-    monkeypatch.undo()
     sequence()
     assert_whole()
