@@ -257,7 +257,7 @@ def test_whose_word_the_keys_are_is_said(whole: Path) -> None:
 
 
 def damaged(archive: Path, what: str) -> None:
-    """A zip file that cannot be read as one: its packed bytes altered, cut, said to be encrypted or otherwise packed."""
+    """A zip file that cannot be read as one: altered, cut, said to be encrypted or otherwise packed."""
     data = bytearray(archive.read_bytes())
     with zipfile.ZipFile(archive) as packed:
         found = packed.getinfo("log.jsonl")

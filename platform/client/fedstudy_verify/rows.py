@@ -24,7 +24,9 @@ EVENT = re.compile(
     + rb',"leaf":'
     rb"(\{[^\n]*\})\}\n"
 )
-HIDDEN = re.compile(rb'\{"hidden":\[(0|[1-9][0-9]{0,15}),([1-9][0-9]{0,15})\],"roots":\[("[0-9a-f]{64}"(?:,"[0-9a-f]{64}")*)\]\}\n')
+HIDDEN = re.compile(
+    rb'\{"hidden":\[(0|[1-9][0-9]{0,15}),([1-9][0-9]{0,15})\],"roots":\[("[0-9a-f]{64}"(?:,"[0-9a-f]{64}")*)\]\}\n'
+)
 _IS_TOLD = re.compile(rb'"action":"(?:runs:round:committed|scripts:approval:recorded)"')
 _DOMAIN = b"fedstudy-text-v1\n"
 
