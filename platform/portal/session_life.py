@@ -18,6 +18,7 @@ from portal.throttles import address_of
 
 NOTED_EVERY_S = 60
 EVENTS = "text/event-stream"
+LIVE = "FedStudy-Live"  # live.js sends it with what a page fetches by itself
 
 
 def connect() -> None:
@@ -59,4 +60,4 @@ def is_over(session: SessionBase) -> bool:
 
 
 def _is_by_itself(request: HttpRequest) -> bool:
-    return "HX-Request" in request.headers or request.headers.get("Accept") == EVENTS
+    return LIVE in request.headers or request.headers.get("Accept") == EVENTS

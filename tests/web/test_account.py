@@ -108,10 +108,18 @@ def test_a_session_is_over_after_half_a_day_however_much_it_is_used(world: World
 def test_a_page_that_fetches_itself_is_no_use_and_learns_that_the_session_is_over(world: World) -> None:
     client, there = signed_in(world), reverse("web:run", args=[world.run.pk])
     aged(client, seen=29 * 60)
-    assert client.get(there, headers={"HX-Request": "true"}).status_code == 200
+    live = {"HX-Request": "true", "FedStudy-Live": "1"}
+    assert client.get(there, headers=live).status_code == 200
     assert timezone.now().timestamp() - client.session[sessions.SEEN] > 28 * 60
     aged(client, seen=31 * 60)
-    assert client.get(there, headers={"HX-Request": "true"}).status_code == 401
+    assert client.get(there, headers=live).status_code == 401
+
+
+def test_a_form_that_changes_a_part_of_its_page_is_use(world: World) -> None:
+    client, there = signed_in(world), reverse("web:dictionary-draft", args=[world.study.pk])
+    aged(client, seen=29 * 60)
+    assert client.get(there, headers={"HX-Request": "true", "HX-Boosted": "true"}).status_code == 200
+    assert timezone.now().timestamp() - client.session[sessions.SEEN] < 5
 
 
 def test_the_api_holds_a_browsers_session_to_the_same_time(world: World) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import uvicorn
 from django.urls import reverse
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Request
 
 from accounts.models import Session
 from federation.runs.models import Run
@@ -25,6 +25,15 @@ from tests.web.test_browser import beside, signed_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), needs_chromium]
 DEAF = "for (const part of document.querySelectorAll('[data-live]')) part.dataset.every = part.dataset.slow = 1e9"
+
+HOW_OFTEN_TIMES_SAY_WHAT_IT_IS_HERE = """async () => {
+  await new Promise((done) => {
+    document.addEventListener("htmx:afterSettle", () => done(), { once: true });
+    htmx.trigger(document.getElementById("study-live"), "refresh");
+  });
+  const times = document.querySelectorAll("#study-live time[data-relative]");
+  return [...times].map((time) => time.title.split("here: ").length - 1);
+}"""
 
 
 @pytest.fixture
@@ -70,6 +79,13 @@ def open_and_listen(page: Page, address: str) -> None:
 def test_a_page_left_open_stays_right(portal: str, world: World, run: Run, chromium: Browser) -> None:
     """Without a reload: a round, the downloads, a piece of news, the end; then no connection, and the sign-out."""
     page, complaints = signed_in(chromium, portal, world.pi.email)
+    marks: set[str | None] = set()  # of what htmx asks for
+
+    def look(request: Request) -> None:
+        if "hx-request" in request.headers:
+            marks.add(request.headers.get("fedstudy-live"))
+
+    page.on("request", look)
     open_and_listen(page, portal + reverse("web:run", args=[run.pk]))
     assert page.get_by_text("Download").count() == 0
 
@@ -91,6 +107,8 @@ def test_a_page_left_open_stays_right(portal: str, world: World, run: Run, chrom
     page.get_by_role("heading", name="Ended", exact=True).wait_for()
     page.get_by_role("button", name="Resume", exact=True).wait_for()
     open_and_listen(page, portal + reverse("web:study", args=[world.study.pk]))
+    assert set(page.evaluate(HOW_OFTEN_TIMES_SAY_WHAT_IT_IS_HERE)) == {1}
+    assert marks == {"1"}, "the portal knows what is no use of the session"
     assert complaints == []
     page.context.set_offline(True)
     page.get_by_text("Not up to date since").wait_for()

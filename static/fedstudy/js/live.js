@@ -14,7 +14,6 @@
 
   const isReaders = (name, node) =>
     (name === "open" && node.matches("details")) ||
-    (name === "title" && node.matches("time")) ||
     (name === "value" && node.matches(TYPED)) ||
     ((name === "checked" || name === "selected") && node.matches("input, option"));
 
@@ -157,6 +156,13 @@
       }
     }
   };
+
+  // By this the portal knows that nobody asked: it does not count as use of the session.
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (isPart(event)) {
+      event.detail.headers["FedStudy-Live"] = "1";
+    }
+  });
 
   document.addEventListener("htmx:afterRequest", (event) => {
     if (isPart(event)) {
