@@ -164,8 +164,8 @@ def test_what_is_taken_back_is_not_told(world: World, told: list[str]) -> None:
     assert told == []
 
 
-def listening(client: Client | AsyncClient, *about: str) -> object:
-    return client.get("/live/events", {"about": about}, headers={"Accept": "text/event-stream"})
+def listening(client: Client | AsyncClient, *about: str, since: str = "") -> object:
+    return client.get("/live/events", {"about": about, "since": since}, headers={"Accept": "text/event-stream"})
 
 
 @sync_to_async
@@ -187,6 +187,14 @@ async def test_a_page_hears_of_its_run_until_its_session_ends(world: World) -> N
     await sync_to_async(session.delete)()
     await first_of(events, "over")
     assert (await listening(client, f"run:{run}")).status_code == 401  # type: ignore[misc]
+
+
+async def test_a_moment_that_is_too_long_is_now(world: World) -> None:
+    client, run, session = await signed_in(world, "pi")
+    answer = await listening(client, f"run:{run}", since="9" * 5_000)  # type: ignore[misc]
+    assert answer.status_code == 200
+    await sync_to_async(session.delete)()
+    await first_of(aiter(answer.streaming_content), "over")
 
 
 async def test_who_loses_a_right_hears_no_more(world: World) -> None:

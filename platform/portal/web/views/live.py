@@ -33,6 +33,7 @@ VISIBLE: Mapping[str, Callable[[User], QuerySet]] = {
 }
 WORD = re.compile(rf"({'|'.join(VISIBLE)}):([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})")
 MOST = 40
+LONGEST_MOMENT = 16  # digits
 
 
 @require_GET
@@ -55,7 +56,7 @@ async def events(request: HttpRequest) -> HttpResponseBase:
         reader = await sync_to_async(_reader)(session, about)
         if not isinstance(request, ASGIRequest):
             raise streams.Full
-        moment = int(since) if since.isdecimal() else now_ms()
+        moment = int(since) if since.isdecimal() and len(since) <= LONGEST_MOMENT else now_ms()
         told = streams.stream(person=str(reader.pk), about=about, since=moment, may_stay=may_stay)
         first = await anext(told)
     except FedStudyError as error:
