@@ -20,6 +20,19 @@ from tests.web.rounds import commit_round, set_to_work
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), needs_chromium]
 
+LOSES_ITS_ROUNDS_AND_GETS_THEM_BACK = """(figure) => {
+  const table = figure.querySelector(".fs-table table");
+  const [name, body] = [[...table.tHead.rows[0].cells].at(-1), table.tBodies[0]];
+  const [before, late] = [name.textContent, [...body.rows].slice(1)];
+  const settle = () => document.dispatchEvent(new Event("htmx:afterSettle"));
+  name.textContent = "Another site";
+  late.forEach((row) => row.remove());
+  settle();
+  name.textContent = before;
+  body.append(...late);
+  settle();
+}"""
+
 
 @pytest.fixture
 def world(transactional_db: None) -> World:
@@ -75,6 +88,8 @@ def test_a_run_is_watched(live_server: Any, world: World, run: Run, chromium: Br
     page.get_by_text("2 of 3", exact=True).wait_for()
     chart = page.locator("figure[data-chart]").first
     chart.locator("canvas").wait_for()
+    chart.evaluate(LOSES_ITS_ROUNDS_AND_GETS_THEM_BACK)
+    assert chart.locator("canvas").count() == 1
     chart.locator("summary").click()
     beside(lambda: commit_round(run, 3))
     page.get_by_text("3 of 3", exact=True).wait_for()

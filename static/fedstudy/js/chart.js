@@ -109,6 +109,7 @@
       return;
     }
     known?.chart.destroy();
+    charts.delete(plot);
     if (columns[0].length < 2) {
       return; // a line needs two rounds; the table already shows the first
     }
