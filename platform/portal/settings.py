@@ -19,7 +19,6 @@ FEDSTUDY_DATA_DIR = Path(environment.required("FEDSTUDY_DATA_DIR"))
 FEDSTUDY_SUPERLINK_ADDRESS = environment.optional("FEDSTUDY_SUPERLINK_ADDRESS")
 FEDSTUDY_SUPERLINK_INTERNAL = environment.optional("FEDSTUDY_SUPERLINK_INTERNAL")
 FEDSTUDY_SUPERLINK_CA = environment.existing_path("FEDSTUDY_SUPERLINK_CA")
-# Where the SuperLink keeps large objects, if this process can read it: they need not be asked for then.
 # What a script's own ServerApp may use at the centre, and the weakest sandbox that it is started in.
 FEDSTUDY_SERVER_APP_SANDBOX = environment.optional("FEDSTUDY_SERVER_APP_SANDBOX", "S3")
 FEDSTUDY_SERVER_APP_MEMORY_MB = environment.whole_number("FEDSTUDY_SERVER_APP_MEMORY_MB", 4096)

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from federation.runs.models import Run, Schedule
 from federation.runs.services import Plan, create_run, start_run
+from portal.web.views import runs
 from tests.api.world import World
 from tests.web.conftest import Browser
 from tests.web.markup import assert_sound
@@ -50,6 +51,22 @@ def test_a_queued_run_shows_its_place_and_what_it_waits_for(world: World, browse
     assert "a place in its study (1 run at a time)" in text
     press(browser("pi"), "run-priority", second.pk, priority="low")
     assert Run.objects.get(pk=second.pk).priority == "low"
+
+
+def test_a_priority_that_there_is_not_is_no_word_to_translate(
+    world: World, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    translated: list[str] = []
+
+    def translate(text: str) -> str:
+        translated.append(text)
+        return text
+
+    monkeypatch.setattr(runs, "_", translate)
+    for priority in ("", "Priority"):
+        press(browser("pi"), "run-priority", world.run.pk, priority=priority)
+        assert priority not in translated
+    assert Run.objects.get(pk=world.run.pk).priority == "normal"
 
 
 def test_a_fork_is_planned_from_the_best_round_with_the_runs_own_plan(world: World, browser: Browser) -> None:

@@ -151,7 +151,8 @@ def prioritise(request: PageRequest, run_id: UUID) -> HttpResponse:
     found = selectors.run_for(request.user, run_id)
     priority = request.POST.get("priority", "")
     back = reverse("web:run", args=[found.pk])
-    done = _("“{found_label}” has {priority} priority.").format(found_label=found.label, priority=_(priority))
+    word = _(priority) if priority in PRIORITIES else ""
+    done = _("“{found_label}” has {priority} priority.").format(found_label=found.label, priority=word)
     return act(request, back, done, lambda: queue.set_priority(run=found, priority=priority, by=request.user))
 
 
