@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from accounts import groups
@@ -95,7 +95,7 @@ def ask_for_role(*, code: str, role: Role, reason: str, by: User) -> AccessReque
     obj, reason = object_behind(code), reason.strip()
     if role not in roles_in(obj):
         raise Invalid("E_INVALID", errors=[FieldProblem("role", "E_INVALID", "There is no such role there.")])
-    _check_words(reason, "reason")
+    _check_words(reason, "reason", "Say why you ask.")
     check_duties(by, role, obj)
     with refuse_duplicates("You have asked already; it waits for an answer."):
         made = AccessRequest.objects.create(person=by, role=role.value, content_object=obj, reason=reason)
@@ -121,7 +121,7 @@ def refuse_request(*, request: AccessRequest, by: User, answer: str) -> AccessRe
     Raises:
         Forbidden, NotFound: `by` may not give the role. Invalid: E_INVALID without an answer. Conflict: E_STATE.
     """
-    _check_words(answer.strip(), "answer")
+    _check_words(answer.strip(), "answer", "Say why, so that the person knows.")
     return _decide(request, "refused", answer, by)
 
 
@@ -143,20 +143,22 @@ def withdraw_request(*, request: AccessRequest, by: User) -> AccessRequest:
 
 def requests_of(user: User) -> QuerySet[AccessRequest]:
     """What somebody asked for."""
-    return AccessRequest.objects.filter(person=user).select_related("person", "decided_by")
+    return _shown(AccessRequest.objects.filter(person=user))
 
 
 def requests_to(user: User) -> QuerySet[AccessRequest]:
     """What others ask of somebody who gives roles; open or decided."""
     leads = RoleGroup.objects.filter(group__user=user, role__in=[role.value for role in LEADERS.values()])
-    rows = AccessRequest.objects.filter(object_id__in=leads.values("object_id"))
-    return rows.select_related("person", "decided_by")
+    return _shown(AccessRequest.objects.filter(object_id__in=leads.values("object_id")))
 
 
 def requests_seen_by(user: User) -> QuerySet[AccessRequest]:
     """What somebody asked for, and what is asked of them."""
-    leads = RoleGroup.objects.filter(group__user=user, role__in=[role.value for role in LEADERS.values()])
-    rows = AccessRequest.objects.filter(Q(person=user) | Q(object_id__in=leads.values("object_id")))
+    return requests_to(user) | requests_of(user)
+
+
+def _shown(rows: QuerySet[AccessRequest]) -> QuerySet[AccessRequest]:
+    """Requests with what is shown of them."""
     return rows.select_related("person", "decided_by").prefetch_related("content_object")
 
 
@@ -193,9 +195,10 @@ def _decide(request: AccessRequest, state: str, answer: str, by: User) -> Access
     return request
 
 
-def _check_words(text: str, field: str) -> None:
+def _check_words(text: str, field: str, detail: str) -> None:
     if not 1 <= len(text) <= 500:
-        raise Invalid("E_INVALID", errors=[FieldProblem(field, "E_INVALID", "Say it in 1 to 500 characters.")])
+        problem = FieldProblem(field, "E_INVALID", "Say it in 1 to 500 characters.")
+        raise Invalid("E_INVALID", detail, errors=[problem])
 
 
 def _about(obj: Model) -> dict[str, object]:

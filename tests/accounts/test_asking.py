@@ -42,7 +42,7 @@ def test_a_request_is_accepted_and_the_role_is_there(world: World, code: str) ->
     assert request.reason == "I audit such studies."
     told = Notification.objects.get(person=world.pi, kind="access")
     assert world.stranger.name in told.subject
-    assert list(requests_to(world.pi)) == [request]
+    assert list(requests_to(world.pi)) == list(requests_seen_by(world.pi)) == [request]
     assert not holders(Role.AUDITOR, world.study).filter(pk=world.stranger.pk).exists()
     accepted = accept_request(request=request, by=world.pi, answer="Welcome.")
     assert (accepted.state, accepted.decided_by) == ("accepted", world.pi)
@@ -57,7 +57,7 @@ def test_a_request_is_accepted_and_the_role_is_there(world: World, code: str) ->
 
 def test_a_refusal_says_why_and_gives_nothing(world: World, code: str) -> None:
     request = ask(world, code)
-    with pytest.raises(Invalid):
+    with pytest.raises(Invalid, match="Say why, so that the person knows"):
         refuse_request(request=request, by=world.pi, answer="  ")
     assert refuse_request(request=request, by=world.pi, answer="Not now.").state == "refused"
     assert not holders(Role.AUDITOR, world.study).filter(pk=world.stranger.pk).exists()

@@ -17,7 +17,7 @@ from accounts import asking
 from accounts.models import AccessRequest
 from accounts.roles import Role
 from fedstudy_core.codes import CODES
-from fedstudy_core.errors import FedStudyError, Forbidden
+from fedstudy_core.errors import Forbidden
 from portal.throttles import may_try_a_join_code
 from portal.web.forms.access import AskForm, CodeForm
 from portal.web.lists import page_of
@@ -47,7 +47,7 @@ def access(request: PageRequest) -> HttpResponse:
     context = {
         "tabs": account_tabs("access"),
         "to_decide": request_rows(_open(request)),
-        "page": (found := page_of(request, _own(request), "-asked_at", "id", size=20)),
+        "page": (found := page_of(request, asking.requests_of(request.user), "-asked_at", "id", size=20)),
         "own": request_rows(found),
         "form": form,
         "where": obj,
@@ -73,11 +73,7 @@ def _ask(request: PageRequest, data: dict[str, Any]) -> AccessRequest:
 def _open(request: PageRequest) -> Any:
     """What the reader decides on."""
     rows = asking.requests_to(request.user).filter(state="asked").exclude(person=request.user)
-    return rows.prefetch_related("content_object").order_by("asked_at", "id")[:100]
-
-
-def _own(request: PageRequest) -> Any:
-    return asking.requests_of(request.user).prefetch_related("content_object")
+    return rows.order_by("asked_at", "id")[:100]
 
 
 @page("POST")
@@ -87,7 +83,7 @@ def decide(request: PageRequest, request_id: UUID, verb: str) -> HttpResponse:
     answer = request.POST.get("answer", "").strip()[:500]
     services = {
         "accept": lambda: asking.accept_request(request=found, answer=answer, by=request.user),
-        "refuse": lambda: _refuse(found, answer, request),
+        "refuse": lambda: asking.refuse_request(request=found, answer=answer, by=request.user),
         "withdraw": lambda: asking.withdraw_request(request=found, by=request.user),
     }
     done = {
@@ -98,15 +94,6 @@ def decide(request: PageRequest, request_id: UUID, verb: str) -> HttpResponse:
         "withdraw": _("You do not ask for it any more."),
     }
     return act(request, reverse(HERE), done[verb], services[verb])
-
-
-def _refuse(found: AccessRequest, answer: str, request: PageRequest) -> object:
-    try:
-        return asking.refuse_request(request=found, answer=answer, by=request.user)
-    except FedStudyError as error:
-        if error.code == "E_INVALID":
-            raise type(error)(error.code, "Say why, so that the person knows.") from error
-        raise
 
 
 @page("POST")
