@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db import transaction
 
 from accounts.models import User
@@ -71,3 +73,10 @@ def note_export(*, run: Run, file: str, by: User) -> None:
     """Note in the log that somebody took a run's results away as a file. Raises Forbidden (E_FORBIDDEN)."""
     check(by, Permission.RESULTS_VIEW, run.study)
     record(action="runs:results:exported", actor=by, obj=run, study=run.study_id, detail={"file": file})
+
+
+@transaction.atomic
+def note_exports(*, runs: Iterable[Run], file: str, by: User) -> None:
+    """Note a file with the results of several runs at each of them, or at none. Raises: as `note_export`."""
+    for run in runs:
+        note_export(run=run, file=file, by=by)

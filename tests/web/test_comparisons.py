@@ -17,11 +17,19 @@ from rest_framework.test import APIClient
 from audit.models import Event
 from federation.runs.comparing import AREA, compare_runs
 from federation.runs.models import Participant, Run
+from federation.runs.results import note_exports
 from fedstudy_core.errors import Invalid, NotFound
+from portal.web.views import comparisons
+from studies.lifecycle.services import create_study
 from tests.api.world import World
 from tests.web.conftest import Browser
 from tests.web.markup import assert_sound
 from tests.web.rounds import commit_round, set_to_work
+
+
+def noted() -> list[str]:
+    """The runs at which the log notes a file, in the order of it."""
+    return list(Event.objects.filter(action="runs:results:exported").values_list("object_id", flat=True))
 
 
 @pytest.fixture
@@ -123,5 +131,20 @@ def test_files_of_it_are_noted_at_every_run(world: World, runs: list[Run], brows
         ("Second", "0.75", "1"),
     ]
     assert [run["label"] for run in json.loads(take("json").content)["runs"]] == [run.label for run in runs]
-    noted = Event.objects.filter(action="runs:results:exported").values_list("object_id", flat=True)
-    assert sorted(noted) == sorted(str(run.pk) for run in runs for _ in range(2))
+    assert sorted(noted()) == sorted(str(run.pk) for run in runs for _ in range(2))
+
+
+def test_a_file_is_noted_once_it_is_made_and_at_all_runs_or_none(
+    world: World, runs: list[Run], browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(comparisons, "comparison_record", breaks)
+    client, there = browser("auditor"), reverse("web:run-compare", args=[world.study.pk])
+    with pytest.raises(ZeroDivisionError):
+        client.get(there, {"run": [str(run.pk) for run in runs], "form": "json"})
+    runs[1].study = create_study(title="Sepsis", by=world.stranger)
+    with pytest.raises(NotFound):
+        note_exports(runs=runs, file="comparison.csv", by=world.auditor)
+    assert noted() == []

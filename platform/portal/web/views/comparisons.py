@@ -8,7 +8,7 @@ from django.http import Http404, HttpResponse
 
 from accounts.permissions import Permission, check
 from federation.runs.comparing import FEWEST, MOST, Comparison, compare_runs
-from federation.runs.results import note_export
+from federation.runs.results import note_exports
 from federation.runs.selectors import runs_for
 from fedstudy_core.errors import NotFound
 from portal.web.downloads import csv_file, json_file
@@ -55,8 +55,9 @@ def _as_file(request: PageRequest, found: Comparison | None, form: str) -> HttpR
     if found is None or form not in ("csv", "json"):
         raise Http404
     name = f"comparison.{form}"
-    for run in found.runs:
-        note_export(run=run, file=name, by=request.user)
     if form == "json":
-        return json_file(name, comparison_record(found))
-    return csv_file(name, comparison_records(found), COLUMNS)
+        answer = json_file(name, comparison_record(found))
+    else:
+        answer = csv_file(name, comparison_records(found), COLUMNS)
+    note_exports(runs=found.runs, file=name, by=request.user)
+    return answer
