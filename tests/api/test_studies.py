@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Site
+from accounts.services import create_site
 from studies.dictionary.models import DictionaryVersion
+from studies.enrolment.models import Enrolment
 from studies.lifecycle.models import Study
 from studies.scripts.models import ScriptVersion
 from tests.api.world import VARIABLES, World, another_site, fab, sources, zipped
@@ -93,6 +97,24 @@ def test_a_site_is_invited_once(world: World) -> None:
     refused(client.post(path, {"site": site}, format="json"), 409, "E_EXISTS")
     refused(client.post(path, {"site": str(world.study.pk)}, format="json"), 404, "E_NOT_FOUND")
     refused(client.post(path, {"site": site, "level": "F9"}, format="json"), 400, "E_INVALID")
+
+
+def test_first_sites_are_found_by_one_question_and_all_of_them_or_none(world: World) -> None:
+    client, path = world.client("pi"), f"/api/v1/studies/{world.study.pk}/set-up"
+    sites = [create_site(name=f"Site {n}", short_name=f"site-{n}", by=world.admin) for n in range(6)]
+
+    def questions(chosen: list[Site]) -> int:
+        body = {"sites": [str(site.pk) for site in [*chosen, world.site]]}
+        with CaptureQueriesContext(connection) as asked:
+            refused(client.post(path, body, format="json"), 404, "E_NOT_FOUND")
+        return len(asked)
+
+    questions([])  # what is asked once only is asked here
+    assert questions(sites[:2]) == questions(sites)
+    assert not Enrolment.objects.filter(site__in=sites).exists()
+    twice = {"sites": [str(site.pk) for site in (*sites, sites[0])]}
+    assert "sites" not in client.post(path, twice, format="json").json()["missing"]
+    assert Enrolment.objects.filter(study=world.study, site__in=sites).count() == 6
 
 
 def test_an_invitation_is_answered_once(world: World) -> None:

@@ -8,14 +8,14 @@ from rest_framework import serializers
 from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
-from accounts.models import Site
 from accounts.permissions import Permission, check
 from fedstudy_core.errors import NotFound
-from portal.api.base import Input, Output, PersonRequest, Resource, describe, find
+from portal.api.base import Input, Output, PersonRequest, Resource, describe
 from portal.api.names import NameOut, StudyName
 from portal.downloads import file_response
 from studies.dictionary.selectors import current_dictionary
 from studies.dictionary.services import publish_dictionary
+from studies.enrolment.selectors import invitable_sites
 from studies.enrolment.setup import STEPS, invite_first_sites, steps_of
 from studies.enrolment.states import DEFAULT_LEVEL, OFFERED_LEVELS
 from studies.lifecycle import selectors, states
@@ -153,14 +153,20 @@ class SetUps(Resource):
 
     @describe("Show how far a study is set up", output=SetUpOut)
     def retrieve(self, request: PersonRequest, id: UUID) -> Response:
-        steps = steps_of(self.row(id))
+        study = self.row(id)
+        check(request.user, Permission.STUDY_EDIT, study)
+        steps = steps_of(study)
         return self.answer({"steps": steps, "missing": [step.name for step in steps if not step.is_done]})
 
     @describe("Open recruitment and invite the first sites, all or none", input=FirstSites, output=SetUpOut)
     def open(self, request: PersonRequest, id: UUID) -> Response:
         study, given = self.row(id), self.read(FirstSites)
         check(request.user, Permission.STUDY_INVITE, study)
-        sites = [find(Site.objects.all(), chosen) for chosen in dict.fromkeys(given["sites"])]
+        chosen = list(dict.fromkeys(given["sites"]))
+        found = invitable_sites(study).in_bulk(chosen)
+        if len(found) != len(chosen):
+            raise NotFound("E_NOT_FOUND", "One of these sites does not exist, or takes part already.")
+        sites = [found[site] for site in chosen]
         invite_first_sites(study=study, sites=sites, level=given["level"], by=request.user)
         return self.retrieve(request, id)
 

@@ -160,7 +160,7 @@ STUDIES = [
     row("study", "patch", "study", "P", body={"summary": "Four centres"}),
     row("study", "patch", "draft", "PC", make=states.drafted, body={"summary": "Four centres"}),
     row("study-transition", "post", "study", "P", body={"to": "closed"}),
-    row("set-up", "get", "study", STUDY_PEOPLE),
+    row("set-up", "get", "study", "PC"),
     row("set-up", "post", "study", "P", body=lambda place: {"sites": [states.uninvited()]}),
     row("set-up", "post", "draft", "P", make=states.drafted, body=lambda place: {"sites": [states.uninvited()]}),
     # who reads a study sees who works in it; a study that nobody leads shows its people to who appoints somebody
