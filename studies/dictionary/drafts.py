@@ -15,7 +15,7 @@ from audit.services import record
 from fedstudy_core.dictionary import parse
 from fedstudy_core.errors import Conflict, FieldProblem, Invalid, NotFound
 from studies.dictionary.models import DictionaryDraft, DictionaryVersion
-from studies.dictionary.selectors import current_dictionary, draft_of
+from studies.dictionary.selectors import current_dictionary, draft_of, newest_number
 from studies.dictionary.services import publish_dictionary
 from studies.lifecycle.models import Study
 from studies.lifecycle.services import lock_for_change
@@ -115,11 +115,15 @@ def discard_draft(*, study: Study, by: User) -> None:
 
 
 @transaction.atomic
-def publish_draft(*, study: Study, by: User) -> DictionaryVersion:
+def publish_draft(*, study: Study, revision: int, by: User) -> DictionaryVersion:
     """Publish the draft as a version; then there is no draft any more.
 
+    Args:
+        revision: that of the draft which its reader saw.
+
     Raises:
-        Conflict: E_STATE where there is no draft; as `lock_for_change`.
+        Conflict: E_STATE where there is no draft, somebody changed it since that revision, or a version was published
+            since it was begun, which it would undo; as `lock_for_change`.
         Invalid: E_DICTIONARY for a draft without variables.
         Forbidden: as `lock_for_change`.
     """
@@ -127,6 +131,11 @@ def publish_draft(*, study: Study, by: User) -> DictionaryVersion:
     draft = draft_of(study)
     if draft is None:
         raise Conflict("E_STATE", "There is no draft: nothing was changed since the newest version.")
+    _check_revision(draft, revision, "publish")
+    newest = newest_number(study)
+    if draft.base != newest:
+        words = f"Version {newest} was published after this draft was begun, which would undo it."
+        raise Conflict("E_STATE", f"{words} Discard the draft, and begin again from the newest version.")
     version = publish_dictionary(study=study, variables=draft.variables, by=by)
     draft.delete()
     return version
@@ -138,18 +147,23 @@ def _change(
 ) -> DictionaryDraft:
     study = lock_for_change(study, Permission.DICTIONARY_PUBLISH, by)
     before, draft = variables_to_edit(study)
-    if revision is not None and revision != (draft.revision if draft else 0):
-        raise Conflict("E_STATE", "Somebody changed the draft meanwhile. Look at it again before you change it.")
+    if revision is not None:
+        _check_revision(draft, revision, "change")
     after = _fitting(changed(list(before)))
     if draft is not None and after == draft.variables:
         return draft
-    draft = draft or DictionaryDraft(study=study, revision=0)
+    draft = draft or DictionaryDraft(study=study, revision=0, base=newest_number(study))
     draft.variables, draft.revision = after, draft.revision + 1
     draft.changed_by, draft.changed_at = by, timezone.now()
     draft.save()
     detail = {"revision": draft.revision, "variables": len(after), **_difference(before, after)}
     record(action="dictionary:draft:changed", actor=by, obj=draft, study=study.pk, detail=detail)
     return draft
+
+
+def _check_revision(draft: DictionaryDraft | None, revision: int, verb: str) -> None:
+    if revision != (draft.revision if draft else 0):
+        raise Conflict("E_STATE", f"Somebody changed the draft meanwhile. Look at it again before you {verb} it.")
 
 
 def _fitting(variables: object) -> Variables:

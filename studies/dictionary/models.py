@@ -52,6 +52,7 @@ class DictionaryDraft(models.Model):
     study = models.OneToOneField("lifecycle.Study", on_delete=models.PROTECT, related_name="dictionary_draft")
     variables = models.JSONField(default=list)
     revision = models.PositiveIntegerField(help_text="Rises with each change")
+    base = models.PositiveIntegerField(help_text="Number of the newest version when the draft was begun; 0 without one")
     changed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     changed_at = models.DateTimeField()
 

@@ -32,6 +32,12 @@ def current_dictionary(study: Study) -> DictionaryVersion | None:
     return DictionaryVersion.objects.filter(study=study).order_by("-number").first()
 
 
+def newest_number(study: Study) -> int:
+    """The number of the newest version; 0 where nothing is published."""
+    numbers = DictionaryVersion.objects.filter(study=study).order_by("-number").values_list("number", flat=True)
+    return numbers.first() or 0
+
+
 def draft_of(study: Study) -> DictionaryDraft | None:
     """The study's next dictionary as far as it is written; None where nobody changed anything."""
     return DictionaryDraft.objects.filter(study=study).select_related("changed_by").first()

@@ -41,13 +41,15 @@ def file(folder: Path, text: str, name: str = "dictionary.csv") -> str:
 
 def test_a_draft_is_written_and_published(world: World, pi: FedStudy) -> None:
     draft = pi.dictionary.draft(world.study)
-    assert draft.revision == 0
+    assert (draft.revision, draft.base) == (0, 1)
     assert [item["name"] for item in draft.variables] == ["age", "stenosis"]
     saved = pi.dictionary.save_draft(world.study, draft.variables[:1], revision=0)
-    assert saved.revision == 1
+    assert (saved.revision, saved.base) == (1, 1)
     with pytest.raises(FedStudyProblem, match="E_STATE"):
         pi.dictionary.save_draft(world.study, draft.variables, revision=0)
-    published = pi.dictionary.publish_draft(world.study)
+    with pytest.raises(FedStudyProblem, match="meanwhile"):
+        pi.dictionary.publish_draft(world.study, revision=2)
+    published = pi.dictionary.publish_draft(world.study, revision=1)
     assert (published.number, len(published.variables)) == (2, 1)
     pi.dictionary.save_draft(world.study, draft.variables)
     pi.dictionary.discard_draft(world.study)

@@ -46,10 +46,10 @@ def test_variables_are_added_changed_moved_and_removed() -> None:
 
 def test_a_published_draft_is_gone_and_an_untouched_one_is_none() -> None:
     study, pi = new_study()
-    with pytest.raises(Conflict, match="E_STATE"):
-        drafts.publish_draft(study=study, by=pi)
+    with pytest.raises(Conflict, match="no draft"):
+        drafts.publish_draft(study=study, revision=0, by=pi)
     drafts.save_draft(study=study, variables=VARIABLES, by=pi)
-    version = drafts.publish_draft(study=study, by=pi)
+    version = drafts.publish_draft(study=study, revision=1, by=pi)
     assert (version.number, draft_of(study)) == (1, None)
     drafts.save_draft(study=study, variables=[*VARIABLES, SEX], by=pi)
     drafts.discard_draft(study=study, by=pi)
@@ -88,12 +88,36 @@ def test_two_people_do_not_overwrite_each_other() -> None:
         drafts.save_variable(study=study, name="age", variable=SEX, by=pi)
 
 
+def test_what_its_reader_did_not_see_is_not_published() -> None:
+    study, pi = new_study()
+    seen = drafts.save_draft(study=study, variables=VARIABLES, by=pi)
+    drafts.save_variable(study=study, variable=SEX, by=pi)
+    for revision in (0, seen.revision):
+        with pytest.raises(Conflict, match="meanwhile"):
+            drafts.publish_draft(study=study, revision=revision, by=pi)
+    assert len(drafts.publish_draft(study=study, revision=2, by=pi).variables) == 3
+
+
+def test_a_draft_does_not_undo_a_newer_version() -> None:
+    study, pi = new_study()
+    drafts.save_draft(study=study, variables=VARIABLES[:1], by=pi)
+    publish_dictionary(study=study, variables=VARIABLES, by=pi)
+    draft = drafts.save_draft(study=study, variables=[SEX], by=pi)
+    assert (draft.base, draft.revision) == (0, 2)
+    with pytest.raises(Conflict, match="Version 1 was published after"):
+        drafts.publish_draft(study=study, revision=2, by=pi)
+    assert draft_of(study) == draft
+    drafts.discard_draft(study=study, by=pi)
+    assert drafts.save_draft(study=study, variables=[SEX], by=pi).base == 1
+    assert drafts.publish_draft(study=study, revision=1, by=pi).number == 2
+
+
 def test_a_draft_may_be_empty_and_is_not_published_so() -> None:
     study, pi = new_study()
     drafts.save_draft(study=study, variables=VARIABLES, by=pi)
     drafts.save_draft(study=study, variables=[], by=pi)
     with pytest.raises(Invalid, match="E_DICTIONARY"):
-        drafts.publish_draft(study=study, by=pi)
+        drafts.publish_draft(study=study, revision=2, by=pi)
     assert DictionaryDraft.objects.filter(study=study).exists()
 
 
@@ -107,7 +131,8 @@ def test_who_may_write_drafts() -> None:
         drafts.discard_draft(study=study, by=UserFactory.create())
     study.state = "recruiting"
     study.save()
-    for service in (drafts.publish_draft, drafts.discard_draft):
-        with pytest.raises(Forbidden):
-            service(study=study, by=co_investigator)
-    assert drafts.publish_draft(study=study, by=pi).number == 1
+    with pytest.raises(Forbidden):
+        drafts.publish_draft(study=study, revision=1, by=co_investigator)
+    with pytest.raises(Forbidden):
+        drafts.discard_draft(study=study, by=co_investigator)
+    assert drafts.publish_draft(study=study, revision=1, by=pi).number == 1

@@ -51,13 +51,15 @@ class Page(HTMLParser):
 
 
 def assert_sound(html: str, *, whole: bool = True) -> Page:
-    """Well-formed, one h1, unique ids, nothing inline, every static file there and every template tag rendered."""
+    """Well-formed, one h1, unique ids, no script twice, nothing inline, static files there, template tags rendered."""
     from django.contrib.staticfiles import finders
 
     page = Page(html)
     assert page.problems == []
     assert not re.search(r"{%|{{|%}|}}", html), "an unrendered template tag"
     assert len(page.ids) == len(set(page.ids)), "an id that stands twice"
+    scripts = [target for target in page.targets if target.endswith(".js")]
+    assert len(scripts) == len(set(scripts)), "a script that is loaded twice"
     if whole:
         assert len(page.headings) == 1
     for target in page.targets:

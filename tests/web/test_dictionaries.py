@@ -16,6 +16,7 @@ from portal.web.presenters.dictionaries import PAGE
 from studies.dictionary.drafts import save_draft
 from studies.dictionary.models import DictionaryVersion
 from studies.dictionary.selectors import draft_of
+from studies.dictionary.services import publish_dictionary
 from tests.api.world import World
 from tests.web.conftest import Browser
 from tests.web.markup import Page, assert_sound
@@ -115,11 +116,25 @@ def test_a_draft_is_written_variable_by_variable_and_published(world: World, bro
     codes = {"codes": "1 = young | 2 = old", "type": "categorical", "name": "age_group", "position": "1"}
     page = sound(pi.post(change["save"], {**FIELDS, **codes, "variable": "age"}, follow=True))
     assert "1 = young, 2 = old" in page.text
-    sound(pi.post(change["publish"], follow=True))
+    assert "meanwhile" in sound(pi.post(change["publish"], {"revision": "3"}, follow=True)).text
+    [seen] = re.findall(r'name="revision" value="(\d+)"', pi.get(there).content.decode())
+    sound(pi.post(change["publish"], {"revision": seen}, follow=True))
     newest = DictionaryVersion.objects.filter(study=world.study).order_by("number").last()
     assert newest is not None
     assert [item["name"] for item in newest.variables] == ["age_group", "weight"]
     assert "E_STATE" in sound(pi.post(change["publish"], follow=True)).text
+
+
+def test_a_draft_that_was_overtaken_says_so(world: World, browser: Browser) -> None:
+    save_draft(study=world.study, variables=[AGE], by=world.pi)
+    assert "Publish it" in sound(browser("pi").get(place("dictionary-draft", world))).text
+    publish_dictionary(study=world.study, variables=[{"name": "sex", "type": "integer"}], by=world.pi)
+    page = sound(browser("pi").get(place("dictionary-draft", world)))
+    assert "Version 2 was published after this draft was begun" in page.text
+    assert "Publish it" not in page.text
+    there = place("dictionary-draft-change", world, "publish")
+    assert "E_STATE" in sound(browser("pi").post(there, {"revision": "1"}, follow=True)).text
+    assert versions(world) == 2
 
 
 @pytest.mark.parametrize(

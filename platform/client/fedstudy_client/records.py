@@ -173,9 +173,10 @@ class Dictionary(Record):
 
 @dataclass(frozen=True)
 class DictionaryDraft(Record):
-    """A study's next data dictionary; revision 0 is the newest version, which nobody changed yet."""
+    """A study's next data dictionary; revision 0 is the newest version (number `base`), which nobody changed yet."""
 
     revision: int
+    base: int
     variables: list[dict[str, Any]]
     changed_at: datetime | None = None
 

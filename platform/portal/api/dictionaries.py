@@ -15,12 +15,11 @@ from fedstudy_core.errors import NotFound
 from fedstudy_core.reading import CHANGED, IDENTIFIER, LEFT_OUT
 from fedstudy_core.sheets import MAX_BYTES
 from portal.api.base import Input, Output, PersonRequest, Resource, describe
-from portal.api.enrolments import Nothing
 from portal.api.names import NameOut
 from portal.api.studies import DictionaryOut
 from portal.downloads import file_response
 from studies.dictionary.drafts import discard_draft, publish_draft, save_draft, variables_to_edit
-from studies.dictionary.selectors import current_dictionary
+from studies.dictionary.selectors import current_dictionary, newest_number
 from studies.lifecycle import selectors
 
 
@@ -28,6 +27,7 @@ class DraftOut(Output):
     """A study's next data dictionary; revision 0 is the newest version, which nobody changed yet."""
 
     revision = serializers.IntegerField()
+    base = serializers.IntegerField(help_text="Number of the version that it was begun from; 0 without one")
     variables = serializers.ListField(child=serializers.DictField())
     changed_by = NameOut(allow_null=True)
     changed_at = serializers.DateTimeField(allow_null=True)
@@ -38,6 +38,12 @@ class NewDraft(Input):
 
     variables = serializers.ListField(child=serializers.DictField(), max_length=2000, allow_empty=True)
     revision = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False)
+
+
+class Publication(Input):
+    """Which draft becomes a version: the one of this revision, and no other."""
+
+    revision = serializers.IntegerField(min_value=1, max_value=2**31 - 1)
 
 
 class DictionaryFile(Input):
@@ -93,10 +99,12 @@ class DictionaryDrafts(Resource):
 
     @describe("Show the draft of the data dictionary", output=DraftOut)
     def retrieve(self, request: PersonRequest, id: UUID) -> Response:
-        variables, draft = variables_to_edit(self.row(id))
+        study = self.row(id)
+        variables, draft = variables_to_edit(study)
         if draft is not None:
             return self.answer(draft)
-        return self.answer({"revision": 0, "variables": variables, "changed_by": None, "changed_at": None})
+        unchanged = {"revision": 0, "base": newest_number(study), "changed_by": None, "changed_at": None}
+        return self.answer({**unchanged, "variables": variables})
 
     @describe("Save the draft of the data dictionary", input=NewDraft, output=DraftOut)
     def save(self, request: PersonRequest, id: UUID) -> Response:
@@ -107,10 +115,10 @@ class DictionaryDrafts(Resource):
         discard_draft(study=self.row(id), by=request.user)
         return self.done()
 
-    @describe("Publish the draft of the data dictionary", input=Nothing, output=DictionaryOut, status=201)
+    @describe("Publish the draft of the data dictionary", input=Publication, output=DictionaryOut, status=201)
     def publish(self, request: PersonRequest, id: UUID) -> Response:
-        self.read(Nothing)
-        return self.answer(publish_draft(study=self.row(id), by=request.user), DictionaryOut, status=201)
+        published = publish_draft(study=self.row(id), **self.read(Publication), by=request.user)
+        return self.answer(published, DictionaryOut, status=201)
 
 
 class DictionaryFiles(Resource):

@@ -202,7 +202,10 @@ STUDIES = [
     row("dictionary-draft", "put", "study", "P", body={"variables": VARIABLES[:1]}),
     row("dictionary-draft", "put", "draft", "PC", make=states.drafted, body={"variables": VARIABLES[:1]}),
     row("dictionary-draft", "delete", "study", "P", ok=204, make=states.with_dictionary_draft),
-    row("dictionary-draft-publish", "post", "study", "P", ok=201, make=states.with_dictionary_draft, body={}),
+    row(
+        "dictionary-draft-publish", "post", "study", "P", ok=201, make=states.with_dictionary_draft,
+        body={"revision": 1},
+    ),
     row("dictionary-file", "get", "study", STUDY_PEOPLE),
     row("dictionary-read", "post", "", EVERYBODY, form=True, body=lambda place: dictionary(), quiet=True),
     row("study-enrolments", "get", "study", STUDY_PEOPLE),

@@ -135,7 +135,10 @@ ROWS = [
         "dictionary-draft-change", "study", "P", {"variables": json.dumps(VARIABLES[:1]), "publish": "yes"},
         rest=of("take"),
     ),
-    press("dictionary-draft-change", "study", "P", make=states.with_dictionary_draft, rest=of("publish")),
+    press(
+        "dictionary-draft-change", "study", "P", {"revision": "1"}, make=states.with_dictionary_draft,
+        rest=of("publish"),
+    ),
     press("dictionary-draft-change", "study", "P", make=states.with_dictionary_draft, rest=of("discard")),
     show("study-protocol", "study"),
     show("protocol-file", "study", rest=lambda place: (1,)),

@@ -32,6 +32,7 @@ from nodes.registry.services import expect_node
 from notifications.models import Notification
 from notifications.services import notify
 from studies.dictionary.models import DictionaryDraft
+from studies.dictionary.selectors import newest_number
 from studies.enrolment.models import Enrolment
 from studies.enrolment.services import invite_site, withdraw_site
 from studies.lifecycle.models import Study
@@ -61,7 +62,13 @@ def with_dictionary_draft(place: Place) -> Study:
     """The study, with a draft of its next data dictionary."""
     DictionaryDraft.objects.update_or_create(
         study=place.study,
-        defaults={"variables": VARIABLES[:1], "revision": 1, "changed_by": place.pi, "changed_at": timezone.now()},
+        defaults={
+            "variables": VARIABLES[:1],
+            "revision": 1,
+            "base": newest_number(place.study),
+            "changed_by": place.pi,
+            "changed_at": timezone.now(),
+        },
     )
     return place.study
 

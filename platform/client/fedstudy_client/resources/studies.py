@@ -111,9 +111,10 @@ class Dictionaries(Resource):
         """Forget the draft."""
         self._http.delete(f"studies/{id_of(study)}/dictionary/draft")
 
-    def publish_draft(self, study: Ref) -> Dictionary:
-        """Publish the draft as a new version."""
-        return Dictionary.read(self._http.post(f"studies/{id_of(study)}/dictionary/draft/publish"))
+    def publish_draft(self, study: Ref, *, revision: int) -> Dictionary:
+        """Publish the draft of this revision as a new version; refused where it is another, or was overtaken."""
+        body = {"revision": revision}
+        return Dictionary.read(self._http.post(f"studies/{id_of(study)}/dictionary/draft/publish", body))
 
     def read_file(self, file: Path | str) -> DictionaryReading:
         """Read a dictionary from a file (our own table, REDCap's data dictionary, or JSON); nothing is saved."""

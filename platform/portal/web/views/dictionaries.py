@@ -103,6 +103,7 @@ def _render_draft(request: PageRequest, found: Study, form: VariableForm, name: 
         "shown": shown,
         "draft": standing,
         "newest": newest,
+        "is_overtaken": standing is not None and standing.base != (newest.number if newest else 0),
         "crumbs": _crumbs(found),
     }
     return render_page(request, "dictionaries/draft.html", context, status=400 if form.errors else 200)
@@ -190,7 +191,9 @@ def _discard(request: PageRequest, found: Study) -> HttpResponse:
 def _publish(request: PageRequest, found: Study) -> HttpResponse:
     back = reverse("web:study-dictionary", args=[found.pk])
     done = _("The draft is published: it is the study's newest data dictionary.")
-    return act(request, back, done, lambda: drafts.publish_draft(study=found, by=request.user))
+    seen = request.POST.get("revision", "")
+    revision = int(seen) if seen.isdecimal() and len(seen) < 9 else 0
+    return act(request, back, done, lambda: drafts.publish_draft(study=found, revision=revision, by=request.user))
 
 
 CHANGES = {"move": _move, "remove": _remove, "take": _take, "discard": _discard, "publish": _publish}
