@@ -24,7 +24,15 @@ FOLDER = ROOT / "platform" / "portal" / "locale"
 LANGUAGES = ("de",)
 TEMPLATES = ROOT / "templates"
 CODE = tuple(
-    ROOT / name for name in ("platform/accounts", "platform/audit", "platform/notifications", "platform/portal")
+    ROOT / name
+    for name in (
+        "platform/accounts",
+        "platform/audit",
+        "platform/notifications",
+        "platform/portal",
+        "platform/webhooks",
+        "studies",
+    )
 )
 KEYWORDS = {
     **DEFAULT_KEYWORDS,

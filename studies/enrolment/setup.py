@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.models import Site, User
 from fedstudy_core.errors import Invalid
@@ -42,34 +44,46 @@ def steps_of(study: Study) -> tuple[Step, ...]:
 
 
 def _words(study: Study) -> Step:
-    missing = [name for name in ("summary", "aims") if not getattr(study, name)]
-    detail = f"Not written yet: {' and '.join(missing)}." if missing else "Title, summary and aims are written."
-    return Step("words", not missing, False, detail)
+    match bool(study.summary), bool(study.aims):
+        case True, True:
+            return Step("words", True, False, _("Title, summary and aims are written."))
+        case True, False:
+            return Step("words", False, False, _("Not written yet: aims."))
+        case False, True:
+            return Step("words", False, False, _("Not written yet: summary."))
+        case _:
+            return Step("words", False, False, _("Not written yet: summary and aims."))
 
 
 def _protocol(study: Study) -> Step:
     protocol = study.protocol
     if protocol is None:
-        return Step("protocol", False, False, "No document yet; sites read it before they answer.")
-    return Step("protocol", True, False, f"Version {protocol.number}: {protocol.filename}.")
+        return Step("protocol", False, False, _("No document yet; sites read it before they answer."))
+    detail = _("Version {number}: {file}.").format(number=protocol.number, file=protocol.filename)
+    return Step("protocol", True, False, detail)
 
 
 def _dictionary(study: Study) -> Step:
     newest, draft = current_dictionary(study), draft_of(study)
-    unpublished = f"a draft of {_count(len(draft.variables), 'variable')} is not published" if draft else ""
+    unpublished = _variables(len(draft.variables)) if draft else ""
     if newest is None:
-        return Step("dictionary", False, True, f"{unpublished or 'nothing is published'}.".capitalize())
-    detail = f"Version {newest.number} of {_count(len(newest.variables), 'variable')}"
-    return Step("dictionary", True, True, f"{detail}; {unpublished}." if unpublished else f"{detail}.")
+        words = _("A draft of {draft} is not published.") if draft else _("Nothing is published.")
+        return Step("dictionary", False, True, words.format(draft=unpublished))
+    words = _("Version {number} of {variables}.")
+    if draft:
+        words = _("Version {number} of {variables}; a draft of {draft} is not published.")
+    detail = words.format(number=newest.number, variables=_variables(len(newest.variables)), draft=unpublished)
+    return Step("dictionary", True, True, detail)
+
+
+def _variables(number: int) -> str:
+    return ngettext("{number} variable", "{number} variables", number).format(number=number)
 
 
 def _sites(study: Study) -> Step:
     asked = Enrolment.objects.filter(study=study, state__in=states.OPEN).count()
-    return Step("sites", asked > 0, True, f"{_count(asked, 'site')} asked." if asked else "No site is asked yet.")
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+    words = ngettext("{number} site asked.", "{number} sites asked.", asked) if asked else _("No site is asked yet.")
+    return Step("sites", asked > 0, True, words.format(number=asked))
 
 
 @transaction.atomic

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from accounts.models import Site, User
 from accounts.permissions import Permission, check_for_site
@@ -31,19 +32,51 @@ class Item:
 
 
 ITEMS = (
-    Item("purpose", "The purpose is clear", "The script serves the study's aims as the protocol states them."),
-    Item("data-use", "It uses the data that it needs, and no more", "Which columns it reads, and what for."),
-    Item("outputs", "What leaves the site is understood", "Arrays, sums and metrics; nothing that names a patient."),
     Item(
-        "source", "The source was read", "All files that a site runs, or the changes against what was approved before."
+        "purpose",
+        gettext_noop("The purpose is clear"),
+        gettext_noop("The script serves the study's aims as the protocol states them."),
     ),
-    Item("findings", "The findings were read and are explained", "Each of medium or high risk has a reason."),
-    Item("parameters", "The range of each parameter is acceptable", "A run may choose anything within the ranges."),
-    Item("limits", "Limits fit the machine", "Time, memory, bytes out, and the sandbox that the dataset asks for."),
     Item(
-        "dependencies", "The packages it depends on are known here", "They are installed at the node, by the hospital."
+        "data-use",
+        gettext_noop("It uses the data that it needs, and no more"),
+        gettext_noop("Which columns it reads, and what for."),
     ),
-    Item("questions", "Our questions were answered", "No question of this site is open."),
+    Item(
+        "outputs",
+        gettext_noop("What leaves the site is understood"),
+        gettext_noop("Arrays, sums and metrics; nothing that names a patient."),
+    ),
+    Item(
+        "source",
+        gettext_noop("The source was read"),
+        gettext_noop("All files that a site runs, or the changes against what was approved before."),
+    ),
+    Item(
+        "findings",
+        gettext_noop("The findings were read and are explained"),
+        gettext_noop("Each of medium or high risk has a reason."),
+    ),
+    Item(
+        "parameters",
+        gettext_noop("The range of each parameter is acceptable"),
+        gettext_noop("A run may choose anything within the ranges."),
+    ),
+    Item(
+        "limits",
+        gettext_noop("Limits fit the machine"),
+        gettext_noop("Time, memory, bytes out, and the sandbox that the dataset asks for."),
+    ),
+    Item(
+        "dependencies",
+        gettext_noop("The packages it depends on are known here"),
+        gettext_noop("They are installed at the node, by the hospital."),
+    ),
+    Item(
+        "questions",
+        gettext_noop("Our questions were answered"),
+        gettext_noop("No question of this site is open."),
+    ),
 )
 KEYS = frozenset(item.key for item in ITEMS)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gettext
+import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,51 @@ from tests.web.conftest import Browser
 from tests.web.markup import assert_sound
 
 GERMAN = {"HTTP_ACCEPT_LANGUAGE": "de-AT,de;q=0.9,en;q=0.5"}
+
+NAMES = {"CSV", "Esc", "FedStudy", "JSON", "PNG", "SHA-256", "SVG"}  # the same in every language
+NOT_TRANSLATED = {"styleguide/index.html"}
+TRANSLATED = re.compile(r"\{%\s*(blocktranslate|comment)\b.*?\{%\s*end\1\s*%\}", re.DOTALL)
+IN_TAGS = re.compile(
+    r'\{%\s*(?:(?:card|table|empty_state|badge)\s+|(?:notice|confirm)\s+"\w+"\s+'
+    r'|[^%]*?\b(?:title|lead|label|none|empty|first|newer|older|verb|consequence)=)"([^"]*)'
+)
+ATTRIBUTE = re.compile(r'\b(?:aria-label|title|placeholder|alt|data-title)="([^"]*)')
+WORD = re.compile(r"[^\W\d_][\w-]*\w")
+
+
+def untranslated(source: str) -> list[str]:
+    """The words that a template shows in one language only: between tags, in attributes, and told to components."""
+    source = TRANSLATED.sub(" ", source)
+    texts = IN_TAGS.findall(source)
+    source = re.sub(r"\{\{.*?\}\}|\{#.*?#\}", " ", re.sub(r"\{%.*?%\}", "", source, flags=re.DOTALL))
+    texts += ATTRIBUTE.findall(source) + re.split(r"<[^<>]*>|&\w+;", source)
+    return [word for text in texts for word in WORD.findall(text) if word not in NAMES]
+
+
+def bare_templates() -> Iterator[str]:
+    for path in sorted(messages.TEMPLATES.rglob("*.html")):
+        name, words = path.relative_to(messages.TEMPLATES).as_posix(), untranslated(path.read_text("utf-8"))
+        if words and name not in NOT_TRANSLATED:
+            yield f"{name}: {' '.join(words[:12])}"
+
+
+def test_templates_say_nothing_outside_of_translations() -> None:
+    assert list(bare_templates()) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("<p>Some words</p>", ["Some", "words"]),
+        ('<p{% if x %} class="is-new"{% endif %}>{{ name }} v{{ number }} · CSV</p>', []),
+        ('{% blocktranslate %}<b>Some</b> words{% endblocktranslate %} <a href="/x">{% translate "More" %}</a>', []),
+        ('<p aria-label="Pages"></p><p aria-label="{% translate "Pages" %}: {{ label }}"></p>', ["Pages"]),
+        ('{% card "Keys" %}{% card _("Keys") %}{% notice "bad" "Gone" %}{% notice "bad" %}', ["Keys", "Gone"]),
+        ('{% include "a.html" with rows=rows none="No rows." %}{% when at empty="–" %}', ["No", "rows"]),
+    ],
+)
+def test_words_outside_of_translations_are_found(source: str, words: list[str]) -> None:
+    assert untranslated(source) == words
 
 
 @pytest.mark.parametrize("language", messages.LANGUAGES)

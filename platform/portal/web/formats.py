@@ -54,7 +54,7 @@ def share(value: float | None) -> str:
 def value_text(value: object) -> str:
     """A configuration value as a person writes it: ``0.00001``, ``100``, ``yes``."""
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return gettext("yes") if value else gettext("no")
     if isinstance(value, float) and math.isfinite(value):
         return f"{Decimal(str(value)).normalize():f}"
     return str(value)

@@ -65,9 +65,9 @@
 
   const readTable = (figure) => {
     const table = figure.querySelector(".fs-table table");
-    const names = [...table.tHead.rows[0].cells].slice(1).map((cell) => cell.textContent.trim());
+    const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
     const rows = [...table.tBodies[0].rows].map((row) => [...row.cells].map(toNumber));
-    return { names, rows };
+    return { axis: names[0], names: names.slice(1), rows };
   };
 
   // Steps of 1, 2 or 5 times a power of ten, some five of them.
@@ -82,7 +82,7 @@
 
   const scale = (low, high, from, to) => (value) => from + ((value - low) / (high - low || 1)) * (to - from);
 
-  const drawAxes = (svg, [xs, x], [ys, y], { ink, line }) => {
+  const drawAxes = (svg, [xs, x], [ys, y], { axis, ink, line }) => {
     const bottom = HEIGHT - MARGIN.bottom;
     for (const value of ys) {
       make(svg, "line", { x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: y(value), y2: y(value), stroke: line });
@@ -92,7 +92,7 @@
       make(svg, "text", { x: x(value), y: bottom + 18, "text-anchor": "middle", "font-size": 12, fill: ink }, value);
     }
     const middle = (MARGIN.left + WIDTH - MARGIN.right) / 2;
-    make(svg, "text", { x: middle, y: bottom + 38, "text-anchor": "middle", "font-size": 12, fill: ink }, "Round");
+    make(svg, "text", { x: middle, y: bottom + 38, "text-anchor": "middle", "font-size": 12, fill: ink }, axis);
   };
 
   const drawKey = (svg, entries, ink) => {
@@ -104,7 +104,7 @@
   };
 
   const fromTable = (figure) => {
-    const { names, rows } = readTable(figure);
+    const { axis, names, rows } = readTable(figure);
     const isEqual = "equal" in figure.dataset;
     const series = names.map((_, index) => (index === 0 && !isEqual ? 0 : ((index - (isEqual ? 0 : 1)) % 8) + 1));
     const variables = series.map((number) => (number ? `--fs-series-${number}` : "--fs-series-pooled"));
@@ -117,7 +117,7 @@
     const y = scale(low, high, HEIGHT - MARGIN.bottom, MARGIN.top);
     make(svg, "text", { x: MARGIN.left, y: 28, "font-size": 16, "font-weight": 600, fill: ink }, titleOf(figure));
     const whole = ticks(rounds[0], rounds.at(-1)).filter(Number.isInteger);
-    drawAxes(svg, [whole.length ? whole : rounds, x], [ticks(low, high), y], { ink, line });
+    drawAxes(svg, [whole.length ? whole : rounds, x], [ticks(low, high), y], { axis, ink, line });
     const looks = series.map((number, index) => ({
       fill: "none",
       stroke: colours[index],

@@ -93,7 +93,7 @@
     scales: { x: { time: false } },
     series: seriesOf(names, "equal" in figure.dataset),
     hooks: { draw: [markBest(figure)] },
-    axes: [axis("Round", { values: whole, size: 30 }), axis("", { size: 48 })],
+    axes: [axis(names[0], { values: whole, size: 30 }), axis("", { size: 48 })],
   });
 
   const draw = (figure) => {

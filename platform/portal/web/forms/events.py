@@ -42,10 +42,10 @@ class Select(forms.Select):
 def _kinds() -> list[tuple[str, Any]]:
     """Areas with their actions; an area is a choice of its own."""
     grouped = groupby(sorted(SENTENCES), lambda action: action.partition(":")[0])
-    by_area = {area: sorted((SENTENCES[action], action) for action in actions) for area, actions in grouped}
+    by_area = {area: sorted((gettext(SENTENCES[action]), action) for action in actions) for area, actions in grouped}
     return [
-        (AREAS[area], [(area, f"{AREAS[area]}: all"), *((action, sentence) for sentence, action in by_area[area])])
-        for area in AREAS
+        (name, [(area, gettext("{area}: all").format(area=name)), *((key, words) for words, key in by_area[area])])
+        for area, name in ((area, gettext(name)) for area, name in AREAS.items())
     ]
 
 

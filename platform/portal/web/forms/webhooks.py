@@ -22,7 +22,7 @@ class WebhookForm(forms.Form):
     kinds = forms.MultipleChoiceField(
         label=_("It is told when"),
         widget=forms.CheckboxSelectMultiple,
-        choices=list(WORDS.items()),
+        choices=[(name, _(words)) for name, words in WORDS.items()],
         initial=["run.completed", "run.failed", "run.stopped", "approval.recorded", "approval.revoked"],
     )
 

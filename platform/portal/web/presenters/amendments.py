@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from threading import Lock
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from fedstudy_core.analysis.amendment import Amendment, Snapshot, compare
 from fedstudy_core.canonical import digest
 from portal.web.presenters.findings import findings_of
@@ -55,11 +58,12 @@ def replacement_sentences(picture: Picture, version: ScriptVersion) -> list[str]
     sentences: list[str] = []
     replaced = by_id.get(version.replaces_id) if version.replaces_id else None
     if replaced is not None:
-        sentences.append(f"Version {version.number} replaces version {replaced.number}.")
+        words = _("Version {newer} replaces version {older}.")
+        sentences.append(words.format(newer=version.number, older=replaced.number))
         sentences += _still_running(picture, version, replaced)
     for newer in sorted(picture.versions, key=lambda item: item.number):
         if newer.replaces_id == version.pk and newer.state == "submitted":
-            sentences.append(f"Version {newer.number} replaces this one.")
+            sentences.append(_("Version {newer} replaces this one.").format(newer=newer.number))
             sentences += _still_running(picture, newer, version)
     return sentences
 
@@ -72,10 +76,15 @@ def _still_running(picture: Picture, newer: ScriptVersion, older: ScriptVersion)
     ]
     if not names:
         return []
-    signs = "it signs" if len(names) == 1 else "they sign"
-    verb = "runs" if len(names) == 1 else "run"
-    return [f"{_listed(names)} still {verb} version {older.number} until {signs} version {newer.number}."]
+    words = ngettext(
+        "{sites} still runs version {older} until it signs version {newer}.",
+        "{sites} still run version {older} until they sign version {newer}.",
+        len(names),
+    )
+    return [words.format(sites=_listed(names), older=older.number, newer=newer.number)]
 
 
 def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    if len(names) == 1:
+        return names[0]
+    return _("{others} and {last}").format(others=", ".join(names[:-1]), last=names[-1])

@@ -5,22 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-POOLED = "All sites"
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+POOLED = gettext_noop("All sites")
 SERIES_COLOURS = 8
 
 METRIC_NAMES = {
-    "auc": "AUC",
-    "pooled-auc": "AUC, one ranking over all rows",
-    "accuracy": "Accuracy",
-    "loss": "Test loss",
-    "train-loss": "Training loss",
-    "num-examples": "Rows",
+    "auc": gettext_noop("AUC"),
+    "pooled-auc": gettext_noop("AUC, one ranking over all rows"),
+    "accuracy": gettext_noop("Accuracy"),
+    "loss": gettext_noop("Test loss"),
+    "train-loss": gettext_noop("Training loss"),
+    "num-examples": gettext_noop("Rows"),
 }
 
 
 def metric_name(name: str) -> str:
     """A metric as people call it; unknown ones keep the script's name with its dashes taken out."""
-    return METRIC_NAMES.get(name) or name.replace("-", " ").replace("_", " ").capitalize()
+    known = METRIC_NAMES.get(name)
+    return _(known) if known else name.replace("-", " ").replace("_", " ").capitalize()
+
+
+def pooled_name() -> str:
+    """What a page calls all sites together; files keep `POOLED`."""
+    return _(POOLED)
 
 
 def series_number(position: int) -> int:
@@ -33,7 +42,7 @@ class Chart:
     """One metric over the rounds.
 
     Attributes:
-        columns: "All sites" and then the sites, in the page's order.
+        columns: all sites together and then the sites, in the page's order.
         rows: round number and a value for each column, None where there is none.
         latest: the newest value of all sites together.
     """
@@ -78,7 +87,7 @@ def chart(key: str, phase: str, pooled: Values, sites: Mapping[str, Values]) -> 
     rounds = sorted(set(pooled).union(*sites.values()))
     lines = [pooled, *sites.values()]
     rows = tuple((number, tuple(line.get(number) for line in lines)) for number in rounds)
-    return Chart(f"{phase}-{key}", metric_name(key), phase, (POOLED, *sites), rows)
+    return Chart(f"{phase}-{key}", metric_name(key), phase, (pooled_name(), *sites), rows)
 
 
 def sparks(sites: Mapping[str, Values]) -> tuple[Spark, ...]:

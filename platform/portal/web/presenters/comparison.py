@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from federation.runs.comparing import AREA, Comparison, Metric, SiteScore
 from federation.runs.models import Run
 from portal.web.formats import duration, score, size, value_text
-from portal.web.presenters.charts import POOLED, Chart, metric_name
+from portal.web.presenters.charts import POOLED, Chart, metric_name, pooled_name
 
 CHARTS = 4
 
@@ -65,8 +67,8 @@ def _metric(metric: Metric) -> Line:
     cells = []
     for position, last in enumerate(metric.last):
         number, value = metric.best_round[position], metric.best[position]
-        told = f"best {score(value)} in round {number}" if number is not None else ""
-        cells.append(Cell(score(last), told, position in best))
+        told = _("best {value} in round {number}").format(value=score(value), number=number)
+        cells.append(Cell(score(last), told if number is not None else "", position in best))
     return Line(metric_name(metric.name), tuple(cells))
 
 
@@ -80,20 +82,22 @@ def _best(values: Sequence[float | None], better: str) -> set[int]:
 
 def _site(name: str, site: str, scores: Sequence[SiteScore | None]) -> Line:
     cells = tuple(Cell(score(item.value), _interval(item)) if item else Cell("–") for item in scores)
-    return Line(site or POOLED, cells, "Area under the curve" if name == AREA else metric_name(name))
+    return Line(site or pooled_name(), cells, _("Area under the curve") if name == AREA else metric_name(name))
 
 
 def _interval(item: SiteScore) -> str:
-    return "" if item.low is None else f"{score(item.low)} to {score(item.high)}"
+    if item.low is None:
+        return ""
+    return _("{low} to {high}").format(low=score(item.low), high=score(item.high))
 
 
 def _efforts(found: Comparison) -> Iterator[Line]:
     told = {
-        "Rounds committed": [str(item.rounds) for item in found.efforts],
-        "Median round": [duration(item.median_round_ms) for item in found.efforts],
-        "From start to end": [duration(item.duration_ms) for item in found.efforts],
-        "Sent to sites": [size(item.bytes_sent) for item in found.efforts],
-        "Came back": [size(item.bytes_received) for item in found.efforts],
+        _("Rounds committed"): [str(item.rounds) for item in found.efforts],
+        _("Median round"): [duration(item.median_round_ms) for item in found.efforts],
+        _("From start to end"): [duration(item.duration_ms) for item in found.efforts],
+        _("Sent to sites"): [size(item.bytes_sent) for item in found.efforts],
+        _("Came back"): [size(item.bytes_received) for item in found.efforts],
     }
     for name, values in told.items():
         yield Line(name, tuple(Cell(value) for value in values))

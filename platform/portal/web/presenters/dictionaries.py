@@ -7,14 +7,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from fedstudy_core.codes import CODES
 from fedstudy_core.reading import CHANGED, IDENTIFIER, LEFT_OUT, Note, Reading
 from portal.web.formats import value_text
 
 PAGE = 100
 MOST_NOTES = 500
-FORMS = {"csv": "a table", "redcap": "a data dictionary of REDCap's", "json": "JSON"}
-KINDS = {LEFT_OUT: ("Left out", "idle"), CHANGED: ("Changed", "info"), IDENTIFIER: ("Identifier", "wait")}
+FORMS = {
+    "csv": gettext_noop("a table"),
+    "redcap": gettext_noop("a data dictionary of REDCap's"),
+    "json": gettext_noop("JSON"),
+}
+KINDS = {
+    LEFT_OUT: (gettext_noop("Left out"), "idle"),
+    CHANGED: (gettext_noop("Changed"), "info"),
+    IDENTIFIER: (gettext_noop("Identifier"), "wait"),
+}
 
 
 @dataclass(frozen=True)
@@ -104,12 +115,13 @@ def reading_page(reading: Reading) -> dict[str, Any]:
     """What a file holds, before it is saved."""
     variables = reading.dictionary.model_dump(mode="json")["variables"]
     return {
-        "form_of": FORMS[reading.form],
+        "form_of": _(FORMS[reading.form]),
         "rows": variable_rows(variables),
         "notes": [_note_row(note) for note in reading.notes[:MOST_NOTES]],
         "more_notes": max(len(reading.notes) - MOST_NOTES, 0),
         "counts": [
-            (sum(note.code == code for note in reading.notes), label, CODES[code]) for code, (label, _) in KINDS.items()
+            (sum(note.code == code for note in reading.notes), _(label), CODES[code])
+            for code, (label, _tone) in KINDS.items()
         ],
         "taken": json.dumps(variables, ensure_ascii=False),
     }
@@ -117,7 +129,7 @@ def reading_page(reading: Reading) -> dict[str, Any]:
 
 def _note_row(note: Note) -> NoteRow:
     kind, tone = KINDS[note.code]
-    return NoteRow(note.row, note.column, note.variable, kind, tone, note.detail)
+    return NoteRow(note.row, note.column, note.variable, _(kind), tone, note.detail)
 
 
 def _change(item: dict[str, Any], known: dict[str, dict[str, Any]]) -> str:
@@ -132,13 +144,13 @@ def _changes(variables: Sequence[dict[str, Any]], before: Sequence[dict[str, Any
     found = [_change(item, known) for item in variables]
     kept = [item["name"] for item in variables if item["name"] in known]
     parts = [
-        (found.count("new"), "new"),
-        (found.count("changed"), "changed"),
-        (sum(name not in names for name in known), "removed"),
+        (found.count("new"), _("{number} new")),
+        (found.count("changed"), _("{number} changed")),
+        (sum(name not in names for name in known), _("{number} removed")),
     ]
-    words = [f"{number} {word}" for number, word in parts if number]
+    words = [word.format(number=number) for number, word in parts if number]
     if kept != [item["name"] for item in before if item["name"] in names]:
-        words.append("another order")
+        words.append(_("another order"))
     return ", ".join(words)
 
 
@@ -148,10 +160,10 @@ def _allowed(item: dict[str, Any]) -> str:
         return ", ".join(_code(code) for code in codes)
     low, high = item.get("min"), item.get("max")
     if low is not None and high is not None:
-        return f"{value_text(low)} to {value_text(high)}"
+        return _("{low} to {high}").format(low=value_text(low), high=value_text(high))
     if low is not None:
-        return f"{value_text(low)} or more"
-    return f"{value_text(high)} or less" if high is not None else ""
+        return _("{low} or more").format(low=value_text(low))
+    return _("{high} or less").format(high=value_text(high)) if high is not None else ""
 
 
 def _code(code: dict[str, Any]) -> str:
@@ -160,4 +172,4 @@ def _code(code: dict[str, Any]) -> str:
 
 
 def _missing(values: Sequence[Any]) -> str:
-    return f"{', '.join(map(value_text, values))} means missing" if values else ""
+    return _("{values} means missing").format(values=", ".join(map(value_text, values))) if values else ""

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from fedstudy_core.analysis.amendment import FileChange
 from portal.web.highlight import BINARY_NOTICE, as_text
 
@@ -46,7 +48,7 @@ def file_diffs(changes: Sequence[FileChange], old: Mapping[str, bytes], new: Map
     for change in changes:
         diff = _file_diff(change, old.get(change.path, b""), new.get(change.path, b""))
         if len(diff.rows) > left:
-            diff = FileDiff(change, (), "This page is long enough; look at the file in the source.")
+            diff = FileDiff(change, (), _("This page is long enough; look at the file in the source."))
         left -= len(diff.rows)
         found.append(diff)
     return found
@@ -58,9 +60,9 @@ def _file_diff(change: FileChange, old: bytes, new: bytes) -> FileDiff:
         return FileDiff(change, (), BINARY_NOTICE)
     left, right = before.splitlines(), after.splitlines()
     if max(len(left), len(right)) > MOST_LINES:
-        return FileDiff(change, (), "The file is too long to compare line by line.")
+        return FileDiff(change, (), _("The file is too long to compare line by line."))
     rows = tuple(diff_rows(left, right))
-    return FileDiff(change, rows, "" if rows else "Only line ends differ.")
+    return FileDiff(change, rows, "" if rows else _("Only line ends differ."))
 
 
 def diff_rows(old: Sequence[str], new: Sequence[str]) -> Iterator[DiffRow]:

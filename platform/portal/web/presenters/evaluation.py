@@ -6,10 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from federation.runs.evaluation import Assessment, Evaluation, SubgroupResult
 from fedstudy_core.evaluation import Errors, Estimate, Group
 from fedstudy_core.subgroups import LEAST_CELL
-from portal.web.presenters.charts import POOLED, series_number
+from portal.web.presenters.charts import pooled_name, series_number
 
 WIDTH = 240  # of the forest plot's scale, in units of its drawing
 SIDE = 300  # of the calibration plot
@@ -115,7 +117,9 @@ def present_evaluation(evaluation: Evaluation | None, names: Sequence[str]) -> E
     together = evaluation.together
     rows = (*(_error_row(site, names) for site in evaluation.sites), _error_row(together, names))
     half, best = together.at_half, together.at_best
-    thresholds = tuple((f"From {errors.threshold:.2f} on", errors) for errors in (half, best))
+    thresholds = tuple(
+        (_("From {threshold} on").format(threshold=f"{errors.threshold:.2f}"), errors) for errors in (half, best)
+    )
     return EvaluationCard(
         evaluation.round,
         _forest(evaluation, names),
@@ -128,7 +132,7 @@ def present_evaluation(evaluation: Evaluation | None, names: Sequence[str]) -> E
 
 
 def _subgroup_row(item: SubgroupResult) -> SubgroupRow:
-    told = f"{item.sites} of {item.sites + item.withheld}"
+    told = _("{told} of {asked}").format(told=item.sites, asked=item.sites + item.withheld)
     band = item.rows_band.replace("-", "–")
     return SubgroupRow(item.subgroup, item.value, told, band, item.auc, item.sensitivity, item.specificity)
 
@@ -140,7 +144,7 @@ def _series(item: Assessment, names: Sequence[str]) -> int:
 def _error_row(item: Assessment, names: Sequence[str]) -> ErrorRow:
     agreement = item.calibration
     return ErrorRow(
-        item.site or POOLED,
+        item.site or pooled_name(),
         _series(item, names),
         item.at_half,
         agreement.brier,
@@ -166,7 +170,7 @@ def _forest_row(item: Assessment, names: Sequence[str], first: float, most: int)
     low, high = item.auc.interval or (None, None)
     weight = min((item.positives + item.negatives) / most, 1.0)
     return ForestRow(
-        item.site or POOLED,
+        item.site or pooled_name(),
         _series(item, names),
         item.positives,
         item.negatives,

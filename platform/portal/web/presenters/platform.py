@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
 from accounts.directory import Account
 from accounts.models import User
@@ -19,14 +20,14 @@ from portal.waiting import Waiting
 from portal.web.presenters.studies import presence_of
 
 PARTS = {
-    "database": "Database",
-    "redis": "Redis",
-    "workers": "Workers",
-    "outside": "E-mail and webhooks",
-    "superlink": "SuperLink",
-    "log": "Log",
-    "disk": "Disk",
-    "nodes": "Nodes",
+    "database": gettext_noop("Database"),
+    "redis": gettext_noop("Redis"),
+    "workers": gettext_noop("Workers"),
+    "outside": gettext_noop("E-mail and webhooks"),
+    "superlink": gettext_noop("SuperLink"),
+    "log": gettext_noop("Log"),
+    "disk": gettext_noop("Disk"),
+    "nodes": gettext_noop("Nodes"),
 }
 
 
@@ -98,7 +99,7 @@ def state_of(person: User) -> str:
 
 def _roles(person: User, held: Mapping[Role, int]) -> tuple[str, ...]:
     counted = (f"{_(role.label).capitalize()}{f' × {number}' if number > 1 else ''}" for role, number in held.items())
-    return (*(["Platform administrator"] if person.is_platform_admin else []), *counted)
+    return (*([_("Platform administrator")] if person.is_platform_admin else []), *counted)
 
 
 def role_rows(account: Account) -> list[RoleRow]:
@@ -121,20 +122,26 @@ def waiting_rows(found: Iterable[Waiting]) -> list[WaitingRow]:
 
 def _sentences(item: Waiting) -> Iterator[str]:
     if item.leads_alone:
-        yield f"Nobody else is {_(item.held.role.label)} here: afterwards an administrator appoints somebody."
+        words = _("Nobody else is {role} here: afterwards an administrator appoints somebody.")
+        yield words.format(role=_(item.held.role.label))
     elif not item.others:
-        yield f"Nobody else is {_(item.held.role.label)} here."
+        yield _("Nobody else is {role} here.").format(role=_(item.held.role.label))
     if item.invitations:
-        yield f"{_number(item.invitations, 'invitation')} to a study without an answer."
+        yield ngettext(
+            "{number} invitation to a study without an answer.",
+            "{number} invitations to a study without an answer.",
+            item.invitations,
+        ).format(number=item.invitations)
     if item.signatures:
-        yield f"{_number(item.signatures, 'version')} of a script without a signature of the site."
+        yield ngettext(
+            "{number} version of a script without a signature of the site.",
+            "{number} versions of a script without a signature of the site.",
+            item.signatures,
+        ).format(number=item.signatures)
     if item.keys:
-        nodes = ", ".join(f"“{name}”" for name in item.keys)
-        yield f"Signs at {nodes} by a key of their own: the site takes it back by “fedstudy-node trust remove”."
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+        nodes = ", ".join(_("“{name}”").format(name=name) for name in item.keys)
+        words = _("Signs at {nodes} by a key of their own: the site takes it back by “fedstudy-node trust remove”.")
+        yield words.format(nodes=nodes)
 
 
 def _page_of(held: HeldRole) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from federation.releases.card import model_of
 from federation.runs.models import Run
 from portal.web.formats import score, value_text
+from portal.web.presenters.charts import pooled_name
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,10 @@ class ResultRow:
 def models_to_release(run: Run) -> list[tuple[int, str]]:
     """The run's newest model and, where it is another, the best: round and words."""
     newest = model_of(run)
-    found = [(newest.round_number, f"The newest, of round {newest.round_number}")]
+    found = [(newest.round_number, _("The newest, of round {number}").format(number=newest.round_number))]
     if run.best_round is not None and run.best_round != newest.round_number:
-        found.append((run.best_round, f"The best by {run.metric}, of round {run.best_round}"))
+        words = _("The best by {metric}, of round {number}").format(metric=run.metric, number=run.best_round)
+        found.append((run.best_round, words))
     return found
 
 
@@ -36,14 +40,15 @@ def facts_of(card: dict[str, Any]) -> list[tuple[str, str]]:
     """What the card tells of the model in pairs."""
     configuration = ", ".join(f"{name} {value_text(value)}" for name, value in sorted(card["configuration"].items()))
     dictionary = card["dictionary_version"]
+    committed = _("{number} of {planned} committed")
     return [
-        ("After round", str(card["model_round"])),
-        ("Rounds", f"{card['rounds_committed']} of {card['rounds_planned']} committed"),
-        ("Parameters", f"{card['model_parameters']:,}".replace(",", " ")),
-        ("Strategy", card["strategy"]),
-        ("Script", f"{card['script']} v{card['script_version']}"),
-        ("Data dictionary", f"version {dictionary}" if dictionary else "none"),
-        ("Configuration", configuration or "none"),
+        (_("After round"), str(card["model_round"])),
+        (_("Rounds"), committed.format(number=card["rounds_committed"], planned=card["rounds_planned"])),
+        (_("Parameters"), f"{card['model_parameters']:,}".replace(",", " ")),
+        (_("Strategy"), card["strategy"]),
+        (_("Script"), f"{card['script']} v{card['script_version']}"),
+        (_("Data dictionary"), _("version {number}").format(number=dictionary) if dictionary else _("none")),
+        (_("Configuration"), configuration or _("none")),
     ]
 
 
@@ -51,7 +56,7 @@ def result_rows(card: dict[str, Any]) -> list[ResultRow]:
     """The sites' results, all together last."""
     rows = [
         ResultRow(
-            site=item["site"] or "All sites",
+            site=item["site"] or pooled_name(),
             rows=item["rows"],
             auc=_estimate(item["auc"]),
             sensitivity=_estimate(item["sensitivity"]),
@@ -81,8 +86,8 @@ def subgroup_rows(card: dict[str, Any]) -> list[SubgroupRow]:
     return [
         SubgroupRow(
             name=f"{item['subgroup']}: {item['value']}",
-            told=f"{item['sites']} of {item['sites'] + item['withheld']}",
-            rows=item["rows_band"] or "too few",
+            told=_("{told} of {asked}").format(told=item["sites"], asked=item["sites"] + item["withheld"]),
+            rows=item["rows_band"] or _("too few"),
             auc=_estimate(item["auc"]),
             sensitivity=_estimate(item["sensitivity"]),
             specificity=_estimate(item["specificity"]),
@@ -96,4 +101,6 @@ def _estimate(estimate: dict[str, Any] | None) -> str:
         return score(None)
     interval = estimate["interval"]
     words = score(estimate["value"])
-    return f"{words} ({score(interval[0])} to {score(interval[1])})" if interval else words
+    if not interval:
+        return words
+    return _("{value} ({low} to {high})").format(value=words, low=score(interval[0]), high=score(interval[1]))

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from accounts.models import Site, User
 from portal.web.forms.reviews import AnswerForm
 from studies.scripts.checklist import EDITION, ITEMS
@@ -96,4 +98,4 @@ def _check_row(item: Any, site: Site, ticks: Sequence[ReviewTick], reader: User)
     here = [tick for tick in ticks if tick.site_id == site.pk and tick.item == item.key]
     mine = next((tick.ticked_at for tick in here if tick.reviewer_id == reader.pk), None)
     others = [tick.reviewer.name for tick in here if tick.reviewer_id != reader.pk]
-    return CheckRow(item.key, item.question, item.hint, mine, others)
+    return CheckRow(item.key, _(item.question), _(item.hint), mine, others)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from federation.runs.models import RECEIVED, SENT, Participation, Round, Run
 from federation.runs.queue import Place, place_of
@@ -14,19 +17,25 @@ from federation.runs.states import LIVE
 from fedstudy_core.codes import CODES
 from fedstudy_core.metrics import NEGATIVES, POSITIVES, WEIGHT, roc
 from portal.web.presenters.charts import (
-    POOLED,
     Chart,
     RocCurve,
     Spark,
     chart,
     metric_name,
+    pooled_name,
     roc_curve,
     series_number,
     sparks,
 )
 from portal.web.presenters.evaluation import EvaluationCard, present_evaluation
 
-PHASES = {"sums": "Exact sums", "initial": "First model", "train": "Training", "evaluate": "Test", "start": "Start"}
+PHASES = {
+    "sums": gettext_noop("Exact sums"),
+    "initial": gettext_noop("First model"),
+    "train": gettext_noop("Training"),
+    "evaluate": gettext_noop("Test"),
+    "start": gettext_noop("Start"),
+}
 LATEST_ROUNDS = 25
 POOLED_AUC = "pooled-auc"
 
@@ -125,7 +134,6 @@ class RunPage:
     mark: str = ""
     place: Place | None = None
     best: Best | None = None
-    phase_names: Mapping[str, str] = field(default_factory=lambda: PHASES)
 
     @property
     def listens(self) -> bool:
@@ -135,6 +143,11 @@ class RunPage:
     @property
     def tone(self) -> str:
         return {"completed": "ok", "failed": "bad", "stopped": "idle", "paused": "idle"}.get(self.state, "")
+
+
+def phase_name(phase: str) -> str:
+    """A phase of a round as people call it."""
+    return _(PHASES[phase]) if phase in PHASES else phase
 
 
 def present_run(run: Run, summary: RunSummary, rounds: Sequence[Round], *, mark: str, all_rounds: bool) -> RunPage:
@@ -220,7 +233,7 @@ def present_round(round_: Round, headline: str, *, best: int | None = None) -> R
     fallen = {row.participant_id for row in rows if row.state != "done"}
     return RoundRow(
         number=round_.number,
-        title="Preparation" if round_.number == 0 else f"Round {round_.number}",
+        title=_("Round {number}").format(number=round_.number) if round_.number else _("Preparation"),
         state=round_.state,
         asked=len(asked),
         done=len(asked - fallen),
@@ -245,14 +258,14 @@ def _largest_rounding(rows: Iterable[Participation], way: str) -> str:
 def present_trouble(row: Participation) -> Trouble:
     """Why a site is not among the answers, in a sentence."""
     sentence = row.detail or CODES.get(row.code, "")
-    return Trouble(row.participant.enrolment.site.name, PHASES.get(row.phase, row.phase), row.state, row.code, sentence)
+    return Trouble(row.participant.enrolment.site.name, phase_name(row.phase), row.state, row.code, sentence)
 
 
 HOW_COMBINED = {
-    "mean": "mean of the sites, weighted by the rows that each tested",
-    "sum": "sum of the sites",
-    "min": "lowest of the sites",
-    "max": "highest of the sites",
+    "mean": gettext_noop("mean of the sites, weighted by the rows that each tested"),
+    "sum": gettext_noop("sum of the sites"),
+    "min": gettext_noop("lowest of the sites"),
+    "max": gettext_noop("highest of the sites"),
 }
 
 
@@ -262,12 +275,13 @@ def pooled_notes(metrics: Iterable[str], kinds: Mapping[str, str]) -> Iterator[s
     for kind, words in HOW_COMBINED.items():
         chosen = [metric_name(name) for name in metrics if kinds.get(name, "mean") == kind and name != POOLED_AUC]
         if chosen:
-            yield f"{', '.join(chosen)}: {words}."
+            yield f"{', '.join(chosen)}: {_(words)}."
     if POOLED_AUC in metrics:
-        yield (
-            f"{metric_name(POOLED_AUC)}: the test rows of all sites ranked together by their scores, from counts in "
-            "bins. It is the area under the curve of all sites below, and differs from the mean of the sites' own AUCs."
+        words = _(
+            "{metric}: the test rows of all sites ranked together by their scores, from counts in bins. "
+            "It is the area under the curve of all sites below, and differs from the mean of the sites' own AUCs."
         )
+        yield words.format(metric=metric_name(POOLED_AUC))
 
 
 def present_results(summary: RunSummary, names: Sequence[str], kinds: Mapping[str, str]) -> Results:
@@ -296,7 +310,7 @@ def _pooled_row(summary: RunSummary, metrics: Sequence[str], rows: Sequence[Resu
     trained = [row.trained for row in rows if row.trained is not None]
     values = tuple(_number(summary.pooled.get(name)) for name in metrics)
     tested = _count(summary.pooled.get(WEIGHT))
-    return ResultRow(POOLED, 0, summary.committed, sum(trained) if trained else None, tested, values)
+    return ResultRow(pooled_name(), 0, summary.committed, sum(trained) if trained else None, tested, values)
 
 
 def present_curves(summary: RunSummary, rounds: Sequence[Round], names: Sequence[str]) -> tuple[RocCurve, ...]:
@@ -304,7 +318,7 @@ def present_curves(summary: RunSummary, rounds: Sequence[Round], names: Sequence
     if summary.curve is None:
         return ()
     whole = summary.curve
-    curves = [roc_curve(POOLED, 0, whole.auc, whole.false_positive_rates, whole.true_positive_rates)]
+    curves = [roc_curve(pooled_name(), 0, whole.auc, whole.false_positive_rates, whole.true_positive_rates)]
     committed = [item for item in rounds if item.state == "committed" and item.number > 0]
     for row in committed[-1].participations.all() if committed else ():
         if row.phase == "evaluate" and row.state == "done" and POSITIVES in row.metrics and NEGATIVES in row.metrics:

@@ -8,11 +8,28 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
+
 from portal.web.formats import value_text
 from portal.web.presenters.picture import Picture, decision_of
 from studies.enrolment.models import Enrolment
 from studies.enrolment.states import TAKING_PART
 from studies.scripts.models import ScriptVersion
+
+TYPES = {
+    "int": gettext_noop("whole number"),
+    "float": gettext_noop("number"),
+    "str": gettext_noop("text"),
+    "bool": gettext_noop("yes or no"),
+}
+COMBINED = {
+    "mean": gettext_noop("mean, weighted by rows"),
+    "sum": gettext_noop("added up"),
+    "histogram": gettext_noop("histograms, added up"),
+    "max": gettext_noop("the largest"),
+    "min": gettext_noop("the smallest"),
+}
 
 
 @dataclass(frozen=True)
@@ -64,7 +81,7 @@ def parameter_rows(parameters: Sequence[dict[str, Any]]) -> list[ParameterRow]:
     return [
         ParameterRow(
             name=item["name"],
-            type={"int": "whole number", "float": "number", "str": "text", "bool": "yes or no"}[item["type"]],
+            type=_type_name(item["type"]),
             default=value_text(item["default"]),
             allowed=_allowed(item),
             description=item.get("description") or "",
@@ -74,40 +91,41 @@ def parameter_rows(parameters: Sequence[dict[str, Any]]) -> list[ParameterRow]:
     ]
 
 
+def _type_name(kind: str) -> str:
+    return _(TYPES[kind])
+
+
 def _allowed(item: dict[str, Any]) -> str:
     if item.get("choices"):
         return ", ".join(value_text(choice) for choice in item["choices"])
     low, high = item.get("min"), item.get("max")
     if low is not None and high is not None:
-        return f"{value_text(low)} to {value_text(high)}"
+        return _("{low} to {high}").format(low=value_text(low), high=value_text(high))
     if low is not None:
-        return f"{value_text(low)} or more"
-    return f"{value_text(high)} or less" if high is not None else "any"
+        return _("{low} or more").format(low=value_text(low))
+    return _("{high} or less").format(high=value_text(high)) if high is not None else _("any")
 
 
 def output_rows(declaration: Mapping[str, Any]) -> list[OutputRow]:
     """What the script declares to leave a site; nothing else is taken from its answers."""
-    rows = [OutputRow("train", "arrays", "by the run's strategy")]
+    rows = [OutputRow("train", _("arrays"), _("by the run's strategy"))]
     if declaration.get("initial"):
-        rows.insert(0, OutputRow(declaration["initial"], "arrays: the initial model", "of one site, as it is"))
+        rows.insert(0, OutputRow(declaration["initial"], _("arrays: the initial model"), _("of one site, as it is")))
     if declaration.get("sums"):
-        rows.insert(1, OutputRow(declaration["sums"], "arrays: sums over its rows", "added up, sent to all sites"))
+        words = _("arrays: sums over its rows"), _("added up, sent to all sites")
+        rows.insert(1, OutputRow(declaration["sums"], *words))
     metrics = declaration.get("metrics") or {}
     rows += [
-        OutputRow("train, evaluate", f"metric “{name}”", COMBINED.get(kind, kind)) for name, kind in metrics.items()
+        OutputRow("train, evaluate", _("metric “{name}”").format(name=name), _combined(kind))
+        for name, kind in metrics.items()
     ]
     if not metrics:
-        rows.append(OutputRow("train, evaluate", "any metrics: none is declared by name", COMBINED["mean"]))
-    return [*rows, OutputRow("train, evaluate", "num-examples: the number of rows used", "added up")]
+        rows.append(OutputRow("train, evaluate", _("any metrics: none is declared by name"), _combined("mean")))
+    return [*rows, OutputRow("train, evaluate", _("num-examples: the number of rows used"), _combined("sum"))]
 
 
-COMBINED = {
-    "mean": "mean, weighted by rows",
-    "sum": "added up",
-    "histogram": "histograms, added up",
-    "max": "the largest",
-    "min": "the smallest",
-}
+def _combined(kind: str) -> str:
+    return _(COMBINED[kind]) if kind in COMBINED else kind
 
 
 def approval_rows(picture: Picture, version: ScriptVersion, sites: set[Any]) -> list[ApprovalRow]:
@@ -143,14 +161,18 @@ def _limits(statement: dict[str, Any]) -> str:
     """The signed limits in one line."""
     privacy, limits = statement.get("privacy", {}), statement.get("limits", {})
     parts = [
-        f"at most {_counted(statement['rounds'], 'round')} a run" if "rounds" in statement else "",
-        f"at least {_counted(privacy['min_sites'], 'site')}" if "min_sites" in privacy else "",
-        f"{limits['wall_s']} s a message" if "wall_s" in limits else "",
-        f"{limits['memory_mb']} MB memory" if "memory_mb" in limits else "",
-        f"sandbox {statement['sandbox_min']} or stronger" if "sandbox_min" in statement else "",
+        _most_rounds(statement["rounds"]) if "rounds" in statement else "",
+        _least_sites(privacy["min_sites"]) if "min_sites" in privacy else "",
+        _("{seconds} s a message").format(seconds=limits["wall_s"]) if "wall_s" in limits else "",
+        _("{size} MB memory").format(size=limits["memory_mb"]) if "memory_mb" in limits else "",
+        _("sandbox {name} or stronger").format(name=statement["sandbox_min"]) if "sandbox_min" in statement else "",
     ]
     return ", ".join(part for part in parts if part)
 
 
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+def _most_rounds(number: int) -> str:
+    return ngettext("at most {number} round a run", "at most {number} rounds a run", number).format(number=number)
+
+
+def _least_sites(number: int) -> str:
+    return ngettext("at least {number} site", "at least {number} sites", number).format(number=number)

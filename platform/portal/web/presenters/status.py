@@ -271,10 +271,17 @@ STATUSES: dict[str, dict[str, Status]] = {
         ),
     },
     "witness": {
-        "holds": Status("Cosigned", "ok", "seal", "It cosigned the newest checkpoint."),
-        "behind": Status("Follows", "info", "pulse", "It cosigned the log, and has not seen its newest events."),
-        "silent": Status("Not yet", "wait", "clock", "It has not cosigned this log."),
-        "refused": Status("Refused", "bad", "alert", "The log is not the one that it saw before."),
+        "holds": Status(gettext_noop("Cosigned"), "ok", "seal", gettext_noop("It cosigned the newest checkpoint.")),
+        "behind": Status(
+            gettext_noop("Follows"),
+            "info",
+            "pulse",
+            gettext_noop("It cosigned the log, and has not seen its newest events."),
+        ),
+        "silent": Status(gettext_noop("Not yet"), "wait", "clock", gettext_noop("It has not cosigned this log.")),
+        "refused": Status(
+            gettext_noop("Refused"), "bad", "alert", gettext_noop("The log is not the one that it saw before.")
+        ),
     },
     "outcome": {
         "done": Status(gettext_noop("Done"), "ok", "check"),

@@ -9,15 +9,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from federation.runs.models import Participation
 from fedstudy_core.codes import CODES
-from portal.web.presenters.runs import PHASES
+from portal.web.presenters.runs import phase_name
 
 COLUMNS = (
     "asked_at", "answered_at", "study", "run_id", "run", "script", "script_sha256", "dataset", "fingerprint", "round",
     "phase", "state", "code", "rows", "bytes_in", "bytes_out", "left", "content_sha256", "receipt_sha256",
 )  # fmt: skip
+LEFT = {
+    "sums": gettext_noop("sums over all rows"),
+    "initial": gettext_noop("model"),
+    "train": gettext_noop("model update"),
+}
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ def _row(item: Participation) -> UseRow:
         run_href=reverse("web:run", args=[run.pk]),
         dataset=approval.dataset.name if approval else "",
         round=item.round.number,
-        phase=PHASES.get(item.phase, item.phase),
+        phase=phase_name(item.phase),
         state=item.state,
         trouble=item.detail or CODES.get(item.code, ""),
         rows=item.examples,
@@ -76,9 +84,10 @@ def what_left(item: Participation) -> str:
     """What a site's answer held: the kind of numbers that the phase sends, and the names of the metrics."""
     if not item.bytes_received:
         return ""
-    kinds = {"sums": ["sums over all rows"], "initial": ["model"], "train": ["model update"]}.get(item.phase, [])
-    metrics = sorted(item.metrics)
-    return "; ".join([*kinds, *([f"metrics {', '.join(metrics)}"] if metrics else [])]) or "numbers"
+    kinds = [_(LEFT[item.phase])] if item.phase in LEFT else []
+    if item.metrics:
+        kinds.append(_("metrics {names}").format(names=", ".join(sorted(item.metrics))))
+    return "; ".join(kinds) or _("numbers")
 
 
 def receipt_digest(item: Participation) -> str:
@@ -87,8 +96,10 @@ def receipt_digest(item: Participation) -> str:
 
 
 def use_record(item: Participation) -> dict[str, Any]:
-    """One exchange as a line of a file; moments in ISO 8601, sizes in bytes."""
+    """One exchange as a line of a file, in English; moments in ISO 8601, sizes in bytes."""
     run, approval = item.round.run, item.participant.approval
+    with translation.override(None):
+        left = what_left(item)
     return {
         "asked_at": item.asked_at.isoformat(),
         "answered_at": item.answered_at.isoformat() if item.answered_at else None,
@@ -106,7 +117,7 @@ def use_record(item: Participation) -> dict[str, Any]:
         "rows": item.examples,
         "bytes_in": item.bytes_sent,
         "bytes_out": item.bytes_received,
-        "left": what_left(item),
+        "left": left,
         "content_sha256": item.content_sha256,
         "receipt_sha256": receipt_digest(item),
     }

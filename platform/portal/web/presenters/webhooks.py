@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from webhooks.kinds import TEST, WORDS
 from webhooks.models import Delivery, Webhook
@@ -42,6 +44,11 @@ class DeliveryRow:
     can_repeat: bool
 
 
+def kind_words(kind: str) -> str:
+    """When a webhook is told; an unknown kind by its own name."""
+    return _(WORDS[kind]) if kind in WORDS else kind
+
+
 def webhook_row(webhook: Webhook) -> WebhookRow:
     """A webhook as pages show it."""
     old = webhook.old_until
@@ -51,7 +58,7 @@ def webhook_row(webhook: Webhook) -> WebhookRow:
         host=webhook.host,
         state=webhook.state,
         reason=webhook.disabled_reason,
-        kinds=tuple(WORDS.get(name, name) for name in webhook.kinds),
+        kinds=tuple(kind_words(name) for name in webhook.kinds),
         old_until=old if old is not None and old > timezone.now() else None,
         by=webhook.created_by.name,
         since=webhook.created_at,
@@ -60,14 +67,16 @@ def webhook_row(webhook: Webhook) -> WebhookRow:
 
 def delivery_row(delivery: Delivery) -> DeliveryRow:
     """A message as the log shows it."""
-    tries = f"{delivery.tries} {'try' if delivery.tries == 1 else 'tries'}"
-    told = delivery.problem or (f"Answered {delivery.status} in {delivery.duration_ms} ms." if delivery.status else "")
+    tries = ngettext("{number} try.", "{number} tries.", delivery.tries).format(number=delivery.tries)
+    told = delivery.problem
+    if not told and delivery.status:
+        told = _("Answered {status} in {time} ms.").format(status=delivery.status, time=delivery.duration_ms)
     return DeliveryRow(
         id=delivery.pk,
-        words="A test message" if delivery.kind == TEST else WORDS.get(delivery.kind, delivery.kind),
+        words=_("A test message") if delivery.kind == TEST else kind_words(delivery.kind),
         message=delivery.message,
         state=delivery.state,
-        outcome=f"{told} {tries}." if delivery.tries else told,
+        outcome=f"{told} {tries}" if delivery.tries else told,
         body=delivery.body,
         created_at=delivery.created_at,
         next_at=delivery.next_at if delivery.state == "waiting" else None,

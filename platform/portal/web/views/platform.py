@@ -9,6 +9,7 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.permissions import Permission, check
 from federation.runs.overview import overview
@@ -33,7 +34,7 @@ def render_platform(
 def health_page(request: PageRequest) -> HttpResponse:
     """How the parts are, and which versions run; for htmx only the parts."""
     check(request.user, Permission.HEALTH_VIEW)
-    context = {"parts": [(PARTS[part.name], part) for part in health.parts()]}
+    context = {"parts": [(_(PARTS[part.name]), part) for part in health.parts()]}
     if request.htmx:
         return render(request, "platform/_parts.html", context)
     nodes = spread(registry.visible_to(request.user), settings.FEDSTUDY_VERSION)

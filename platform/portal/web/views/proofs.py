@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from accounts.permissions import Permission, can, check
 from audit import proofs
@@ -43,7 +44,7 @@ def event(request: PageRequest, event_id: UUID) -> HttpResponse:
         "proof": shown,
         "is_witnessed": shown is not None and shown.position < reached.size,
         "quorum": reached,
-        "crumbs": [("Log", reverse("web:events"))],
+        "crumbs": [(_("Log"), reverse("web:events"))],
     }
     return render_page(request, "events/event.html", context)
 

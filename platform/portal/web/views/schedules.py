@@ -8,6 +8,8 @@ from uuid import UUID
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from accounts.permissions import Permission, can, check
 from federation.runs import schedules as services
@@ -21,9 +23,9 @@ from portal.web.presenters.schedules import present_schedule
 from portal.web.views.studies import find_study
 
 VERBS: dict[str, tuple[str, Callable[..., Schedule]]] = {
-    "suspend": ("makes no run until it is resumed", services.suspend_schedule),
-    "resume": ("makes runs again", services.resume_schedule),
-    "end": ("makes no more runs", services.end_schedule),
+    "suspend": (gettext_noop("“{label}” makes no run until it is resumed."), services.suspend_schedule),
+    "resume": (gettext_noop("“{label}” makes runs again."), services.resume_schedule),
+    "end": (gettext_noop("“{label}” makes no more runs."), services.end_schedule),
 }
 
 
@@ -68,4 +70,4 @@ def change(request: PageRequest, schedule_id: UUID, verb: str) -> HttpResponse:
         raise Http404
     words, service = VERBS[verb]
     back = reverse("web:study-schedules", args=[found.template.study_id])
-    return act(request, back, f"“{found.label}” {words}.", lambda: service(schedule=found, by=request.user))
+    return act(request, back, _(words).format(label=found.label), lambda: service(schedule=found, by=request.user))

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_noop
 
 from portal.search import FOUND, LONGEST, Hit, search
 from portal.web.pages import PageRequest, page, render_page
+from portal.web.presenters.status import status_of
 
 TITLES = {
     "study": (gettext_noop("Studies"), "study", "web:study"),
@@ -32,5 +33,12 @@ def results(request: PageRequest) -> HttpResponse:
 
 def _group(kind: str, hits: list[Hit]) -> dict[str, object]:
     title, icon, name = TITLES[kind]
-    rows = [{"title": hit.title, "detail": hit.detail, "href": reverse(name, args=[hit.id])} for hit in hits]
+    rows = [
+        {
+            "title": hit.title,
+            "detail": status_of(kind, hit.detail).label.lower() if kind == "study" else hit.detail,
+            "href": reverse(name, args=[hit.id]),
+        }
+        for hit in hits
+    ]
     return {"title": _(title), "icon": icon, "rows": rows, "is_full": len(rows) == FOUND}

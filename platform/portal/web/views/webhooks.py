@@ -9,6 +9,8 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from accounts.permissions import Permission, check
 from fedstudy_core.errors import NotFound
@@ -24,15 +26,18 @@ from webhooks.models import Webhook
 
 VERBS: dict[str, tuple[str, Callable[..., object]]] = {
     "enable": (
-        "is told again from now on.",
+        gettext_noop("{host} is told again from now on."),
         lambda webhook, by: services.switch_webhook(webhook=webhook, on=True, by=by),
     ),
     "disable": (
-        "is told nothing any more.",
+        gettext_noop("{host} is told nothing any more."),
         lambda webhook, by: services.switch_webhook(webhook=webhook, on=False, by=by),
     ),
-    "test": ("gets a test message. Reload in a moment to see what became of it.", services.send_test),
-    "remove": ("is removed.", services.remove_webhook),
+    "test": (
+        gettext_noop("{host} gets a test message. Reload in a moment to see what became of it."),
+        services.send_test,
+    ),
+    "remove": (gettext_noop("{host} is removed."), services.remove_webhook),
 }
 
 
@@ -70,10 +75,15 @@ def edit(request: PageRequest, webhook_id: UUID) -> HttpResponse:
     if request.method == "POST":
         changed = save(form, lambda data: services.change_webhook(webhook=found, **data, by=request.user))
         if changed:
-            messages.success(request, "Saved.")
+            messages.success(request, _("Saved."))
             return redirect("web:webhook", found.pk)
     return render_form(
-        request, form, heading="Change the webhook", lead="", action="Save", crumbs=_crumbs(found, itself=True)
+        request,
+        form,
+        heading=_("Change the webhook"),
+        lead="",
+        action=_("Save"),
+        crumbs=_crumbs(found, itself=True),
     )
 
 
@@ -96,7 +106,7 @@ def change(request: PageRequest, webhook_id: UUID, verb: str) -> HttpResponse:
     words, service = VERBS[verb]
     is_gone = verb == "remove" and found.study.state in EDITABLE
     back = reverse("web:study-webhooks", args=[found.study_id]) if is_gone else reverse("web:webhook", args=[found.pk])
-    return act(request, back, f"{found.host} {words}", lambda: service(webhook=found, by=request.user))
+    return act(request, back, _(words).format(host=found.host), lambda: service(webhook=found, by=request.user))
 
 
 @page("POST")
@@ -106,7 +116,7 @@ def repeat(request: PageRequest, delivery_id: UUID) -> HttpResponse:
     if found is None:
         raise NotFound("E_NOT_FOUND", "There is no such message, or it is not yours to see.")
     back = reverse("web:webhook", args=[found.webhook_id])
-    done = "It is sent again. Reload in a moment to see what became of it."
+    done = _("It is sent again. Reload in a moment to see what became of it.")
     return act(request, back, done, lambda: services.send_again(delivery=found, by=request.user))
 
 
@@ -118,7 +128,7 @@ def _found(request: PageRequest, webhook_id: UUID) -> Webhook:
 
 
 def _crumbs(webhook: Webhook, *, itself: bool = False) -> list[tuple[str, str]]:
-    way = [*crumbs_in_study(webhook.study), ("Webhooks", reverse("web:study-webhooks", args=[webhook.study_id]))]
+    way = [*crumbs_in_study(webhook.study), (_("Webhooks"), reverse("web:study-webhooks", args=[webhook.study_id]))]
     return [*way, (webhook.host, reverse("web:webhook", args=[webhook.pk]))] if itself else way
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from audit import proofs
 from nodes.registry.models import Node
@@ -26,6 +27,6 @@ def witnesses(request: PageRequest) -> HttpResponse:
         "size": proofs.size_signed(),
         "log_key": proofs.log_key(),
         "succession": proofs.succession(),
-        "crumbs": [("Log", reverse("web:events"))],
+        "crumbs": [(_("Log"), reverse("web:events"))],
     }
     return render_page(request, "events/witnesses.html", context)
