@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core import mail
@@ -24,6 +25,7 @@ from portal.languages import language_of
 from tests.api.world import World
 from tests.web.conftest import Browser
 from tests.web.markup import assert_sound
+from tests.web.rounds import commit_round, set_to_work
 
 GERMAN = {"HTTP_ACCEPT_LANGUAGE": "de-AT,de;q=0.9,en;q=0.5"}
 
@@ -146,6 +148,27 @@ def test_people_choose_their_language_and_pages_follow(world: World, browser: Br
     assert '<html lang="en">' in Client().get("/sign-in").content.decode()
     assert '<html lang="de">' in Client().get("/sign-in", **GERMAN).content.decode()
     assert "E_INVALID" in assert_sound(pi.post(there, {"language": "tlh"}, follow=True).content.decode()).text
+
+
+def test_results_are_german_and_files_english(world: World, browser: Browser) -> None:
+    run = set_to_work(world)
+    commit_round(run, 1, bytes_sent=2048, bytes_received=1024)
+    page = assert_sound(browser("pi").get(reverse("web:run", args=[run.pk]), **GERMAN).content.decode()).text
+    assert {
+        word for word in ("Ergebnisse", "Alle Standorte", "Kalibrierungsfehler", "Runde 1") if word not in page
+    } == set()
+    assert {word for word in ("Results", "All sites", "Calibration", "Round") if word in page} == set()
+    there, steward = reverse("web:site-uses", args=[world.site.pk]), browser("site_admin")
+    uses = assert_sound(steward.get(there, **GERMAN).content.decode()).text
+    assert "Modelländerung; Metriken train-loss" in uses
+    file: Any = steward.get(there, {"form": "csv"}, **GERMAN)
+    assert b"model update; metrics train-loss" in b"".join(file.streaming_content)
+
+
+def test_the_log_s_kinds_are_german(world: World, browser: Browser) -> None:
+    page = assert_sound(browser("auditor").get(reverse("web:events"), **GERMAN).content.decode()).text
+    assert "Skriptversion eingereicht" in page
+    assert "Script version submitted" not in page
 
 
 def test_the_api_takes_a_language_and_answers_in_english(world: World) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.urls import reverse
+from django.utils.formats import date_format
 
+from accounts.models import User
 from audit.models import Event
 from audit.proofs import latest_checkpoint
 from tests.api.world import World
@@ -60,6 +63,14 @@ def test_a_study_s_timeline_tells_in_sentences(world: World, browser: Browser) -
     assert all(page_of(event) in text for event, _ in answer.context["told"])
 
 
+def test_a_timeline_s_days_are_those_of_the_reader_s_time_zone(world: World, browser: Browser) -> None:
+    auditor, there = browser("auditor"), reverse("web:study-timeline", args=[world.study.pk])
+    newest = auditor.get(there).context["told"][0][0].at
+    elsewhere = ZoneInfo("Pacific/Kiritimati" if newest.hour >= 10 else "Pacific/Pago_Pago")
+    User.objects.filter(pk=world.auditor.pk).update(time_zone=elsewhere.key)
+    assert f"<h3>{date_format(newest.astimezone(elsewhere), 'j F Y')}</h3>" in auditor.get(there).content.decode()
+
+
 def test_witnesses_are_shown_with_what_they_refused(world: World, browser: Browser) -> None:
     sequence()
     body = {"code": "E_LOG_FORK", "seen": "", "offered": latest_checkpoint().note}
@@ -69,3 +80,12 @@ def test_witnesses_are_shown_with_what_they_refused(world: World, browser: Brows
     assert world.node.name in text
     assert "E_LOG_FORK" in text
     assert world.node.name not in browser("stranger").get(reverse("web:witnesses")).content.decode()
+
+
+def test_a_log_that_goes_on_from_another_says_so(
+    world: World, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audit.proofs.succession", lambda: "where the old one ended")
+    page = assert_sound(browser("auditor").get(reverse("web:witnesses")).content.decode())
+    assert "This log goes on from another" in page.text
+    assert "where the old one ended" in page.text

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext_noop
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import TextLexer, get_lexer_for_filename
 from pygments.util import ClassNotFound
 
-BINARY_NOTICE = "This file is not text; it is named here by its size and hash only."
+BINARY_NOTICE = gettext_noop("This file is not text; it is named here by its size and hash only.")
 
 
 def as_text(content: bytes) -> str | None:

@@ -26,7 +26,7 @@ class FactorForm(forms.Form):
     def clean_credential(self) -> dict[str, Any] | None:
         given = self.cleaned_data["credential"]
         if given is not None and not (isinstance(given, dict) and given):
-            raise forms.ValidationError("This is no passkey.")
+            raise forms.ValidationError(_("This is no passkey."))
         return given
 
 

@@ -46,7 +46,7 @@ class ScriptForm(forms.Form):
         """Exactly one source."""
         data = super().clean() or self.cleaned_data
         if bool(data.get("library")) == bool(data.get("bundle")):
-            raise forms.ValidationError("Choose a script of the library or upload one, not both.")
+            raise forms.ValidationError(_("Choose a script of the library or upload one, not both."))
         return data
 
     def build(self) -> Built:

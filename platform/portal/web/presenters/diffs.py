@@ -57,7 +57,7 @@ def file_diffs(changes: Sequence[FileChange], old: Mapping[str, bytes], new: Map
 def _file_diff(change: FileChange, old: bytes, new: bytes) -> FileDiff:
     before, after = as_text(old), as_text(new)
     if before is None or after is None:
-        return FileDiff(change, (), BINARY_NOTICE)
+        return FileDiff(change, (), _(BINARY_NOTICE))
     left, right = before.splitlines(), after.splitlines()
     if max(len(left), len(right)) > MOST_LINES:
         return FileDiff(change, (), _("The file is too long to compare line by line."))

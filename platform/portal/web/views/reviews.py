@@ -64,7 +64,7 @@ def _source(request: PageRequest, found: ScriptVersion, path: str) -> dict[str, 
     except FedStudyError as error:
         return {"source_notice": error.detail}
     if text is None:
-        return {"source_notice": BINARY_NOTICE}
+        return {"source_notice": _(BINARY_NOTICE)}
     threads = ReviewThread.objects.filter(version=found, path=path)
     lines = source_lines(
         highlighted_lines(path, text), path, findings_of(found.findings), threads_by_line(threads, path)
