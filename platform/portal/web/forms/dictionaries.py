@@ -41,7 +41,9 @@ class DictionaryForm(forms.Form):
         """What the file holds; every cell that cannot be read is a sentence."""
         upload: UploadedFile = self.cleaned_data["file"]
         if (upload.size or 0) > MAX_BYTES:
-            raise forms.ValidationError(_("A dictionary's file has at most {size} MiB.").format(size=MAX_BYTES // 2**20))
+            raise forms.ValidationError(
+                _("A dictionary's file has at most {size} MiB.").format(size=MAX_BYTES // 2**20)
+            )
         try:
             return read_file(upload.read())
         except FedStudyError as error:
