@@ -213,7 +213,7 @@ def href_of(object_type: str, object_id: str) -> str:
 
 def sentence_of(action: str) -> str:
     """What happened, in words; unknown actions are read from their name."""
-    _, subject, verb = action.split(":")
+    _area, subject, verb = action.split(":")
     known = SENTENCES.get(action)
     return _(known) if known else f"{subject} {verb}".replace("_", " ").capitalize()
 
