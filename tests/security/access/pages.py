@@ -192,6 +192,7 @@ ROWS = [
     send("run-new", "study", "P", lambda place: {"version": str(place.version.pk), **PLAN}),
     show("run-compare", "study"),
     show("run", "run"),
+    show("run-rounds", "run"),
     show("run-model", "run", "P"),
     show("run-export", "run", rest=lambda place: ("results.csv",)),
     show("run-export", "run", rest=lambda place: ("subgroups.csv",)),
