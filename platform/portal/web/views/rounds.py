@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from accounts.permissions import Permission, check
 from federation.runs import selectors
+from federation.strategies.catalogue import STRATEGIES
 from portal.web.formats import value_text
 from portal.web.pages import PageRequest, page, render_page
 from portal.web.presenters.navigation import crumbs_in_study
@@ -25,8 +26,10 @@ def comparison(request: PageRequest, run_id: UUID) -> HttpResponse:
     numbers = list(committed.values_list("number", flat=True))
     chosen = _chosen(request, numbers)
     configuration = {**found.config, **found.strategy_parameters}
+    strategy = STRATEGIES.get(found.strategy)
     context = {
         "run": found,
+        "strategy": strategy.title if strategy else found.strategy,
         "numbers": numbers,
         "first": chosen[0] if chosen else None,
         "second": chosen[-1] if chosen else None,
