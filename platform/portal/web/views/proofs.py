@@ -10,11 +10,11 @@ from django.utils.translation import gettext as _
 
 from accounts.permissions import Permission, can, check
 from audit import proofs
-from audit.models import Checkpoint
+from audit.models import Checkpoint, Event
 from audit.presenters import sentence
 from federation.runs import selectors as runs
 from fedstudy_core.errors import Conflict, NotFound
-from nodes.registry.witnesses import best_of_sites, quorum
+from nodes.registry.witnesses import Quorum, best_of_sites, quorum
 from portal.web.lists import page_of
 from portal.web.pages import PageRequest, page, render_page
 from portal.web.presenters.events import event_rows
@@ -30,12 +30,8 @@ def event(request: PageRequest, event_id: UUID) -> HttpResponse:
         raise NotFound("E_NOT_FOUND")
     best = best_of_sites()
     reached = quorum(best)
-    shown: ShownProof | None = None
-    try:
-        witnessed = Checkpoint.objects.filter(size=reached.size).first()
-        shown = shown_proof(found, proofs.proof_of(found, witnessed), proofs.log_key(), best)
-    except Conflict:
-        pass
+    proof = _proof_of(found, reached)
+    shown: ShownProof | None = None if proof is None else shown_proof(found, proof, proofs.log_key(), best)
     context = {
         "row": event_rows([found])[0],
         "event": found,
@@ -47,6 +43,14 @@ def event(request: PageRequest, event_id: UUID) -> HttpResponse:
         "crumbs": [(_("Log"), reverse("web:events"))],
     }
     return render_page(request, "events/event.html", context)
+
+
+def _proof_of(found: Event, reached: Quorum) -> proofs.Proof | None:
+    """The event's proof, against a witnessed checkpoint where there is one; None until the log has its place."""
+    try:
+        return proofs.proof_of(found, Checkpoint.objects.filter(size=reached.size).first())
+    except Conflict:
+        return None
 
 
 @page()
