@@ -30,6 +30,8 @@ from fedstudy_core import bundle as bundles
 
 SERVER = ("SuperLink", "worker")
 ROUND_WITHIN_S = 1800
+RESTING_CPU_SHARE = 0.2
+RESTED_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ def measure(workload: Workload) -> Job:
         with Telling(Console(quiet=True), story.PREPARING_STEPS) as tell:
             prepared = story.prepare(stack, cast, rows, tell, lambda pi, study: _submit(pi, study, workload))
         with Watch(supervisor, {"server": SERVER}) as watch:
+            _come_to_rest(watch)
             return _run(prepared, cast, workload, watch)
 
 
@@ -85,6 +88,22 @@ def _submit(investigator: Transport, study: str, workload: Workload) -> str:
     script = investigator.post(f"studies/{study}/scripts", {"name": workload.source.name.replace("_", "-")})
     version = investigator.upload(f"scripts/{script['id']}/versions", "bundle", "measured.fab", bundle)
     return str(version["id"])
+
+
+def _come_to_rest(watch: Watch) -> None:
+    """Wait until all are idle: a node imports what a script needs once it is approved, which is no part of a run.
+
+    Raises TimeoutError when somebody is at work for over a minute.
+    """
+    until = time.monotonic() + RESTED_WITHIN_S
+    used, since = sum(watch.cpu_s().values()), time.monotonic()
+    while time.monotonic() < until:
+        time.sleep(1)
+        used_now, now = sum(watch.cpu_s().values()), time.monotonic()
+        if used_now - used < RESTING_CPU_SHARE * (now - since):
+            return
+        used, since = used_now, now
+    raise TimeoutError("The deployment did not come to rest before its run.")
 
 
 def _run(prepared: story.Prepared, cast: Cast, workload: Workload, watch: Watch) -> Job:

@@ -77,6 +77,16 @@ def test_one_server_imports_what_approved_scripts_name(
     assert imported(server) == {"colorsys", "wave"}
 
 
+def test_a_run_waits_for_no_next_look(node: Node, preloading: Preloading, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_AGAIN", 3600.0)
+    preloading.prepare()
+    assert preloading.server is None
+    approve(node)
+    preloading.prepare()
+    assert preloading.server is None
+    assert preloading.for_a_run() is not None
+
+
 def imported(server: ForkServer) -> set[str]:
     """Which of the two modules a forked process finds imported."""
     process = server.fork(Wanted("tests.agent.imported", ("colorsys", "wave"), {}, Path("/")))

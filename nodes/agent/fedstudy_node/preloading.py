@@ -73,6 +73,12 @@ class Preloading:
         except ForkError as error:  # the next look starts another
             log.warning("fork_server_ended", error=str(error))
 
+    def for_a_run(self) -> ForkServer | None:
+        """Return the server to fork a run from that starts now; it is told of scripts approved since the last look."""
+        self._look_at = 0.0
+        self.prepare()
+        return self.server
+
     def close(self) -> None:
         """End the server, and with it what it forked."""
         if self.server is not None:

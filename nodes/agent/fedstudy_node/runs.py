@@ -220,7 +220,7 @@ class Runs:
     def _launch(self, run: ActiveRun, permit: Permit, dataset: Path) -> Child:
         """Start a run's process behind the sandbox's walls. Raises NodeError (E_SANDBOX)."""
         walls = self.sandbox.walls
-        server = self._preloading.server if self._preloading else None
+        server = self._preloading.for_a_run() if self._preloading else None
         remove_folder(run.folder)
         try:
             run.child = Child.start(walls, slot=run.folder, dataset=dataset, threads=self._torch_threads, server=server)
