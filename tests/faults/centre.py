@@ -133,7 +133,7 @@ def redis_flushed(theatre: Theatre, short: bool) -> str:
 
 @fault("R7-down", "Redis down", expected="pages answer; driven again within 30 s of its return", short=True)
 def redis_down(theatre: Theatre, short: bool) -> str:
-    run = theatre.begin(60)
+    run = theatre.begin(MOST_ROUNDS)
     theatre.reach(run, 3)
     theatre.kill("Valkey")
     begun, away = time.monotonic(), 10 if short else 35
@@ -144,7 +144,7 @@ def redis_down(theatre: Theatre, short: bool) -> str:
         time.sleep(0.5)
     theatre.start("Valkey")
     took = theatre.next_commit(run, within=30)
-    theatre.finish(run)
+    theatre.stop(run)
     return f"{read} readings while away for {away} s; committed again after {took:.1f} s"
 
 
