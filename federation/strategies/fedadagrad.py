@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def build(setting: Setting) -> Strategy:
     from flwr.serverapp.strategy import FedAdagrad  # workers only: the web process stays free of Flower
 
-    return FedAdagrad(**EVERY_SITE, eta=setting.number("server-learning-rate"), tau=setting.number("tau"))
+    strategy = FedAdagrad(**EVERY_SITE, eta=setting.number("server-learning-rate"), tau=setting.number("tau"))
+    strategy.beta_1 = float(setting.parameters.get("beta-1", 0.0))  # Flower's class takes none; older runs have none
+    return strategy
 
 
 DESCRIPTION = Description(
@@ -35,6 +37,14 @@ DESCRIPTION = Description(
             min=1e-05,
             max=10.0,
             description="Step size of the server's optimiser.",
+        ),
+        Parameter(
+            name="beta-1",
+            type="float",
+            default=0.0,
+            min=0.0,
+            max=0.999,
+            description="How much of the direction of earlier rounds goes on; 0 is plain Adagrad.",
         ),
         Parameter(
             name="tau",

@@ -1,7 +1,7 @@
 """Adam at the server: the round's average change is its gradient.
 
 Reddi et al., Adaptive Federated Optimization, ICLR 2021, algorithm 2. Flower's class corrects the bias
-of the moments by the round's number. Buffers are averaged and never stepped.
+of the moments by the round's number; the paper does not (`bias-correction`). Buffers are averaged and never stepped.
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
 
 def build(setting: Setting) -> Strategy:
-    from flwr.serverapp.strategy import FedAdam  # workers only: the web process stays free of Flower
+    # Workers only: the web process stays free of Flower.
+    from flwr.serverapp.strategy import FedAdam
 
-    return FedAdam(
+    from federation.strategies.own.fedadam import UncorrectedAdam
+
+    corrected = setting.parameters.get("bias-correction", "yes") == "yes"  # older runs have no such parameter
+    return (FedAdam if corrected else UncorrectedAdam)(
         **EVERY_SITE,
         eta=setting.number("server-learning-rate"),
         beta_1=setting.number("beta-1"),
@@ -66,6 +70,13 @@ DESCRIPTION = Description(
             min=1e-08,
             max=1.0,
             description="Added to the root of the second moment; the smaller, the more adaptive.",
+        ),
+        Parameter(
+            name="bias-correction",
+            type="str",
+            default="yes",
+            choices=("yes", "no"),
+            description="Whether steps are scaled as in Adam, whose moments begin at zero; the paper's are not.",
         ),
     ),
     memory=attributes("m_t", "v_t"),

@@ -5,7 +5,7 @@ II. Flower has no class for it. The sites' control variates are kept by the port
 process may be lost: option II computes them from the model that a site sends and the sum of its step sizes, so
 nothing else leaves it. A site gets `correction` (its own variate from that of all) and adds it to each gradient of
 plain SGD; it reports the sum of its step sizes under the metric that the script declares (`step_sum`). Sites count
-alike, as in the paper. Buffers are averaged and never stepped.
+alike, as in the paper, or by their rows, as in FedAvg (`weighting`). Buffers are averaged and never stepped.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from flwr.serverapp.strategy import Strategy
 
 
+ALIKE, BY_ROWS = "alike", "rows"
+
+
 def build(setting: Setting) -> Strategy:
     from federation.strategies.own.scaffold import Scaffold  # workers only: the web process stays free of Flower
 
@@ -26,6 +29,7 @@ def build(setting: Setting) -> Strategy:
         sites=setting.sites,
         server_rate=setting.number("server-learning-rate"),
         step_sum=str(setting.declaration["step_sum"]),
+        by_rows=setting.parameters.get("weighting") == BY_ROWS,
     )
 
 
@@ -44,6 +48,13 @@ DESCRIPTION = Description(
             min=0.01,
             max=10.0,
             description="Step size of the server's optimiser.",
+        ),
+        Parameter(
+            name="weighting",
+            type="str",
+            default=ALIKE,
+            choices=(ALIKE, BY_ROWS),
+            description="Whether sites count alike, as in the paper, or by their rows.",
         ),
     ),
     weighting="equal",

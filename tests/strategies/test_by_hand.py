@@ -10,6 +10,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, Re
 from flwr.serverapp import strategy as flower
 
 from federation.strategies.catalogue import STRATEGIES
+from federation.strategies.description import ConfigValue
 from federation.strategies.roster import Roster
 from fedstudy_core import flower as records
 from fedstudy_core.errors import FedStudyError
@@ -28,7 +29,7 @@ MEAN = np.array([3.5, -1.25])
 
 
 def one_round(
-    name: str, number: int = 1, memory: Arrays | None = None, **parameters: float
+    name: str, number: int = 1, memory: Arrays | None = None, **parameters: ConfigValue
 ) -> tuple[np.ndarray, Arrays]:
     given = [contribution(site, single(values), examples) for site, (values, examples) in enumerate(SITES, 1)]
     model, kept = conduct(name, sites=2, **parameters).combine(number, single(START), memory or {}, given)
@@ -62,6 +63,22 @@ def test_adams_moments() -> None:
     np.testing.assert_allclose(again, START + rate * first / (np.sqrt(second) + 1e-3))
 
 
+def test_adam_without_the_correction_is_the_papers() -> None:
+    change = MEAN - START
+    first, second = 0.1 * change, 0.001 * change**2
+    given: dict[str, ConfigValue] = {
+        "beta_2": 0.999,
+        "tau": 1e-8,
+        "server_learning_rate": 0.01,
+        "bias_correction": "no",
+    }
+    model, memory = one_round("fedadam", **given)
+    np.testing.assert_allclose(model, START + 0.01 * first / np.sqrt(second), rtol=1e-6)
+    first, second = 0.9 * first + 0.1 * change, 0.999 * second + 0.001 * change**2
+    again, _ = one_round("fedadam", 2, memory, **given)
+    np.testing.assert_allclose(again, START + 0.01 * first / np.sqrt(second), rtol=1e-6)
+
+
 def test_yogis_second_moment() -> None:
     change = MEAN - START
     second = 0.01 * change**2
@@ -77,6 +94,13 @@ def test_adagrad_sums_squares() -> None:
     np.testing.assert_allclose(model, START + 0.1 * change / (np.abs(change) + 1e-3))
     again, _ = one_round("fedadagrad", 2, memory)
     np.testing.assert_allclose(again, START + 0.1 * change / (np.sqrt(2) * np.abs(change) + 1e-3))
+
+
+def test_adagrad_with_momentum() -> None:
+    change = MEAN - START
+    model, memory = one_round("fedadagrad", beta_1=0.9)
+    np.testing.assert_allclose(model, START + 0.1 * 0.1 * change / (np.abs(change) + 1e-3))
+    np.testing.assert_allclose(memory["m_t/w"], 0.1 * change)
 
 
 def test_fairness_weighs_by_loss() -> None:
@@ -111,6 +135,18 @@ def test_scaffold_keeps_option_two() -> None:
     np.testing.assert_allclose(memory["1/w"], [-2.0 - everyone - 1 / 0.5])
     np.testing.assert_allclose(memory["3/w"], [-12.0])
     assert "correction" not in leader.outgoing("evaluate", 2, model, memory, [1])[0]
+
+
+def test_scaffold_may_count_sites_by_their_rows() -> None:
+    leader = conduct("scaffold", sites=2, weighting="rows")
+    given = [contribution(1, single([2.0]), 10, step_sum=0.5), contribution(2, single([4.0]), 30, step_sum=0.5)]
+    model, memory = leader.combine(1, single([1.0]), {}, given)
+    np.testing.assert_allclose(model["w"], [1 + (1 * 10 + 3 * 30) / 40])
+    np.testing.assert_allclose([memory["1/w"][0], memory["2/w"][0]], [-2.0, -6.0])
+    everyone = (-2.0 * 10 - 6.0 * 30) / 40
+    sent = leader.outgoing("train", 2, model, memory, [1, 2])
+    corrections = [content["correction"]["w"].numpy().tolist() for content in sent]  # type: ignore[union-attr, index]
+    assert corrections == [[everyone + 2], [everyone + 6]]
 
 
 def test_scaffold_finds_the_common_minimum_where_fedavg_drifts() -> None:

@@ -160,6 +160,9 @@ def test_it_says_what_it_is(strategy: Description) -> None:
     assert strategy.minimum_formula
     for parameter in strategy.parameters:
         assert parameter.description.endswith(".")
+        if parameter.type == "str":
+            assert parameter.choices and parameter.default in parameter.choices
+            continue
         assert parameter.min is not None
         assert parameter.max is not None
         assert parameter.min <= float(parameter.default) <= parameter.max

@@ -12,6 +12,8 @@ from flwr.serverapp.strategy import FedAvg
 from federation.strategies.buffers import is_buffer
 
 CORRECTION = "correction"
+ROWS = "rows"
+WEIGHT = "num-examples"
 
 Variate = dict[str, np.ndarray]
 
@@ -22,30 +24,37 @@ class Scaffold(FedAvg):
     Args:
         sites: how many sites the run has.
         step_sum: the metric under which a site reports the sum of its step sizes (the paper's K times eta_l).
+        by_rows: whether sites count by their rows. Then the mean is that of the sites that have a variate.
     """
 
-    def __init__(self, *, sites: int, server_rate: float, step_sum: str) -> None:
+    def __init__(self, *, sites: int, server_rate: float, step_sum: str, by_rows: bool = False) -> None:
         super().__init__(min_train_nodes=1, min_evaluate_nodes=1, min_available_nodes=1)
         self._sites = sites
         self._server_rate = server_rate
         self._step_sum = step_sum
+        self._by_rows = by_rows
+        self._rows: dict[int, float] = {}
         self._variates: dict[int, Variate] = {}
         self._model: Variate = {}
 
     def saved(self) -> dict[str, np.ndarray]:
-        """All variates, named by site and array."""
-        return {
+        """All variates, named by site and array, and the sites' rows where they count."""
+        kept = {
             f"{site}/{name}": array
             for site, variate in sorted(self._variates.items())
             for name, array in variate.items()
         }
+        return kept | {f"{ROWS}/{site}": np.array(rows) for site, rows in sorted(self._rows.items())}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take up what `saved` gave."""
-        self._variates = {}
+        self._variates, self._rows = {}, {}
         for key, array in arrays.items():
             site, _, name = key.partition("/")
-            self._variates.setdefault(int(site), {})[name] = array
+            if site == ROWS:
+                self._rows[int(name)] = float(array)
+            else:
+                self._variates.setdefault(int(site), {})[name] = array
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -71,6 +80,7 @@ class Scaffold(FedAvg):
         mean = self._mean()
         change = {name: np.zeros_like(array) for name, array in self._model.items()}
         renewed: dict[int, Variate] = {}
+        rows = {int(reply.metadata.group_id): self._count(reply) for reply in answers}
         for reply in answers:
             site = int(reply.metadata.group_id)
             steps = float(reply.content.metric_records["metrics"][self._step_sum])  # type: ignore[arg-type]
@@ -78,8 +88,10 @@ class Scaffold(FedAvg):
             moved = {name: arrays[name] - array for name, array in self._model.items()}
             own = self._variate(site)
             renewed[site] = {name: own[name] - mean[name] - moved[name] / steps for name in self._model}
-            change = {name: change[name] + moved[name] / len(answers) for name in self._model}
+            share = rows[site] / sum(rows.values())
+            change = {name: change[name] + moved[name] * share for name in self._model}
         self._variates |= renewed
+        self._rows |= rows if self._by_rows else {}
         stepped = {name: array + self._server_rate * change[name] for name, array in self._model.items()}
         return self._as_sent(stepped), None
 
@@ -94,10 +106,17 @@ class Scaffold(FedAvg):
             name: np.zeros(array.shape, np.float64) for name, array in self._model.items()
         }
 
+    def _count(self, reply: Message) -> float:
+        """What the site counts by."""
+        return float(reply.content.metric_records["metrics"][WEIGHT]) if self._by_rows else 1.0  # type: ignore[arg-type]
+
     def _mean(self) -> Variate:
-        known = [self._variates[site] for site in sorted(self._variates)]
+        known = sorted(self._variates)
+        counts = {site: self._rows.get(site, 1.0) for site in known}
+        total = sum(counts.values()) if self._by_rows else self._sites
         return {
-            name: sum((variate[name] for variate in known), np.zeros(array.shape, np.float64)) / self._sites
+            name: sum((self._variates[site][name] * counts[site] for site in known), np.zeros(array.shape, np.float64))
+            / max(total, 1)
             for name, array in self._model.items()
         }
 
