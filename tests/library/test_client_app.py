@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, Message
 
+from bench.reproduce.pooling import write_pooled
 from federation.library.heart_disease import reference
 from federation.library.heart_disease.heart_disease import client_app, dataset, task
-from federation.library.heart_disease.heart_disease.preparation import Moments, Split
+from federation.library.heart_disease.heart_disease.preparation import FEATURES, Moments, Split
 from federation.library.heart_disease.heart_disease.task import Training
 
 from .conftest import MakeContext, MakeMessage
@@ -192,3 +193,52 @@ def test_nothing_is_kept_where_no_layer_is_local(make_context: MakeContext, trai
     context = make_context()
     client_app.app(train_message, context)
     assert not context.state
+
+
+@pytest.fixture
+def pooled(tmp_path: Path, paths: dict[str, Path]) -> Path:
+    return write_pooled({name: paths[name] for name in ("Hungary", "Switzerland")}, tmp_path / "pooled.csv")
+
+
+def test_all_pooled_rows_train_and_none_test(
+    make_context: MakeContext, make_message: MakeMessage, model: ArrayRecord, pooled: Path
+) -> None:
+    context = make_context(normalise="site")
+    context.node_config |= {"dataset-path": str(pooled), "pooled": True}
+    trained = client_app.app(make_message("train", {"server-round": 1}, arrays=model), context)
+    assert trained.content.metric_records["metrics"]["num-examples"] == 172 + 30
+    tested = client_app.app(make_message("evaluate", arrays=model), context).content.metric_records["metrics"]
+    assert dict(tested) == {"num-examples": 202}
+
+
+def test_no_steps_send_the_model_back_as_it_came(
+    make_context: MakeContext, make_message: MakeMessage, model: ArrayRecord
+) -> None:
+    context = make_context(normalise="site", local_steps=0)
+    reply = client_app.app(make_message("train", {"server-round": 1}, arrays=model), context)
+    np.testing.assert_array_equal(arrays(reply)["weight"], model["weight"].numpy())
+
+
+def test_a_site_recalibrates_before_it_tests_and_sends_the_shared_intercept(
+    make_context: MakeContext, make_message: MakeMessage, model: ArrayRecord
+) -> None:
+    accuracies = {}
+    for recalibrate in ("no", "intercept"):
+        context = make_context("Switzerland", normalise="site", recalibrate=recalibrate)
+        reply = client_app.app(make_message("evaluate", arrays=model), context)
+        accuracies[recalibrate] = reply.content.metric_records["metrics"]["accuracy"]
+    assert accuracies["intercept"] == 15 / 16 > accuracies["no"]
+
+
+def test_a_cholesterol_of_0_is_replaced_where_the_run_says_by_what(
+    make_context: MakeContext, make_message: MakeMessage
+) -> None:
+    column = FEATURES.index("chol")
+    sums = [
+        arrays(
+            client_app.app(make_message("query.moments"), make_context("Switzerland", cholesterol_missing=value)),
+            "sums",
+        )
+        for value in (0.0, 240.0)
+    ]
+    assert [total["sum"][column] for total in sums] == [0.0, 30 * 240.0]

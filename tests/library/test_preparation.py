@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import train_test_split
 
+from bench.reproduce.pooling import write_pooled
 from federation.library.heart_disease.heart_disease.preparation import (
     FEATURES,
     Moments,
@@ -14,8 +15,10 @@ from federation.library.heart_disease.heart_disease.preparation import (
     Split,
     normalise,
     prepare,
+    prepare_pooled,
     split_indices,
 )
+from federation.library.heart_disease.heart_disease.task import Site
 
 COUNTS = {
     "Cleveland": (199, 91, 104, 48),
@@ -124,3 +127,25 @@ def test_a_dataset_without_complete_rows_is_refused(paths: dict[str, Path]) -> N
 def test_one_complete_row_is_too_few(paths: dict[str, Path]) -> None:
     with pytest.raises(ValueError, match="too few"):
         prepare(pd.read_csv(paths["Cleveland"]).head(1).to_dict("list"))
+
+
+def test_pooled_rows_are_the_centres_train_rows_and_each_site_is_normalised_by_itself(
+    splits: dict[str, Split], paths: dict[str, Path], tmp_path: Path
+) -> None:
+    names = ("Hungary", "VA Long Beach")
+    file = write_pooled({name: paths[name] for name in names}, tmp_path / "pooled.csv")
+    pooled = prepare_pooled(pd.read_csv(file).to_dict("list"))
+    assert [len(part) for part in pooled.parts] == [172, 85]
+    assert len(pooled.test) == 0
+    np.testing.assert_array_equal(
+        pooled.train.features, np.concatenate([splits[name].train.features for name in names])
+    )
+    alone = np.concatenate([Site.of(splits[name], None).train.features for name in names])
+    np.testing.assert_array_equal(Site.of(pooled, None).train.features, alone)
+    together = Moments.of(pooled.train)
+    assert abs(Site.of(pooled, together).train.features.mean(dim=0)).max() < 1e-5
+
+
+def test_pooled_rows_need_to_say_whose_they_are(paths: dict[str, Path]) -> None:
+    with pytest.raises(ValueError, match="lacks the columns site"):
+        prepare_pooled(pd.read_csv(paths["Hungary"]).to_dict("list"))

@@ -79,6 +79,56 @@ def test_one_step_is_plain_gradient_descent_with_the_proximal_pull() -> None:
     torch.testing.assert_close(ours.bias, theirs.bias)
 
 
+def by_torch(optimiser: type[torch.optim.Optimizer], rows: Tensors, training: Training, seed: int) -> torch.nn.Linear:
+    """The same passes over the same batches, by autograd and torch's own optimizer."""
+    model = task.make_model(1)
+    stepper = optimiser(model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)  # type: ignore[call-arg]
+    for features, labels in task._batches(rows, training, seed):
+        stepper.zero_grad()
+        torch.autograd.backward(torch.nn.functional.binary_cross_entropy_with_logits(model(features), labels))
+        stepper.step()
+    return model
+
+
+@pytest.mark.parametrize(("name", "theirs"), [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam)])
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+def test_epochs_are_torchs(name: str, theirs: type[torch.optim.Optimizer], decay: float) -> None:
+    rows = tensors(30, 7)
+    training = Training(0, 4, 0.01, weight_decay=decay, optimizer=name, epochs=5)
+    expected, model = by_torch(theirs, rows, training, 9), task.make_model(1)
+    task.train(model, rows, training, 9)
+    torch.testing.assert_close(model.weight, expected.weight, rtol=0, atol=1e-6)
+    torch.testing.assert_close(model.bias, expected.bias, rtol=0, atol=1e-6)
+
+
+def test_epochs_count_their_last_small_batch_and_take_the_place_of_steps() -> None:
+    assert Training(100, 4, 0.1, epochs=2).steps_over(10) == 6
+    assert Training(100, 4, 0.1).steps_over(10) == 100
+
+
+def test_no_steps_leave_the_model_and_tell_the_loss_of_all_rows() -> None:
+    rows, model = tensors(10, 6), task.make_model(1)
+    loss = task.train(model, rows, Training(0, 4, 0.1), seed=3)
+    assert torch.equal(model.weight, task.make_model(1).weight)
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(model(rows.features), rows.labels)
+    assert loss == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_recalibration_makes_the_mean_risk_the_share_of_the_ill() -> None:
+    rows, model = tensors(400, 8), task.make_model(1)
+    slopes = model.weight.clone()
+    task.recalibrate(model, rows)
+    assert torch.equal(model.weight, slopes)
+    assert task.predict(model, rows).mean() == pytest.approx(rows.labels.mean().item(), abs=2 / 400)
+
+
+def test_recalibration_is_finite_where_all_are_ill() -> None:
+    rows = Tensors.of(Rows(np.random.default_rng(1).normal(size=(30, 13)), np.ones(30)))
+    model = task.make_model(1)
+    task.recalibrate(model, rows)
+    assert 0.97 < task.predict(model, rows).mean() < 0.995
+
+
 def test_steps_go_through_all_rows_before_any_row_comes_again() -> None:
     labels = torch.arange(10.0).unsqueeze(1)
     rows, training = Tensors(-labels.expand(10, 13), labels), Training(steps=6, batch_size=4, learning_rate=0.1)

@@ -154,7 +154,7 @@ def submit_second_script(session: Transport, study: str) -> str:
     """The PI proposes the same script with larger batches; nobody has signed it yet. Returns the version's id."""
     files = bundles.source_files(ROOT / "federation" / "library" / "heart_disease")
     project = files[bundles.PROJECT].decode("utf-8")
-    for before, after in (('version = "1.2.0"', 'version = "1.3.0"'), ("batch-size = 4", "batch-size = 16")):
+    for before, after in (('version = "1.3.0"', 'version = "1.4.0"'), ("batch-size = 4", "batch-size = 16")):
         project = project.replace(before, after)
     bundle = bundles.build(files | {bundles.PROJECT: project.encode("utf-8")})
     script = session.post(f"studies/{study}/scripts", {"name": "heart-disease-large-batches"})

@@ -43,7 +43,7 @@ def train(message: Message, context: Context) -> Message:
     loss = task.train(model, rows, training, _round_seed(message, context), drifts)
     metrics = MetricRecord({"num-examples": len(rows), "train-loss": loss})
     if correction is not None:
-        metrics["step-sum"] = training.steps * training.learning_rate
+        metrics["step-sum"] = training.steps_over(len(rows)) * training.learning_rate
     shared, staying = local.split(_arrays_of(model), _config(message))
     local.keep(context, number, staying)
     return Message(RecordDict({"arrays": _record(shared), "metrics": metrics}), reply_to=message)
@@ -51,9 +51,14 @@ def train(message: Message, context: Context) -> Message:
 
 @app.evaluate()
 def evaluate(message: Message, context: Context) -> Message:
-    """Evaluate the received model on the test rows."""
+    """Evaluate the received model on the test rows. Of pooled rows none test: their number is all there is to say."""
     site = dataset.read_site(context, message.content)
-    evaluation = task.evaluate(task.predict(_received_model(message, context), site.test), site.test, site.groups)
+    if not len(site.test):
+        return Message(RecordDict({"metrics": MetricRecord({"num-examples": len(site.train)})}), reply_to=message)
+    model = _received_model(message, context)
+    if context.run_config["recalibrate"] == task.INTERCEPT:
+        task.recalibrate(model, site.train)
+    evaluation = task.evaluate(task.predict(model, site.test), site.test, site.groups)
     return Message(RecordDict({"metrics": MetricRecord(evaluation.metrics())}), reply_to=message)
 
 
@@ -83,6 +88,9 @@ def _training(message: Message, context: Context) -> task.Training:
         batch_size=int(config["batch-size"]),
         learning_rate=float(config["learning-rate"]),
         proximal_mu=float(_config(message).get("proximal-mu", config["proximal-mu"])),  # type: ignore[arg-type]
+        weight_decay=float(config["weight-decay"]),
+        optimizer=str(config["optimizer"]),
+        epochs=int(config["local-epochs"]),
     )
 
 

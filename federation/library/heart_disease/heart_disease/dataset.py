@@ -7,18 +7,25 @@ from flwr.app import ArrayRecord, Context, RecordDict
 from fedstudy_node.scripting import open_table
 
 from . import task
-from .preparation import Moments, Split, prepare
+from .preparation import Moments, Split, fill_cholesterol, prepare, prepare_pooled
 
-_splits: dict[str, Split] = {}
-_sites: dict[tuple[str, tuple[tuple[str, bytes], ...]], task.Site] = {}
+POOLED = "pooled"
+
+_splits: dict[tuple[str, float], Split] = {}
+_sites: dict[tuple[str, float, tuple[tuple[str, bytes], ...]], task.Site] = {}
 
 
 def read_split(context: Context) -> Split:
-    """The site's complete and encoded rows; raises ValueError where the data does not fit the study."""
-    path = str(context.node_config["dataset-path"])
-    if path not in _splits:
-        _splits[path] = prepare(open_table(context).to_pydict())
-    return _splits[path]
+    """The site's complete and encoded rows; raises ValueError where the data does not fit the study.
+
+    Where the node says that its dataset is pooled, they are train rows of several sites.
+    """
+    key = _what(context)
+    if key not in _splits:
+        read = prepare_pooled if context.node_config.get(POOLED) else prepare
+        split, (_, cholesterol) = read(open_table(context).to_pydict()), key
+        _splits[key] = fill_cholesterol(split, cholesterol) if cholesterol else split
+    return _splits[key]
 
 
 def read_site(context: Context, content: RecordDict) -> task.Site:
@@ -28,10 +35,15 @@ def read_site(context: Context, content: RecordDict) -> task.Site:
     """
     shared = _shared(content) if context.run_config["normalise"] == task.GLOBAL else ArrayRecord()
     came = tuple((name, bytes(array.data)) for name, array in shared.items())
-    key = (str(context.node_config["dataset-path"]), came)
+    key = (*_what(context), came)
     if key not in _sites:
         _sites[key] = task.Site.of(read_split(context), _moments(shared))
     return _sites[key]
+
+
+def _what(context: Context) -> tuple[str, float]:
+    """The dataset's path, and what the run puts in the place of a cholesterol of 0."""
+    return str(context.node_config["dataset-path"]), float(context.run_config["cholesterol-missing"])
 
 
 def _shared(content: RecordDict) -> ArrayRecord:

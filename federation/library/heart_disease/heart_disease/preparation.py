@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ Integers = npt.NDArray[np.int64]
 
 TRAIN_FRACTION = 0.66
 SPLIT_SEED = 43
+SITE = "site"
 COLUMNS = ("age", "sex", "cp", "trestbps", "chol", "fbs", "restecg", "thalach", "exang", "oldpeak", "num")
 FEATURES = (
     *("age", "sex", "trestbps", "chol", "fbs", "thalach", "exang", "oldpeak"),
@@ -50,13 +51,21 @@ class Rows:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def at(self, positions: Integers) -> Rows:
+        """The rows at these positions."""
+        return Rows(self.features[positions], self.labels[positions])
+
 
 @dataclass(frozen=True)
 class Split:
-    """One centre's rows, complete and encoded, not yet normalised."""
+    """One dataset's rows, complete and encoded, not yet normalised.
+
+    ``parts`` are the positions of each site's rows among the train rows where several sites pool theirs.
+    """
 
     train: Rows
     test: Rows
+    parts: Sequence[Integers] = ()
 
 
 @dataclass(frozen=True)
@@ -102,23 +111,52 @@ def prepare(columns: Columns) -> Split:
 
     ``columns`` holds each column's values in the order of the rows; None and NaN are missing.
     """
-    absent = [name for name in COLUMNS if name not in columns]
+    rows = _encode(_complete(columns, COLUMNS))
+    train, test = split_indices(rows.labels)
+    return Split(rows.at(train), rows.at(test))
+
+
+def prepare_pooled(columns: Columns) -> Split:
+    """Prepare train rows that several sites pooled: all of them train, and none test.
+
+    The column ``site`` says whose row each is. Raises ValueError as `prepare` does.
+    """
+    complete = _complete(columns, (*COLUMNS, SITE))
+    sites = np.array([str(site) for site in complete[SITE]])
+    rows = _encode(complete)
+    nothing = np.array([], dtype=np.int64)
+    return Split(rows, rows.at(nothing), tuple(np.flatnonzero(sites == site) for site in np.unique(sites)))
+
+
+def _complete(columns: Columns, wanted: Sequence[str]) -> Columns:
+    """The wanted columns of the rows that lack none of them."""
+    absent = [name for name in wanted if name not in columns]
     if absent:
         raise ValueError(f"the dataset lacks the columns {', '.join(absent)}")
-    rows = zip(*(columns[name] for name in COLUMNS), strict=True)
+    rows = zip(*(columns[name] for name in wanted), strict=True)
     whole = [row for row in rows if not any(map(_is_missing, row))]
     if not whole:
         raise ValueError("no row of the dataset is complete")
-    complete = dict(zip(COLUMNS, zip(*whole, strict=True), strict=True))
+    return dict(zip(wanted, zip(*whole, strict=True), strict=True))
+
+
+def _encode(complete: Columns) -> Rows:
     labels = (np.array(complete["num"], dtype=np.float64) != 0).astype(np.float64)
-    features = np.column_stack(
-        [
-            *(_column(complete, name) for name in FEATURES[:8]),
-            *(column for name in _DUMMIES for column in _dummies(complete, name)),
-        ]
-    )
-    train, test = split_indices(labels)
-    return Split(Rows(features[train], labels[train]), Rows(features[test], labels[test]))
+    columns = [_column(complete, name) for name in FEATURES[:8]]
+    columns += [column for name in _DUMMIES for column in _dummies(complete, name)]
+    return Rows(np.column_stack(columns), labels)
+
+
+def fill_cholesterol(split: Split, value: float) -> Split:
+    """The same rows with a cholesterol of 0, which stands for a missing value, replaced by that one (mg/dl)."""
+    column = FEATURES.index("chol")
+
+    def filled(rows: Rows) -> Rows:
+        features = rows.features.copy()
+        features[features[:, column] == 0, column] = value
+        return Rows(features, rows.labels)
+
+    return replace(split, train=filled(split.train), test=filled(split.test))
 
 
 def _is_missing(value: object) -> bool:

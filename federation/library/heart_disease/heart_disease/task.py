@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil, sqrt
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, linear
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from .preparation import FEATURES, Floats, Groups, Moments, Rows, Split, groups_of, normalise
 
@@ -17,17 +18,35 @@ Arrays = Mapping[str, npt.NDArray[np.generic]]
 Metric = int | float | list[int] | list[float]
 
 HISTOGRAM_BINS, SUBGROUP_BINS = 200, 20
+SHIFT_WITHIN = 1e-9
 SITE, GLOBAL = "site", "global"
+SGD, ADAM = "sgd", "adam"
+INTERCEPT = "intercept"
+Step = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Training:
-    """How to train at a site: mini-batch steps of SGD; ``proximal_mu`` is FedProx's weight."""
+    """How to train at a site.
+
+    Attributes:
+        steps: mini-batches, with no `epochs`; none leave the model as it came.
+        proximal_mu: FedProx's weight.
+        weight_decay: of the ridge penalty, weight_decay/2 * ||w||^2, as torch's optimizers add it.
+        epochs: passes over the rows, in place of `steps`.
+    """
 
     steps: int
     batch_size: int
     learning_rate: float
     proximal_mu: float = 0.0
+    weight_decay: float = 0.0
+    optimizer: str = SGD
+    epochs: int = 0
+
+    def steps_over(self, rows: int) -> int:
+        """The mini-batches for so many rows; the last one of a pass may be smaller."""
+        return self.epochs * ceil(rows / self.batch_size) if self.epochs else self.steps
 
 
 @dataclass(frozen=True)
@@ -57,9 +76,15 @@ class Site:
 
     @classmethod
     def of(cls, split: Split, moments: Moments | None) -> Site:
-        """Normalised by ``moments``, or by the site's own train rows where there are none."""
+        """Normalised by ``moments``, or by the site's own train rows where there are none.
+
+        Of pooled rows each site's are then normalised by themselves.
+        """
         constants = moments or Moments.of(split.train)
         train, test = normalise(split.train, constants), normalise(split.test, constants)
+        for part in split.parts if moments is None else ():
+            own = split.train.at(part)
+            train.features[part] = normalise(own, Moments.of(own)).features
         return cls(Tensors.of(train), Tensors.of(test), groups_of(split.test))
 
 
@@ -118,25 +143,55 @@ def train(
     """Train in place and return the mean loss over the steps.
 
     The gradient of logistic regression is written out (Bishop, 2006, eq. 4.91): the mean over the batch of
-    (probability - label) * features; autograd takes five times as long for it. ``correction`` is what SCAFFOLD adds to
+    (probability - label) * features; autograd takes many times as long for it. ``correction`` is what SCAFFOLD adds to
     each step's gradient, by the weight's name (Karimireddy et al., 2020, algorithm 1). The proximal term is
     mu/2 * ||w - w_global||^2 (Li et al., 2020, eq. 2), its gradient mu * (w - w_global).
+
+    The intercept is trained as the weight of a feature that is 1 everywhere, which takes half the operations.
     """
-    anchors = {name: weight.clone() for name, weight in model.named_parameters()}
-    weights = dict(model.named_parameters())
+    weights = _column(dict(model.named_parameters()))
+    anchor, added = weights.clone(), _column(correction) if correction else None
+    step = _adam(weights, training.learning_rate) if training.optimizer == ADAM else _descent(weights, training)
+    whole = Tensors(torch.cat([rows.features, torch.ones(len(rows), 1)], dim=1), rows.labels)
     steps: list[tuple[Tensor, Tensor]] = []
-    for features, labels in _batches(rows, training, seed):
-        logits = linear(features, weights["weight"], weights["bias"])
-        errors = torch.sigmoid(logits).sub_(labels).div_(labels.shape[0])
-        gradients = {"weight": errors.T @ features, "bias": errors.sum(dim=0)}
-        for name, weight in weights.items():
-            if training.proximal_mu:
-                gradients[name] += training.proximal_mu * (weight - anchors[name])
-            if correction:
-                gradients[name] += correction[name]
-            weight.sub_(gradients[name], alpha=training.learning_rate)
+    for features, labels in _batches(whole, training, seed):
+        logits = features @ weights
+        gradient = (features.T @ torch.sigmoid(logits).sub_(labels)).div_(labels.shape[0])
+        if training.proximal_mu:
+            gradient.add_(weights - anchor, alpha=training.proximal_mu)
+        if training.weight_decay:
+            gradient.add_(weights, alpha=training.weight_decay)
+        if added is not None:
+            gradient.add_(added)
+        step(gradient)
         steps.append((logits, labels))
-    return _mean_loss(steps)
+    model.weight.copy_(weights[:-1].T)
+    model.bias.copy_(weights[-1])
+    return _mean_loss(steps or [(whole.features @ weights, whole.labels)])
+
+
+def _column(named: Mapping[str, Tensor]) -> Tensor:
+    """The weights of the features, then the intercept (14, 1)."""
+    return torch.cat([named["weight"].reshape(-1, 1), named["bias"].reshape(-1, 1)])
+
+
+def _descent(weights: Tensor, training: Training) -> Step:
+    return lambda gradient: weights.sub_(gradient, alpha=training.learning_rate)
+
+
+def _adam(weights: Tensor, rate: float, betas: tuple[float, float] = (0.9, 0.999)) -> Step:
+    """Adam with torch's defaults (Kingma and Ba, 2015, algorithm 1); torch's own takes seconds to import."""
+    first, second, taken = torch.zeros_like(weights), torch.zeros_like(weights), 0
+
+    def step(gradient: Tensor) -> Tensor:
+        nonlocal taken
+        taken += 1
+        first.lerp_(gradient, 1 - betas[0])
+        second.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
+        spread = second.sqrt().div_(sqrt(1 - betas[1] ** taken)).add_(1e-8)
+        return weights.addcdiv_(first, spread, value=-rate / (1 - betas[0] ** taken))
+
+    return step
 
 
 def _mean_loss(steps: Sequence[tuple[Tensor, Tensor]]) -> float:
@@ -146,6 +201,23 @@ def _mean_loss(steps: Sequence[tuple[Tensor, Tensor]]) -> float:
     logits, labels = (torch.cat(parts) for parts in zip(*steps, strict=True))
     losses = binary_cross_entropy_with_logits(logits, labels, weight=weights, reduction="sum")
     return losses.item() / len(steps)
+
+
+@torch.no_grad()
+def recalibrate(model: nn.Linear, rows: Tensors) -> None:
+    """Shift the intercept until the mean predicted risk of these rows is the share of them that is ill.
+
+    Recalibration in the large (Steyerberg, Clinical Prediction Models, 2019, chapter 20), by Newton's method. A patient
+    of the mean score, half ill, is added, so that the shift is finite where all rows are of one class.
+    """
+    logits = model(rows.features).squeeze(1).numpy().astype(np.float64)
+    logits, ill = np.append(logits, logits.mean()), float(rows.labels.sum()) + 0.5
+    shift, step = 0.0, 1.0
+    while abs(step) > SHIFT_WITHIN:
+        risks = 1 / (1 + np.exp(-(logits + shift)))
+        step = float(np.clip((ill - risks.sum()) / (risks * (1 - risks)).sum(), -1, 1))
+        shift += step
+    model.bias += shift
 
 
 def predict(model: nn.Linear, rows: Tensors) -> Floats:
@@ -188,12 +260,12 @@ def rank_auc(positives: Floats, negatives: Floats) -> float | None:
 def _batches(rows: Tensors, training: Training, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
     """The features and labels of one mini-batch a step, in a new order of the rows each time they run out."""
     generator = torch.Generator().manual_seed(seed)
-    step = 0
+    step, steps = 0, training.steps_over(len(rows))
     while True:
         order = torch.randperm(len(rows), generator=generator)
         parts = (torch.split(values[order], training.batch_size) for values in (rows.features, rows.labels))
         for batch in zip(*parts, strict=True):
-            if step == training.steps:
+            if step == steps:
                 return
             step += 1
             yield batch
