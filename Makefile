@@ -9,7 +9,7 @@ BIN := $(or $(FEDSTUDY_VENV),.venv)/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint ruff mypy contracts templates format faults guide fuzz-api bench bench-gate bench-log bench-pages messages lock clean
+.PHONY: help setup demo test check lint ruff mypy contracts templates format faults guide fuzz-api bench bench-gate bench-log bench-pages reproduce messages lock clean
 
 help:
 	@echo 'make demo    a whole federated study on this machine, then a portal to look at (ARGS="--exit --json out.json")'
@@ -23,6 +23,7 @@ help:
 	@echo 'make bench-gate  measure what gate and sandbox cost a round (minutes)'
 	@echo 'make bench-log  measure how fast events are written and get their places in the log (a minute)'
 	@echo 'make bench-pages  measure how long pages take with a million log entries and 20 people (some 15 minutes)'
+	@echo "make reproduce  the published tables of Fed-Heart-Disease as real runs, and docs/results/ of them (some 15 minutes)"
 	@echo 'make messages  bring the translated texts up to date with templates and code, and compile them'
 	@echo 'make lock    compile requirements.lock anew from the pyproject files'
 	@echo 'make clean   remove .venv, caches and the state of demos'
@@ -89,6 +90,10 @@ bench-log: setup
 # A stack of its own with a large synthetic portal: some 15 minutes; ARGS="--events 50000 --rounds 5000" for a smaller one.
 bench-pages: setup
 	@$(BIN)/python -m bench.web $(ARGS)
+
+# A stack of its own with six nodes, and some 190 runs; ARGS="--only flamby-full-fedavg --seeds 42" plays a part and writes nothing.
+reproduce: setup
+	@$(BIN)/python -m bench.reproduce $(ARGS)
 
 # Says what lacks a translation; django.po is where it is written.
 messages: setup
