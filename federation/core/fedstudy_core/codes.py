@@ -77,6 +77,18 @@ CODES = MappingProxyType(
         "E_DATASET_FILE": "The dataset's file cannot be read.",
         "E_NODE_CONFIG": "The value cannot be given to scripts.",
         "E_DATASET_INVALID": "The dataset does not fit the study's data dictionary.",
+        # pooling
+        "E_NO_POOL": "The study has no pool node, or it has made no key for this site yet.",
+        "E_NO_CONSENT": "The site has no consent in force under which rows could be pooled.",
+        "E_CONSENT": "The consent is for another study, site, node or key.",
+        "E_CONSENT_EXPIRED": "The consent to pool rows has ended.",
+        "E_CONSENT_REVOKED": "The site took its consent to pool rows back.",
+        "E_DIGEST": "What came is not what was announced and signed.",
+        "E_SEALED": "The pooled object cannot be opened: it was altered, cut short, or sealed for somebody else.",
+        "E_POOL_COLUMNS": "A column would leave, or came, that may not.",
+        "E_POOL_K": "Too few patients share the same values: the smallest group is below what the consent asks for.",
+        "E_PROFILE": "The de-identification profile does not fit the data.",
+        "E_POOL_MEMORY": "The pool node has no place in memory for rows in plain.",
         # scripts
         "E_BUNDLE": "The script is not the one that was approved.",
         "E_BUNDLE_TOO_LARGE": "The script's bundle is too large.",
