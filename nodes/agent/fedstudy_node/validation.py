@@ -89,7 +89,7 @@ def _table_findings(table: "pandas.DataFrame", dictionary: DataDictionary) -> It
     for column in map(str, table.columns):
         if column in declared:
             continue
-        if _looks_like_identifier(column):
+        if looks_like_identifier(column):
             yield Finding(column, "identifier_column", int(table[column].notna().sum()), _LEAVE_OUT)
         elif column.endswith((".1", ".2")) and column.rsplit(".", 1)[0] in declared:
             yield Finding(column.rsplit(".", 1)[0], "duplicate_column", len(table), "The file has this column twice.")
@@ -97,7 +97,8 @@ def _table_findings(table: "pandas.DataFrame", dictionary: DataDictionary) -> It
             yield Finding(column, "unknown_column", len(table), "The study did not ask for this column.")
 
 
-def _looks_like_identifier(column: str) -> bool:
+def looks_like_identifier(column: str) -> bool:
+    """Whether a column's name says that it names patients."""
     plain = column.strip().lower().replace(" ", "_").replace("-", "_")
     return plain in _IDENTIFIER_WORDS or plain.endswith("_name")
 
@@ -109,7 +110,7 @@ def _variable_findings(column: "pandas.Series[Any]", variable: Variable) -> Iter
         return
     present = column.dropna()
     implausible = _members(variable.implausible)
-    hidden = present[present.map(lambda value: _plain(value) in implausible)]
+    hidden = present[present.map(lambda value: written(value) in implausible)]
     if len(hidden):
         detail = "Values that mean “missing” are written as numbers; they are treated as missing."
         yield Finding(variable.name, "implausible", len(hidden), detail, _examples(hidden))
@@ -125,7 +126,7 @@ def _type_findings(present: "pandas.Series[Any]", variable: Variable) -> Iterato
     """Check type, coding and range of the values that are there."""
     if variable.type == "categorical":
         known = _members(code.value for code in variable.codes)
-        wrong = present[present.map(lambda value: _plain(value) not in known)]
+        wrong = present[present.map(lambda value: written(value) not in known)]
         if len(wrong):
             detail = "Values that the coding does not list."
             yield Finding(variable.name, "unknown_code", len(wrong), detail, _examples(wrong))
@@ -155,10 +156,10 @@ def _range_findings(present: "pandas.Series[Any]", variable: Variable) -> Iterat
 
 
 def _bound(value: object) -> str:
-    return "…" if value is None else _plain(value)
+    return "…" if value is None else written(value)
 
 
-def _plain(value: object) -> str:
+def written(value: object) -> str:
     """Write a value so that 1, 1.0 and "1" are the same."""
     if isinstance(value, bool):
         return "1" if value else "0"
@@ -170,7 +171,7 @@ def _plain(value: object) -> str:
 
 
 def _members(values: Iterable[object]) -> set[str]:
-    return {_plain(value) for value in values}
+    return {written(value) for value in values}
 
 
 def _examples(values: "pandas.Series[Any]") -> tuple[str, ...]:
@@ -190,7 +191,7 @@ def _is_integer(value: object) -> bool:
 
 
 def _is_true_or_false(value: object) -> bool:
-    return _plain(value).lower() in _TRUE_FALSE
+    return written(value).lower() in _TRUE_FALSE
 
 
 def _is_date(value: object) -> bool:

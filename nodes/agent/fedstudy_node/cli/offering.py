@@ -1,17 +1,13 @@
 """`dataset add`, `dataset config` and `dataset list`: what the hospital offers to studies."""
 
 from argparse import Namespace
-from collections.abc import Collection
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rich.text import Text
 
-from fedstudy_core import dictionary as dictionaries
-from fedstudy_core.bands import band
 from fedstudy_core.dictionary import DataDictionary
+from fedstudy_core.statement import Floor
 from fedstudy_node import tables
 from fedstudy_node.cli.output import Output
 from fedstudy_node.connecting import open_portal
@@ -20,7 +16,9 @@ from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.node_config import Value, parse_value
-from fedstudy_node.validation import Finding, Report, validate
+from fedstudy_node.registering import examine, register, report_for_portal
+from fedstudy_node.studies import dictionary_of, find_study
+from fedstudy_node.validation import Finding, Report
 
 
 def add(arguments: Namespace, output: Output) -> int:
@@ -28,56 +26,23 @@ def add(arguments: Namespace, output: Output) -> int:
     home = Home.open(arguments.home)
     home.enrolled()
     path: Path = arguments.file.expanduser().absolute()
-    format_ = tables.format_of(path)
-    content = tables.file_sha256(path)
+    tables.format_of(path)
+    floor = Floor(
+        people=2 if arguments.two_people else 1,
+        min_sites=arguments.min_sites,
+        min_rows=arguments.min_rows,
+        sandbox_min=arguments.sandbox_min,
+    )
     with closing(Ledger(home.ledger_path)) as ledger, open_portal(home, ledger) as portal:
-        study = _find_study(portal.studies(), arguments.study)
-        dictionary = dictionaries.parse({"variables": study["dictionary"]["variables"]})
-        table = tables.read_table(path, format_)
-        columns = tables.columns_of(table)
-        report = validate(table, dictionary)
-        found = Dataset(
-            id="",
-            study=str(study["id"]),
-            name=arguments.name,
-            path=str(path),
-            format=format_,
-            fingerprint=tables.fingerprint(format_, columns, content),
-            columns=columns,
-            rows_band=band(report.rows),
-            rows=report.rows,
-            people=2 if arguments.two_people else 1,
-            min_sites=arguments.min_sites,
-            min_rows=arguments.min_rows,
-            sandbox_min=arguments.sandbox_min,
-        )
-        dataset = replace(found, id=portal.add_dataset(_offer(found, report, dictionary)))
-        if report.passed:
-            Datasets(home).add(dataset)
-        about = {"name": dataset.name, "study": dataset.study, "fingerprint": dataset.fingerprint}
-        ledger.journal.append("dataset_added" if report.passed else "dataset_not_fitting", dataset.id, about)
+        study = find_study(portal, arguments.study)
+        dictionary = dictionary_of(study)
+        found = examine(path, name=arguments.name, study=str(study["id"]), dictionary=dictionary, floor=floor)
+        dataset, report = register(found, Datasets(home), portal, ledger), found.report
     _show_report(output, report, dataset, dictionary)
     if not report.passed:
         blocking = sum(finding.blocks for finding in report.findings)
         raise NodeError("E_DATASET_INVALID", f"The dataset does not fit the study's dictionary: {blocking} findings.")
     return 0
-
-
-def _offer(dataset: Dataset, report: Report, dictionary: DataDictionary) -> dict[str, Any]:
-    """Return all that the portal is told of a dataset.
-
-    Only names that the study's dictionary has are told: in a file without a header the first patient stands there.
-    """
-    declared = {variable.name for variable in dictionary.variables}
-    return {
-        "study": dataset.study,
-        "name": dataset.name,
-        "fingerprint": dataset.fingerprint,
-        "format": dataset.format,
-        "rows_band": dataset.rows_band,
-        "columns": [column["name"] for column in dataset.columns if column["name"] in declared],
-        "report": _for_portal(report, declared),
-    }
 
 
 def show(arguments: Namespace, output: Output) -> int:
@@ -136,33 +101,6 @@ def _state(datasets: Datasets, dataset: Dataset) -> str:
     return "unchanged" if unchanged else "changed"
 
 
-def _find_study(studies: list[dict[str, Any]], text: str) -> dict[str, Any]:
-    found = [study for study in studies if text in (study["id"], study["title"])]
-    if len(found) != 1:
-        raise NodeError("E_NOT_FOUND", f"This site takes part in no study {text!r} (or in several of that title).")
-    if not found[0].get("dictionary"):
-        raise NodeError("E_NOT_FOUND", "The study has no data dictionary yet.")
-    return found[0]
-
-
-def _for_portal(report: Report, declared: Collection[str]) -> dict[str, Any]:
-    """Return what leaves of a report: codes, sentences and bands, no value of any row, no name of a strange column."""
-    return {
-        "checked": True,
-        "passed": report.passed,
-        "findings": [
-            {
-                "variable": finding.variable if finding.variable in declared else "",
-                "code": finding.code,
-                "severity": "error" if finding.blocks else "warning",
-                "count_band": finding.count_band,
-                "detail": finding.detail,
-            }
-            for finding in report.findings
-        ],
-    }
-
-
 def _show_report(output: Output, report: Report, dataset: Dataset, dictionary: DataDictionary) -> None:
     facts = {
         "id": dataset.id,
@@ -170,7 +108,7 @@ def _show_report(output: Output, report: Report, dataset: Dataset, dictionary: D
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,
         "rows_band": dataset.rows_band,
-        "report": _for_portal(report, {variable.name for variable in dictionary.variables}),
+        "report": report_for_portal(report, {variable.name for variable in dictionary.variables}),
     }
     output.facts(facts)
     output.table(
