@@ -11,6 +11,7 @@ import pytest
 from fedstudy_core.errors import FedStudyError
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.control import Control
+from fedstudy_node.datasets import Datasets
 from fedstudy_node.flower import Outgoing
 from fedstudy_node.home import Home
 from fedstudy_node.trust import Trust
@@ -141,7 +142,14 @@ def test_the_warden_ends_scripts_while_the_main_loop_is_held_up(office: Office) 
     stop, changes = threading.Event(), []
     control = Control(office.node.home)
     approvals = Approvals(office.node.home)
-    warden = Warden(control, office.runs, approvals, stop=stop, changed=lambda: changes.append(time.monotonic()))
+    warden = Warden(
+        control,
+        office.runs,
+        approvals,
+        Datasets(office.node.home),
+        stop=stop,
+        changed=lambda: changes.append(time.monotonic()),
+    )
     warden.start()
     try:
         Control(office.node.home).pause("")
@@ -165,10 +173,23 @@ def test_a_script_whose_approval_is_taken_back_is_ended(office: Office, everythi
         approvals.revoke_all()
     else:
         approvals.revoke(next(run.permit.approval for run in office.runs if run.permit is not None), "")
-    warden = Warden(Control(office.node.home), office.runs, approvals, stop=threading.Event(), changed=lambda: None)
-    warden.end_halted()
+    end_halted(office, approvals)
     wait_for(lambda: is_over(pid))
     assert office.error(office.wait())[0] == ("E_REVOKED_EPOCH" if everything else "E_REVOKED")
+
+
+def test_a_script_whose_dataset_is_offered_no_more_is_ended(office: Office) -> None:
+    pid = hang(office)
+    Datasets(office.node.home).remove(office.node.dataset)
+    end_halted(office, Approvals(office.node.home))
+    wait_for(lambda: is_over(pid))
+    assert office.error(office.wait())[0] == "E_DATASET"
+
+
+def end_halted(office: Office, approvals: Approvals) -> None:
+    """Have a warden look once."""
+    control, datasets = Control(office.node.home), Datasets(office.node.home)
+    Warden(control, office.runs, approvals, datasets, stop=threading.Event(), changed=lambda: None).end_halted()
 
 
 def test_work_under_an_approval_that_was_taken_back_is_answered_at_once(office: Office) -> None:

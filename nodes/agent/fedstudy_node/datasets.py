@@ -59,6 +59,15 @@ class Datasets:
         """Keep a binding."""
         write_private(self._file(dataset.id), tomli_w.dumps(asdict(dataset)).encode())
 
+    def remove(self, dataset: Dataset) -> None:
+        """Offer a dataset no more; its file stays as it is."""
+        self._file(dataset.id).unlink(missing_ok=True)
+        self._seen.pop(dataset.id, None)
+
+    def has(self, dataset_id: str) -> bool:
+        """Whether a dataset is offered."""
+        return self._file(dataset_id).is_file()
+
     def configure(self, dataset: Dataset, changes: Mapping[str, Value | None]) -> Dataset:
         """Change what scripts find in `context.node_config`; None takes a value away.
 

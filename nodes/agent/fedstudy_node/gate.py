@@ -161,6 +161,8 @@ class Gate:
 
     def withdrawn(self, permit: Permit) -> Refusal | None:
         """Return why what was granted was taken back since; None while it was not."""
+        if not self._datasets.has(permit.dataset.id):
+            return Refusal("E_DATASET", "The dataset is not offered any more.")
         return self._approvals.withdrawn(permit.approval, permit.statement)
 
     def explain(self, steps: Steps, order: Order, script: Script) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import structlog
 
-from fedstudy_core.errors import Refusal
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.control import Control
+from fedstudy_node.datasets import Datasets
 from fedstudy_node.runs import ActiveRun, Runs
 
 log = structlog.get_logger()
@@ -31,6 +31,7 @@ class Warden(threading.Thread):
         control: Control,
         runs: Runs,
         approvals: Approvals,
+        datasets: Datasets,
         *,
         stop: threading.Event,
         changed: Callable[[], None],
@@ -39,6 +40,7 @@ class Warden(threading.Thread):
         self._control = control
         self._runs = runs
         self._approvals = approvals
+        self._datasets = datasets
         self._stop_asked = stop
         self._changed = changed
 
@@ -58,9 +60,13 @@ class Warden(threading.Thread):
         """End every process whose run may not go on."""
         for run in self._runs:
             child = run.child
-            if child is not None and (self._control.obstacle(run.named) or self._withdrawn(run)) is not None:
+            if child is not None and (self._control.obstacle(run.named) is not None or self._withdrawn(run)):
                 child.end_group()
 
-    def _withdrawn(self, run: ActiveRun) -> Refusal | None:
+    def _withdrawn(self, run: ActiveRun) -> bool:
+        """Whether the approval was taken back, or the dataset is not offered any more."""
         permit = run.permit
-        return None if permit is None else self._approvals.withdrawn(permit.approval, permit.statement)
+        if permit is None:
+            return False
+        taken_back = self._approvals.withdrawn(permit.approval, permit.statement) is not None
+        return taken_back or not self._datasets.has(permit.dataset.id)
