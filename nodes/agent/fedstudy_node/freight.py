@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +25,19 @@ PATIENCE = 120.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 # The portal's word that nobody waits for this any more.
 _OVER = frozenset({403, 404, 413})
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the portal keeps a content, and the headers beside the signature that open it."""
+
+    path: str
+    more: Mapping[str, str] = field(default_factory=dict)
+
+
+def beside_message(sha256: str, ticket: str) -> Address:
+    """Return where the content of a message is."""
+    return Address(PREFIX + sha256, {TICKET: ticket})
 
 
 class FreightClient:
@@ -46,6 +59,10 @@ class FreightClient:
         self._client.close()
 
     def fetch(self, sha256: str, ticket: str, alive: Callable[[], None]) -> Freight:
+        """Fetch the content of a message. Raises as `fetch_from`."""
+        return self.fetch_from(beside_message(sha256, ticket), sha256, alive)
+
+    def fetch_from(self, address: Address, sha256: str, alive: Callable[[], None]) -> Freight:
         """Fetch a content.
 
         Args:
@@ -58,17 +75,15 @@ class FreightClient:
         with closing(_Coming(self._folder)) as coming:
             for _ in _tries(lambda: coming.size, alive):
                 with suppress(httpx.HTTPError):
-                    self._receive(coming, sha256, ticket, alive)
+                    self._receive(coming, address, alive)
                     break
             if coming.sha256 != sha256:
                 raise ContentLost(f"content {sha256[:12]} came with other bytes than its name says")
             return Freight(sha256, coming.whole())
 
-    def _receive(self, coming: "_Coming", sha256: str, ticket: str, alive: Callable[[], None]) -> None:
+    def _receive(self, coming: "_Coming", address: Address, alive: Callable[[], None]) -> None:
         headers = {"Range": f"bytes={coming.size}-"} if coming.size else {}
-        with self._client.stream(
-            "GET", PREFIX + sha256, headers=self._signed("GET", sha256, ticket, headers)
-        ) as answer:
+        with self._client.stream("GET", address.path, headers=self._signed("GET", address, headers)) as answer:
             _check(answer, ContentLost)
             if coming.size and answer.status_code != 206:
                 coming.begin_again()
@@ -77,13 +92,22 @@ class FreightClient:
                 alive()
 
     def hand_in(self, packed: Packed, ticket: str, alive: Callable[[], None]) -> None:
-        """Hand an answer's content in. One that was handed in before is not sent again.
+        """Hand an answer's content in. One that was handed in before is not sent again. Raises as `hand_in_at`."""
+        self.hand_in_at(beside_message(packed.sha256, ticket), packed, alive)
+
+    def hand_in_at(self, address: Address, packed: Packed, alive: Callable[[], None], *, go_on: bool = False) -> None:
+        """Hand a content in.
+
+        Args:
+            go_on: an earlier process may have begun: ask how much has come.
 
         Raises:
             RunEnded: the portal takes nothing more for the run.
             Unreachable: nothing went through for `PATIENCE` seconds.
         """
-        going = _Going(packed, ticket)
+        going = _Going(packed, address)
+        if go_on:
+            self._begun.add(packed.sha256)
         for _ in _tries(lambda: going.offset, alive):
             with suppress(httpx.HTTPError):
                 self._give(going, alive)
@@ -93,30 +117,30 @@ class FreightClient:
         """Send what is not there yet; where an earlier try broke off, the portal says what that is."""
         packed, sha256 = going.packed, going.packed.sha256
         if sha256 in self._begun:
-            told = self._client.head(PREFIX + sha256, headers=self._signed("HEAD", sha256, going.ticket))
+            told = self._client.head(going.address.path, headers=self._signed("HEAD", going.address))
             _check(told, RunEnded)
             going.offset = int(told.headers.get(OFFSET, "0"))
         self._begun.add(sha256)
         # also when all bytes are there: whether they were made a whole, their number does not say
         method = "PATCH" if going.offset else "PUT"
         headers = {"Content-Length": str(packed.size - going.offset), OFFSET: str(going.offset)}
-        signed = self._signed(method, sha256, going.ticket, headers)
+        signed = self._signed(method, going.address, headers)
         body = _parts(packed, going.offset, alive)
-        _check(self._client.request(method, PREFIX + sha256, headers=signed, content=body), RunEnded)
+        _check(self._client.request(method, going.address.path, headers=signed, content=body), RunEnded)
         self._begun.discard(sha256)
 
-    def _signed(self, method: str, sha256: str, ticket: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    def _signed(self, method: str, address: Address, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """The headers of a request. Its body's hash is its name, and it may come twice: no sequence is used up."""
         signed = signed_request.sign(
             self._identity(),
             node=self._node,
             method=method,
-            path=PREFIX + sha256,
+            path=address.path,
             body=b"",
             now=datetime.now(UTC),
             sequence=0,
         )
-        return {**signed, TICKET: ticket, **(more or {})}
+        return {**signed, **address.more, **(more or {})}
 
 
 @dataclass
@@ -124,7 +148,7 @@ class _Going:
     """An answer's content that is being handed in, and how much of it the portal has."""
 
     packed: Packed
-    ticket: str
+    address: Address
     offset: int = 0
 
 
