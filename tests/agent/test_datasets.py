@@ -96,10 +96,10 @@ def test_an_empty_file_is_refused() -> None:
 
 
 def test_no_value_of_a_row_is_in_what_leaves() -> None:
-    from fedstudy_node.cli.offering import _for_portal
+    from fedstudy_node.registering import report_for_portal
 
     report, _ = check({"age": [63, 45, 199], "sex": [1, 0, 77], "seen": ["1931-07-04x"] * 3})
-    sent = str(_for_portal(report, {"age", "sex", "seen"}))
+    sent = str(report_for_portal(report, {"age", "sex", "seen"}))
     for value in ("199", "77", "1931", "63"):
         assert value not in sent
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from fedstudy_core import canonical
 from fedstudy_core.approvers import ApproverKey
 from fedstudy_core.errors import FedStudyError
 from fedstudy_node.approvals import Approvals
@@ -20,6 +21,7 @@ from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.offers import Offers
 from fedstudy_node.policies import Policies, StandingPolicy, admit, answered
+from fedstudy_node.pooling.consenting import Consenting
 from fedstudy_node.portal import Portal, PortalRefusal, PortalUnreachable
 from fedstudy_node.signing import Signing
 from fedstudy_node.trust import Trust
@@ -76,6 +78,7 @@ class Clerk(threading.Thread):
             self._fetch(rows, portal)
             self._admit(rows, ledger)
             self._hand_in(Signing(self._home, ledger), portal)
+            self._hand_in_consents(Consenting(self._home, ledger), portal)
         except FedStudyError as error:
             if error.detail != self._said:
                 log.warning("paperwork_waits", code=error.code, detail=error.detail)
@@ -124,6 +127,14 @@ class Clerk(threading.Thread):
                 self._once(f"revoke:{signed.statement_id}", partial(signing.tell_revocation, signed, portal))
             elif not signed.portal_id:
                 self._once(signed.statement_id, partial(signing.hand_in, signed, portal))
+
+    def _hand_in_consents(self, consenting: Consenting, portal: Portal) -> None:
+        for given in consenting.papers.all():
+            if given.revocation:
+                act, name = consenting.tell_revocation, f"take back:{canonical.digest(given.revocation)}"
+            else:
+                act, name = consenting.hand_in, given.consent_id
+            self._once(name, partial(act, given, portal))
 
     def _once(self, name: str, act: Callable[[], object]) -> None:
         """Do something; what is refused for good is logged, and not tried again while this agent runs.

@@ -42,8 +42,11 @@ class Heartbeats(threading.Thread):
         sandbox: str,
         stop: threading.Event,
         wake: threading.Event,
+        tell_pool: Callable[[int | None], None] = lambda changed: None,
     ) -> None:
+        """`tell_pool` is given the portal's count of changes for a pool node, None where this node is none."""
         super().__init__(name="heartbeats", daemon=True)
+        self._tell_pool = tell_pool
         self._home = home
         self._open_portal = open_portal
         self._key_change = KeyChange(home, open_portal)
@@ -98,6 +101,7 @@ class Heartbeats(threading.Thread):
         self._said = ""
         self._control.admit()
         self._status.set(portal="connected", node_state=state, at_superlink=known, portal_error="", excluded="")
+        self._tell_pool(_changed(answer.get("pool")))
         return INTERVAL if state == "active" and known else INTERVAL_WHILE_PENDING
 
     def _words(self) -> dict[str, Any]:
@@ -136,3 +140,9 @@ class Heartbeats(threading.Thread):
         if self._said != error.detail:
             log.warning("portal_disconnected", code=error.code, detail=error.detail)
         self._said = error.detail
+
+
+def _changed(pool: Any) -> int | None:
+    """Read how often something changed for this node as a pool node; None where it is none."""
+    changed = pool.get("changed") if isinstance(pool, dict) else None
+    return changed if isinstance(changed, int) else None

@@ -66,6 +66,7 @@ class Settings:
         page_host, page_port: where the node's own page is; port 0 for none.
         page_listen: the address on which it is served; "" for loopback at localhost and every address elsewhere.
         page_cert, page_key: PEM files of its certificate; needed for any host but localhost.
+        pool_memory: where a pool node has rows in plain; a file system that is memory (tmpfs).
     """
 
     name: str
@@ -85,6 +86,7 @@ class Settings:
     page_listen: str = ""
     page_cert: str = ""
     page_key: str = ""
+    pool_memory: str = "/dev/shm"  # noqa: S108 - a folder of its own in it, which nobody else may read
 
     @property
     def is_enrolled(self) -> bool:

@@ -188,6 +188,38 @@ class Portal:
         """Tell the portal that a statement was revoked here."""
         self._request("POST", f"approvals/{approval}/revoke", {"envelope": envelope})
 
+    def pool_offer(self, study: str) -> dict[str, Any]:
+        """Return where the site's pooled rows of a study would go (`wire_pool.PoolOffer`)."""
+        return _mapping(self._request("GET", f"pool/offer/{study}"))
+
+    def add_pool_consent(self, envelope: str) -> None:
+        """Hand in a signed consent (base64)."""
+        self._request("POST", "pool/consents", {"envelope": envelope})
+
+    def revoke_pool_consent(self, envelope: str) -> None:
+        """Hand in a signed revocation of a consent (base64)."""
+        self._request("POST", "pool/revocations", {"envelope": envelope})
+
+    def announce_pooled_object(self, manifest: str) -> dict[str, Any]:
+        """Announce a sealed object by its signed manifest (base64); return its id, and where its bytes go."""
+        return _mapping(self._request("POST", "pool/objects", {"manifest": manifest}))
+
+    def wanted_pool_keys(self) -> list[dict[str, Any]]:
+        """Return the studies and sites for which this node, as their pool node, is to make a key."""
+        return _list(self._request("GET", "pool/keys"))
+
+    def add_pool_key(self, body: Mapping[str, str]) -> None:
+        """Say which key this node made for a study and a site."""
+        self._request("POST", "pool/keys", dict(body))
+
+    def pooled_objects(self) -> list[dict[str, Any]]:
+        """Return the sealed objects that this node, as their pool node, may open, or shall use no more."""
+        return _list(self._request("GET", "pool/objects"))
+
+    def tell_pool_deletion(self, envelope: str) -> None:
+        """Hand in the signed statement (base64) that a site's pooled rows were destroyed."""
+        self._request("POST", "pool/deletions", {"envelope": envelope})
+
     def log(self, seen: int) -> dict[str, Any]:
         """Return the log's newest checkpoint, with the proof that it begins with the size seen before (0 for none)."""
         return _mapping(self._request("GET", f"log?seen={seen}"))

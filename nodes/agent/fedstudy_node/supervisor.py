@@ -26,6 +26,7 @@ from fedstudy_node.heartbeats import Heartbeats
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.page.server import PageServer
+from fedstudy_node.pooling.watch import PoolWatch
 from fedstudy_node.portal import Portal, open_client
 from fedstudy_node.preloading import Preloading
 from fedstudy_node.runs import Runs
@@ -51,9 +52,11 @@ def serve(home: Home, stop: threading.Event) -> None:
 
     control = Control(home)
     open_portal = partial(_open_portal, home, clock)
+    pool = PoolWatch(home, partial(connecting.open_portal, home), stop)
     heartbeats = Heartbeats(
-        home, open_portal, Datasets(home), status, control, clock=clock, sandbox=sandbox.level, stop=stop, wake=wake
-    )
+        home, open_portal, Datasets(home), status, control,
+        clock=clock, sandbox=sandbox.level, stop=stop, wake=wake, tell_pool=pool.tell,
+    )  # fmt: skip
     clerk = Clerk(home, partial(connecting.open_portal, home), stop)
     with closing(Ledger(home.ledger_path)) as ledger:
         ledger.forget_old_replies()
@@ -62,15 +65,16 @@ def serve(home: Home, stop: threading.Event) -> None:
             status=status, stop=stop, wake=wake, bell=bell, control=control, clock=clock,
             begin_anew=heartbeats.begin_anew,
         )  # fmt: skip
-        warden = Warden(control, agent.runs, Approvals(home), stop=stop, changed=heartbeats.hurry)
+        warden = Warden(control, agent.runs, Approvals(home), Datasets(home), stop=stop, changed=heartbeats.hurry)
         page = PageServer(home, control, status, hurry=clerk.hurry, served=heartbeats.hurry)
-        for thread in (heartbeats, warden, clerk, Wakes(home, bell, stop), Watching(home, stop)):
+        for thread in (heartbeats, warden, clerk, pool, Wakes(home, bell, stop), Watching(home, stop)):
             thread.start()
         page.start()
         agent.run()
     page.close()
-    clerk.hurry()
-    for thread in (heartbeats, clerk):
+    for waiting in (clerk, pool):
+        waiting.hurry()
+    for thread in (heartbeats, clerk, pool):
         thread.join(timeout=2)
     status.set(fleet="stopped", portal="stopped", runs=[])
     log.info("stopped", node=settings.node)

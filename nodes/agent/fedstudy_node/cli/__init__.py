@@ -232,6 +232,43 @@ def _add_page(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", s
     change.set_defaults(command=_command("page", "set_up"))
 
 
+def _add_pool(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", shared: argparse.ArgumentParser) -> None:
+    pool = commands.add_parser("pool", help="share de-identified rows with a study's pool node")
+    actions = pool.add_subparsers(dest="action", required=True, metavar="ACTION")
+    key = actions.add_parser("recovery-key", parents=[shared], help="make this site's own key to what it will share")
+    key.add_argument("file", type=Path, help="a new file for the secret, to be kept elsewhere")
+    key.set_defaults(command=_command("pooling", "recovery_key"))
+    about = {"preview": "what would leave: columns, rows, smallest groups", "consent": "sign that it may leave"}
+    for name, text in about.items():
+        action = actions.add_parser(name, parents=[shared], help=text)
+        action.add_argument("study", help="the study's id, or its title")
+        action.add_argument("-f", "--file", type=Path, required=True, help="what would be shared (consent.toml)")
+        action.set_defaults(command=_command("pooling", name))
+        if name == "consent":
+            action.add_argument("--approver", required=True, help="who signs (see `trust list`)")
+            action.add_argument(
+                "--second", required=True, help="the second person: a site admin and a data steward sign"
+            )
+            action.add_argument("--passphrase-file", type=Path, help="file with the approver's passphrase")
+            action.add_argument("--yes", action="store_true", help="do not ask")
+    cosign = actions.add_parser("cosign", parents=[shared], help="sign a consent that another person signed before")
+    cosign.add_argument("consent", nargs="?", help="the consent's id; without it, what waits is listed")
+    cosign.add_argument("--approver", default="", help="who signs (whom the consent waits for)")
+    cosign.add_argument("--passphrase-file", type=Path, help="file with the passphrase of the approver's key")
+    cosign.add_argument("--yes", action="store_true", help="do not ask")
+    cosign.set_defaults(command=_command("pooling", "cosign"))
+    send = actions.add_parser("send", parents=[shared], help="seal the rows for the pool node and hand them in")
+    send.add_argument("study", help="the study's id, or its title")
+    send.set_defaults(command=_command("pooling", "send"))
+    status = actions.add_parser("status", parents=[shared], help="what this site shares; what this pool node holds")
+    status.set_defaults(command=_command("pooling", "status"))
+    revoke = actions.add_parser("revoke", parents=[shared], help="take a consent back, at once")
+    revoke.add_argument("study", help="the study's id, or its title; or the consent's id")
+    revoke.add_argument("--delete", action="store_true", help="have the pool node destroy the rows")
+    revoke.add_argument("--reason", default="", help="why")
+    revoke.set_defaults(command=_command("pooling", "revoke"))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole console."""
     parser = argparse.ArgumentParser(prog="fedstudy-node", description="A hospital's node in FedStudy.")
@@ -246,6 +283,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_control(commands, shared)
     _add_page(commands, shared)
     _add_witness(commands, shared)
+    _add_pool(commands, shared)
     run = commands.add_parser("run", parents=[shared], help="take part: connect and serve until stopped")
     run.set_defaults(command=_command("running", "run"))
     status = commands.add_parser("status", parents=[shared], help="how this node is doing")
