@@ -17,6 +17,7 @@ from federation.releases.models import CardWords
 from federation.releases.selectors import sites_in
 from federation.runs.evaluation import Assessment, Evaluation, SubgroupResult
 from federation.runs.models import Model, Participant, Run
+from federation.runs.roles import is_narrower
 from federation.runs.selectors import RunSummary, rounds_of, run_summary
 from federation.strategies.catalogue import STRATEGIES
 from fedstudy_core.canonical import digest
@@ -185,10 +186,10 @@ def _dataset(participant: Participant) -> Dataset | None:
 def _part(participant: Participant, rounds: int) -> SitePart:
     statement = participant.approval.statement if participant.approval else {}
     privacy, outputs = statement.get("privacy", {}), statement.get("outputs", {})
-    dataset, level = _dataset(participant), participant.enrolment.level
+    dataset, level = _dataset(participant), participant.level
     return SitePart(
         site=participant.enrolment.site.name,
-        level=f"{level}: {dict(LEVELS)[level]}",
+        level=f"{level}: {LEVELS[level]}" + (", here only testing" if is_narrower(participant.role, level) else ""),
         rounds=rounds,
         rows_band=dataset.rows_band if dataset else "",
         min_sites=privacy.get("min_sites"),

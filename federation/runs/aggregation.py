@@ -17,6 +17,7 @@ from federation.runs.journal import Artifact
 from federation.runs.messages import Answer, Arrays
 from federation.runs.models import Participant, Participation, Round, Run
 from federation.runs.phases import EVALUATE, INITIAL, SUMS, TRAIN, Phase, sites_mixed
+from federation.runs.roles import TESTS, TRAINS
 from federation.runs.storage import model_store, state_store, update_store
 from federation.strategies.catalogue import STRATEGIES
 from federation.strategies.conduct import Conduct, Contribution
@@ -59,7 +60,7 @@ class Aggregator:
 
     @cached_property
     def _conduct(self) -> Conduct:
-        declaration, sites = self._run.version.declaration, self._run.participants.count()
+        declaration, sites = self._run.version.declaration, self._run.participants.filter(role=TRAINS).count()
         setting = Setting(self._run.strategy_parameters, declaration, sites)
         return Conduct(STRATEGIES[self._run.strategy], setting)
 
@@ -139,9 +140,16 @@ class Aggregator:
             self._state = (kept, decode_arrays(self._states.get(kept)) if kept else {})
         return self._state[1]
 
-    def sites_mixed(self) -> int:
-        """How many sites' answers are mixed in what another site gets, as orders say it."""
-        return sites_mixed(self._run)
+    def sites_mixed(self, participant: Participant) -> int:
+        """How many sites' answers are mixed in what another site gets, as the participant's orders say it.
+
+        Nothing that a site finds by testing goes to another one: where it only tests, these are all that take part.
+        """
+        return self._taking_part if participant.role == TESTS else sites_mixed(self._run)
+
+    @cached_property
+    def _taking_part(self) -> int:
+        return self._run.participants.count()
 
     def contents(self, round_: Round, phase: Phase, asked: Sequence[Participant]) -> list[RecordDict]:
         """What each site gets, in the order of `asked`."""

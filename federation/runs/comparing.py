@@ -142,6 +142,7 @@ def _plan(run: Run) -> dict[str, Any]:
         **{name: getattr(run, name) for name in SETTINGS},
         "parent": str(run.parent_id) if run.parent_id else None,
         "sites": sorted(item.enrolment.site.name for item in run.participants.all()),
+        "trains": sorted(item.enrolment.site.name for item in run.participants.all() if item.trains),
         **{f"{group}.{name}": value for group, values in groups for name, value in sorted(values.items())},
     }
 

@@ -169,15 +169,15 @@ class Engine:
 
     def _look_at_run(self) -> None:
         """See whether somebody paused or stopped it. Every write is fenced as well; this only makes it soon."""
-        self.run.refresh_from_db(fields=["state", "epoch", "lease_owner"])
+        self.run.refresh_from_db(fields=["state", "epoch", "lease_owner", "tests_apart"])
         if self.run.state not in DRIVEN or self.run.epoch != self.lease.epoch:
             raise Fenced
         self.looked_at = time.monotonic()
 
     def _begin(self) -> float:
-        """Start when all sites are there, or at the end of the wait with a quorum of them."""
+        """Start when all sites are there, or at the end of the wait with a quorum of those that train."""
         absent = participants.absences(self.run)
-        present = self.run.participants.count() - len(absent)
+        present = participants.trainers_there(self.run, absent)
         waited_out = timezone.now() >= participants.waits_until(self.run)
         if not absent or (waited_out and present >= self.run.quorum):
             journal.begin_run(self.lease, absent=[item.enrolment.site.name for item in absent])

@@ -25,6 +25,7 @@ from fedstudy_core.canonical import plain_text
 from fedstudy_core.codes import CODES
 from fedstudy_core.errands import join_orders, split_answers
 from fedstudy_core.errors import FedStudyError, Refusal
+from fedstudy_core.levels import allows
 from fedstudy_core.receipts import Receipt
 from fedstudy_core.updates import check_weight
 from nodes.registry.boots import last_start
@@ -102,7 +103,8 @@ class Exchange:
         if sum(item.state == "done" for item in rows) < needed or any(item.message_id for item in awaited):
             return True
         return phase.asks != "one" and any(
-            item.pk not in self._again_at and not participants.absence(item.participant, now) for item in awaited
+            item.pk not in self._again_at and not participants.absence(item.participant, now, phase.wire_name)
+            for item in awaited
         )
 
     def send_and_collect(self, round_: Round, phase: Phase) -> bool:
@@ -127,12 +129,14 @@ class Exchange:
     def _due(self, phase: Phase, awaited: list[Participation]) -> list[Participation]:
         """Who is to be sent something now: whoever is there and was sent nothing yet, one at a time where one does.
 
-        A node that was revoked or frozen since it was sent something is not waited for.
+        A node that was revoked or frozen since it was sent something is not waited for, nor is a site whose level has
+        fallen below what it was asked for.
         """
         now, due, sent = timezone.now(), [], []
         for item in awaited:
-            has_it = _was_sent(item)
-            code = "" if has_it and item.participant.node.may_act else participants.absence(item.participant, now)
+            has_it, participant = _was_sent(item), item.participant
+            stands = has_it and participant.node.may_act and allows(participant.level, phase.wire_name)
+            code = "" if stands else participants.absence(participant, now, phase.wire_name)
             if code not in ("", participants.AWAY):
                 self._miss(item, code, CODES[code])
             elif has_it:
@@ -267,7 +271,7 @@ class Exchange:
             round=round_.number,
             phase=phase.wire_name,
             message_type=phase.message_type,
-            sites=self._aggregator.sites_mixed(),
+            sites=self._aggregator.sites_mixed(item.participant),
             rounds=self._run.rounds,
             deadline=until.isoformat(),
             model_sha256=self._aggregator.model_sha256(round_, phase),

@@ -17,7 +17,7 @@ from federation.runs.accounts import accounted
 from federation.runs.lease import Lease
 from federation.runs.messages import Taken
 from federation.runs.models import RECEIVED, Attempt, Model, Participant, Participation, Round, Run
-from federation.runs.participants import RollCall, new_deadline
+from federation.runs.participants import LOWERED, RollCall, new_deadline
 from federation.runs.phases import EVALUATE, TRAIN, Phase, next_phase, tests_before
 from federation.runs.signals import run_changed
 from fedstudy_core.updates import Schema
@@ -167,9 +167,13 @@ def _asked(round_: Round, phase: str, participant: Participant, code: str, now: 
 
 
 def _tests(before: Round, roll: Sequence[tuple[Participant, str]], now: datetime) -> list[Participation]:
-    """The tests of a committed round's model, each asked once: a training phase that failed may have asked already."""
+    """The tests of a committed round's model, each asked once: a training phase that failed may have asked already.
+
+    A site that may not train any more is not asked by a training message; what it may still test has a phase later.
+    """
     there = {row.participant_id: row for row in before.participations.filter(phase=EVALUATE)}
-    return [there.get(item.pk) or _asked(before, EVALUATE, item, code, now) for item, code in roll]
+    asked = [(item, code) for item, code in roll if item.pk in there or code != LOWERED]
+    return [there.get(item.pk) or _asked(before, EVALUATE, item, code, now) for item, code in asked]
 
 
 @transaction.atomic

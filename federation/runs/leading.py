@@ -37,6 +37,7 @@ from federation.serverapps.process import Left, Pull, Pushed, ServerAppProcess
 from fedstudy_core import flower as records
 from fedstudy_core.artifacts import decode_arrays, encode_arrays
 from fedstudy_core.errors import Refusal
+from fedstudy_core.levels import allows
 from fedstudy_core.packages import refuse_without_packages
 from fedstudy_core.serverapp.files import OTHER, PARAMETERS, LeftFile
 from fedstudy_core.updates import check_metrics, schema_of
@@ -178,6 +179,7 @@ class Leader(Engine):
         else:
             known.refresh_from_db(fields=["deadline_at"])  # later where the run was without a driver
         known.run = self.run
+        self.sites = list(self.run.participants.order_by("position"))  # a level may have fallen meanwhile
         self.relay.begin(batch)
         self.round, self.batch = known, batch
         return 0.0
@@ -185,7 +187,8 @@ class Leader(Engine):
     def _step_exchange(self, round_: Round, batch: Batch) -> float:
         exchange = self._exchange()
         phase = Phase(batch.message_type, batch.message_type)
-        needed = min(self.run.quorum, len(batch.messages))
+        able = sum(allows(self.sites[position].level, phase.wire_name) for position in batch.messages)
+        needed = max(min(self.run.quorum, able), 1)
         if not round_.phase:
             self._ask(round_, batch, phase, needed)
         if exchange.goes_on(round_, phase, needed):

@@ -18,22 +18,25 @@ from accounts.models import User
 from accounts.permissions import Permission, check
 from audit.services import record
 from federation.runs.models import Model, Round, Run
-from federation.runs.services import Plan, plan_run
+from federation.runs.roles import is_narrower
+from federation.runs.services import Plan, parts_of, plan_run
 from federation.runs.storage import state_store
 from federation.strategies.catalogue import STRATEGIES
 from fedstudy_core.errors import FieldProblem, Invalid, NotFound
 
 
 def plan_of(run: Run) -> Plan:
-    """The plan by which a run like this one would be made, over the same sites."""
+    """The plan by which a run like this one would be made, over the same sites at the levels that they have then."""
+    sites = list(run.participants.all())
     return Plan(
         label=run.label,
         strategy=run.strategy,
         strategy_parameters=run.strategy_parameters,
         config=run.config,
         rounds=run.rounds,
-        sites=[str(pk) for pk in run.participants.values_list("enrolment_id", flat=True)],
-        quorum=run.quorum,
+        sites=[str(item.enrolment_id) for item in sites],
+        validators=[str(item.enrolment_id) for item in sites if is_narrower(item.role, item.level)],
+        quorum=None if run.quorum == sum(item.trains for item in sites) else run.quorum,
         deadline_s=run.deadline_s,
         wait_s=run.wait_s,
         priority=run.priority,
@@ -84,6 +87,7 @@ def fork_run(*, run: Run, round_number: int, plan: Plan, by: User) -> Run:
         "rounds": made.rounds,
         "quorum": made.quorum,
         "transport": made.transport,
+        "sites": parts_of(made),
     }
     record(action="runs:run:forked", actor=by, obj=made, study=made.study_id, detail=detail)
     return made
@@ -126,4 +130,4 @@ def _inherited_memory(run: Run, source: Round, made: Run) -> str:
 
 
 def _sites(run: Run) -> list[object]:
-    return list(run.participants.order_by("position").values_list("enrolment_id", flat=True))
+    return list(run.participants.order_by("position").values_list("enrolment_id", "role"))

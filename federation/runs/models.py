@@ -11,7 +11,8 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from federation.runs import states
+from federation.runs import roles, states
+from fedstudy_core.levels import PHASES_AT
 from fedstudy_core.transport import AS_IS, TRANSPORTS
 
 PRIORITIES = ("low", "normal", "high")
@@ -47,6 +48,9 @@ class Run(models.Model):
     patience = models.PositiveIntegerField(default=0, help_text="Rounds without gain after which it ends; 0: never")
     min_delta = models.FloatField(default=0.0, help_text="The least change of the metric that counts as gain")
     best_round = models.PositiveIntegerField(null=True, blank=True)
+    tests_apart = models.BooleanField(
+        default=False, help_text="Some sites test and do not train: each round asks for its test by itself"
+    )
     ends_after = models.PositiveIntegerField(null=True, blank=True, help_text="The round at which a plateau ends it")
 
     parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="forks")
@@ -101,13 +105,18 @@ class Run(models.Model):
 
 
 class Participant(models.Model):
-    """A site that a run may ask, by the node and the approval that hold for it."""
+    """A site that a run may ask, by the node and the approval that hold for it.
+
+    Its level is the site's when the run was planned. It falls when the site's own falls meanwhile, and never rises.
+    """
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="participants")
     enrolment = models.ForeignKey("enrolment.Enrolment", on_delete=models.PROTECT, related_name="+")
     node = models.ForeignKey("registry.Node", on_delete=models.PROTECT, related_name="+")
     approval = models.ForeignKey("scripts.Approval", on_delete=models.PROTECT, related_name="+", null=True)
     position = models.PositiveIntegerField()
+    level = models.CharField(max_length=2, default="F2", choices=[(item, item) for item in PHASES_AT])
+    role = models.CharField(max_length=8, default=roles.TRAINS, choices=[(item, item) for item in roles.PHASES_OF])
     last_missed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -116,10 +125,21 @@ class Participant(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["run", "enrolment"], name="runs_participant_once"),
             models.UniqueConstraint(fields=["run", "position"], name="runs_participant_position"),
+            models.CheckConstraint(condition=Q(level__in=list(PHASES_AT)), name="runs_participant_level"),
+            models.CheckConstraint(condition=Q(role__in=list(roles.PHASES_OF)), name="runs_participant_role"),
         ]
 
     def __str__(self) -> str:
         return f"{self.enrolment} in {self.run}"
+
+    @property
+    def trains(self) -> bool:
+        """Whether the run is to train on the site's rows."""
+        return self.role == roles.TRAINS
+
+    def is_asked_for(self, phase: str) -> bool:
+        """Whether its part in the run is to answer in that phase: "query", "train" or "evaluate"."""
+        return phase in roles.PHASES_OF[self.role]
 
 
 class Attempt(models.Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
@@ -10,13 +11,16 @@ from django.db.models import F, Max
 from django.utils import timezone
 
 from federation.runs.models import Participant, Participation, Round, Run
-from federation.runs.phases import EVALUATE, INITIAL, SUMS, Phase, tests_before
+from federation.runs.phases import EVALUATE, INITIAL, OWN_SERVER, SUMS, Phase, tests_before
+from federation.runs.roles import TRAINS
+from fedstudy_core.levels import allows
 from fedstudy_core.metrics import MAX_EXAMPLES
 
 ONLINE = timedelta(seconds=30)
 LOOK_BACK, PATIENCE = 5, 3
 START_S = 60  # for a site's processes to unpack the script and to import what it stands on
 AWAY = "E_OFFLINE"  # the one absence that may end by itself
+LOWERED = "E_LEVEL"  # the site's level has fallen below what its part in the run asks for
 
 
 def _of(run: Run) -> list[Participant]:
@@ -24,8 +28,8 @@ def _of(run: Run) -> list[Participant]:
     return list(rows.prefetch_related("node__retired_keys"))
 
 
-def absence(participant: Participant, now: datetime) -> str:
-    """The code that says why a site cannot be asked now; empty when it can.
+def absence(participant: Participant, now: datetime, phase: str = "evaluate") -> str:
+    """The code that says why a site cannot be asked now, in a phase as approvals name it; empty when it can.
 
     A site that let a deadline pass counts as absent until its node has been heard of again, so that a dead node costs
     one deadline and not one a round.
@@ -33,6 +37,8 @@ def absence(participant: Participant, now: datetime) -> str:
     node, approval = participant.node, participant.approval
     if participant.enrolment.state != "ready":
         return "E_NOT_READY"
+    if not allows(participant.level, phase):
+        return LOWERED
     if approval is None or approval.state != "valid" or approval.not_after <= now:
         return "E_NOT_APPROVED"
     if not node.may_act:
@@ -65,6 +71,11 @@ def absences(run: Run) -> dict[Participant, str]:
     now = timezone.now()
     codes = {participant: absence(participant, now) for participant in _of(run)}
     return {participant: code for participant, code in codes.items() if code}
+
+
+def trainers_there(run: Run, absent: Collection[Participant]) -> int:
+    """How many of the sites that are to train are there."""
+    return run.participants.filter(role=TRAINS).count() - sum(participant.trains for participant in absent)
 
 
 def waits_until(run: Run) -> datetime:
@@ -103,19 +114,24 @@ class RollCall:
 
 
 def roll_call(run: Run, round_: Round, phase: Phase) -> RollCall:
-    """Who can be asked in a phase of the round.
+    """Who can be asked in a phase of the round, of those whose part in the run it is to answer in it.
 
-    After the first phase of the preparation only sites that answered it are asked: a site that refused the sums will
-    refuse the rest. Where the sites take turns by round, the one whose turn it is stands first.
+    The first model comes of a site that trains, and of those that answered the sums: a site that refused these will
+    refuse the rest. Where the sites take turns by round, the one whose turn it is stands first. A script's own
+    ServerApp asks whom it likes; whoever does not take part in what it asks is absent.
     """
     everyone = _of(run)
+    if run.strategy != OWN_SERVER:
+        wanted = "train" if phase.name == INITIAL else phase.wire_name
+        everyone = [item for item in everyone if item.is_asked_for(wanted)]
     if phase.name == INITIAL:
         sums = Participation.objects.filter(round_id=round_.pk, phase=SUMS, state="done")
         answered = set(sums.values_list("participant_id", flat=True))
         everyone = [item for item in everyone if item.pk in answered] or everyone
     begin = phase.begins_at % len(everyone)
     now = timezone.now()
-    codes = {participant: absence(participant, now) for participant in everyone[begin:] + everyone[:begin]}
+    order = everyone[begin:] + everyone[:begin]
+    codes = {participant: absence(participant, now, phase.wire_name) for participant in order}
     return RollCall(
         present=[participant for participant, code in codes.items() if not code],
         absent={participant: code for participant, code in codes.items() if code},

@@ -3,6 +3,7 @@
 Round 0 prepares: exact sums over all sites (say, for normalising), then the initial model, asked of one site at a time
 until one gives it. Every later round trains, as the run's strategy asks, and evaluates. Where all sites train at once,
 they test a round's model with the message of the next round's training; only the last round asks for its test alone.
+Where some sites only test, every round does. Each site is asked in the phases of its part (`roles`).
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def phases_of(run: Run, number: int) -> list[Phase]:
         asks = STRATEGIES[run.strategy].asks
         begins_at = number - 1 if asks == "one" else 0
         train = Phase(TRAIN, "train", asks, begins_at)
-        return [train] if asks == "all" and number < run.last_round else [train, TEST]
+        return [train] if asks == "all" and number < run.last_round and not run.tests_apart else [train, TEST]
     declaration = run.version.declaration
     asked: tuple[tuple[str, str | None, Asks], ...] = (
         (SUMS, declaration.get("sums"), "all"),
@@ -59,7 +60,9 @@ def phases_of(run: Run, number: int) -> list[Phase]:
 def tests_before(round_: Round, phase: str) -> bool:
     """Whether the sites test the model of the round before with the message of this phase."""
     strategy = STRATEGIES.get(round_.run.strategy)  # a ServerApp of the script's own asks as it likes
-    return phase == TRAIN and round_.number > 1 and strategy is not None and strategy.asks == "all"
+    if phase != TRAIN or round_.number < 2 or strategy is None or strategy.asks != "all":
+        return False
+    return round_.before.phase == TRAIN  # it ended there, and nobody tested its model yet
 
 
 def sites_mixed(run: Run) -> int:

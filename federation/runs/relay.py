@@ -78,7 +78,7 @@ class Relay(Aggregator):
         """Relay these messages from now on."""
         self._batch = batch
 
-    def sites_mixed(self) -> int:
+    def sites_mixed(self, participant: Participant) -> int:
         """What an app sends may stem from its last exchange: no more sites stand behind it than were asked."""
         return min(self._run.quorum, len(self._batch.messages))
 

@@ -23,8 +23,9 @@ from audit.services import record
 from federation.runs import states
 from federation.runs.lineage import plan_of
 from federation.runs.models import Run, Schedule
+from federation.runs.obstacles import obstacles
 from federation.runs.participants import is_away
-from federation.runs.services import create_run, obstacles, start_run
+from federation.runs.services import create_run, start_run
 from fedstudy_core.errors import FedStudyError, FieldProblem, Invalid
 from studies.lifecycle.services import check_under_way
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -14,7 +14,9 @@ from accounts.permissions import Permission, check
 from audit.services import record
 from federation.runs import halting, queue, states
 from federation.runs.models import PRIORITIES, Participant, Run
-from federation.runs.phases import OWN_SERVER, sites_mixed
+from federation.runs.obstacles import approval_key, approvals_of, obstacles, trainers_left
+from federation.runs.phases import OWN_SERVER
+from federation.runs.roles import TESTS, TRAINS, role_at
 from federation.strategies.catalogue import STRATEGIES
 from federation.strategies.description import ConfigValue
 from fedstudy_core.errors import Conflict, FieldProblem, Invalid, Refusal
@@ -24,8 +26,7 @@ from nodes.registry.models import Node
 from studies.enrolment.models import Enrolment
 from studies.lifecycle.models import Study
 from studies.lifecycle.services import check_under_way
-from studies.scripts.models import Approval, ScriptVersion
-from studies.scripts.selectors import approvals_in_force
+from studies.scripts.models import ScriptVersion
 
 MAX_ROUNDS, MAX_DEADLINE_S = 10_000, 7 * 24 * 3600
 ROUNDS_KEY = "num-server-rounds"
@@ -38,10 +39,11 @@ class Plan:
 
     Attributes:
         sites: ids of the enrolments, or of their sites, that take part; all ready ones when None.
+        validators: those of them that only test the model, though their level may allow more.
         strategy: "" for federated averaging, or for the script's own ServerApp where it brings one.
         exchanges: where the script's own ServerApp leads: the most that it may make, in the place of `rounds`, of which
             such an app has its own idea.
-        quorum: answers that a round needs; all sites when None.
+        quorum: answers that every phase of a round needs, at most as many as sites train; all of these when None.
         deadline_s: seconds that a phase of a round waits.
         wait_s: seconds that the start waits for missing sites, once the run's turn has come.
         priority: "low", "normal" or "high": a head start in the queue.
@@ -60,6 +62,7 @@ class Plan:
     rounds: int = USUAL_ROUNDS
     exchanges: int = MOST_EXCHANGES
     sites: Sequence[str] | None = None
+    validators: Sequence[str] = ()
     quorum: int | None = None
     deadline_s: int = 600
     wait_s: int = 60
@@ -69,15 +72,6 @@ class Plan:
     better: str | None = None
     patience: int = 0
     min_delta: float = 0.0
-
-
-@dataclass(frozen=True)
-class Obstacle:
-    """One thing that is missing before a run can start."""
-
-    site: str
-    code: str
-    detail: str
 
 
 @transaction.atomic
@@ -92,9 +86,15 @@ def create_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) ->
     check(by, Permission.RUN_START, study)
     run = plan_run(study=study, version=version, plan=plan, by=by)
     detail = {"version": version.sha256, "strategy": run.strategy, "rounds": run.rounds, "quorum": run.quorum}
-    detail |= {"transport": run.transport}
+    detail |= {"transport": run.transport, "sites": parts_of(run)}
     record(action="runs:run:created", actor=by, obj=run, study=study.pk, detail=detail)
     return run
+
+
+def parts_of(run: Run) -> list[dict[str, str]]:
+    """The sites of a run with their levels and their parts in it, as the log has them."""
+    rows = run.participants.select_related("enrolment__site")
+    return [{"site": item.enrolment.site.name, "level": item.level, "role": item.role} for item in rows]
 
 
 def plan_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) -> Run:
@@ -106,7 +106,8 @@ def plan_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) -> R
     if version.state != "submitted":
         raise Conflict("E_STATE", "This version was taken back; no new run may use it.")
     enrolments = _chosen_enrolments(study, plan)
-    quorum = _check_numbers(plan, len(enrolments))
+    roles = _roles(plan, enrolments)
+    quorum = _check_numbers(plan, [roles[item.pk] for item in enrolments].count(TRAINS), len(enrolments))
     strategy_parameters = _check_strategy(plan, version, quorum)
     if plan.strategy != OWN_SERVER and not version.declaration.get("initial"):
         raise Invalid("E_NO_INITIAL", "The script does not say which query gives the initial model.")
@@ -121,6 +122,7 @@ def plan_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) -> R
         quorum=quorum,
         deadline_s=plan.deadline_s,
         wait_s=plan.wait_s,
+        tests_apart=set(roles.values()) != {TRAINS},
         created_by=by,
         priority=_check_priority(plan),
         transport=_check_transport(plan),
@@ -128,7 +130,9 @@ def plan_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) -> R
     )
     for position, enrolment in enumerate(enrolments):
         node = Node.objects.get(pk=_node_id(enrolment))
-        Participant.objects.create(run=run, enrolment=enrolment, node=node, position=position)
+        Participant.objects.create(
+            run=run, enrolment=enrolment, node=node, position=position, level=enrolment.level, role=roles[enrolment.pk]
+        )
     return run
 
 
@@ -169,20 +173,35 @@ def _wrong_choices(chosen: Sequence[Enrolment | None]) -> Iterator[FieldProblem]
             yield FieldProblem(field, "E_NOT_READY", f"{enrolment.site.name} is {enrolment.state}, not ready.")
 
 
+def _roles(plan: Plan, enrolments: Sequence[Enrolment]) -> dict[UUID, str]:
+    """Each site's part in the run, by its enrolment: what its level allows, unless the plan has it test only."""
+    if plan.validators and plan.strategy == OWN_SERVER:
+        words = "The script's own ServerApp asks its sites for what it likes: none of them can be held to testing."
+        raise Invalid("E_INVALID", words, errors=[FieldProblem("validators", "E_INVALID", words)])
+    known = {str(item.pk): item for item in enrolments} | {str(item.site_id): item for item in enrolments}
+    strange = [position for position, name in enumerate(plan.validators) if str(name) not in known]
+    if strange:
+        words = "A site that only tests is one of those that take part."
+        raise Invalid("E_INVALID", words, errors=[FieldProblem(f"validators.{strange[0]}", "E_INVALID", words)])
+    testing = {known[str(name)].pk for name in plan.validators}
+    return {item.pk: TESTS if item.pk in testing else role_at(item.level) for item in enrolments}
+
+
 def _node_id(enrolment: Enrolment) -> str:
     if enrolment.dataset is None:
         raise Invalid("E_NOT_READY", f"{enrolment.site.name} offers no dataset.")
     return enrolment.dataset.node_id
 
 
-def _check_numbers(plan: Plan, sites: int) -> int:
-    quorum = sites if plan.quorum is None else plan.quorum
-    if sites == 0 or quorum > sites:
-        detail = f"The run needs {_sites(max(quorum, 1))}, and {_sites(sites)} would take part."
+def _check_numbers(plan: Plan, training: int, sites: int) -> int:
+    quorum = training if plan.quorum is None else plan.quorum
+    if training == 0 or quorum > training:
+        part = "take part" if training == sites else f"train, of {_sites(sites)} that would take part"
+        detail = f"The run needs {_sites(max(quorum, 1))}, and {_sites(training)} would {part}."
         raise Invalid("E_TOO_FEW_SITES", detail)
     limits = (
         ("rounds", plan.rounds, MAX_ROUNDS),
-        ("quorum", quorum, sites),
+        ("quorum", quorum, training),
         ("deadline_s", plan.deadline_s, MAX_DEADLINE_S),
     )
     problems = [
@@ -246,37 +265,6 @@ def _check_transport(plan: Plan) -> str:
     return plan.transport
 
 
-def obstacles(run: Run, at: datetime | None = None) -> list[Obstacle]:
-    """What is missing before the run can start; empty when nothing is."""
-    approvals = _approvals(run, at or timezone.now())
-    server = run.version.declaration.get("server", "strategy")
-    missing = []
-    for participant in run.participants.select_related("enrolment__site", "node"):
-        site = participant.enrolment.site.name
-        if participant.enrolment.state != "ready":
-            missing.append(Obstacle(site, "E_NOT_READY", f"{site} is {participant.enrolment.state}, not ready."))
-        elif participant.node.state != "active":
-            missing.append(Obstacle(site, "E_NODE_UNAVAILABLE", f"{site}'s node is {participant.node.state}."))
-        elif (approval := approvals.get(_approval_key(participant))) is None:
-            missing.append(Obstacle(site, "E_NOT_APPROVED", f"{site} has not signed this script version."))
-        elif approval.statement.get("server", "strategy") != server:
-            missing.append(Obstacle(site, "E_CENTRE", f"{site} approved another way to lead the rounds."))
-        elif (fewest := approval.statement["privacy"]["min_sites"]) > sites_mixed(run):
-            detail = f"{site} asks that {_sites(fewest)} be mixed in what others get; here it is {sites_mixed(run)}."
-            missing.append(Obstacle(site, "E_MIN_SITES", detail))
-    return missing
-
-
-def _approval_key(participant: Participant) -> tuple[str, str]:
-    return str(participant.node_id), str(participant.enrolment.dataset_id)
-
-
-def _approvals(run: Run, at: datetime) -> dict[tuple[str, str], Approval]:
-    return {
-        (str(approval.node_id), str(approval.dataset_id)): approval for approval in approvals_in_force(run.version, at)
-    }
-
-
 def start_run(*, run: Run, by: User) -> Run:
     """Queue the run: it begins when its turn has come and its sites are there.
 
@@ -330,11 +318,11 @@ def _queue(run: Run, by: User) -> Run:
     if run.study.state != "active":
         raise Refusal("E_STATE", f"Runs start in active studies; this one is {run.study.state}.")
     missing = obstacles(run)
-    if run.participants.count() - len(missing) < run.quorum:
+    if trainers_left(run, missing) < run.quorum:
         raise Refusal(missing[0].code, "Not enough sites can take part: " + " ".join(item.detail for item in missing))
-    approvals = _approvals(run, timezone.now())
+    approvals = approvals_of(run, timezone.now())
     for participant in run.participants.select_related("enrolment"):
-        participant.approval = approvals.get(_approval_key(participant))
+        participant.approval = approvals.get(approval_key(participant))
         participant.save(update_fields=["approval"])
     before = states.RUN.move(run, "queued")
     run.queued_at, run.ended_at, run.reason_code, run.reason = timezone.now(), None, "", ""

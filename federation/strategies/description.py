@@ -30,7 +30,7 @@ class Setting:
     Attributes:
         parameters: the run's, validated.
         declaration: what the script says of itself (`[tool.fedstudy]`).
-        sites: how many sites the run has.
+        sites: how many sites the run trains at.
     """
 
     parameters: Mapping[str, ConfigValue]

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 from flwr.app import ArrayRecord, MetricRecord, RecordDict
 
-from federation.runs import engine, services
+from federation.runs import engine, obstacles, services
 from federation.runs.flower import Reply
 from federation.runs.models import Model, Participation, Round, Run
 from federation.runs.storage import model_store, state_store
@@ -298,8 +298,9 @@ def test_approvals_for_several_sites_do_not_cover_one_sites_own_model(
     scene, _ = play(rehearse, STRATEGIES[name])
     approvals = {}
     for participant in scene.run.participants.all():
-        participant.approval.statement = {"privacy": {"min_sites": 3}}
-        approvals[services._approval_key(participant)] = participant.approval
-    monkeypatch.setattr(services, "_approvals", lambda *_: approvals)
-    found = {item.code for item in services.obstacles(scene.reload())}
+        signed = {"privacy": {"min_sites": 3}, "outputs": {"phases": ["query", "train", "evaluate"]}}
+        participant.approval.statement = signed
+        approvals[obstacles.approval_key(participant)] = participant.approval
+    monkeypatch.setattr(obstacles, "approvals_of", lambda *_: approvals)
+    found = {item.code for item in obstacles.obstacles(scene.reload())}
     assert found == ({"E_MIN_SITES"} if mixed < 3 else set())

@@ -22,7 +22,7 @@ class Scaffold(FedAvg):
     """Keeps every site's control variate; that of all sites is their mean, a site without one counting as zero.
 
     Args:
-        sites: how many sites the run has.
+        sites: how many sites the run trains at.
         step_sum: the metric under which a site reports the sum of its step sizes (the paper's K times eta_l).
         by_rows: whether sites count by their rows. Then the mean is that of the sites that have a variate.
     """

@@ -83,6 +83,7 @@ def settings_of(run: Run) -> dict[str, Any]:
     """A run's plan as one flat table."""
     plan = {name: run.raw.get(name) for name in SETTINGS}
     plan["sites"] = sorted(site["name"] for site in run.raw.get("sites", ()))
+    plan["trains"] = sorted(site["name"] for site in run.raw.get("sites", ()) if site["role"] == "trains")
     for group in ("strategy_parameters", "config"):
         plan |= {f"{group}.{name}": value for name, value in run.raw.get(group, {}).items()}
     return plan

@@ -8,16 +8,15 @@ from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from accounts.permissions import Permission, check
 from audit import selectors as audit_selectors
 from federation.runs import lineage, queue, results, selectors, services
 from federation.runs.models import Participation, Run
-from federation.strategies.catalogue import STRATEGIES
+from federation.runs.obstacles import obstacles
+from federation.runs.roles import PHASES_OF
 from portal.api.audit import EventOut
 from portal.api.base import Input, Output, PersonRequest, Resource, describe, find
-from portal.api.conditions import Conditional
 from portal.api.evaluation import EvaluationOut
 from portal.api.names import NameOut
 from portal.downloads import file_response
@@ -49,6 +48,11 @@ class NewRun(Input):
         child=serializers.UUIDField(),
         required=False,
         help_text="Ids of enrolments, or of their sites; all ready ones when left out",
+    )
+    validators = serializers.ListField(
+        child=serializers.UUIDField(),
+        required=False,
+        help_text="Those of the sites that only test the model, though their level allows more",
     )
     quorum = serializers.IntegerField(required=False)
     deadline_s = serializers.IntegerField(required=False)
@@ -148,6 +152,13 @@ class PlaceOut(Output):
     waits_for = HindranceOut(many=True)
 
 
+class RunSiteOut(NameOut):
+    level = serializers.CharField(help_text="When the run was planned; lower where the site's has fallen meanwhile")
+    role = serializers.ChoiceField(
+        choices=list(PHASES_OF), help_text="What it is asked for: it trains, adds to exact sums, or tests the model"
+    )
+
+
 class RunDetailOut(RunOut):
     place = serializers.SerializerMethodField(help_text="Where it stands in the queue")
     sites = serializers.SerializerMethodField(help_text="The sites that take part, in the run's order")
@@ -160,10 +171,12 @@ class RunDetailOut(RunOut):
         place = queue.place_of(run)
         return None if place is None else dict(PlaceOut(place).data)
 
-    @extend_schema_field(NameOut(many=True))
+    @extend_schema_field(RunSiteOut(many=True))
     def get_sites(self, run: Run) -> list[dict[str, Any]]:
-        asked = run.participants.select_related("enrolment__site")
-        return list(NameOut([participant.enrolment.site for participant in asked], many=True).data)
+        return [
+            {**NameOut(item.enrolment.site).data, "level": item.level, "role": item.role}
+            for item in run.participants.select_related("enrolment__site")
+        ]
 
     def get_forks(self, run: Run) -> list[UUID]:
         return list(run.forks.order_by("created_at").values_list("pk", flat=True))
@@ -172,11 +185,12 @@ class RunDetailOut(RunOut):
         return run.round_set.filter(state="committed", number__gt=0).count()
 
     def get_missing(self, run: Run) -> list[dict[str, str]]:
-        return [asdict(item) for item in services.obstacles(run)] if run.state == "draft" else []
+        return [asdict(item) for item in obstacles(run)] if run.state == "draft" else []
 
 
 class ParticipationOut(Output):
     site = serializers.CharField(source="participant.enrolment.site.name")
+    role = serializers.CharField(source="participant.role", help_text="The site's part in the run")
     phase = serializers.CharField()
     state = serializers.CharField()
     code = serializers.CharField()
@@ -253,33 +267,10 @@ class ResultsOut(Output):
     evaluation = EvaluationOut(allow_null=True, help_text="Of the newest test with score histograms; null without such")
 
 
-class StrategyNeedOut(Output):
-    declared = serializers.CharField(help_text="The field of [tool.fedstudy] in the script's pyproject.toml")
-    sentence = serializers.CharField(help_text="Goes on from: needs a script that")
-    code = serializers.CharField(help_text="What a plan without it is refused with")
-
-
-class StrategyOut(Output):
-    name = serializers.CharField()
-    title = serializers.CharField()
-    summary = serializers.CharField()
-    paper = serializers.CharField()
-    weighting = serializers.CharField(help_text="What a site counts by: examples, equal, loss or none")
-    asks = serializers.CharField(help_text="Sites are asked all at once, in turn, or one a round")
-    model = serializers.CharField(help_text="arrays or trees")
-    minimum_sites = serializers.IntegerField(help_text="Answers that a round needs with the parameters' defaults")
-    minimum = serializers.CharField(source="minimum_formula", help_text="The same in terms of the parameters")
-    needs = StrategyNeedOut(allow_null=True)
-    parameters = serializers.SerializerMethodField()
-
-    def get_parameters(self, strategy: Any) -> list[dict[str, Any]]:
-        return [parameter.model_dump(mode="json") for parameter in strategy.parameters]
-
-
-class Strategies(Conditional, ViewSet):
-    @describe("The strategies that a run may choose", output=StrategyOut, many=True)
-    def list(self, request: PersonRequest) -> Response:
-        return Response({"results": StrategyOut(list(STRATEGIES.values()), many=True).data, "next": None})
+def _names(values: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a plan with the sites' ids as texts."""
+    named = {key: [str(site) for site in values[key]] for key in ("sites", "validators") if key in values}
+    return values | named
 
 
 class StudyRuns(Resource):
@@ -297,8 +288,7 @@ class StudyRuns(Resource):
         study = self.row(id)
         values = self.read(NewRun)
         version = find(script_selectors.versions_visible_to(request.user), values.pop("version"))
-        sites = [str(site) for site in values.pop("sites")] if "sites" in values else None
-        plan = services.Plan(sites=sites, **values)
+        plan = services.Plan(**_names(values))
         run = services.create_run(study=study, version=version, plan=plan, by=request.user)
         return self.answer(run, RunDetailOut, status=201)
 
@@ -327,11 +317,13 @@ class Runs(Resource):
     @describe("Plan a run that begins with the model of a committed round", input=Fork, output=RunDetailOut, status=201)
     def fork(self, request: PersonRequest, id: UUID) -> Response:
         run, values = self.row(id), self.read(Fork)
-        number, sites = values.pop("round"), values.pop("sites", None)
+        number = values.pop("round")
         plan = lineage.plan_of_fork(run, number)
-        if sites is not None:
-            plan = replace(plan, sites=[str(site) for site in sites], quorum=None)
-        plan = replace(plan, **values)
+        if "sites" in values:
+            plan = replace(plan, validators=())
+        if values.keys() & {"sites", "validators"}:
+            plan = replace(plan, quorum=None)
+        plan = replace(plan, **_names(values))
         return self.answer(lineage.fork_run(run=run, round_number=number, plan=plan, by=request.user), status=201)
 
     @describe("Give a run that has not begun another priority", input=Priority, output=RunDetailOut)

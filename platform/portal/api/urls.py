@@ -23,6 +23,7 @@ from portal.api import (
     scripts,
     searches,
     sites,
+    strategies,
     studies,
     transparency,
     uses,
@@ -227,7 +228,7 @@ SCRIPTS = [
 ]
 
 RUNS = [
-    path("strategies", runs.Strategies.as_view({"get": "list"}), name="strategies"),
+    path("strategies", strategies.Strategies.as_view({"get": "list"}), name="strategies"),
     path("studies/<uuid:id>/runs", runs.StudyRuns.as_view({"get": "list", "post": "create"}), name="study-runs"),
     path(
         "studies/<uuid:id>/comparison", comparison.StudyComparison.as_view({"get": "retrieve"}), name="study-comparison"

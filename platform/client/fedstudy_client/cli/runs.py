@@ -56,8 +56,13 @@ def start(
     strategy_set: Values = None,
     config_set: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE")] = None,
     rounds: Annotated[int | None, typer.Option(min=1)] = None,
-    site: Annotated[list[str] | None, typer.Option(help="A site by name; all that are ready without it.")] = None,
-    quorum: Annotated[int | None, typer.Option(min=1, help="Answers that a round needs; all without it.")] = None,
+    site: Annotated[
+        list[str] | None, typer.Option("--site", "--sites", help="A site by name; all that are ready without it.")
+    ] = None,
+    validator: Annotated[
+        list[str] | None, typer.Option("--validator", "--validators", help="One of them that only tests the model.")
+    ] = None,
+    quorum: Annotated[int | None, typer.Option(min=1, help="Answers that a round needs of the sites that train.")] = None,
     deadline: Annotated[int | None, typer.Option(min=1, help="Seconds that a round waits for its sites.")] = None,
     follow: Watch = False,
     as_json: AsJson = False,
@@ -73,7 +78,7 @@ def start(
     }
     plan |= {"strategy_parameters": parse_values(strategy_set), "config": parse_values(config_set)}
     given = {name: value for name, value in plan.items() if value not in (None, "", {})}
-    if run is not None and (given or script or version or site):
+    if run is not None and (given or script or version or site or validator):
         raise typer.BadParameter("A planned run's plan does not change; leave its options out.", param_hint="RUN")
     with portal() as connected:
         if run is not None:
@@ -81,7 +86,9 @@ def start(
         else:
             place = find_study(connected, study)
             chosen = newest_version(connected, find_script(connected, place, script), version)
-            planned = connected.runs.create(place, chosen, enrolments=_enrolments(connected, place, site), **given)
+            given |= {"enrolments": _enrolments(connected, place, site)}
+            given |= {"validators": _enrolments(connected, place, validator) or ()}
+            planned = connected.runs.create(place, chosen, **given)
         _follow(connected, connected.runs.start(planned), follow, output)
 
 

@@ -39,6 +39,7 @@ class Runs(Resource):
         strategy_parameters: Mapping[str, Value] | None = None,
         config: Mapping[str, Value] | None = None,
         enrolments: Sequence[Ref] | None = None,
+        validators: Sequence[Ref] = (),
         quorum: int | None = None,
         deadline_s: int = 600,
         wait_s: int = 60,
@@ -56,7 +57,8 @@ class Runs(Resource):
             strategy: federated averaging when None, or the script's own ServerApp where it brings one.
             config: values of the script's parameters; declared defaults fill in the rest.
             enrolments: the sites that take part; all that are ready when None.
-            quorum: answers that a round needs; all sites when None.
+            validators: those of them that only test the model, though their level allows more.
+            quorum: answers that each phase of a round needs, of the sites that train; all of these when None.
             deadline_s: seconds that a phase of a round waits for its sites.
             wait_s: seconds that the start waits for missing sites.
             priority: "low", "normal" or "high": a head start in the queue.
@@ -83,15 +85,19 @@ class Runs(Resource):
         body |= {name: value for name, value in left_open.items() if value is not None}
         if enrolments is not None:
             body["sites"] = [id_of(enrolment) for enrolment in enrolments]
+        if validators:
+            body["validators"] = [id_of(enrolment) for enrolment in validators]
         return Run.read(self._http.post(f"studies/{id_of(study)}/runs", body))
 
     def fork(self, run: Ref, round: int, **changes: Any) -> Run:
         """Plan a run that begins with the model of a committed round; `changes` are fields of the plan, as in `create`.
 
-        What is not named stays as in the run that it comes from; `enrolments` names other sites.
+        What is not named stays as in the run that it comes from; `enrolments` names other sites, `validators` those of
+        them that only test.
         """
-        if "enrolments" in changes:
-            changes["sites"] = [id_of(enrolment) for enrolment in changes.pop("enrolments")]
+        for name, field in (("enrolments", "sites"), ("validators", "validators")):
+            if name in changes:
+                changes[field] = [id_of(enrolment) for enrolment in changes.pop(name)]
         return Run.read(self._http.post(f"runs/{id_of(run)}/fork", {"round": round, **changes}))
 
     def pause(self, run: Ref, *, at_once: bool = False) -> Run:

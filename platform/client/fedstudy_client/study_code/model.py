@@ -107,7 +107,12 @@ class PlannedRun(_Part):
     rounds: Annotated[int, Field(ge=1)] = 10
     exchanges: Annotated[int, Field(ge=1, description="In place of rounds where the script leads itself.")] = 100
     sites: Annotated[list[Text] | None, Field(min_length=1, description="All sites of the study without it.")] = None
-    quorum: Annotated[int | None, Field(ge=1, description="Answers that a round needs; all without it.")] = None
+    validators: Annotated[
+        list[Text], Field(description="Those of the sites that only test the model, though their level allows more.")
+    ] = []
+    quorum: Annotated[
+        int | None, Field(ge=1, description="Answers that a round needs of the sites that train; all without it.")
+    ] = None
     deadline_s: Annotated[int, Field(ge=1)] = 600
     wait_s: Annotated[int, Field(ge=0)] = 60
     priority: Literal["low", "normal", "high"] = "normal"

@@ -200,13 +200,19 @@ def _contradictions_of(
     for number, name in enumerate(run.sites or ()):
         if name not in sites:
             yield (*place, "sites", number), f"The file has no site “{name}”."
-    taking_part = len(sites) if run.sites is None else len(set(run.sites))
-    if run.sites is not None and taking_part < len(run.sites):
+    taking_part = sites if run.sites is None else set(run.sites)
+    if run.sites is not None and len(taking_part) < len(run.sites):
         yield (*place, "sites"), "A site is named twice."
+    for number, name in enumerate(run.validators):
+        if name not in taking_part:
+            yield (*place, "validators", number), f"“{name}” is not one of the run's sites."
+    training = len(taking_part - set(run.validators))
     if not taking_part:
         yield place, "A run needs sites, and the file names none."
-    elif run.quorum is not None and run.quorum > taking_part:
-        yield (*place, "quorum"), f"At most {taking_part}: so many sites take part."
+    elif not training:
+        yield (*place, "validators"), "At least one of the run's sites trains."
+    elif run.quorum is not None and run.quorum > training:
+        yield (*place, "quorum"), f"At most {training}: so many sites train."
 
 
 def _doubled(part: str, field_name: str, names: Sequence[str]) -> Iterator[tuple[Place, str]]:

@@ -42,12 +42,19 @@ def differences(comparing: Comparing, planned: PlannedRun, run: Run, version: Ve
     if version is None or run.raw["version"] != version.id:
         return ["the script is another version"]
     expected = _expected(comparing, planned, version)
-    made = {name: run.raw[name] for name in expected if name != "sites"}
+    made = {name: run.raw[name] for name in expected if name not in ("sites", "validators")}
     made |= {"sites": {site["name"] for site in run.raw["sites"]}} if "sites" in expected else {}
+    made |= {"validators": _validators(planned, run)}
     return [
         phrase for name, value in expected.items() if made[name] != value
         for phrase in _phrases(name, value, made[name])
     ]  # fmt: skip
+
+
+def _validators(planned: PlannedRun, run: Run) -> set[str]:
+    """The sites that only test; one that may do no more does so whether the file says it or not."""
+    testing = {site["name"]: site["level"] for site in run.raw["sites"] if site["role"] == "tests"}
+    return {name for name, level in testing.items() if level != "F0" or name in planned.validators}
 
 
 def _phrases(name: str, planned: Any, made: Any) -> Iterator[str]:
@@ -56,7 +63,8 @@ def _phrases(name: str, planned: Any, made: Any) -> Iterator[str]:
             if planned.get(key) != made.get(key):
                 yield f"{name}.{key} is {made.get(key)} at the portal, {planned.get(key)} in the file"
     elif isinstance(planned, set):
-        yield f"{name} are {', '.join(sorted(made))} at the portal, {', '.join(sorted(planned))} in the file"
+        there, here = (", ".join(sorted(names)) or "none" for names in (made, planned))
+        yield f"{name} are {there} at the portal, {here} in the file"
     else:
         yield f"{name} is {made} at the portal, {planned} in the file"
 
@@ -80,6 +88,7 @@ def _expected(comparing: Comparing, planned: PlannedRun, version: Version) -> di
     expected |= {name: value for name, value in chosen.items() if value is not None}
     if planned.sites is not None:
         expected["sites"] = set(planned.sites)
+    expected["validators"] = set(planned.validators)
     return expected
 
 
@@ -114,9 +123,11 @@ def _step_of_new(comparing: Comparing, planned: PlannedRun) -> Step:
 
 
 def _make(comparing: Comparing, planned: PlannedRun, version: Version) -> None:
-    plan = planned.model_dump(exclude={"script", "sites"}, exclude_none=True)
-    enrolments = [comparing.standing.enrolments[name] for name in comparing.code.sites_of(planned)]
-    comparing.portal.runs.create(comparing.study(), version, enrolments=enrolments, **plan)
+    plan = planned.model_dump(exclude={"script", "sites", "validators"}, exclude_none=True)
+    known = comparing.standing.enrolments
+    enrolments = [known[name] for name in comparing.code.sites_of(planned)]
+    validators = [known[name] for name in planned.validators]
+    comparing.portal.runs.create(comparing.study(), version, enrolments=enrolments, validators=validators, **plan)
 
 
 def _step_of_made(comparing: Comparing, planned: PlannedRun, run: Run) -> Step:
@@ -139,7 +150,8 @@ def _step_of_draft(comparing: Comparing, run: Run) -> Step:
     """A planned run starts as soon as the portal lets it: when its quorum of sites could take part."""
     missing: Sequence[Mapping[str, str]] = run.raw["missing"]
     hindered = {item["site"] for item in missing}
-    if len(run.raw["sites"]) - len(hindered) < run.raw["quorum"]:
+    training = [site["name"] for site in run.raw["sites"] if site["role"] == "trains"]
+    if len(set(training) - hindered) < run.raw["quorum"]:
         return Step("wait", "run", run.label, " ".join(item["detail"] for item in missing))
     return Step("start", "run", run.label, do=lambda: comparing.portal.runs.start(run))
 

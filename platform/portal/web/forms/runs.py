@@ -14,6 +14,8 @@ from federation.strategies.catalogue import STRATEGIES
 from federation.strategies.description import Description
 from fedstudy_core.parameters import Parameter, as_text
 from fedstudy_core.transport import AS_IS, HALF
+from portal.web.forms.run_sites import SITE, filled_from_sites, part_fields, sites_planned
+from studies.enrolment.models import Enrolment
 from studies.scripts.models import ScriptVersion
 
 SCRIPT, STRATEGY = "parameter:", "strategy:"
@@ -29,7 +31,7 @@ RELOADS_FORM = {
 
 
 class RunForm(forms.Form):
-    """A run over all ready sites. The script's own fields are those of the chosen version."""
+    """A run over ready sites, each with a part. The script's own fields are those of the chosen version."""
 
     version = forms.ChoiceField(label=_("Script version"), widget=forms.Select(attrs=RELOADS_FORM))
     label = forms.CharField(label=_("Name of the run"), max_length=120, required=False)
@@ -39,7 +41,7 @@ class RunForm(forms.Form):
         label=_("Quorum"),
         min_value=1,
         required=False,
-        help_text=_("Sites that must answer in each round; all when empty."),
+        help_text=_("Answers that each phase of a round needs, of the sites that train; all of these when empty."),
     )
     deadline_s = forms.IntegerField(
         label=_("Deadline (seconds)"),
@@ -103,6 +105,7 @@ class RunForm(forms.Form):
         *,
         versions: Sequence[ScriptVersion],
         chosen: ScriptVersion,
+        enrolments: Sequence[Enrolment],
         filled: Mapping[str, str] | None = None,
     ) -> None:
         """`data` is what was sent to be planned, `filled` what was filled in so far."""
@@ -114,6 +117,8 @@ class RunForm(forms.Form):
         script = [Parameter.model_validate(item) for item in chosen.parameters]
         self._add(SCRIPT, (item for item in script if item.name != ROUNDS_KEY))
         self._add(f"{STRATEGY}{self.chosen_strategy.name}:", self.chosen_strategy.parameters)
+        own = chosen.declaration.get("server") == "own"
+        self.fields.update(part_fields(enrolments, filled or {}, led_by_script=own))
         headline = str(chosen.declaration.get("headline", ""))
         self.fields["metric"].initial = headline
         self.fields["better"].initial = better_when(headline)
@@ -150,6 +155,11 @@ class RunForm(forms.Form):
         """The fields of the script's parameters."""
         return [self[name] for name in self.fields if name.startswith(SCRIPT)]
 
+    def part_of(self, enrolment: Enrolment) -> forms.BoundField | None:
+        """The field of a site's part in the run; None where it is not ready."""
+        name = f"{SITE}{enrolment.pk}"
+        return self[name] if name in self.fields else None
+
     @property
     def strategy_fields(self) -> list[forms.BoundField]:
         """The fields of the chosen strategy's parameters."""
@@ -174,6 +184,7 @@ class RunForm(forms.Form):
             quorum=data["quorum"],
             deadline_s=data["deadline_s"],
             wait_s=data["wait_s"],
+            **sites_planned(data),
             priority=data["priority"] or "normal",
             transport=data["transport"] or AS_IS,
             metric=data["metric"],
@@ -189,11 +200,11 @@ def filled_from(plan: Plan) -> dict[str, str]:
         "label", "strategy", "rounds", "quorum", "deadline_s", "wait_s", "priority", "transport", "metric", "patience"
     )  # fmt: skip
     values: dict[str, Any] = {name: getattr(plan, name) for name in fixed}
-    values |= {"better": plan.better or "", "min_delta": plan.min_delta}
+    values |= {"better": plan.better or "", "min_delta": plan.min_delta, **filled_from_sites(plan)}
     values |= {f"{SCRIPT}{name}": value for name, value in (plan.config or {}).items()}
     strategy = f"{STRATEGY}{plan.strategy}:"
     values |= {f"{strategy}{name}": value for name, value in (plan.strategy_parameters or {}).items()}
-    return {name: as_text(value) for name, value in values.items()}
+    return {name: as_text(value) for name, value in values.items() if value is not None}
 
 
 def _about(strategy: Description) -> str:

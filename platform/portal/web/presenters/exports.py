@@ -57,6 +57,8 @@ def _answer(round_: Round, row: Participation) -> dict[str, Any]:
         "committed_at": round_.committed_at.isoformat() if round_.committed_at else None,
         "model_sha256": round_.model_out.sha256 if round_.model_out else "",
         "site": row.participant.enrolment.site.name,
+        "level": row.participant.level,
+        "role": row.participant.role,
         "phase": row.phase,
         "state": row.state,
         "code": row.code,
@@ -109,7 +111,7 @@ def _subgroup(item: SubgroupResult) -> dict[str, Any]:
 
 def run_record(run: Run, summary: RunSummary, rounds: Sequence[Round]) -> dict[str, Any]:
     """The whole run: what was planned, who took part, what came out."""
-    participants = run.participants.select_related("enrolment__site")
+    participants = list(run.participants.select_related("enrolment__site"))
     return {
         "run": str(run.pk),
         "label": run.label,
@@ -124,6 +126,9 @@ def run_record(run: Run, summary: RunSummary, rounds: Sequence[Round]) -> dict[s
         "rounds_committed": summary.committed,
         "quorum": run.quorum,
         "sites": [item.enrolment.site.name for item in participants],
+        "participants": [
+            {"site": item.enrolment.site.name, "level": item.level, "role": item.role} for item in participants
+        ],
         "results": result_records(summary),
         "evaluation": asdict(summary.evaluation) if summary.evaluation else None,
         "rounds": round_records(rounds),

@@ -56,6 +56,7 @@ class RoundRow:
     """One line of the round table; times in milliseconds, sizes in bytes.
 
     Attributes:
+        trained: sites that trained, where others only tested; None where all trained.
         rounding_sent, rounding_received: the largest rounding of a number on its way; empty where none was rounded.
     """
 
@@ -73,6 +74,7 @@ class RoundRow:
     model: str
     key: str
     is_best: bool = False
+    trained: int | None = None
     rounding_sent: str = ""
     rounding_received: str = ""
 
@@ -246,9 +248,17 @@ def present_round(round_: Round, headline: str, *, best: int | None = None) -> R
         model=round_.model_out.sha256 if round_.model_out else "",
         key=f"{round_.number}" if round_.state != "failed" else f"{round_.number}-failed-{round_.pk}",
         is_best=round_.number == best and round_.state != "failed",
+        trained=_trained(rows) if round_.number else None,
         rounding_sent=_largest_rounding(rows, SENT),
         rounding_received=_largest_rounding(rows, RECEIVED),
     )
+
+
+def _trained(rows: Iterable[Participation]) -> int | None:
+    rows = list(rows)
+    if all(row.participant.trains for row in rows):
+        return None
+    return sum(row.phase == "train" and row.state == "done" for row in rows)
 
 
 def _largest_rounding(rows: Iterable[Participation], way: str) -> str:

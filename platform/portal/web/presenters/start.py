@@ -1,39 +1,53 @@
-"""What each site still lacks before a run of a version can start."""
+"""The sites of a run that is planned: what part each has, and what it still lacks before a run can start."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.forms import BoundField
 from django.utils.translation import gettext as _
 
+from portal.web.forms.runs import RunForm
+from portal.web.presenters.levels import Level, level_of
 from portal.web.presenters.picture import Picture, decision_of
 from portal.web.presenters.studies import presence_of
 from studies.enrolment.models import Enrolment
+from studies.enrolment.states import OPEN
 from studies.scripts.models import ScriptVersion
 
 
 @dataclass(frozen=True)
-class SiteReadiness:
-    """A site, whether a run could ask it now, and why not."""
+class SiteRow:
+    """A site, its level, whether a run could ask it now, and why not.
+
+    Attributes:
+        part: the field of its part in the run; None where it cannot have one yet.
+    """
 
     name: str
+    level: Level
     is_ready: bool
     detail: str
+    part: BoundField | None
 
 
-def readiness_rows(picture: Picture, version: ScriptVersion) -> list[SiteReadiness]:
+def site_rows(picture: Picture, form: RunForm) -> list[SiteRow]:
     """One row for each site that was invited and did not leave."""
-    rows = [item for item in picture.enrolments if item.state in ("invited", "accepted", "ready")]
-    return [_row(picture, version, item) for item in rows]
+    rows = [item for item in picture.enrolments if item.state in OPEN]
+    return [_site_row(picture, form, item) for item in rows]
 
 
-def _row(picture: Picture, version: ScriptVersion, enrolment: Enrolment) -> SiteReadiness:
-    name = enrolment.site.name
+def _site_row(picture: Picture, form: RunForm, enrolment: Enrolment) -> SiteRow:
+    is_ready, detail = _readiness(picture, form.chosen, enrolment)
+    return SiteRow(enrolment.site.name, level_of(enrolment.level), is_ready, detail, form.part_of(enrolment))
+
+
+def _readiness(picture: Picture, version: ScriptVersion, enrolment: Enrolment) -> tuple[bool, str]:
     if enrolment.state == "invited":
-        return SiteReadiness(name, False, _("Has not answered the invitation."))
+        return False, _("Has not answered the invitation.")
     if enrolment.state == "accepted":
-        return SiteReadiness(name, False, _("No active node with a valid dataset yet."))
+        return False, _("No active node with a valid dataset yet.")
     decision = decision_of(picture.approval_of(version, enrolment))
     reasons = {
         "awaited": _("Has not signed this version."),
@@ -42,10 +56,10 @@ def _row(picture: Picture, version: ScriptVersion, enrolment: Enrolment) -> Site
         "expired": _("Its approval has expired."),
     }
     if decision in reasons:
-        return SiteReadiness(name, False, reasons[decision])
+        return False, reasons[decision]
     if presence_of(picture.node_of(enrolment)) != "online":
-        return SiteReadiness(name, False, _("Signed; its node is offline now."))
-    return SiteReadiness(name, True, _("Ready, signed, online."))
+        return False, _("Signed; its node is offline now.")
+    return True, _("Ready, signed, online.")
 
 
 def best_version(picture: Picture, versions: Sequence[ScriptVersion]) -> ScriptVersion:

@@ -136,6 +136,12 @@ def field(bound: BoundField, *, short: bool = False) -> dict[str, Any]:
     }
 
 
+@register.simple_tag
+def control(bound: BoundField) -> SafeString:
+    """A form field's control alone, where the page says in its own way what it is for."""
+    return _control(bound, short=False)
+
+
 @register.inclusion_tag("components/level.html")
 def level(code: str) -> dict[str, Any]:
     """A participation level: its code, its name, what leaves and what stays."""

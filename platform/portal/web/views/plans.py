@@ -18,8 +18,9 @@ from portal.web.forms.runs import RunForm, filled_from
 from portal.web.pages import PageRequest, page, render_page, save
 from portal.web.presenters.navigation import crumbs_in_study
 from portal.web.presenters.picture import Picture, pictures_of
-from portal.web.presenters.start import best_version, readiness_rows
+from portal.web.presenters.start import best_version, site_rows
 from portal.web.views.studies import find_study
+from studies.enrolment.models import Enrolment
 from studies.lifecycle.models import Study
 
 
@@ -38,7 +39,7 @@ def new(request: PageRequest, study_id: UUID) -> HttpResponse:
         "study": study,
         "form": form,
         "study_is_active": study.state == "active",
-        "readiness": readiness_rows(picture, form.chosen) if form else [],
+        "sites": site_rows(picture, form) if form else [],
         "crumbs": crumbs_in_study(study),
     }
     return render_page(request, "runs/new.html", context, status=400 if form and form.errors else 200)
@@ -52,7 +53,13 @@ def _form(request: PageRequest, picture: Picture) -> RunForm | None:
     filled = {name: str(value) for name, value in request.GET.items() if value}
     asked = request.POST.get("version") or filled.get("version")
     chosen = next((item for item in versions if str(item.pk) == asked), best_version(picture, versions))
-    return RunForm(request.POST or None, versions=versions, chosen=chosen, filled=filled)
+    return RunForm(
+        request.POST or None, versions=versions, chosen=chosen, enrolments=_ready(picture), filled=filled
+    )
+
+
+def _ready(picture: Picture) -> list[Enrolment]:
+    return [item for item in picture.enrolments if item.state == "ready"]
 
 
 def _plan(request: PageRequest, study: Study, form: RunForm) -> Run:
@@ -80,19 +87,25 @@ def fork(request: PageRequest, run_id: UUID) -> HttpResponse:
     number = _round_of(request, found)
     standard = lineage.plan_of_fork(found, number)
     filled = filled_from(standard) | {name: str(value) for name, value in request.GET.items() if value}
-    form = RunForm(request.POST or None, versions=[found.version], chosen=found.version, filled=filled)
+    (picture,) = pictures_of([found.study])
+    form = RunForm(
+        request.POST or None,
+        versions=[found.version],
+        chosen=found.version,
+        enrolments=_ready(picture),
+        filled=filled,
+    )
     if request.method == "POST":
         made = save(form, lambda _: _fork(request, found, number, form, standard))
         if made:
             return _after_plan(request, made)
-    (picture,) = pictures_of([found.study])
     context = {
         "study": found.study,
         "form": form,
         "origin": found,
         "origin_round": number,
         "study_is_active": found.study.state == "active",
-        "readiness": readiness_rows(picture, found.version),
+        "sites": site_rows(picture, form),
         "crumbs": crumbs_in_study(found.study),
     }
     return render_page(request, "runs/new.html", context, status=400 if form.errors else 200)
@@ -110,5 +123,7 @@ def _round_of(request: PageRequest, found: Run) -> int:
 
 
 def _fork(request: PageRequest, found: Run, number: int, form: RunForm, standard: services.Plan) -> Run:
-    plan = replace(form.plan, sites=standard.sites)
+    plan = form.plan
+    if plan.sites is None:
+        plan = replace(plan, sites=standard.sites, validators=standard.validators)
     return lineage.fork_run(run=found, round_number=number, plan=plan, by=request.user)

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from accounts.permissions import Permission, can, check
 from federation.runs import queue, results, selectors, services
 from federation.runs.models import PRIORITIES, Run
+from federation.runs.obstacles import obstacles
 from federation.runs.states import RUN
 from federation.strategies.catalogue import STRATEGIES
 from portal.downloads import file_response
@@ -23,6 +24,7 @@ from portal.web.marks import mark_of
 from portal.web.pages import PageRequest, act, page, render_page
 from portal.web.presenters.exports import result_records, round_records, run_record, subgroup_records
 from portal.web.presenters.navigation import crumbs_in_study
+from portal.web.presenters.run_sites import present_sites
 from portal.web.presenters.runs import RunPage, present_run
 
 NOT_MARKED = ("draft", "waiting")  # what they wait for is not the run's, and its mark says nothing of it
@@ -49,8 +51,8 @@ def _live_context(request: PageRequest, found: Run, mark: str) -> dict[str, Any]
     summary = selectors.run_summary(found, rounds)
     shown: RunPage = present_run(found, summary, rounds, mark=mark, all_rounds=all_rounds)
     query = f"?mark={mark}" + ("&rounds=all" if all_rounds else "")
-    obstacles = services.obstacles(found) if found.state == "draft" else []
-    return {"run": found, "page": shown, "live_href": request.path + query, "obstacles": obstacles}
+    missing = obstacles(found) if found.state == "draft" else []
+    return {"run": found, "page": shown, "live_href": request.path + query, "obstacles": missing}
 
 
 def _head_context(request: PageRequest, found: Run) -> dict[str, Any]:
@@ -67,8 +69,10 @@ def _head_context(request: PageRequest, found: Run) -> dict[str, Any]:
 def _frame_context(found: Run) -> dict[str, Any]:
     """The part of the run page that stays."""
     configuration = {**found.config, **found.strategy_parameters}
+    participants = list(found.participants.select_related("enrolment__site", "approval"))
     return {
-        "participants": list(found.participants.select_related("enrolment__site", "approval")),
+        "sites": present_sites(participants),
+        "training_count": sum(item.trains for item in participants),
         "configuration": [(name, value_text(value)) for name, value in sorted(configuration.items())],
         "priorities": PRIORITIES,
         "forks": list(found.forks.order_by("created_at")),

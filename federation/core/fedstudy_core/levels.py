@@ -1,0 +1,39 @@
+"""Levels of participation: what a site lets itself be asked for at each. The one table, for the portal and for nodes.
+
+At F3 the rows that stay are trained on at home. At F4 the training rows lie at the pool node, so the site's own node
+does not train; the rows that a model is tested on never leave, so that every degree is tested on the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+Phase = Literal["query", "train", "evaluate"]
+
+PHASES: tuple[Phase, ...] = ("query", "train", "evaluate")
+PHASES_AT: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "F0": frozenset({"evaluate"}),
+        "F1": frozenset({"query", "evaluate"}),
+        "F2": frozenset(PHASES),
+        "F3": frozenset(PHASES),
+        "F4": frozenset({"query", "evaluate"}),
+    }
+)
+
+
+def allows(level: str, phase: str) -> bool:
+    """Whether a site at that level may be asked in a phase; one that is not known allows nothing."""
+    return phase in PHASES_AT.get(level, frozenset())
+
+
+def phases_at(level: str) -> list[Phase]:
+    """The phases of a level in their order."""
+    return [phase for phase in PHASES if allows(level, phase)]
+
+
+def given_up(old: str, new: str) -> list[Phase]:
+    """What a site is not asked for any more, once its level changes from one to the other."""
+    return [phase for phase in PHASES if allows(old, phase) and not allows(new, phase)]
