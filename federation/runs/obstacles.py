@@ -67,7 +67,9 @@ def _standing(participant: Participant) -> tuple[str, str] | None:
     if participant.node.state != "active":
         return "E_NODE_UNAVAILABLE", f"{site}'s node is {participant.node.state}."
     for phase in PHASES:
-        if participant.is_asked_for(phase) and not (allows(enrolment.level, phase) and allows(participant.level, phase)):
+        if participant.is_asked_for(phase) and not (
+            allows(enrolment.level, phase) and allows(participant.level, phase)
+        ):
             return LOWERED, f"{site} takes part at level {enrolment.level} now, which does not allow {DOES[phase]}."
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from django.utils import timezone
 from accounts.models import Site, User
 from federation.runs import engine
 from federation.runs.models import Participant, Participation, Run
+from federation.runs.roles import TRAINS
 from fedstudy_core.keys import Ed25519PrivateKey, generate, public_text
 from nodes.registry.models import Node
 from studies.dictionary.models import Dataset, DictionaryVersion
@@ -53,8 +55,15 @@ def build(
     deadline_s: int = 60,
     wait_s: int = 0,
     transport: str = "float32",
+    parts: Sequence[tuple[str, str]] = (),
+    strategy: str = "fedavg",
 ) -> Scene:
-    """A run that waits for its sites, all of them online and approved."""
+    """A run that waits for its sites, all of them online and approved.
+
+    Args:
+        parts: level and role of each site; all train where there are none.
+    """
+    parts = parts or [("F2", TRAINS)] * sites
     pi = User.objects.create(email="pi@demo.example", name="Demo PI")
     study = Study.objects.create(title="Demo study", slug="demo", created_by=pi)
     script = Script.objects.create(study=study, name="demo", created_by=pi)
@@ -73,10 +82,11 @@ def build(
         version=version,
         label="Demo run",
         state="waiting",
-        strategy="fedavg",
+        strategy=strategy,
         config={"local-steps": 5},
         rounds=rounds,
-        quorum=quorum or sites,
+        quorum=quorum or sum(role == TRAINS for _, role in parts),
+        tests_apart=any(role != TRAINS for _, role in parts),
         deadline_s=deadline_s,
         transport=transport,
         wait_s=wait_s,
@@ -86,14 +96,21 @@ def build(
     )
     dictionary = DictionaryVersion.objects.create(study=study, number=1, variables=[], sha256="d" * 64, created_by=pi)
     scene = Scene(run, [], {})
-    for position in range(sites):
-        _add_site(scene, study, version, dictionary, position, pi)
+    for position, part in enumerate(parts):
+        _add_site(scene, study, version, dictionary, position, pi, part)
     return scene
 
 
 def _add_site(
-    scene: Scene, study: Study, version: ScriptVersion, dictionary: DictionaryVersion, position: int, pi: User
+    scene: Scene,
+    study: Study,
+    version: ScriptVersion,
+    dictionary: DictionaryVersion,
+    position: int,
+    pi: User,
+    part: tuple[str, str],
 ) -> None:
+    level, role = part
     now = timezone.now()
     site = Site.objects.create(name=f"Site {position}", short_name=f"site-{position}")
     key = generate()
@@ -125,6 +142,7 @@ def _add_site(
         study=study,
         site=site,
         state="ready",
+        level=level,
         dataset=dataset,
         ready_at=now,
         invited_by=pi,
@@ -146,7 +164,9 @@ def _add_site(
         approver_name="Demo Admin",
         key_id="k" * 64,
     )
-    Participant.objects.create(run=scene.run, enrolment=enrolment, node=node, approval=approval, position=position)
+    Participant.objects.create(
+        run=scene.run, enrolment=enrolment, node=node, approval=approval, position=position, level=level, role=role
+    )
     scene.nodes.append(node)
     scene.keys[node.flower_node_id] = key
 

@@ -62,7 +62,9 @@ def start(
     validator: Annotated[
         list[str] | None, typer.Option("--validator", "--validators", help="One of them that only tests the model.")
     ] = None,
-    quorum: Annotated[int | None, typer.Option(min=1, help="Answers that a round needs of the sites that train.")] = None,
+    quorum: Annotated[
+        int | None, typer.Option(min=1, help="Answers that a round needs of the sites that train.")
+    ] = None,
     deadline: Annotated[int | None, typer.Option(min=1, help="Seconds that a round waits for its sites.")] = None,
     follow: Watch = False,
     as_json: AsJson = False,

@@ -53,9 +53,7 @@ def _form(request: PageRequest, picture: Picture) -> RunForm | None:
     filled = {name: str(value) for name, value in request.GET.items() if value}
     asked = request.POST.get("version") or filled.get("version")
     chosen = next((item for item in versions if str(item.pk) == asked), best_version(picture, versions))
-    return RunForm(
-        request.POST or None, versions=versions, chosen=chosen, enrolments=_ready(picture), filled=filled
-    )
+    return RunForm(request.POST or None, versions=versions, chosen=chosen, enrolments=_ready(picture), filled=filled)
 
 
 def _ready(picture: Picture) -> list[Enrolment]:
