@@ -19,8 +19,9 @@ from fedstudy_node.approvals import Approvals
 from fedstudy_node.datasets import Datasets
 from fedstudy_node.gate import MOST_MESSAGES_A_ROUND, Gate, Permit, Script
 from fedstudy_node.ledger import Ledger
+from fedstudy_node.levels import Levels
 from fedstudy_node.trust import Trust
-from tests.factories.agent import Node, make_node, revoke_by_hand, script
+from tests.factories.agent import STUDY, Node, make_node, revoke_by_hand, script
 
 FAB = script()
 CONFIG = bundles.inspect(FAB).default_config
@@ -87,6 +88,40 @@ def test_a_message_that_asks_for_more_is_refused(site: Site, changed: dict[str, 
     with pytest.raises(Refusal) as refusal:
         site.check(site.node.order(**{"approval": site.approval, **changed}))
     assert refusal.value.code == code
+
+
+def ask(site: Site, phase: str, approval: bytes) -> Permit:
+    return site.check(site.node.order(approval, phase=phase, message_type=phase), message_type=phase)
+
+
+@pytest.mark.parametrize(
+    ("level", "allowed"), [("F0", {"evaluate"}), ("F1", {"query", "evaluate"}), ("F2", {"query", "train", "evaluate"})]
+)
+def test_an_approval_allows_what_the_sites_level_does_whoever_asks(site: Site, level: str, allowed: set[str]) -> None:
+    approval = site.node.approve(FAB, level=level)
+    for phase in ("query", "train", "evaluate"):
+        if phase in allowed:
+            ask(site, phase, approval)
+        else:
+            with pytest.raises(Refusal, match="E_OUTPUT_SCHEMA"):
+                ask(site, phase, approval)
+
+
+def test_a_level_that_was_lowered_holds_against_what_was_signed_before(site: Site) -> None:
+    Levels(site.node.home).keep([{"study": STUDY, "level": "F0"}])
+    ask(site, "evaluate", site.approval)
+    with pytest.raises(Refusal, match="E_LEVEL") as refusal:
+        ask(site, "train", site.approval)
+    assert "level F0, which does not allow training" in refusal.value.detail
+    Levels(site.node.home).keep([{"study": STUDY, "level": "F2"}])
+    ask(site, "train", site.approval)
+
+
+def test_a_level_does_not_give_what_was_not_signed(site: Site) -> None:
+    approval = site.node.approve(FAB, level="F0")
+    Levels(site.node.home).keep([{"study": STUDY, "level": "F2"}])
+    with pytest.raises(Refusal, match="E_OUTPUT_SCHEMA"):
+        ask(site, "train", approval)
 
 
 @pytest.mark.parametrize("position", range(0, len(FAB), len(FAB) // 20))

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fedstudy_core import bundle as bundles
 from fedstudy_core import flower, keys
 from fedstudy_core.bands import band
+from fedstudy_core.levels import phases_at
 from fedstudy_core.statement import sign_statement, statement_id
 from fedstudy_node import tables
 from fedstudy_node.approvals import Limits, build_statement
@@ -169,7 +170,9 @@ class Node:
     def flower_key(self) -> str:
         return flower_public_pem(self.home.flower_key())
 
-    def approve(self, fab: bytes, *, decision: str = "approved", epoch: int = 0, **limits: int) -> bytes:
+    def approve(
+        self, fab: bytes, *, decision: str = "approved", epoch: int = 0, level: str = "F2", **limits: int
+    ) -> bytes:
         """Sign a script for the node's dataset; answer the envelope."""
         statement = build_statement(
             settings=self.home.settings(),
@@ -181,6 +184,7 @@ class Node:
             approvers=[signer()],
             sequence=1,
             epoch=epoch,
+            phases=phases_at(level),
         )
         return sign_statement(statement, approval_key())
 

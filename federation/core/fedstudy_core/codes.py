@@ -150,6 +150,7 @@ CODES = MappingProxyType(
         "E_NO_INITIAL": "The script does not say where its initial model comes from.",
         "E_TOO_FEW_SITES": "Too few sites are ready for this run.",
         "E_NOT_READY": "The site is not ready in this study.",
+        "E_LEVEL": "The site takes part at a level that does not allow this.",
         "E_QUORUM_LOST": "Too few sites answered.",
         "E_OFFLINE": "The site's node has not been heard of lately.",
         "E_DEADLINE": "The site did not answer before the deadline.",
@@ -208,7 +209,6 @@ CODES = MappingProxyType(
         "E_RUN_DIFFERS": "There is a run of this label with another plan.",
         "E_SITE": "The portal knows no site of this name that could be invited.",
         "E_SITE_LEFT": "A site that the run needs has declined or withdrawn.",
-        "E_LEVEL": "The site was invited at another level.",
         "E_WAITING": "Something is still waited for.",
         "E_RUN": "The run did not complete.",
     }

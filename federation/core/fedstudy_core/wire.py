@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Participation = Literal["F0", "F1", "F2", "F3", "F4"]
 Level = Literal["S0", "S1", "S2", "S3", "S4"]
 
 
@@ -160,11 +161,12 @@ class Created(_Body):
 
 
 class ScriptOffer(_Body):
-    """A script version that waits for, or has, this site's approval."""
+    """A script version that waits for, or has, this site's approval; `level` is the site's in the study."""
 
     version: str
     study: str
     study_title: str
+    level: Participation = "F2"
     script: str
     number: int
     sha256: str

@@ -10,6 +10,7 @@ from typing import Any
 
 from fedstudy_core.bundle import Bundle
 from fedstudy_core.errors import Refusal
+from fedstudy_core.levels import PHASES
 from fedstudy_core.parameters import allowed
 from fedstudy_core.statement import Floor, Level, Statement, level_of
 from fedstudy_core.times import format_time
@@ -18,7 +19,6 @@ from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home, Settings, now_text, write_private
 
 LONGEST_DAYS = 180
-PHASES = ("query", "train", "evaluate")
 # A statement begins a little in the past: the portal's clock may be behind this node's.
 BEGINS_BEFORE = timedelta(minutes=5)
 
@@ -93,10 +93,12 @@ def build_statement(
     sequence: int,
     epoch: int,
     policy: str | None = None,
+    phases: Sequence[str] = PHASES,
 ) -> Statement:
     """Write what a site is about to sign, from what the node itself holds.
 
     Args:
+        phases: what the site may be asked for.
         approvers: the people who sign: the id of each one's `key`, `name` and `role`.
         policy: the standing policy under which the node itself signs.
     """
@@ -115,7 +117,7 @@ def build_statement(
             "dataset": {"id": dataset.id, "fingerprint": dataset.fingerprint},
             "run_config": allowed(bundle.parameters),
             "rounds": limits.rounds,
-            **terms(limits, metrics),
+            **terms(limits, metrics, phases),
             "sandbox_min": limits.sandbox_min,
             "meaning": decision,
             "approvers": [dict(approver) for approver in approvers],
@@ -130,12 +132,12 @@ def build_statement(
     )
 
 
-def terms(limits: Limits, metrics: Sequence[str] | None) -> dict[str, Any]:
+def terms(limits: Limits, metrics: Sequence[str] | None, phases: Sequence[str]) -> dict[str, Any]:
     """Return the terms that statements and standing policies have in common, as they write them."""
     return {
         "privacy": {"min_sites": limits.min_sites, "min_rows": limits.min_rows},
         "outputs": {
-            "phases": list(PHASES),
+            "phases": list(phases),
             "max_bytes": limits.max_bytes,
             "metrics": None if metrics is None else list(metrics),
             "max_norm": limits.max_norm,

@@ -15,6 +15,7 @@ from typing import TypeVar
 from fedstudy_core.approvers import Approver
 from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.flower import Order
+from fedstudy_core.levels import PHASES
 from fedstudy_core.policy import check_policy, verify_policy
 from fedstudy_core.sandbox.levels import NOT_PROBED, Report
 from fedstudy_core.statement import Server, Signer, Statement, Use, rules_of_use, statement_id, verify_statement
@@ -24,13 +25,13 @@ from fedstudy_node.clock import Clock
 from fedstudy_node.datasets import Dataset, Datasets
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
+from fedstudy_node.levels import Levels
 from fedstudy_node.policies import Policies
 from fedstudy_node.trust import Trust
 from fedstudy_node.verified import Verified
 
 T = TypeVar("T")
 
-PHASES = frozenset({"query", "train", "evaluate"})
 MOST_ROUNDS = 1_000_000
 # A round is at most two kinds of messages, sent anew by an attempt that had to begin the round again; what comes again
 # with the very same content is not counted. Whoever could send more would train without end in one round.
@@ -121,6 +122,7 @@ class Gate:
         self._approvals = approvals
         self._trust = Trust(home)
         self._policies = Policies(home)
+        self._levels = Levels(home)
         self._signed = Verified(_verify)
         self._policy = Verified(verify_policy)
         self._now = now
@@ -135,8 +137,9 @@ class Gate:
         4. the script's bytes are those that were approved (E_BUNDLE), before they are opened;
         5. a standing policy under which the node itself signed still covers it (E_POLICY);
         6. everything else that the statement binds (`check_use`: E_AUDIENCE ... E_REVOKED_EPOCH);
-        7. this node's own count of rounds (E_ROUNDS); `count` adds to it;
-        8. the packages that the script declares and its ClientApp imports are here (E_DEPENDENCY).
+        7. the level at which the site takes part in the study, lower than what it signed for or not (E_LEVEL);
+        8. this node's own count of rounds (E_ROUNDS); `count` adds to it;
+        9. the packages that the script declares and its ClientApp imports are here (E_DEPENDENCY).
         """
         return self._walk(Steps(), order, script, message_type=message_type, for_client_app=for_client_app)
 
@@ -194,6 +197,7 @@ class Gate:
             identity=approval,
         ):
             steps.hold(name, partial(self._check_rule, rule, statement))
+        steps.hold("level of the site", partial(self._levels.check, order.study, order.phase))
         steps.hold("rounds used", partial(self._check_rounds, order, statement, approval))
         steps.hold("packages at this node", script.packages)
         return Permit(statement, approval, dataset)

@@ -13,6 +13,7 @@ from fedstudy_core.bundle import Bundle
 from fedstudy_core.wire import ScriptOffer
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home, write_private
+from fedstudy_node.levels import USUAL, Levels
 from fedstudy_node.portal import Portal, PortalUnreachable
 
 _SHORTEST = 8
@@ -39,6 +40,11 @@ class Offer:
         return str(self.row["study"])
 
     @property
+    def level(self) -> str:
+        """The site's level in the study."""
+        return str(self.row.get("level", USUAL))
+
+    @property
     def title(self) -> str:
         """What people call it."""
         return f"{self.row['script']} {self.row['number']} for “{self.row['study_title']}”"
@@ -54,6 +60,7 @@ class Offers:
         """Ask the portal, and keep what it says. Raises NodeError (E_PORTAL for what has another form)."""
         rows = [_promised(row) for row in portal.scripts()]
         write_private(self._shelf, json.dumps(rows).encode())
+        Levels(self.home).keep(rows)
         return rows
 
     def current(self, portal: Portal) -> list[dict[str, Any]]:
@@ -68,7 +75,7 @@ class Offers:
         if not self._shelf.exists():
             return []
         rows: list[dict[str, Any]] = json.loads(self._shelf.read_bytes())
-        return rows
+        return [{"level": USUAL, **row} for row in rows]  # kept by a node of before levels
 
     def fetch(self, text: str, portal: Portal | None) -> Offer:
         """Return one version, and believe of it only what its bytes say.

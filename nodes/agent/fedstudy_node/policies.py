@@ -9,6 +9,7 @@ from pathlib import Path
 from fedstudy_core import canonical, dsse
 from fedstudy_core.bundle import Bundle
 from fedstudy_core.errors import Refusal
+from fedstudy_core.levels import allows, phases_at
 from fedstudy_core.policy import PAYLOAD_TYPE, Policy, check_policy, verify_policy
 from fedstudy_core.statement import STANDING_POLICY, read_unverified, sign_statement, statement_id
 from fedstudy_core.times import format_time
@@ -16,6 +17,7 @@ from fedstudy_node.approvals import BEGINS_BEFORE, Approvals, Limits, Signed, bu
 from fedstudy_node.datasets import Dataset, Datasets
 from fedstudy_node.home import Home, write_private
 from fedstudy_node.ledger import Ledger
+from fedstudy_node.levels import Levels
 from fedstudy_node.offers import Offer
 from fedstudy_node.trust import Trust
 
@@ -90,7 +92,7 @@ def build_policy(
     approvers: Sequence[Mapping[str, str]],
     sequence: int,
 ) -> Policy:
-    """Write a policy for people to sign. `scripts` are SHA-256 of bundles."""
+    """Write a policy for people to sign; it allows what the site's level does. `scripts` are SHA-256 of bundles."""
     limits = limits.at_least(dataset.floor)
     limits.check()
     settings = home.enrolled()
@@ -104,7 +106,7 @@ def build_policy(
             "scripts": sorted(set(scripts)),
             "dataset": {"id": dataset.id, "fingerprint": dataset.fingerprint},
             "rounds": limits.rounds,
-            **terms(limits, None),
+            **terms(limits, None, phases_at(Levels(home).of(dataset.study))),
             "sandbox_min": limits.sandbox_min,
             "meaning": STANDING_POLICY,
             "approvers": [dict(approver) for approver in approvers],
@@ -166,6 +168,7 @@ def sign_under(home: Home, kept: StandingPolicy, *, bundle: Bundle, study: str, 
     """Return the node's own statement about a script under a policy. Raises as `admit`."""
     policy = kept.policy
     revoked = Approvals(home).revocations()
+    level = Levels(home).of(study)
     by_node = next(iter(Trust(home).by_policy().values()))
     statement = build_statement(
         settings=home.enrolled(),
@@ -178,6 +181,7 @@ def sign_under(home: Home, kept: StandingPolicy, *, bundle: Bundle, study: str, 
         sequence=sequence,
         epoch=policy.revocation_epoch,
         policy=kept.id,
+        phases=[phase for phase in policy.outputs.phases if allows(level, phase)],
     )
     statement = statement.model_copy(update={"not_after": policy.not_after})
     check_policy(

@@ -17,6 +17,7 @@ from fedstudy_core import canonical, dsse
 from fedstudy_core import statement as statements
 from fedstudy_core.approvers import ROLES, ApproverKey
 from fedstudy_core.errors import Refusal
+from fedstudy_core.levels import phases_at
 from fedstudy_core.statement import PAYLOAD_TYPE, Statement, payload_of
 from fedstudy_node.approvals import Approvals, Limits, Signed, build_statement
 from fedstudy_node.datasets import Dataset, Datasets
@@ -70,7 +71,7 @@ class Signing:
     def begin(
         self, offer: Offer, dataset: Dataset, limits: Limits, decision: str, approvers: Sequence[ApproverKey]
     ) -> Draft:
-        """Write a statement from what this node holds.
+        """Write a statement from what this node holds; it allows what the site's level in the study does.
 
         Raises:
             Refusal: E_SECOND_PERSON when the dataset asks for two people and these are not a site admin and a steward;
@@ -90,6 +91,7 @@ class Signing:
             approvers=[{"key": entry.id, "name": entry.name, "role": entry.role} for entry in approvers],
             sequence=self.ledger.next_number("statement"),
             epoch=Approvals(self.home).revocations().epoch,
+            phases=phases_at(offer.level),
         )
         return Draft(payload_of(statement), offer.title, offer.version)
 

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Mapping
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -145,7 +146,8 @@ class Agent(ViewSet):
         node = acting(request)
         versions = scripts.versions_for_site(node.site_id)
         newest = dict(_approvals(node).order_by("recorded_at").values_list("version_id", "pk"))
-        return Response([_offer(row, newest.get(row.pk)).model_dump() for row in versions])
+        levels = dict(enrolment.taking_part(node.site_id).values_list("study", "level"))
+        return Response([_offer(row, levels, newest.get(row.pk)).model_dump() for row in versions])
 
     @describe("Fetch a bundle", output=bytes)
     def bundle(self, request: NodeRequest, id: UUID) -> HttpResponse:
@@ -250,11 +252,12 @@ def _study(row: Enrolment, newest: DictionaryVersion | None) -> wire.StudyRef:
     )
 
 
-def _offer(version: ScriptVersion, approval: UUID | None) -> wire.ScriptOffer:
+def _offer(version: ScriptVersion, levels: Mapping[UUID, Any], approval: UUID | None) -> wire.ScriptOffer:
     return wire.ScriptOffer(
         version=str(version.pk),
         study=str(version.script.study_id),
         study_title=version.script.study.title,
+        level=levels[version.script.study_id],
         script=version.script.name,
         number=version.number,
         sha256=version.sha256,

@@ -17,6 +17,7 @@ from fedstudy_node.datasets import Dataset
 from fedstudy_node.declared import LEADERS, allowed, sent_back
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
+from fedstudy_node.levels import DOES
 from fedstudy_node.node_config import in_words
 from fedstudy_node.offers import Offer, Offers
 
@@ -137,6 +138,7 @@ def show_statement(output: Output, statement: Statement, dataset: Dataset) -> No
             ("Sites in a run", f"at least {statement.privacy.min_sites}"),
             ("Rows behind an answer", f"at least {statement.privacy.min_rows}"),
             ("Work on one message", f"at most {statement.limits.wall_s} s, {statement.limits.memory_mb} MiB"),
+            ("May be asked for", " and ".join(DOES[phase] for phase in statement.outputs.phases)),
             ("Leaves the site", _leaves(statement)),
             ("Sandbox", f"{statement.sandbox_min} or stronger"),
             ("Written", moment(statement.issued_at)),

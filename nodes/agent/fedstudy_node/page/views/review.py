@@ -14,6 +14,7 @@ from fedstudy_node.comparing import last_approved
 from fedstudy_node.datasets import Dataset
 from fedstudy_node.declared import LEADERS, sent_back
 from fedstudy_node.errors import NodeError
+from fedstudy_node.levels import asked_for
 from fedstudy_node.offers import Offer
 from fedstudy_node.page import reading
 from fedstudy_node.page.documents import of_draft
@@ -46,6 +47,8 @@ def show(visit: Visit) -> Response:
         offer=offer,
         script=reading.read(offer.fab, earlier.fab if earlier else None),
         outputs=sent_back(offer.bundle),
+        level=offer.level,
+        asked_for=asked_for(offer.level),
         leader=LEADERS[offer.bundle.declaration.server],
         missing=missing_packages(offer.fab, "client"),
         earlier=earlier,
