@@ -1,13 +1,18 @@
-"""News from below that concern runs: nodes that come, go and change keys, and studies that are about to close."""
+"""News from below that concern runs: nodes that come, go and change keys, sites that share less, studies that close."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from django.db import transaction
 
 from federation.runs import states
+from federation.runs.lowering import follow_level
 from federation.runs.models import Run
 from fedstudy_core.errors import Conflict
 from nodes.registry.signals import node_confirmed, node_revoked, node_rotated
+from studies.enrolment.models import Enrolment
+from studies.enrolment.signals import level_changed
 from studies.lifecycle.models import Study
 from studies.lifecycle.signals import study_moving
 
@@ -26,7 +31,12 @@ def _refuse_closed_with_live_runs(*, study: Study, **_: object) -> None:
         raise Conflict("E_STATE", f"“{live.label}” is {live.state}; stop it first, or let it end.")
 
 
+def _follow_level(*, enrolment: Enrolment, by: Any, **_: object) -> None:
+    follow_level(enrolment=enrolment, by=by)
+
+
 def connect() -> None:
+    level_changed.connect(_follow_level, dispatch_uid="runs.level_changed")
     study_moving.connect(_refuse_closed_with_live_runs, dispatch_uid="runs.study_moving")
     node_confirmed.connect(_sync, dispatch_uid="runs.sync_confirmed_node")
     node_rotated.connect(_sync, dispatch_uid="runs.sync_rotated_node")

@@ -13,6 +13,7 @@ from accounts.models import User
 from accounts.permissions import Permission, check
 from audit.services import record
 from federation.runs import halting, queue, states
+from federation.runs.lowering import lower_participants
 from federation.runs.models import PRIORITIES, Participant, Run
 from federation.runs.obstacles import approval_key, approvals_of, obstacles, trainers_left
 from federation.runs.phases import OWN_SERVER
@@ -320,6 +321,7 @@ def _queue(run: Run, by: User) -> Run:
     missing = obstacles(run)
     if trainers_left(run, missing) < run.quorum:
         raise Refusal(missing[0].code, "Not enough sites can take part: " + " ".join(item.detail for item in missing))
+    lower_participants(run, by=by)
     approvals = approvals_of(run, timezone.now())
     for participant in run.participants.select_related("enrolment"):
         participant.approval = approvals.get(approval_key(participant))

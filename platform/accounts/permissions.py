@@ -54,6 +54,7 @@ class Permission(StrEnum):
     SITE_VIEW = "site.view"
     SITE_PEOPLE = "site.manage_people"
     INVITATION_ANSWER = "site.answer_invitation"
+    LEVEL_CHANGE = "site.change_level"
     SITE_WITHDRAW = "site.withdraw"
     DATASET_REGISTER = "site.register_dataset"
     SITE_DATASETS_VIEW = "site.view_datasets"

@@ -28,6 +28,7 @@ KINDS = (
     "release",
     "webhook",
     "log",
+    "level",
 )
 
 # What stands on the page in any case: somebody else changed what one may, or how one gets in.

@@ -60,3 +60,22 @@ class Enrolment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.site} in {self.study}"
+
+
+class LevelChange(models.Model):
+    """The level at which a site takes part from a moment on: chosen when it accepted, or changed later."""
+
+    enrolment = models.ForeignKey(Enrolment, on_delete=models.CASCADE, related_name="level_changes")
+    level = models.CharField(max_length=2, choices=list(states.LEVELS.items()))
+    at = models.DateTimeField(default=timezone.now)
+    by = models.ForeignKey(PEOPLE, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["at", "pk"]
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(condition=Q(level__in=list(states.LEVELS)), name="enrolment_levelchange_level"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.enrolment}: {self.level}"

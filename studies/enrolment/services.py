@@ -12,13 +12,15 @@ from accounts.models import Site, User
 from accounts.permissions import SITE_PEOPLE_IN_STUDY, Permission, can, check, check_for_site
 from audit.services import record
 from fedstudy_core.errors import Conflict, Invalid
+from fedstudy_core.levels import given_up
 from studies.dictionary.models import Dataset
 from studies.dictionary.selectors import current_dictionary
 from studies.dictionary.services import withdraw_datasets
 from studies.enrolment import states
 from studies.enrolment.duties import check_site_may_join
-from studies.enrolment.models import Enrolment
-from studies.enrolment.signals import enrolment_changed
+from studies.enrolment.models import Enrolment, LevelChange
+from studies.enrolment.pooling import levels_to_choose, pooling
+from studies.enrolment.signals import enrolment_changed, level_changed
 from studies.lifecycle.models import Study
 from studies.lifecycle.states import INVITING
 
@@ -27,13 +29,13 @@ REASON_LENGTH = 300
 
 @transaction.atomic
 def invite_site(*, study: Study, site: Site, level: str = states.DEFAULT_LEVEL, by: User) -> Enrolment:
-    """Invite a site; one that declined or withdrew may be invited again.
+    """Invite a site, and propose a level; one that declined or withdrew may be invited again.
 
     Raises:
         Forbidden: E_FORBIDDEN.
         Conflict: E_STATE when the study does not recruit; E_EXISTS when the site is invited already.
         Refusal: E_DUTIES when somebody would lead or audit the study and speak for the site.
-        Invalid: E_INVALID for a level that is unknown or that nothing holds to yet.
+        Invalid: E_INVALID for a level that is unknown, or at which rows are pooled: that a site chooses itself.
     """
     study = Study.objects.select_for_update().get(pk=study.pk)
     check(by, Permission.STUDY_INVITE, study)
@@ -41,7 +43,7 @@ def invite_site(*, study: Study, site: Site, level: str = states.DEFAULT_LEVEL, 
         raise Conflict("E_STATE", f"Sites are invited while a study recruits or is active; this one is {study.state}.")
     if level not in states.OFFERED_LEVELS:
         offered = ", ".join(states.OFFERED_LEVELS)
-        raise Invalid("E_INVALID", f"Sites are invited at the level {offered}; nothing holds to another one yet.")
+        raise Invalid("E_INVALID", f"Sites are invited at {offered}; whether rows are pooled, each chooses itself.")
     check_site_may_join(study, site)
     enrolment, old = _invited(study, site, by)
     enrolment.level = level
@@ -68,11 +70,12 @@ def _invited(study: Study, site: Site, by: User) -> tuple[Enrolment, str]:
 
 
 @transaction.atomic
-def accept_invitation(*, enrolment: Enrolment, by: User) -> Enrolment:
-    """Take part, on behalf of the site.
+def accept_invitation(*, enrolment: Enrolment, level: str | None = None, by: User) -> Enrolment:
+    """Take part, on behalf of the site, at a level that it chooses; as it was proposed when None.
 
     Raises:
         Forbidden, NotFound: who does not speak for the site may not, or does not see the enrolment.
+        Invalid: E_INVALID for a level that a site does not begin at.
         Conflict: E_STATE when the invitation was answered, or the study takes nobody any more.
         Refusal: E_DUTIES.
     """
@@ -83,10 +86,54 @@ def accept_invitation(*, enrolment: Enrolment, by: User) -> Enrolment:
     check_site_may_join(enrolment.study, enrolment.site)
     if enrolment.state == "ready":  # back to accepted is a move for data that no longer fit, not for an answer
         raise Conflict("E_STATE", "This invitation was accepted already.")
-    old = states.ENROLMENT.move(enrolment, "accepted")
-    enrolment.answered_at, enrolment.answered_by = timezone.now(), by
+    level = level or enrolment.level
+    if level not in states.OFFERED_LEVELS:
+        raise Invalid("E_INVALID", f"A site begins at {', '.join(states.OFFERED_LEVELS)}.")
+    old, proposed = states.ENROLMENT.move(enrolment, "accepted"), enrolment.level
+    enrolment.answered_at, enrolment.answered_by, enrolment.level = timezone.now(), by, level
     enrolment.save()
-    _tell("accepted", enrolment, old, by)
+    LevelChange.objects.create(enrolment=enrolment, level=level, at=enrolment.answered_at, by=by)
+    _tell("accepted", enrolment, old, by, level=level, proposed=proposed)
+    return enrolment
+
+
+@transaction.atomic
+def change_level(*, enrolment: Enrolment, level: str, by: User) -> Enrolment:
+    """Take part at another level, on behalf of the site.
+
+    What the site gives up it is not asked for from now on, also not by runs that are under way. What it adds holds for
+    runs that are planned afterwards, of scripts that it signs for that.
+
+    Raises:
+        Forbidden, NotFound: who does not speak for the site may not, or does not see the enrolment.
+        Conflict: E_STATE when the site does not take part, or the study is over.
+        Invalid: E_INVALID for a level that is unknown or that nothing holds to yet.
+        Refusal: where rows are pooled without a valid consent; the codes are those of whoever pools.
+    """
+    enrolment = _locked(enrolment)
+    check_for_site(by, Permission.LEVEL_CHANGE, enrolment.site, enrolment.study)
+    if enrolment.state not in states.TAKING_PART or enrolment.study.state not in INVITING:
+        raise Conflict("E_STATE", "A level changes while the site takes part and the study is under way.")
+    if level not in levels_to_choose():
+        raise Invalid("E_INVALID", f"A site chooses among {', '.join(levels_to_choose())}.")
+    pool = pooling()
+    if level in states.POOLED_LEVELS and pool is not None:
+        pool.check_consent(enrolment, level)
+    old, enrolment.level = enrolment.level, level
+    if old == level:
+        return enrolment
+    enrolment.save(update_fields=["level"])
+    LevelChange.objects.create(enrolment=enrolment, level=level, by=by)
+    detail = {"site_name": enrolment.site.name, "old": old, "new": level, "gives_up": given_up(old, level)}
+    record(
+        action="enrolment:level:changed",
+        actor=by,
+        obj=enrolment,
+        study=enrolment.study_id,
+        site=enrolment.site_id,
+        detail=detail,
+    )
+    level_changed.send(sender=Enrolment, enrolment=enrolment, old=old, by=by)
     return enrolment
 
 

@@ -25,5 +25,6 @@ LEVELS = {
     "F4": "the study dataset is pooled",
 }
 DEFAULT_LEVEL = "F2"
-# What the engine holds to today; a site that was promised another level would train like all others.
-OFFERED_LEVELS = ("F2",)
+# What needs no more than the site's word; pooling rows besides asks for a consent (`pooling`).
+OFFERED_LEVELS = ("F0", "F1", "F2")
+POOLED_LEVELS = ("F3", "F4")

@@ -47,6 +47,7 @@ MATRIX = {
     "site.view": "AS+",
     "site.manage_people": "A",
     "site.answer_invitation": "A",
+    "site.change_level": "A",
     "site.withdraw": "AS",
     "site.register_dataset": "N",
     "site.view_datasets": "AS",

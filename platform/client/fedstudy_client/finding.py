@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fedstudy_client.client import FedStudy
 from fedstudy_client.problem import FedStudyProblem
-from fedstudy_client.records import Run, Script, Study, Version
+from fedstudy_client.records import Enrolment, Run, Script, Study, Version
 
 Found = TypeVar("Found")
 
@@ -26,6 +26,14 @@ def find_study(portal: FedStudy, name: str | None = None) -> Study:
         return _only(studies, "study", [study.slug for study in studies])
     wanted = [study for study in studies if name.casefold() in (study.slug.casefold(), study.title.casefold())]
     return _only(wanted, f"study “{name}”", [study.slug for study in wanted])
+
+
+def find_enrolment(portal: FedStudy, study: Study, site: str | None = None) -> Enrolment:
+    """A site's part in a study, by the site's name; without one the only site. Raises as `find_study`."""
+    enrolments = portal.enrolments.list(study)
+    if site is not None:
+        enrolments = [item for item in enrolments if site.casefold() in (item.site.name.casefold(), item.site.id)]
+    return _only(enrolments, f"site “{site}”" if site else "site", [item.site.name for item in enrolments])
 
 
 def find_script(portal: FedStudy, study: Study, name: str | None = None) -> Script:

@@ -14,7 +14,13 @@ from portal.api.sites import Explanation, SiteOut
 from studies.dictionary import selectors as dictionary
 from studies.dictionary.states import DATASET
 from studies.enrolment import selectors, states
-from studies.enrolment.services import accept_invitation, decline_invitation, invite_site, withdraw_site
+from studies.enrolment.services import (
+    accept_invitation,
+    change_level,
+    decline_invitation,
+    invite_site,
+    withdraw_site,
+)
 from studies.lifecycle import selectors as lifecycle
 
 
@@ -41,8 +47,16 @@ class Invitation(Input):
     level = serializers.ChoiceField(choices=list(states.OFFERED_LEVELS), default=states.DEFAULT_LEVEL)
 
 
-class Nothing(Input):
-    """No fields."""
+class Acceptance(Input):
+    """How far the site takes part; as it was proposed when left out."""
+
+    level = serializers.ChoiceField(choices=list(states.OFFERED_LEVELS), required=False)
+
+
+class LevelChoice(Input):
+    """How far the site takes part from now on."""
+
+    level = serializers.ChoiceField(choices=list(states.LEVELS.items()))
 
 
 class DatasetOut(Output):
@@ -115,10 +129,14 @@ class Enrolments(Resource):
     def retrieve(self, request: PersonRequest, id: UUID) -> Response:
         return self.answer(self.row(id))
 
-    @describe("Take part", input=Nothing, output=EnrolmentOut)
+    @describe("Take part", input=Acceptance, output=EnrolmentOut)
     def accept(self, request: PersonRequest, id: UUID) -> Response:
-        self.read(Nothing)
-        return self.answer(accept_invitation(enrolment=self.row(id), by=request.user))
+        given = self.read(Acceptance)
+        return self.answer(accept_invitation(enrolment=self.row(id), **given, by=request.user))
+
+    @describe("Take part at another level", input=LevelChoice, output=EnrolmentOut)
+    def level(self, request: PersonRequest, id: UUID) -> Response:
+        return self.answer(change_level(enrolment=self.row(id), **self.read(LevelChoice), by=request.user))
 
     @describe("Do not take part", input=Explanation, output=EnrolmentOut)
     def decline(self, request: PersonRequest, id: UUID) -> Response:

@@ -25,7 +25,7 @@ READ = """
     search notifications preference sites site site-people site-nodes site-uses nodes node studies
     studies-without-investigator study study-comparison
     set-up study-people protocol protocol-file dictionary dictionary-draft dictionary-file study-enrolments
-    invitable-sites study-datasets enrolments enrolment
+    invitable-sites study-datasets study-degree enrolments enrolment
     library study-scripts script-versions version version-file version-bundle approvals changes threads checklist thread
     strategies study-runs run run-rounds run-results run-events run-files run-card run-card-text run-releases release
     study-schedules schedule events platform-health platform-queue event-proof log log-consistency witnesses

@@ -23,7 +23,7 @@ from nodes.registry.models import Node
 from nodes.registry.signals import log_refused
 from notifications.services import notify, send_link
 from studies.enrolment.models import Enrolment
-from studies.enrolment.signals import enrolment_changed
+from studies.enrolment.signals import enrolment_changed, level_changed
 from studies.enrolment.states import TAKING_PART
 from studies.lifecycle.models import Study
 from studies.scripts import signals
@@ -39,6 +39,7 @@ def connect() -> None:
     person_moved.connect(_moved, dispatch_uid="web.news.moved")
     person_invited.connect(_person_invited, dispatch_uid="web.news.person_invited")
     enrolment_changed.connect(_invitation, dispatch_uid="web.news.invitation")
+    level_changed.connect(_level, dispatch_uid="web.news.level")
     log_refused.connect(_log, dispatch_uid="web.news.log")
     release_changed.connect(_release, dispatch_uid="web.news.release")
     enrolment_changed.connect(_newcomer, dispatch_uid="web.news.newcomer")
@@ -117,6 +118,18 @@ def _invitation(*, enrolment: Enrolment, by: Any, **_: Any) -> None:
             link=reverse("web:enrolment", args=[enrolment.pk]),
             key=f"invitation:{enrolment.pk}:{enrolment.invited_at.timestamp():.0f}",
         )
+
+
+def _level(*, enrolment: Enrolment, old: str, by: Any, **_: Any) -> None:
+    """Tell who leads the study, and the site's own people."""
+    site, study = enrolment.site, enrolment.study
+    notify(
+        people=_others([*_investigators(study), *_people_of(site)], by),
+        kind="level",
+        subject=f"{site.name} takes part in “{study.title}” at level {enrolment.level} now; before it was {old}.",
+        link=reverse("web:enrolment", args=[enrolment.pk]),
+        key=f"level:{uuid4()}",
+    )
 
 
 def _release(*, release: Release, verb: str, by: Any, **_: Any) -> None:

@@ -110,6 +110,7 @@ urlpatterns = [
     path("studies/<uuid:study_id>/runs/new", plans.new, name="run-new"),
     path("studies/<uuid:study_id>/runs/compare", comparisons.comparison, name="run-compare"),
     path("enrolments/<uuid:enrolment_id>", enrolments.enrolment, name="enrolment"),
+    path("enrolments/<uuid:enrolment_id>/level", enrolments.level, name="enrolment-level"),
     path("enrolments/<uuid:enrolment_id>/<slug:verb>", enrolments.answer, name="enrolment-answer"),
     path("scripts/<uuid:version_id>", scripts.version, name="version"),
     path("scripts/<uuid:version_id>/source", reviews.source, name="version-source"),

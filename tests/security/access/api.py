@@ -213,9 +213,11 @@ STUDIES = [
     row("study-enrolments", "post", "study", "P", ok=201, body=lambda place: {"site": states.uninvited()}),
     row("invitable-sites", "get", "study", "P"),
     row("study-datasets", "get", "study", STUDY_PEOPLE),
+    row("study-degree", "get", "study", STUDY_PEOPLE),
     row("enrolments", "get", "", EVERYBODY),
     row("enrolment", "get", "enrolment", STUDY_PEOPLE),
     row("accept", "post", "enrolment", "A", make=states.invited, body={}, elsewhere={"other_site": 403}),
+    row("enrolment-level", "post", "enrolment", "A", body={"level": "F1"}, elsewhere={"other_site": 403}),
     row("decline", "post", "enrolment", "A", make=states.invited, body={}, elsewhere={"other_site": 403}, archived=200),
     # who invites may take an invitation back that nobody has answered
     row(

@@ -172,6 +172,7 @@ ROWS = [
         "enrolment-answer", "enrolment", "A", {}, make=states.invited, rest=lambda place: ("decline",), archived=302,
         elsewhere={"other_site": 403},
     ),
+    press("enrolment-level", "enrolment", "A", {"level": "F1"}, elsewhere={"other_site": 403}),
     press(
         "enrolment-answer", "enrolment", "AS", {}, rest=lambda place: ("withdraw",), archived=302,
         elsewhere={"other_site": 403},

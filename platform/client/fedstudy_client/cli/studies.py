@@ -1,4 +1,4 @@
-"""Studies: `fedstudy study list|show|create`."""
+"""Studies: `fedstudy study list|show|create|level|degree`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from fedstudy_client.cli.output import AsJson, Output
 from fedstudy_client.cli.session import portal
 from fedstudy_client.client import FedStudy
-from fedstudy_client.finding import find_study
+from fedstudy_client.finding import find_enrolment, find_study
 from fedstudy_client.records import Study
 
 app = typer.Typer(help="Studies.", no_args_is_help=True)
@@ -61,6 +61,44 @@ def _show(connected: FedStudy, study: Study, output: Output) -> None:
     rows = [(f"{v.script.name} v{v.number}", v.sha256[:12], v.state, signed[v.id]) for v in versions]
     output.table("Scripts", ("version", "hash", "state", "signed by"), rows)
     output.table("Runs", ("run", "state", "id"), [(run.label, run.state, run.id) for run in runs])
+
+
+@app.command()
+def level(
+    new: Annotated[str, typer.Argument(metavar="LEVEL", help="F0, F1, F2; F3 or F4 with a consent to pooling.")],
+    study: Annotated[str | None, typer.Option(help="The study's id, short name or title.")] = None,
+    site: Annotated[str | None, typer.Option(help="The site by name; the only one without it.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take part at another level, as the site's admin: less at once, more in runs that are planned afterwards."""
+    with portal() as connected:
+        enrolment = find_enrolment(connected, find_study(connected, study), site)
+        changed = connected.enrolments.change_level(enrolment, new)
+    output = Output(as_json)
+    output.facts(changed.raw)
+    output.say(f"{changed.site.name} takes part at level {changed.level} now; before it was {enrolment.level}.")
+
+
+@app.command()
+def degree(
+    study: Annotated[str | None, typer.Argument(help="Its id, short name or title; the only one without it.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a study's degree of federation: the share of its rows that stay at their hospitals."""
+    with portal() as connected:
+        found = connected.studies.degree(find_study(connected, study))
+    output = Output(as_json)
+    output.facts(found)
+    output.say(f"Rows that stay: {_share(found['value'])}. A site counts with the middle of the band of its rows.")
+    rows = [(item["site"], item["level"], item["rows_band"] or "-", _share(item["local"])) for item in found["sites"]]
+    output.table("Sites", ("site", "level", "rows", "stay"), rows)
+    moves = [(item["at"][:16], item["site"], item["old"] or "-", item["new"], _share(item["degree"]))
+             for item in found["moves"]]  # fmt: skip
+    output.table("Over time (UTC)", ("since", "site", "from", "to", "degree"), moves)
+
+
+def _share(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.0%}"
 
 
 @app.command()

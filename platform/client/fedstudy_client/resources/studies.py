@@ -44,6 +44,10 @@ class Studies(Resource):
         """Move the study: draft -> recruiting -> active -> closed -> archived."""
         return Study.read(self._http.post(f"studies/{id_of(study)}/transition", {"to": to}))
 
+    def degree(self, study: Ref) -> dict[str, Any]:
+        """The share of the study's rows that stay at their hospitals, by site and over time."""
+        return self._http.get(f"studies/{id_of(study)}/degree")
+
     def set_up(self, study: Ref) -> SetUp:
         """How far the study is set up, and what it lacks before sites take part."""
         return SetUp.read(self._http.get(f"studies/{id_of(study)}/set-up"))
@@ -139,13 +143,18 @@ class Enrolments(Resource):
         return Enrolment.read(self._http.get(f"enrolments/{id_of(enrolment)}"))
 
     def invite(self, study: Ref, site: Ref, *, level: str = "F2") -> Enrolment:
-        """Invite a site at a level of participation; the portal takes those that it holds to, today F2."""
+        """Invite a site, and propose a level of participation: "F0", "F1" or "F2"."""
         body = {"site": id_of(site), "level": level}
         return Enrolment.read(self._http.post(f"studies/{id_of(study)}/enrolments", body))
 
-    def accept(self, enrolment: Ref) -> Enrolment:
-        """Take part (site admins)."""
-        return Enrolment.read(self._http.post(f"enrolments/{id_of(enrolment)}/accept"))
+    def accept(self, enrolment: Ref, *, level: str | None = None) -> Enrolment:
+        """Take part (site admins), at a level that the site chooses; as it was proposed when None."""
+        body = {} if level is None else {"level": level}
+        return Enrolment.read(self._http.post(f"enrolments/{id_of(enrolment)}/accept", body))
+
+    def change_level(self, enrolment: Ref, level: str) -> Enrolment:
+        """Take part at another level (site admins): less at once, more in runs that are planned afterwards."""
+        return Enrolment.read(self._http.post(f"enrolments/{id_of(enrolment)}/level", {"level": level}))
 
     def decline(self, enrolment: Ref, *, reason: str = "") -> Enrolment:
         """Do not take part (site admins)."""

@@ -82,7 +82,7 @@ class InvitedSite(_Part):
     """A site that is to take part, by the name that the portal knows it by."""
 
     name: Text
-    level: Annotated[str, Field(description="How far it takes part; today F2.")] = "F2"
+    level: Annotated[str, Field(description="The level that its invitation proposes: F0, F1 or F2.")] = "F2"
 
 
 class ScriptSource(_Part):

@@ -146,11 +146,11 @@ class Comparing:
             return Step("nothing", "site", site.name, detail)
         if self.study().state not in EDITABLE:
             return Step("nothing", "site", site.name, enrolment.state)
-        if enrolment.level != site.level:
-            detail = f"It was invited at {enrolment.level}; a level does not change."
-            return Step("problem", "site", site.name, detail, code="E_LEVEL")
         missing = self.missing_at(enrolment)
-        return Step("wait" if missing else "nothing", "site", site.name, missing or enrolment.state)
+        told = missing or enrolment.state
+        if enrolment.level != site.level:
+            told = f"{told.rstrip('.')}. It takes part at {enrolment.level}: a site chooses its level itself."
+        return Step("wait" if missing else "nothing", "site", site.name, told)
 
     def missing_at(self, enrolment: Enrolment) -> str:
         """What a site still has to do itself, as a sentence; "" for nothing."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from studies.enrolment.pooling import levels_to_choose
 from studies.enrolment.states import OFFERED_LEVELS
 
 
@@ -24,14 +25,14 @@ LEVELS: tuple[Level, ...] = (
     Level(
         "F0",
         gettext_noop("Validation only"),
-        gettext_noop("Results of tests of the finished model on your data: counts and scores."),
-        gettext_noop("Your data trains nothing."),
+        gettext_noop("Results of tests of models on your data: counts and scores."),
+        gettext_noop("Every row. Your data trains nothing, and nothing is summed up over it."),
     ),
     Level(
         "F1",
         gettext_noop("Aggregate statistics"),
-        gettext_noop("Sums and counts over all your patients, never a single row."),
-        gettext_noop("Rows and model updates."),
+        gettext_noop("Sums and counts over your patients, never a single row, and results of tests of models."),
+        gettext_noop("Every row. Your data trains nothing."),
     ),
     Level(
         "F2",
@@ -62,8 +63,13 @@ def level_of(code: str) -> Level:
 
 
 def offered_levels() -> tuple[Level, ...]:
-    """The levels that a site may choose."""
-    return tuple(level_of(level.code) for level in LEVELS if level.code in OFFERED_LEVELS)
+    """The levels that an invitation may propose, and at which a site may begin."""
+    return tuple(level_of(code) for code in OFFERED_LEVELS)
+
+
+def choosable_levels() -> tuple[Level, ...]:
+    """The levels that a site which takes part may choose."""
+    return tuple(level_of(code) for code in levels_to_choose())
 
 
 def level_choices() -> list[tuple[str, str]]:

@@ -29,6 +29,10 @@ WORDS = {
         gettext_noop("The log"),
         gettext_noop("A site's node found that the log is not the one that it saw before."),
     ),
+    "level": (
+        gettext_noop("Levels of participation"),
+        gettext_noop("A site of your study shares more or less from now on."),
+    ),
     "decided": (
         gettext_noop("Answers to your requests"),
         gettext_noop("A role that you asked for was given or refused."),

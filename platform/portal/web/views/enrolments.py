@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -15,7 +16,7 @@ from accounts.permissions import Permission, can, check
 from fedstudy_core.errors import NotFound
 from portal.web.forms.studies import InvitationForm
 from portal.web.pages import PageRequest, act, page, render_form, render_page, save
-from portal.web.presenters.levels import offered_levels
+from portal.web.presenters.levels import choosable_levels, offered_levels
 from portal.web.presenters.navigation import crumbs_in_study
 from portal.web.presenters.picture import pictures_of
 from portal.web.presenters.readiness import ending_of, steps_of
@@ -24,7 +25,15 @@ from portal.web.views.studies import find_study
 from studies.dictionary.selectors import datasets_visible_to
 from studies.enrolment import selectors
 from studies.enrolment.models import Enrolment
-from studies.enrolment.services import accept_invitation, decline_invitation, invite_site, withdraw_site
+from studies.enrolment.services import (
+    accept_invitation,
+    change_level,
+    decline_invitation,
+    invite_site,
+    withdraw_site,
+)
+from studies.enrolment.states import TAKING_PART
+from studies.lifecycle.states import INVITING
 
 
 def find_enrolment(request: PageRequest, enrolment_id: UUID) -> Enrolment:
@@ -42,6 +51,12 @@ def enrolment(request: PageRequest, enrolment_id: UUID) -> HttpResponse:
     found = find_enrolment(request, enrolment_id)
     (picture,) = pictures_of([found.study])
     seen = datasets_visible_to(request.user).filter(study=found.study, site=found.site)
+    may_change = (
+        found.state in TAKING_PART
+        and found.study.state in INVITING
+        and can(request.user, Permission.LEVEL_CHANGE, found.site)
+    )
+    levels = choosable_levels() if may_change else offered_levels()
     context = {
         "enrolment": found,
         "study": found.study,
@@ -50,6 +65,8 @@ def enrolment(request: PageRequest, enrolment_id: UUID) -> HttpResponse:
         "ending": ending_of(found),
         "datasets": seen.order_by("-registered_at"),
         "may_answer": found.state == "invited" and can(request.user, Permission.INVITATION_ANSWER, found.site),
+        "levels": levels,
+        "may_change_level": may_change,
         "may_withdraw": found.state in ("accepted", "ready")
         and can(request.user, Permission.SITE_WITHDRAW, found.site),
         "crumbs": crumbs_in_study(found.study),
@@ -95,8 +112,20 @@ def answer(request: PageRequest, enrolment_id: UUID, verb: str) -> HttpResponse:
         raise Http404
     found = find_enrolment(request, enrolment_id)
     service, done = ANSWERS[verb]
-    extra = {} if verb == "accept" else {"reason": request.POST.get("reason", "").strip()[:300]}
+    extra: dict[str, Any] = {"reason": request.POST.get("reason", "").strip()[:300]}
+    if verb == "accept":
+        extra = {"level": request.POST.get("level") or None}
     back = reverse("web:enrolment", args=[found.pk])
     return act(
         request, back, _(done).format(site=found.site.name), lambda: service(enrolment=found, by=request.user, **extra)
     )
+
+
+@page("POST")
+def level(request: PageRequest, enrolment_id: UUID) -> HttpResponse:
+    """Take part at another level, for the site."""
+    found = find_enrolment(request, enrolment_id)
+    chosen = request.POST.get("level", "")
+    back = reverse("web:enrolment", args=[found.pk])
+    done = _("{site} takes part at level {level}.").format(site=found.site.name, level=chosen)
+    return act(request, back, done, lambda: change_level(enrolment=found, level=chosen, by=request.user))

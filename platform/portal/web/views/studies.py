@@ -17,6 +17,7 @@ from fedstudy_core.errors import NotFound
 from portal.web.forms.studies import StudyForm
 from portal.web.lists import page_of
 from portal.web.pages import PageRequest, act, page, render_form, render_page, save
+from portal.web.presenters.degree import present_degree
 from portal.web.presenters.navigation import crumbs_to_studies, study_tabs
 from portal.web.presenters.people import people_rows
 from portal.web.presenters.picture import pictures_of
@@ -31,6 +32,7 @@ from portal.web.presenters.studies import (
     version_rows,
 )
 from portal.web.presenters.waits import waits_of
+from studies.enrolment.degree import degree_of
 from studies.lifecycle import selectors
 from studies.lifecycle.models import Study
 from studies.lifecycle.services import create_study, move_study
@@ -90,6 +92,7 @@ def study(request: PageRequest, study_id: UUID) -> HttpResponse:
     context = {
         **study_frame(request, found, "study"),
         "waits": waits_of(picture, request.access.reader),
+        "degree": present_degree(degree_of(found, picture.enrolments)),
         "enrolments": [enrolment_row(picture, item) for item in picture.enrolments],
         "versions": version_rows(picture),
         "runs": [run_row(run) for run in picture.runs[:20]],
