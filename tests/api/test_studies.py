@@ -121,7 +121,7 @@ def test_an_invitation_is_answered_once(world: World) -> None:
     admin = world.client("site_admin")
     refused(admin.post(f"/api/v1/enrolments/{world.enrolment.pk}/accept", {}, format="json"), 409, "E_STATE")
     refused(
-        admin.post(f"/api/v1/enrolments/{world.enrolment.pk}/accept", {"level": "F0"}, format="json"), 400, "E_INVALID"
+        admin.post(f"/api/v1/enrolments/{world.enrolment.pk}/accept", {"level": "F9"}, format="json"), 400, "E_INVALID"
     )
     listed = admin.get("/api/v1/enrolments").json()["results"]
     assert [(row["study"]["name"], row["state"], row["dataset"]) for row in listed] == [

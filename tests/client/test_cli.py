@@ -140,7 +140,8 @@ def run(label: str, **changes: Any) -> dict[str, Any]:
     values = {
         "id": f"{label * 8}-0000-4000-8000-000000000000", "label": label, "state": "completed", "version": "v",
         "rounds": 3, "committed": 3, "strategy": "fedavg", "config": {"seed": 1, "rate": 0.1},
-        "strategy_parameters": {}, "metric": "auc", "better": "higher", "sites": [{"id": "1", "name": "A", "role": "trains"}],
+        "strategy_parameters": {}, "metric": "auc", "better": "higher",
+        "sites": [{"id": "1", "name": "A", "role": "trains"}],
         "reason_code": "", "reason": "", "best_round": 3,
     }  # fmt: skip
     return {**values, **changes}

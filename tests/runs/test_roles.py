@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from audit.models import Event
+from federation.runs import engine
+from federation.runs.flower import Reply
+from federation.runs.lowering import follow_level
 from federation.runs.models import Participation, Run
 from federation.runs.obstacles import obstacles, trainers_left
 from federation.runs.phases import phases_of
 from federation.strategies.catalogue import STRATEGIES
+from portal.web.presenters.runs import present_trouble
 from tests.runs import scene as scenes
 from tests.runs.scene import drive, settle
-from tests.runs.simulation import Site, SuperLink
+from tests.runs.simulation import Site, SuperLink, honest
+from tests.runs.test_absence import drive_to_round
 
 DONE = ("done", "")
 ALONE = [("F2", "trains"), ("F2", "tests"), ("F2", "tests")]
@@ -118,6 +125,71 @@ def test_obstacles_know_the_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(item.site, item.code) for item in found] == [("Site 0", "E_OUTPUT_SCHEMA"), ("Site 1", "E_MIN_SITES")]
     assert found[0].detail == "Site 0 has not signed for adding to exact sums and training."
     assert trainers_left(scene.run, found) == 0
+
+
+@pytest.mark.django_db
+def test_a_level_that_falls_while_a_run_is_under_way_holds_at_once(rehearse: Any) -> None:
+    scene, link = rehearse(rounds=3, quorum=2)
+    drive_to_round(scene, 2)
+    lower(scene, 2, "F0")
+    run = drive(scene)
+    assert (run.state, run.reason, run.tests_apart) == ("completed", "", True)
+    trained = [number for number, asked_for in asked(link, "102") if asked_for == "train"]
+    assert trained == [1]
+    assert [settle(run, "train", number).get("Site 2") for number in (1, 2, 3)] == [
+        DONE, ("missing", "E_LEVEL"), ("missing", "E_LEVEL"),
+    ]  # fmt: skip
+    assert [settle(run, "evaluate", number).get("Site 2") for number in (1, 2, 3)] == [None, DONE, DONE]
+    assert [settle(run, "evaluate", number)["Site 0"] for number in (1, 2, 3)] == [DONE] * 3
+    event = Event.objects.get(action="runs:site:lowered")
+    assert json.loads(event.detail) == {"site": "Site 2", "old": "F2", "new": "F0", "gives_up": ["query", "train"]}
+    missing = Participation.objects.filter(round__run=run, code="E_LEVEL").first()
+    assert present_trouble(missing).sentence == "The site takes part at a level that does not allow this."
+
+
+@pytest.mark.django_db
+def test_an_answer_that_is_awaited_from_a_site_whose_level_fell_is_not_waited_for(rehearse: Any) -> None:
+    scene, link = rehearse(rounds=1, quorum=2)
+    link.sites["102"].behave = lambda site, order, _: None if order.phase == "train" else _honest(site, order, _)
+    drive_to_round(scene, 1)
+    engine.drive(scene.run.pk, budget_s=0.0)
+    lower(scene, 2, "F1")
+    run = drive(scene)
+    assert run.state == "completed"
+    assert settle(run, "train", 1)["Site 2"] == ("missing", "E_LEVEL")
+    assert settle(run, "evaluate", 1)["Site 2"] == DONE
+
+
+@pytest.mark.django_db
+def test_a_level_that_rises_again_changes_nothing_in_runs_that_were_planned_before(rehearse: Any) -> None:
+    scene, link = rehearse(rounds=3, quorum=2)
+    drive_to_round(scene, 2)
+    lower(scene, 2, "F0")
+    lower(scene, 2, "F2")
+    assert drive(scene).state == "completed"
+    assert [number for number, asked_for in asked(link, "102") if asked_for == "train"] == [1]
+
+
+@pytest.mark.django_db
+def test_a_run_that_loses_its_quorum_by_a_level_says_so(rehearse: Any) -> None:
+    scene, _ = rehearse(rounds=3)
+    drive_to_round(scene, 2)
+    lower(scene, 1, "F1")
+    run = drive(scene)
+    assert (run.state, run.reason_code) == ("failed", "E_QUORUM_LOST")
+    assert "Site 1 missing (E_LEVEL)" in run.reason
+    assert [(item.site, item.code) for item in obstacles(run)][1:2] == [("Site 1", "E_LEVEL")]
+
+
+def lower(scene: scenes.Scene, position: int, level: str) -> None:
+    enrolment = scene.run.participants.get(position=position).enrolment
+    enrolment.level = level
+    enrolment.save()
+    follow_level(enrolment=enrolment, by="system:test")
+
+
+def _honest(site: Site, order: Any, content: Any) -> Reply:
+    return Reply("", site.done(order, honest(site, order, content)), "", True, 100)
 
 
 def test_where_some_only_test_every_round_asks_for_its_test_by_itself() -> None:
