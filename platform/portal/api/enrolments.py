@@ -53,6 +53,10 @@ class Acceptance(Input):
     level = serializers.ChoiceField(choices=list(states.OFFERED_LEVELS), required=False)
 
 
+class Nothing(Input):
+    """No fields."""
+
+
 class LevelChoice(Input):
     """How far the site takes part from now on."""
 
