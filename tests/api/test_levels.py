@@ -32,5 +32,5 @@ def test_a_site_changes_its_level_and_everybody_reads_the_degree(world: World) -
 def test_the_site_s_node_is_told_its_level_with_the_scripts(world: World) -> None:
     world.enrolment.level = "F0"
     world.enrolment.save()
-    offers = world.keys.send(world.node.pk, "GET", "scripts/").json()
+    offers = world.keys.send(world.node.pk, "GET", "scripts").json()
     assert {offer["level"] for offer in offers} == {"F0"}
