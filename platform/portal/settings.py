@@ -290,6 +290,8 @@ SPECTACULAR_SETTINGS = {
         "FindingRisk": "portal.api.choices.FINDING_RISKS",
         "RiskWord": "portal.api.choices.RISK_WORDS",
         "OfferedLevel": "portal.api.choices.OFFERED_LEVEL_NAMES",
+        "ParticipationLevel": "portal.api.choices.LEVEL_NAMES",
+        "RunPart": "portal.api.choices.PART_NAMES",
         "SetUpStep": "portal.api.choices.SET_UP_STEPS",
         "RoleScope": "portal.api.choices.ROLE_SCOPES",
         "WebhookState": "portal.api.choices.WEBHOOK_STATES",

@@ -3,6 +3,7 @@
 from accounts.roles import SITE_ROLES, STUDY_ROLES, Role
 from accounts.scopes import TokenScope
 from accounts.states import REQUEST
+from federation.runs.roles import PHASES_OF
 from fedstudy_core.analysis import Risk
 from nodes.registry.states import NODE
 from nodes.registry.versions import STANDINGS
@@ -10,7 +11,7 @@ from notifications.models import KINDS
 from portal.health import STATES as PARTS_STATES
 from studies.dictionary.states import DATASET
 from studies.enrolment.setup import STEPS
-from studies.enrolment.states import ENROLMENT, OFFERED_LEVELS
+from studies.enrolment.states import ENROLMENT, LEVELS, OFFERED_LEVELS
 from studies.lifecycle.states import STUDY
 from studies.scripts.states import APPROVAL, THREAD, THREAD_KINDS, VERSION
 from webhooks.kinds import NAMES
@@ -42,4 +43,6 @@ WEBHOOK_KINDS = list(NAMES)
 NOTIFICATION_KINDS = list(KINDS)
 ROLE_SCOPES = ["study", "site"]
 OFFERED_LEVEL_NAMES = list(OFFERED_LEVELS)
+LEVEL_NAMES = list(LEVELS.items())
+PART_NAMES = list(PHASES_OF)
 SET_UP_STEPS = list(STEPS)
