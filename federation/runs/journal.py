@@ -263,7 +263,7 @@ def note_absence(
     """Note that a site refused, failed or did not answer, with its code; the audit log gets it in the same breath."""
     lease.hold()
     _settle(participation, state, code=code, detail=detail[:500], bytes_received=size, receipt=receipt)
-    if state == "missing":
+    if state == "missing" and code != LOWERED:
         Participant.objects.filter(pk=participation.participant_id).update(last_missed_at=participation.answered_at)
     _site_event(participation, detail=detail[:200])
 
