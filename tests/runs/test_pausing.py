@@ -29,7 +29,10 @@ def investigator(scene: Scene) -> User:
     pi = scene.run.created_by
     for state in ("recruiting", "active"):
         Study.objects.filter(pk=scene.run.study_id).update(state=state)
-    statement = {"privacy": {"min_sites": 1}, "dataset": {"fingerprint": "f" * 64}}
+    phases = ["query", "train", "evaluate"]
+    statement = {
+        "privacy": {"min_sites": 1}, "outputs": {"phases": phases}, "dataset": {"fingerprint": "f" * 64},
+    }  # fmt: skip
     scene.run.version.approvals.update(statement=statement)
     Dataset.objects.update(state="valid")
     parameters = [{"name": "local-steps", "type": "int", "default": 5}]

@@ -111,7 +111,7 @@ def test_other_strategies_that_one_site_is_enough_for_train_alone_too(rehearse: 
 
 
 @pytest.mark.django_db
-def test_obstacles_know_the_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_obstacles_know_the_parts() -> None:
     scene = scenes.build(parts=EVERY_LEVEL)
     signed = {
         0: {"privacy": {"min_sites": 1}, "outputs": {"phases": ["evaluate"]}},
@@ -119,7 +119,7 @@ def test_obstacles_know_the_parts(monkeypatch: pytest.MonkeyPatch) -> None:
         2: {"privacy": {"min_sites": 3}, "outputs": {"phases": ["evaluate"]}},
     }
     for participant in scene.run.participants.all():
-        participant.approval.statement = signed[participant.position]
+        participant.approval.statement = {**signed[participant.position], "dataset": {"fingerprint": "f" * 64}}
         participant.approval.save()
     found = obstacles(scene.run)
     assert [(item.site, item.code) for item in found] == [("Site 0", "E_OUTPUT_SCHEMA"), ("Site 1", "E_MIN_SITES")]

@@ -105,11 +105,12 @@ def test_a_level_that_nothing_holds_to_is_refused(part: SiteInStudy, level: str)
 
 
 def test_a_site_that_left_and_a_study_that_is_over_change_no_levels(part: SiteInStudy) -> None:
-    Study.objects.filter(pk=part.study.pk).update(state="closed")
+    other = site_in_study(part.study, part.pi)
+    withdraw_site(enrolment=other.enrolment, by=other.admin)
     with pytest.raises(Conflict):
-        change_level(enrolment=part.enrolment, level="F0", by=part.admin)
-    Study.objects.filter(pk=part.study.pk).update(state="recruiting")
-    withdraw_site(enrolment=part.enrolment, by=part.admin)
+        change_level(enrolment=other.enrolment, level="F0", by=other.admin)
+    for state in ("active", "closed"):
+        Study.objects.filter(pk=part.study.pk).update(state=state)
     with pytest.raises(Conflict):
         change_level(enrolment=part.enrolment, level="F0", by=part.admin)
 
