@@ -49,7 +49,7 @@ class NewRun(Input):
         required=False,
         help_text="Ids of enrolments, or of their sites; all ready ones when left out",
     )
-    validators = serializers.ListField(
+    validators = serializers.ListField(  # type: ignore[assignment]
         child=serializers.UUIDField(),
         required=False,
         help_text="Those of the sites that only test the model, though their level allows more",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -98,7 +99,7 @@ def new(request: PageRequest, study_id: UUID) -> HttpResponse:
     )
 
 
-ANSWERS = {
+ANSWERS: Mapping[str, tuple[Callable[..., Enrolment], str]] = {
     "accept": (accept_invitation, gettext_noop("{site} takes part. Next: register a node and offer a dataset.")),
     "decline": (decline_invitation, gettext_noop("{site} does not take part.")),
     "withdraw": (withdraw_site, gettext_noop("{site} does not take part any more.")),
