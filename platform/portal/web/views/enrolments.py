@@ -52,12 +52,6 @@ def enrolment(request: PageRequest, enrolment_id: UUID) -> HttpResponse:
     found = find_enrolment(request, enrolment_id)
     (picture,) = pictures_of([found.study])
     seen = datasets_visible_to(request.user).filter(study=found.study, site=found.site)
-    may_change = (
-        found.state in TAKING_PART
-        and found.study.state in INVITING
-        and can(request.user, Permission.LEVEL_CHANGE, found.site)
-    )
-    levels = choosable_levels() if may_change else offered_levels()
     context = {
         "enrolment": found,
         "study": found.study,
@@ -65,14 +59,26 @@ def enrolment(request: PageRequest, enrolment_id: UUID) -> HttpResponse:
         "steps": steps_of(picture, found),
         "ending": ending_of(found),
         "datasets": seen.order_by("-registered_at"),
-        "may_answer": found.state == "invited" and can(request.user, Permission.INVITATION_ANSWER, found.site),
-        "levels": levels,
-        "may_change_level": may_change,
-        "may_withdraw": found.state in ("accepted", "ready")
-        and can(request.user, Permission.SITE_WITHDRAW, found.site),
+        **_rights(request, found),
         "crumbs": crumbs_in_study(found.study),
     }
     return render_page(request, "enrolments/enrolment.html", context)
+
+
+def _rights(request: PageRequest, found: Enrolment) -> dict[str, Any]:
+    """What the person may do for the site, and the levels that it may choose from."""
+
+    def may(permission: Permission) -> bool:
+        return can(request.user, permission, found.site)
+
+    takes_part = found.state in TAKING_PART
+    may_change = takes_part and found.study.state in INVITING and may(Permission.LEVEL_CHANGE)
+    return {
+        "levels": choosable_levels() if may_change else offered_levels(),
+        "may_change_level": may_change,
+        "may_answer": found.state == "invited" and may(Permission.INVITATION_ANSWER),
+        "may_withdraw": takes_part and may(Permission.SITE_WITHDRAW),
+    }
 
 
 @page("GET", "POST")
