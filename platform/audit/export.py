@@ -113,7 +113,7 @@ def _lines(rows: QuerySet[Event], sizes: list[int], shown: int) -> Iterator[byte
         roots = _roots(gap for group in gaps for gap in group)
         for leaf, group in zip(leaves, gaps, strict=True):
             yield from (_hidden(gap, roots) for gap in group)
-            yield _shown(leaf, events[leaf.event])
+            yield shown_line(leaf, events[leaf.event])
         at = leaves[-1].position + 1
     rest = _cut((at, sizes[-1]), sizes)
     roots = _roots(rest)
@@ -153,7 +153,8 @@ def _hidden(gap: Span, roots: dict[tuple[int, int], bytes]) -> bytes:
     return f'{{"hidden":[{gap[0]},{gap[1]}],"roots":[{told}]}}\n'.encode()
 
 
-def _shown(leaf: Leaf, event: Event) -> bytes:
+def shown_line(leaf: Leaf, event: Event) -> bytes:
+    """The line of an event that is shown: its place and hash, its texts with their salts, its leaf."""
     names, detail = texts_of(event)
     return (
         f'{{"position":{leaf.position},"hash":"{bytes(leaf.hash).hex()}","names":{_opened(names)},'

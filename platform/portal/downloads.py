@@ -1,12 +1,20 @@
-"""Answers that a browser saves as files and shows nothing of."""
+"""Answers that a browser saves as files and shows nothing of: whole, piece by piece, or several files as one."""
 
 from __future__ import annotations
 
-from django.http import HttpResponse
+import io
+import zipfile
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 
 BYTES = "application/octet-stream"
+PIECE = 64 * 1024
 
 
 def file_response(name: str, content: bytes | str, kind: str = BYTES) -> HttpResponse:
@@ -19,3 +27,57 @@ def file_response(name: str, content: bytes | str, kind: str = BYTES) -> HttpRes
 def name_file(response: HttpResponseBase, name: str) -> None:
     """Have what is answered saved under this name, or one that the browser makes up where there is none."""
     response.headers["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
+
+
+def zip_stream(request: HttpRequest, name: str, files: Iterable[tuple[str, Iterable[bytes]]]) -> HttpResponseBase:
+    """Files of any length in one zip file; each is read while it is sent."""
+    return sent_in_pieces(request, name, _zipped(files), "application/zip")
+
+
+def sent_in_pieces(request: HttpRequest, name: str, pieces: Iterator[bytes], kind: str) -> HttpResponseBase:
+    """A file whose pieces are made while it is sent; under ASGI a plain iterator would be read to its end before."""
+    content = _one_by_one(pieces) if isinstance(request, ASGIRequest) else pieces
+    response = StreamingHttpResponse(content, content_type=kind)
+    name_file(response, name)
+    return response
+
+
+async def _one_by_one(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces, each made in the thread of the request."""
+
+    def following() -> bytes:
+        return next(pieces, b"")
+
+    while piece := await sync_to_async(following)():
+        yield piece
+
+
+class _Sink(io.RawIOBase):
+    """What was written and not taken yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._held += data
+        return len(data)
+
+    def take(self, least: int = 1) -> Iterator[bytes]:
+        if len(self._held) >= least:
+            yield bytes(self._held)
+            self._held.clear()
+
+
+def _zipped(files: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[bytes]:
+    sink = _Sink()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, pieces in files:
+            with archive.open(name, "w", force_zip64=True) as file:
+                for piece in pieces:
+                    file.write(piece)
+                    yield from sink.take(PIECE)
+    yield from sink.take()

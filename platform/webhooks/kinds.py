@@ -51,6 +51,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "runs:model:downloaded": Kind("release.model", gettext_noop("A model leaves the portal")),
         "runs:file:downloaded": Kind("release.file", gettext_noop("A file of a script's ServerApp leaves the portal")),
         "runs:results:exported": Kind("release.results", gettext_noop("Results leave the portal as a file")),
+        "runs:dossier:exported": Kind("release.dossier", gettext_noop("A run's dossier leaves the portal")),
     }
 )
 WORDS: Mapping[str, str] = MappingProxyType({kind.name: kind.words for kind in KINDS.values()})

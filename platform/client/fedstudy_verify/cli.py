@@ -1,4 +1,4 @@
-"""`fedstudy-verify`: verifies an export of the log. Exit code 0 when all of it holds, 1 when something does not."""
+"""`fedstudy-verify`: verifies an export of the log, or a run's dossier. Exit code 0 when all of it holds, else 1."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from fedstudy_verify.dossier import DossierVerdict, is_dossier, verify_dossier
 from fedstudy_verify.verifying import Trust, Verdict, verify
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="fedstudy-verify",
-        description="Verify an export of a FedStudy log: every row, the tree over them, and its signatures.",
+        description="Verify an export of a FedStudy log: every row, the tree over them, and its signatures. Or a run's "
+        "dossier: every file, what signs them, and its export of the log.",
     )
     parser.add_argument("export", type=Path, help="the zip file that the portal gave, or a folder with its files")
     parser.add_argument("--key", default="", help="the log's key as you know it (name+id+key)")
@@ -26,15 +28,16 @@ def main() -> None:
         trust = Trust(options.key, options.witness, options.quorum)
     except ValueError as error:
         parser.error(f"{error} (--witness, --quorum)")
-    verdict = verify(options.export, trust)
+    verdict = verify_dossier(options.export, trust) if is_dossier(options.export) else verify(options.export, trust)
     sys.stdout.write(json.dumps(asdict(verdict)) + "\n" if options.json else as_text(verdict))
     sys.exit(0 if verdict.ok else 1)
 
 
 def as_text(verdict: Verdict) -> str:
     """The verdict in words."""
+    what = "dossier" if isinstance(verdict, DossierVerdict) else "export"
     if not verdict.ok:
-        return "".join(f"{problem}\n" for problem in verdict.problems) + "This export does NOT hold.\n"
+        return "".join(f"{problem}\n" for problem in verdict.problems) + f"This {what} does NOT hold.\n"
     origin = verdict.key.partition("+")[0]
     by = ", by keys that the export names" if verdict.witnesses and verdict.witnesses_from == "export" else ""
     lines = [
@@ -50,6 +53,8 @@ def as_text(verdict: Verdict) -> str:
         )
     if verdict.quorum:
         lines.append(f"{verdict.quorum} of them cosigned the first {verdict.witnessed} events, as the quorum asks.")
+    if isinstance(verdict, DossierVerdict):
+        lines.insert(0, f"All {verdict.files} files of the dossier are as event {verdict.entry} of the log binds them.")
     if verdict.key_from == "export":
         lines.append(f"Compare the log's key with the one you know, or give that by --key: {verdict.key}")
     return "\n".join(lines) + "\n"

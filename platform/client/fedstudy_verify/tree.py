@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 
 EMPTY = sha256().digest()
@@ -48,3 +49,24 @@ def levels(start: int, end: int) -> list[int]:
         found.append(level)
         start += 1 << level
     return found
+
+
+def root_above(index: int, size: int, hash_: bytes, proof: Sequence[bytes]) -> bytes:
+    """The root to which an inclusion proof leads from a leaf of a tree of `size`; nothing where it does not fit.
+
+    RFC 9162, section 2.1.3.2.
+    """
+    if not 0 <= index < size:
+        return b""
+    at, last = index, size - 1
+    for other in proof:
+        if not last:
+            return b""
+        if at & 1 or at == last:
+            hash_ = sha256(b"\x01" + other + hash_).digest()
+            while at and not at & 1:
+                at, last = at >> 1, last >> 1
+        else:
+            hash_ = sha256(b"\x01" + hash_ + other).digest()
+        at, last = at >> 1, last >> 1
+    return b"" if last else hash_

@@ -5,12 +5,14 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.response import Response
 
 from accounts.permissions import Permission, check
 from audit import selectors as audit_selectors
+from federation.dossiers.services import dossier_name, make_dossier
 from federation.runs import lineage, queue, results, selectors, services
 from federation.runs.models import Participation, Run
 from federation.runs.obstacles import obstacles
@@ -19,7 +21,7 @@ from portal.api.audit import EventOut
 from portal.api.base import Input, Output, PersonRequest, Resource, describe, find
 from portal.api.evaluation import EvaluationOut
 from portal.api.names import NameOut
-from portal.downloads import file_response
+from portal.downloads import file_response, zip_stream
 from studies.lifecycle import selectors as study_selectors
 from studies.scripts import selectors as script_selectors
 
@@ -372,6 +374,15 @@ class Runs(Resource):
     def file(self, request: PersonRequest, id: UUID, sha256: str) -> HttpResponse:
         found, content = results.fetch_file(run=self.row(id), sha256=sha256, by=request.user)
         return file_response(found.safe_name, content)
+
+    @describe(
+        "The run's dossier, once it has ended: what was planned, approved, done and found, with what proves it",
+        output=bytes,
+        media_type="application/zip",
+    )
+    def dossier(self, request: PersonRequest, id: UUID) -> HttpResponseBase:
+        run = self.row(id)
+        return zip_stream(request._request, dossier_name(run), make_dossier(run=run, by=request.user))
 
     def _with_results(self, request: PersonRequest, id: UUID) -> Run:
         run: Run = self.row(id)

@@ -249,6 +249,7 @@ RUNS = [
     path("runs/<uuid:id>/files", runs.Runs.as_view({"get": "files"}), name="run-files"),
     path("runs/<uuid:id>/files/<str:sha256>", runs.Runs.as_view({"get": "file"}), name="run-file"),
     path("runs/<uuid:id>/model", runs.Runs.as_view({"get": "model"}), name="run-model"),
+    path("runs/<uuid:id>/dossier", runs.Runs.as_view({"get": "dossier"}), name="run-dossier"),
     path("runs/<uuid:id>/card", releases.Cards.as_view({"get": "retrieve", "put": "change"}), name="run-card"),
     path("runs/<uuid:id>/card/text", releases.Cards.as_view({"get": "text"}), name="run-card-text"),
     path(

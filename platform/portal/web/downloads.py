@@ -1,24 +1,20 @@
-"""Tables as files: CSV for spreadsheets, JSON and JSON lines for programs; and several files as one."""
+"""Tables as files: CSV for spreadsheets, JSON and JSON lines for programs."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import zipfile
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from portal.downloads import file_response, name_file
+from portal.downloads import PIECE, file_response, sent_in_pieces
 
 Row = Mapping[str, Any]
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-_PIECE = 64 * 1024
 
 
 def csv_file(name: str, rows: Sequence[Row], columns: Sequence[str] = ()) -> HttpResponse:
@@ -44,42 +40,6 @@ def json_lines_stream(request: HttpRequest, name: str, rows: Iterable[Row]) -> H
     """One JSON object a line, any number of them; rows are read while it is sent."""
     lines = (f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
     return _stream(request, name, lines, "application/x-ndjson; charset=utf-8")
-
-
-def zip_stream(request: HttpRequest, name: str, files: Iterable[tuple[str, Iterable[bytes]]]) -> HttpResponseBase:
-    """Files of any length in one zip file; each is read while it is sent."""
-    return _sent(request, name, _zipped(files), "application/zip")
-
-
-class _Sink(io.RawIOBase):
-    """What was written and not taken yet."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._held = bytearray()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._held += data
-        return len(data)
-
-    def take(self, least: int = 1) -> Iterator[bytes]:
-        if len(self._held) >= least:
-            yield bytes(self._held)
-            self._held.clear()
-
-
-def _zipped(files: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[bytes]:
-    sink = _Sink()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, pieces in files:
-            with archive.open(name, "w", force_zip64=True) as file:
-                for piece in pieces:
-                    file.write(piece)
-                    yield from sink.take(_PIECE)
-    yield from sink.take()
 
 
 def _csv_lines(rows: Iterable[Row], names: Sequence[str]) -> Iterator[str]:
@@ -109,29 +69,11 @@ def _pieces(lines: Iterable[str]) -> Iterator[bytes]:
     for line in lines:
         held.append(line)
         size += len(line)
-        if size >= _PIECE:
+        if size >= PIECE:
             yield "".join(held).encode()
             held, size = [], 0
     yield "".join(held).encode()
 
 
-async def _one_by_one(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """The pieces, each made in the thread of the request."""
-
-    def following() -> bytes:
-        return next(pieces, b"")
-
-    while piece := await sync_to_async(following)():
-        yield piece
-
-
 def _stream(request: HttpRequest, name: str, lines: Iterable[str], kind: str) -> HttpResponseBase:
-    return _sent(request, name, _pieces(lines), kind)
-
-
-def _sent(request: HttpRequest, name: str, pieces: Iterator[bytes], kind: str) -> HttpResponseBase:
-    """Under ASGI a plain iterator would be read to its end before anything is sent."""
-    content = _one_by_one(pieces) if isinstance(request, ASGIRequest) else pieces
-    response = StreamingHttpResponse(content, content_type=kind)
-    name_file(response, name)
-    return response
+    return sent_in_pieces(request, name, _pieces(lines), kind)

@@ -124,6 +124,7 @@ urlpatterns = [
     path("runs/<uuid:run_id>/rounds", rounds.comparison, name="run-rounds"),
     path("runs/<uuid:run_id>/model", runs.model, name="run-model"),
     path("runs/<uuid:run_id>/export/<str:name>", runs.export, name="run-export"),
+    path("runs/<uuid:run_id>/dossier", runs.dossier, name="run-dossier"),
     path("runs/<uuid:run_id>/start", runs.start, name="run-start"),
     path("runs/<uuid:run_id>/pause", runs.pause, name="run-pause"),
     path("runs/<uuid:run_id>/resume", runs.resume, name="run-resume"),

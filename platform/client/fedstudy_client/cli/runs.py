@@ -1,8 +1,9 @@
-"""Runs: `fedstudy run list|show|start|resume|stop|compare`."""
+"""Runs: `fedstudy run list|show|start|resume|stop|dossier|compare`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from fedstudy_client.cli.values import parse_values
 from fedstudy_client.cli.watching import watch
 from fedstudy_client.client import FedStudy
 from fedstudy_client.comparing import compare as compare_runs
+from fedstudy_client.dossiers import refuse_taken
 from fedstudy_client.finding import find_run, find_script, find_study, newest_version
 from fedstudy_client.problem import FedStudyProblem
 from fedstudy_client.records import Run, Study
@@ -114,6 +116,24 @@ def stop(
     output = Output(as_json)
     output.facts(stopped.raw)
     output.say(f"“{stopped.label}” is {stopped.state}.")
+
+
+@app.command()
+def dossier(
+    run: RunName,
+    *,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR|FILE.zip", help="A new folder, or a zip file.")],
+    study: InStudy = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch the dossier of a run that has ended: what was planned, approved, done and found, with what proves it."""
+    refuse_taken(out)
+    with portal() as connected:
+        found = find_run(connected, run, study)
+        connected.runs.dossier(found, into=out)
+    output = Output(as_json)
+    output.facts({"run": found.id, "dossier": str(out)})
+    output.say(f"The dossier of “{found.label}” is in {out}. Verify it: fedstudy-verify {out}")
 
 
 @app.command()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fedstudy_client.dossiers import keep
 from fedstudy_client.problem import FedStudyProblem
 from fedstudy_client.records import Run, Schedule
 from fedstudy_client.resources.base import Ref, Resource, id_of
@@ -195,6 +196,17 @@ class Runs(Resource):
     def comparison(self, study: Ref, runs: Sequence[Ref]) -> dict[str, Any]:
         """2 to 6 runs of a study side by side: settings that differ, results by round and site, time and bytes."""
         return self._http.get(f"studies/{id_of(study)}/comparison", runs=",".join(id_of(run) for run in runs))
+
+    def dossier(self, run: Ref, *, into: Path | str | None = None) -> bytes:
+        """The run's dossier as a zip file, once it has ended; `fedstudy-verify` verifies it. The log notes who took it.
+
+        Args:
+            into: where to keep it: a file that ends in .zip, or a new folder for its single files.
+        """
+        content = self._http.download(f"runs/{id_of(run)}/dossier")
+        if into is not None:
+            keep(content, Path(into))
+        return content
 
     def model(self, run: Ref, *, round: int | None = None, best: bool = False, into: Path | str | None = None) -> bytes:
         """The parameters after a committed round (the last one by default, or the best), as safetensors."""

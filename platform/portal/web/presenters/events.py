@@ -93,6 +93,7 @@ SENTENCES = {
     "runs:attempt:announced": gettext_noop("Run announced to the SuperLink"),
     "runs:attempt:lost": gettext_noop("Attempt lost at the SuperLink"),
     "runs:model:downloaded": gettext_noop("Model downloaded"),
+    "runs:dossier:exported": gettext_noop("Dossier taken away"),
     "runs:results:exported": gettext_noop("Results taken away as a file"),
     "runs:file:downloaded": gettext_noop("File of the script's ServerApp downloaded"),
     "runs:round:committed": gettext_noop("Round committed"),

@@ -18,7 +18,8 @@ from audit.selectors import narrowed
 from audit.services import note_export
 from federation.runs import selectors as runs
 from nodes.registry.witnesses import best_of_sites, quorum
-from portal.web.downloads import csv_stream, json_lines_stream, zip_stream
+from portal.downloads import zip_stream
+from portal.web.downloads import csv_stream, json_lines_stream
 from portal.web.forms.events import EventFilterForm, Options
 from portal.web.lists import page_of
 from portal.web.pages import PageRequest, page, render_page

@@ -7,17 +7,19 @@ from typing import Any
 from uuid import UUID
 
 from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.permissions import Permission, can, check
+from federation.dossiers.services import dossier_name, make_dossier
 from federation.runs import queue, results, selectors, services
 from federation.runs.models import PRIORITIES, Run
 from federation.runs.obstacles import obstacles
 from federation.runs.states import RUN
 from federation.strategies.catalogue import STRATEGIES
-from portal.downloads import file_response
+from portal.downloads import file_response, zip_stream
 from portal.web.downloads import csv_file, json_file
 from portal.web.formats import value_text
 from portal.web.marks import mark_of
@@ -118,6 +120,13 @@ def export(request: PageRequest, run_id: UUID, name: str) -> HttpResponse:
         return json_file(name, run_record(found, summary, rounds))
     rows = {"results.csv": partial(result_records, summary), "subgroups.csv": partial(subgroup_records, summary)}
     return csv_file(name, rows[name]() if name in rows else round_records(rounds))
+
+
+@page()
+def dossier(request: PageRequest, run_id: UUID) -> HttpResponseBase:
+    """The run's dossier as a zip file, once it has ended; the log notes who took it."""
+    found = selectors.run_for(request.user, run_id)
+    return zip_stream(request, dossier_name(found), make_dossier(run=found, by=request.user))
 
 
 @page("POST")

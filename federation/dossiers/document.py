@@ -1,0 +1,151 @@
+"""The dossier's facts as its document shows them to people; the words stand in the template."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.utils.formats import number_format
+
+from federation.dossiers.facts import Facts, Json
+from federation.dossiers.versions import Step
+
+NONE = "–"
+UNITS = ("bytes", "KiB", "MiB", "GiB")
+
+
+def document_of(
+    facts: Facts, steps: Sequence[Step], files: Iterable[tuple[str, str, str]], *, has_model: bool
+) -> dict[str, Any]:
+    """What the template shows.
+
+    Args:
+        files: path, title and SHA-256 of the dossier's other files.
+        has_model: whether the model's parameters are among them.
+    """
+    listed = list(files)
+    card = facts.card or {}
+    return {
+        "study": facts.study,
+        "plan": {**facts.plan, **_times(facts.plan, "planned_at", "started_at", "ended_at")},
+        "made_at": shown_time(facts.made_at),
+        "made_by": facts.made_by,
+        "protocol": facts.protocol,
+        "protocols": [{**item, **_times(item, "uploaded_at")} for item in facts.protocols],
+        "dictionary": facts.dictionary,
+        "variables": [_variable(item) for item in facts.dictionary.variables] if facts.dictionary else [],
+        "sites": [_site(item) for item in facts.sites],
+        "approvals": [_approval(item) for item in facts.approvals],
+        "configuration": sorted(facts.plan["configuration"].items()),
+        "steps": [{"at": shown_time(step.submitted_at), "step": step} for step in reversed(steps)],
+        "sources": [item for item in listed if item[0].startswith("script/source/")],
+        "rounds": [_round(item) for item in facts.rounds],
+        "card": card,
+        "results": [_result(item) for item in card.get("results", ())],
+        "subgroups": [_subgroup(item) for item in card.get("subgroups", ())],
+        "metrics": [(name, shown_number(value)) for name, value in sorted(card.get("metrics", {}).items())],
+        "model": facts.model,
+        "model_size": shown_size(facts.model["size"]),
+        "releases": [_release(item) for item in facts.model["releases"]],
+        "has_model": has_model,
+        "files": [item for item in listed if not item[0].startswith("script/source/")],
+    }
+
+
+def shown_time(text: str | None) -> str:
+    """A time in UTC to the second, as people read it."""
+    return text.replace("T", " ").replace("Z", " UTC") if text else NONE
+
+
+def shown_number(value: Any, digits: int = 3) -> str:
+    """A number in the reader's way."""
+    return NONE if value is None else number_format(value, digits)
+
+
+def shown_size(count: int | None) -> str:
+    """Bytes in a unit that leaves few digits."""
+    if count is None:
+        return NONE
+    value, unit = float(count), 0
+    while value >= 1024 and unit < len(UNITS) - 1:
+        value, unit = value / 1024, unit + 1
+    return f"{number_format(value, 1 if unit else 0)} {UNITS[unit]}"
+
+
+def _times(item: Mapping[str, Any], *names: str) -> Json:
+    return {name: shown_time(item[name]) for name in names}
+
+
+def _variable(item: Mapping[str, Any]) -> Json:
+    ends = item.get("min"), item.get("max")
+    bounds = f"{_end(ends[0])} … {_end(ends[1])}" if any(end is not None for end in ends) else ""
+    codes = ", ".join(f"{code['value']} {code.get('label', '')}".strip() for code in item.get("codes") or ())
+    return {
+        "name": item["name"],
+        "label": item.get("label", ""),
+        "type": item["type"],
+        "unit": item.get("unit") or "",
+        "range": bounds or codes,
+    }
+
+
+def _end(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _site(item: Json) -> Json:
+    privacy = item["privacy"]
+    told = {name: NONE if value in (None, [], "") else value for name, value in privacy.items()}
+    told["phases"] = ", ".join(privacy["phases"] or ()) or NONE
+    told["metrics"] = ", ".join(privacy["metrics"] or ()) or NONE
+    told["max_bytes"] = shown_size(privacy["max_bytes"])
+    return {**item, "privacy": told}
+
+
+def _approval(item: Json) -> Json:
+    return {**item, **_times(item, "signed_at", "not_before", "not_after", "revoked_at")}
+
+
+def _round(item: Json) -> Json:
+    """A round in one line: how many of its sites answered everything, and why others did not."""
+    asked = dict.fromkeys(part["site"] for part in item["sites"])
+    missed = [part for part in item["sites"] if part["state"] != "done"]
+    duration = item["duration_ms"]
+    return {
+        **item,
+        "committed_at": shown_time(item["committed_at"]),
+        "duration": NONE if duration is None else f"{number_format(duration / 1000, 1)} s",
+        "asked": len(asked),
+        "answered": len(asked.keys() - {part["site"] for part in missed}),
+        "missed": missed,
+    }
+
+
+def _figure(estimate: Mapping[str, Any] | None) -> str:
+    if estimate is None:
+        return NONE
+    interval = estimate["interval"]
+    value = shown_number(estimate["value"])
+    return f"{value} ({shown_number(interval[0])} – {shown_number(interval[1])})" if interval else value
+
+
+def _result(item: Mapping[str, Any]) -> Json:
+    figures = {name: _figure(item[name]) for name in ("auc", "sensitivity", "specificity")}
+    return {"site": item["site"], "rows": item["rows"], "brier": shown_number(item["brier"]), **figures}
+
+
+def _subgroup(item: Mapping[str, Any]) -> Json:
+    figures = {name: _figure(item[name]) for name in ("auc", "sensitivity", "specificity")}
+    return {
+        "subgroup": item["subgroup"],
+        "value": item["value"],
+        "sites": item["sites"],
+        "of": item["sites"] + item["withheld"],
+        "rows": item["rows_band"] or NONE,
+        **figures,
+    }
+
+
+def _release(item: Json) -> Json:
+    signatures = [{**one, **_times(one, "signed_at")} for one in item["signatures"]]
+    return {**item, **_times(item, "requested_at", "decided_at"), "signatures": signatures}
