@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.db import transaction
+from django.db.models import Max
 from django.utils.text import slugify
 
 from accounts.models import User
 from accounts.permissions import Permission, can, check
 from audit import export, proofs
 from audit.export import File
-from audit.models import Event
+from audit.models import Event, Leaf
 from audit.services import record
 from audit.waiting import wait_for_checkpoint
 from federation.dossiers.crate import crate_of
@@ -47,9 +48,7 @@ def make_dossier(*, run: Run, by: User) -> Iterator[File]:
         items = _items(run, by)
         event = _note(run, items, public_text(key.public_key()), by)
     wait_for_checkpoint(event)
-    best = best_of_sites()
-    rows = runs.events_for(by).filter(study=str(run.study_id))
-    return sealed(items, export.files(rows, best, quorum(best).needed), event, key)
+    return sealed(items, _log(run, by), event, key)
 
 
 def dossier_name(run: Run) -> str:
@@ -69,6 +68,16 @@ def _released_model(facts: Facts, by: User) -> bytes | None:
     if release is None or not can(by, Permission.MODEL_DOWNLOAD, facts.run.study):
         return None
     return take_model(release=release, by=by)[1]
+
+
+def _log(run: Run, by: User) -> Iterator[File]:
+    """The study's part of the log, as far as a quorum of witnesses has it; further where it lacks the run's own end."""
+    best = best_of_sites()
+    found = quorum(best)
+    ends = Event.objects.filter(object_type="run", object_id=str(run.pk), action__startswith="runs:run:")
+    last = Leaf.objects.filter(event__in=ends.values("pk")).aggregate(last=Max("position"))["last"]
+    needed = found.needed if last is None or found.size > last else 0
+    return export.files(runs.events_for(by).filter(study=str(run.study_id)), best, needed)
 
 
 def _note(run: Run, items: list[Item], key: str, by: User) -> Event:

@@ -13,7 +13,8 @@ from fedstudy_core import dsse
 from fedstudy_core.keys import public_text
 from fedstudy_core.transparency.leaves import BoundText, Leaf
 from fedstudy_core.transparency.tree import inclusion_spans, leaf_hash, root_of
-from tests.verify.exports import compact, leaf_of, shown_line, write_export
+from tests.verify import exports
+from tests.verify.exports import leaf_of, write_export
 
 RUN = "5d0c6a3e-0000-4000-8000-000000000001"
 FORMAT, TYPE = "fedstudy-dossier-1", "application/vnd.fedstudy.dossier.v1+json"
@@ -40,8 +41,10 @@ def write_dossier(
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    contents = sha256(compact({"files": _digests(folder, CONTENTS), "format": FORMAT})).hexdigest()
-    detail = compact({"contents": contents, "files": len(CONTENTS), "key": public_text(named.public_key())}).decode()
+    contents = sha256(exports._json({"files": _digests(folder, CONTENTS), "format": FORMAT})).hexdigest()
+    detail = exports._json(
+        {"contents": contents, "files": len(CONTENTS), "key": public_text(named.public_key())}
+    ).decode()
 
     def leaf(number: int) -> Leaf:
         made = leaf_of(number)
@@ -58,18 +61,18 @@ def write_dossier(
 def _write_entry(folder: Path, leaves: list[Leaf], at: int) -> None:
     hashes = [leaf_hash(leaf.body()) for leaf in leaves]
     proof = [root_of(hashes[first:last]).hex() for first, last in inclusion_spans(at, len(leaves))]
-    line = shown_line(at, hashes[at], leaves[at], leaves[at].body())
-    (folder / "entry.jsonl").write_bytes(line + compact(proof))
+    line = exports._line(at, hashes[at], leaves[at], leaves[at].body())
+    (folder / "entry.jsonl").write_bytes(line + exports._json(proof))
 
 
 def sign(folder: Path, signer: Ed25519PrivateKey = KEY) -> None:
     """List the folder's files as they are, and sign the list."""
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     listed = _digests(folder, [name for name in names if name not in ("manifest.json", "signature.json")])
-    manifest = compact({"files": listed, "format": FORMAT})
+    manifest = exports._json({"files": listed, "format": FORMAT})
     (folder / "manifest.json").write_bytes(manifest)
     signed = {"format": FORMAT, "manifest": sha256(manifest).hexdigest(), "run": RUN}
-    (folder / "signature.json").write_bytes(dsse.sign(TYPE, compact(signed).rstrip(b"\n"), [signer]))
+    (folder / "signature.json").write_bytes(dsse.sign(TYPE, exports._json(signed).rstrip(b"\n"), [signer]))
 
 
 def _digests(folder: Path, names: Iterable[str]) -> dict[str, str]:

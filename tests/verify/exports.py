@@ -69,17 +69,15 @@ def write_export(
                 file.write(_hidden(since, number + 1, hashes))
                 since = None
             elif number not in hidden:
-                file.write(shown_line(number, hashes[-1], made, body))
+                file.write(_line(number, hashes[-1], made, body))
             if number + 1 in (*earlier, count):
                 note = Checkpoint(ORIGIN, number + 1, edge.root()).signed(KEY)
                 for at, key in list(enumerate(WITNESSES))[:cosigners]:
                     note = note.with_signatures(cosign(note.text, f"node.test/{at}", key, at=1_800_000_000))
                 notes[number + 1] = str(note)
     (folder / "checkpoint").write_text(notes[count])
-    (folder / "earlier.jsonl").write_bytes(b"".join(compact(notes[size]) for size in sorted(set(earlier) - {count})))
-    (folder / "keys.json").write_bytes(
-        compact({"log": LOG_KEY, "witnesses": WITNESS_KEYS[:cosigners], "quorum": quorum})
-    )
+    (folder / "earlier.jsonl").write_bytes(b"".join(_json(notes[size]) for size in sorted(set(earlier) - {count})))
+    (folder / "keys.json").write_bytes(_json({"log": LOG_KEY, "witnesses": WITNESS_KEYS[:cosigners], "quorum": quorum}))
     write_manifest(folder)
 
 
@@ -87,7 +85,7 @@ def write_manifest(folder: Path) -> None:
     """The files' hashes as they are now."""
     names = ("log.jsonl", "checkpoint", "earlier.jsonl", "keys.json")
     files = {name: sha256((folder / name).read_bytes()).hexdigest() for name in names}
-    (folder / "manifest.json").write_bytes(compact({"format": "fedstudy-log-1", "files": files}))
+    (folder / "manifest.json").write_bytes(_json({"format": "fedstudy-log-1", "files": files}))
 
 
 def _hidden(start: int, end: int, hashes: Sequence[bytes]) -> bytes:
@@ -96,8 +94,7 @@ def _hidden(start: int, end: int, hashes: Sequence[bytes]) -> bytes:
     return f'{{"hidden":[{start},{end}],"roots":[{roots}]}}\n'.encode()
 
 
-def shown_line(position: int, hash_: bytes, leaf: Leaf, body: bytes) -> bytes:
-    """The line of an event that is shown."""
+def _line(position: int, hash_: bytes, leaf: Leaf, body: bytes) -> bytes:
     return (
         f'{{"position":{position},"hash":"{hash_.hex()}","names":{_opened(leaf.names)},'
         f'"detail":{_opened(leaf.detail)},"leaf":{body.decode()}}}\n'
@@ -108,6 +105,5 @@ def _opened(text: BoundText) -> str:
     return f'{{"salt":"{text.salt.hex()}","text":{encode_basestring(text.text)}}}'
 
 
-def compact(value: Any) -> bytes:
-    """A JSON value written in its one way, as a line."""
+def _json(value: Any) -> bytes:
     return f"{json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(',', ':'))}\n".encode()

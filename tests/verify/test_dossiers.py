@@ -46,9 +46,9 @@ def problems(folder: Path) -> str:
 def test_a_whole_dossier_holds(whole: Path) -> None:
     found = verify_dossier(whole, Trust(LOG_KEY))
     assert (found.ok, found.problems) == (True, [])
-    assert (found.run, found.entry, found.files) == (RUN, 23, 10)
+    assert (found.run, found.entry, found.files) == (RUN, 23, len(plain_files(whole)) - 2)
     assert (found.events, found.hidden, found.size, found.key_from) == (38, 2, 40, "given")
-    assert as_text(found).startswith("All 10 files of the dossier are as event 23 of the log binds them.\n")
+    assert "files of the dossier are as event 23 of the log binds them.\n" in as_text(found)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 33])
@@ -64,10 +64,12 @@ def test_inclusion_proofs_lead_to_the_root_and_others_do_not(size: int) -> None:
 
 
 def test_any_byte_of_any_file_counts(copy: Path) -> None:
+    """All bytes of what signs the whole, and some of each other file."""
     chance = random.Random(11)
     for path in plain_files(copy):
         name, content = path.relative_to(copy).as_posix(), path.read_bytes()
-        for at in {0, len(content) - 1, *(chance.randrange(len(content)) for _ in range(6))}:
+        some = {0, len(content) - 1, *(chance.randrange(len(content)) for _ in range(6))}
+        for at in range(len(content)) if name == "signature.json" else some:
             altered = bytearray(content)
             altered[at] = (altered[at] + chance.randrange(1, 256)) % 256
             path.write_bytes(bytes(altered))

@@ -1,4 +1,4 @@
-"""`python -m devstack.demo [--exit] [--json FILE] [--rounds N] [--port P]`."""
+"""`python -m devstack.demo [--exit] [--json FILE] [--dossier DIR] [--rounds N] [--port P]`."""
 
 import argparse
 import fcntl
@@ -16,7 +16,7 @@ from types import FrameType
 from rich.console import Console
 
 from devstack import stack as stacks
-from devstack.demo import people, report, story
+from devstack.demo import dossiers, people, report, story
 from devstack.demo.cast import make_cast
 from devstack.demo.hospitals import Hospitals
 from devstack.demo.runs import RunFailed
@@ -43,7 +43,7 @@ def main() -> int:
     except KeyboardInterrupt:
         console.print("Stopped; everything was ended.")
         return 0 if not arguments.exit else 130
-    except (SetupError, NodeCommandError, FedStudyProblem, RunFailed) as problem:
+    except (SetupError, NodeCommandError, FedStudyProblem, RunFailed, dossiers.DossierRefused) as problem:
         print(f"\nThe demo ended early. {problem}\nLogs: {STATE / 'demo' / 'logs'}", file=sys.stderr)
         return 1
     return 0
@@ -53,6 +53,7 @@ def _read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='make demo ARGS="..."', description="Play a federated study.")
     parser.add_argument("--exit", action="store_true", help="end when the study is played")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and timings here")
+    parser.add_argument("--dossier", type=Path, metavar="DIR", help="leave the run's dossier here, verified")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds of each run ({ROUNDS})")
     parser.add_argument("--port", type=int, default=stacks.PREFERRED_PORT, help="the portal's port, if it is free")
     arguments = parser.parse_args(words)
@@ -62,7 +63,21 @@ def _read_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("--port must be from 1 to 65535")
     if arguments.json and not _can_write(arguments.json):
         parser.error(f"--json: {arguments.json} cannot be written")
+    if arguments.dossier and not _can_fill(arguments.dossier):
+        parser.error(f"--dossier: {arguments.dossier} must be an empty folder, or one that can be made")
     return arguments
+
+
+def _can_fill(folder: Path) -> bool:
+    """Whether a folder can be made and filled; nothing that is there is overwritten."""
+    if folder.exists():
+        return folder.is_dir() and os.access(folder, os.W_OK) and not any(folder.iterdir())
+    return _can_fill_above(folder.absolute().parent)
+
+
+def _can_fill_above(folder: Path) -> bool:
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return there.is_dir() and os.access(there, os.W_OK)
 
 
 def _can_write(file: Path) -> bool:
@@ -86,6 +101,7 @@ def _play(arguments: argparse.Namespace, console: Console) -> None:
             played = time.monotonic()
             waiting = people.submit_second_script(prepared.sessions.of(cast.investigator), prepared.study)
         report.show_figures(console, outcome)
+        dossiers.leave(prepared.sessions.of(cast.auditor), outcome.run, arguments.dossier, console.print)
         if arguments.json:
             timings = {"stack_ready_s": round(ready - began, 2), "study_s": round(played - ready, 2)}
             report.write_json(
