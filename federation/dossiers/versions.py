@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from fedstudy_core.archives import read_archive
+from fedstudy_core.bundle import MANIFEST
 from fedstudy_core.times import format_time
 from studies.scripts.models import ScriptVersion
 
@@ -51,7 +52,8 @@ def history_of(version: ScriptVersion) -> list[Step]:
 
 
 def _step(row: ScriptVersion, before: Files | None, now: Files) -> Step:
-    changed = [] if before is None else [path for path in sorted({*before, *now}) if before.get(path) != now.get(path)]
+    paths = sorted({*(before or now), *now} - {MANIFEST})
+    changed = [] if before is None else [path for path in paths if before.get(path) != now.get(path)]
     lines = [line for path in changed for line in _diff(path, (before or {}).get(path), now.get(path))]
     return Step(
         number=row.number,

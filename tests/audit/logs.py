@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import transaction
 
 from accounts.models import Site
-from audit import stored_tree
+from audit import stored_tree, waiting
 from audit.models import Checkpoint, Event, Leaf, Queued, Tile
 from audit.sequencer import LogSigner, Sequencer
 from audit.services import record
@@ -31,6 +32,11 @@ def sequence(signer: LogSigner = SIGNER) -> Sequencer:
         pass
     sequencer.sign_checkpoint()
     return sequencer
+
+
+def sequence_while_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for the log finds it at work."""
+    monkeypatch.setattr(waiting, "_pause", sequence)
 
 
 def assert_whole() -> None:

@@ -303,6 +303,7 @@ RUNS = [
     row("run-files", "get", "run", STUDY_PEOPLE),
     row("run-model", "get", "run", "P"),
     row("run-file", "get", "run", "P", rest=lambda place: (digest(FILE),)),
+    row("run-dossier", "get", "run", STUDY_PEOPLE, make=states.ended),
     row("run-card", "get", "run", STUDY_PEOPLE),
     row("run-card", "put", "run", "P", body={"caveats": "Few women"}),
     row("run-card-text", "get", "run", STUDY_PEOPLE),

@@ -199,6 +199,7 @@ ROWS = [
     show("run-export", "run", rest=lambda place: ("subgroups.csv",)),
     show("run-export", "run", rest=lambda place: ("rounds.csv",)),
     show("run-export", "run", rest=lambda place: ("run.json",)),
+    show("run-dossier", "run", make=states.ended),
     press("run-start", "run", "P"),
     press("run-pause", "run", "P", make=states.started, archived=302),
     press("run-resume", "run", "P", make=states.paused),
