@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 .PHONY: help setup demo test check lint ruff mypy contracts templates format faults guide fuzz-api bench bench-gate bench-log bench-pages reproduce messages lock clean
 
 help:
-	@echo 'make demo    a whole federated study on this machine, then a portal to look at (ARGS="--exit --json out.json")'
+	@echo 'make demo    a whole federated study on this machine, then a portal to look at (ARGS="--exit --json out.json --dossier DIR")'
 	@echo 'make test    the tests (ARGS="-k words" and so on)'
 	@echo 'make lint    the static checks: ruff, mypy, import contracts, templates'
 	@echo 'make format  put code into its form'

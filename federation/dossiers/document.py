@@ -6,12 +6,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from federation.dossiers.facts import Facts, Json
 from federation.dossiers.versions import Step
 
 NONE = "–"
 UNITS = ("bytes", "KiB", "MiB", "GiB")
+WORDS = {
+    "awaited": gettext_noop("Awaited"),
+    "committed": gettext_noop("Committed"),
+    "completed": gettext_noop("Completed"),
+    "done": gettext_noop("Done"),
+    "evaluate": gettext_noop("Test"),
+    "failed": gettext_noop("Failed"),
+    "initial": gettext_noop("First model"),
+    "missing": gettext_noop("Missing"),
+    "open": gettext_noop("Open"),
+    "refused": gettext_noop("Refused"),
+    "released": gettext_noop("Released"),
+    "requested": gettext_noop("Asked for"),
+    "stopped": gettext_noop("Stopped"),
+    "sums": gettext_noop("Exact sums"),
+    "train": gettext_noop("Training"),
+    "withdrawn": gettext_noop("Withdrawn"),
+}
 
 
 def document_of(
@@ -27,7 +47,7 @@ def document_of(
     card = facts.card or {}
     return {
         "study": facts.study,
-        "plan": {**facts.plan, **_times(facts.plan, "planned_at", "started_at", "ended_at")},
+        "plan": {**facts.plan, **_words(facts.plan), **_times(facts.plan, "planned_at", "started_at", "ended_at")},
         "made_at": shown_time(facts.made_at),
         "made_by": facts.made_by,
         "protocol": facts.protocol,
@@ -72,6 +92,15 @@ def shown_size(count: int | None) -> str:
     return f"{number_format(value, 1 if unit else 0)} {UNITS[unit]}"
 
 
+def shown_word(state: str) -> str:
+    """A state or phase in the reader's language; a script's own phases as they are."""
+    return _(WORDS[state]) if state in WORDS else state
+
+
+def _words(item: Mapping[str, Any]) -> Json:
+    return {"word": shown_word(item["state"])}
+
+
 def _times(item: Mapping[str, Any], *names: str) -> Json:
     return {name: shown_time(item[name]) for name in names}
 
@@ -113,11 +142,12 @@ def _round(item: Json) -> Json:
     duration = item["duration_ms"]
     return {
         **item,
+        "word": shown_word(item["state"]),
         "committed_at": shown_time(item["committed_at"]),
         "duration": NONE if duration is None else f"{number_format(duration / 1000, 1)} s",
         "asked": len(asked),
         "answered": len(asked.keys() - {part["site"] for part in missed}),
-        "missed": missed,
+        "missed": [{**part, "word": shown_word(part["state"]), "phase": shown_word(part["phase"])} for part in missed],
     }
 
 
@@ -148,4 +178,4 @@ def _subgroup(item: Mapping[str, Any]) -> Json:
 
 def _release(item: Json) -> Json:
     signatures = [{**one, **_times(one, "signed_at")} for one in item["signatures"]]
-    return {**item, **_times(item, "requested_at", "decided_at"), "signatures": signatures}
+    return {**item, **_words(item), **_times(item, "requested_at", "decided_at"), "signatures": signatures}

@@ -31,6 +31,7 @@ CODE = tuple(
         "platform/notifications",
         "platform/portal",
         "platform/webhooks",
+        "federation/dossiers",
         "studies",
     )
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import stat
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -170,6 +172,26 @@ def test_runs_side_by_side(signed_in: Portal, capsys: pytest.CaptureFixture[str]
     }
     assert main(["run", "compare", first["id"], second["id"]]) == 0
     assert "0.9 *" in capsys.readouterr().out
+
+
+def test_a_dossier_is_kept_as_a_file_or_a_folder_and_overwrites_nothing(
+    signed_in: Portal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, buffer = run("a"), io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("run/plan.json", "{}")
+    signed_in.answers[f"GET runs/{made['id']}"] = made
+    signed_in.answers[f"GET runs/{made['id']}/dossier"] = httpx.Response(200, content=buffer.getvalue())
+    file, folder = tmp_path / "a.zip", tmp_path / "new" / "a"
+    assert main(["run", "dossier", made["id"], "-o", str(file)]) == 0
+    assert file.read_bytes() == buffer.getvalue()
+    assert main(["run", "dossier", made["id"], "-o", str(folder)]) == 0
+    assert (folder / "run" / "plan.json").read_text() == "{}"
+    assert f"fedstudy-verify {folder}" in capsys.readouterr().out
+    asked = len(signed_in.came)
+    assert main(["run", "dossier", made["id"], "-o", str(folder)]) == 1
+    assert "E_FILE" in capsys.readouterr().err
+    assert len(signed_in.came) == asked
 
 
 def test_nothing_is_best_where_all_are_alike_or_nothing_is_to_be_ranked() -> None:

@@ -1,4 +1,4 @@
-"""A run's dossier says what was planned, approved, done and found, and proves it; who may take it, and what is noted."""
+"""A run's dossier says what was planned, approved, done and found, and proves it; it is noted who takes it."""
 
 from __future__ import annotations
 
