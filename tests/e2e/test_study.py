@@ -1,16 +1,20 @@
 """A study from sign-up to results, as its people see it."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 
+from devstack.demo import dossiers
 from devstack.demo.cast import Person
 from devstack.demo.figures import of_last_round
 from fedstudy_core.artifacts import ArtifactStore, decode_arrays
+from fedstudy_verify.dossier import verify_dossier
 from tests.stage import Json, Stage, centres
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -113,6 +117,20 @@ def test_audit_events_tell_the_run(stage: Stage, completed: Json) -> None:
     assert actions[:4] == [f"runs:run:{name}" for name in ("created", "queued", "admitted", "began")]
     assert actions.count("runs:round:committed") == 6
     assert actions[-1] == "runs:run:completed"
+
+
+def test_a_dossier_holds_without_the_portal(stage: Stage, completed: Json, tmp_path: Path) -> None:
+    said: list[str] = []
+    dossiers.leave(stage.prepared.sessions.of(stage.cast.auditor), completed["id"], tmp_path, said.append)
+    assert "holds" in said[0]
+    rounds = json.loads((tmp_path / "run/rounds.json").read_bytes())
+    assert [item["model_out"] for item in rounds] == [item["model_out"] for item in stage.rounds(completed["id"])]
+    approvals = json.loads((tmp_path / "approvals/approvals.json").read_bytes())
+    assert {(item["site"], item["meaning"], item["used"]) for item in approvals} == {
+        (hospital.centre, "approved", True) for hospital in stage.cast.hospitals
+    }
+    (tmp_path / "run/rounds.json").write_text("[]\n")
+    assert verify_dossier(tmp_path).problems == ["run/rounds.json was altered."]
 
 
 @contextmanager
