@@ -14,8 +14,8 @@ from federation.dossiers.document import document_of
 from federation.dossiers.facts import Facts
 from federation.dossiers.sbom import bill_of
 from federation.dossiers.versions import Step, history_of
+from fedstudy_core.analysis.project import PROJECT, read_project
 from fedstudy_core.archives import read_archive
-from fedstudy_core.bundle import inspect
 from fedstudy_core.canonical import digest
 
 JSON, TEXT = "application/json", "text/plain"
@@ -74,14 +74,15 @@ def _datasets(facts: Facts) -> list[dict[str, Any]]:
 def _script(facts: Facts, steps: list[Step]) -> Iterator[Item]:
     bundle = bytes(facts.run.version.bundle)
     yield Item(BUNDLE, bundle, "The script as sites signed and ran it", "application/zip")
-    for path, content in read_archive(bundle).items():
+    sources = read_archive(bundle)
+    for path, content in sources.items():
         yield Item(f"script/source/{path}", content, "A file of the script", TEXT)
     history = [{**asdict(step), "diff": step.path} for step in steps]
     yield _json("script/versions.json", history, "The script's versions up to this one")
     for step in steps:
         if step.path:
             yield Item(step.path, step.diff.encode("utf-8"), f"What version {step.number} changed", "text/x-diff")
-    bill = bill_of(facts, inspect(bundle))
+    bill = bill_of(facts, read_project(sources.get(PROJECT, b"")).dependencies)
     yield _json("script/sbom.cdx.json", bill, "Software bill of materials", "application/vnd.cyclonedx+json")
 
 

@@ -5,6 +5,7 @@ A script declares which packages it needs, mostly without exact versions; nodes 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -13,24 +14,22 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from federation.dossiers.facts import Facts
-from fedstudy_core.bundle import Bundle
 
 AT_THE_CENTRE = ("fedstudy", "fedstudy-core", "flwr")
 Json = dict[str, Any]
 
 
-def bill_of(facts: Facts, bundle: Bundle) -> Json:
+def bill_of(facts: Facts, dependencies: Sequence[str]) -> Json:
     """The bill: the script, what it declares, the agents of the run's nodes, and the platform's own parts."""
+    version = facts.run.version
     script = {
         "type": "application",
         "bom-ref": "script",
-        "name": bundle.name,
-        "version": bundle.version,
-        "description": bundle.description,
-        "publisher": bundle.publisher,
-        "hashes": [{"alg": "SHA-256", "content": bundle.sha256}],
+        "name": version.script.name,
+        "version": str(version.number),
+        "hashes": [{"alg": "SHA-256", "content": version.sha256}],
     }
-    declared = [_declared(text) for text in bundle.dependencies]
+    declared = [_declared(text) for text in dict.fromkeys(dependencies)]
     agents = _agents(facts)
     centre = [_installed(name) for name in AT_THE_CENTRE]
     return {
