@@ -14,7 +14,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     {
         "audit:log:exported": "{actor} took {entries} entries of the log away as {form}.",
         "runs:results:exported": "{actor} took the results of “{object}” away as {file}.",
-        "runs:dossier:exported": "{actor} took the dossier of “{object}” away ({files} files, SHA-256 of the contents {contents}).",
+        "runs:dossier:exported": "{actor} took the dossier of “{object}” away: {files} files, SHA-256 {contents}.",
         "runs:run:hindered": "{actor} could not start “{object}” ({code}).",
         "accounts:session:refused": "Somebody tried to sign in as {object} and was refused.",
         "accounts:permission:denied": "{actor} was refused what only others may do here ({permission}).",
