@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import User
 from accounts.roles import Role
 from audit import waiting
 from audit.models import Event
+from federation.dossiers.facts import facts_of
 from federation.dossiers.services import make_dossier
 from federation.dossiers.versions import history_of
 from federation.releases.models import Release
@@ -185,6 +188,16 @@ def test_a_dossier_is_taken_by_page_and_api_and_noted(world: World, ended: Run, 
     assert [event.actor_label for event in noted] == [world.auditor.name] * 2
     names = zipfile.ZipFile(io.BytesIO(answers[0].getvalue())).namelist()
     assert json.loads(noted[0].detail)["files"] == len([name for name in names if not name.startswith("log/")]) - 3
+
+
+def test_more_rounds_cost_no_more_queries(world: World, ended: Run) -> None:
+    with CaptureQueriesContext(connection) as few:
+        facts_of(Run.objects.get(pk=ended.pk), by=world.pi)
+    for number in (3, 4, 5):
+        commit_round(ended, number)
+    with CaptureQueriesContext(connection) as more:
+        assert len(facts_of(Run.objects.get(pk=ended.pk), by=world.pi).rounds) == 5
+    assert len(few) == len(more)
 
 
 def test_there_is_no_dossier_of_a_run_that_goes_on(world: World) -> None:

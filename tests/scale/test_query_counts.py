@@ -58,7 +58,8 @@ MANY = replace(
 )  # fmt: skip
 # What tells the same for any number of rows, or is a node's.
 # Proofs take up to three questions, as full tiles of the tree are met or not (tests.audit.test_sequencer).
-PROOFS = {"api:event-proof", "api:log-consistency", "web:event"}
+# A dossier waits for the log besides; that it asks no more for more rounds is tried in tests.dossiers.
+PROOFS = {"api:event-proof", "api:log-consistency", "web:event", "api:run-dossier", "web:run-dossier"}
 WITHOUT_ROWS = {"api:openapi", "healthz", "web:sign-in", "web:styleguide", "web:studies-listed", *PROOFS}
 QUERIES = {"api:version-file": "?path=pyproject.toml"}
 LOG = ("", "?q=hospital", "?kind=runs", "?actor=investigator", "?since=2020-01-01&until=2100-01-01")

@@ -58,6 +58,7 @@ FILES = {
     "web:bell",
     "web:run-model",
     "web:run-export",
+    "web:run-dossier",
     "web:protocol-file",
     "web:dictionary-file",
     "web:release-model",
