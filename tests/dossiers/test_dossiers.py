@@ -91,7 +91,8 @@ def test_a_dossier_holds_and_says_what_happened(world: World, ended: Run, tmp_pa
     assert (site["privacy"]["min_sites"], site["privacy"]["sandbox_min"]) == (1, "S0")
     assert (tmp_path / "script/bundle.fab").read_bytes() == fab()
     assert (tmp_path / "script/source/tiny/client.py").read_text().startswith('"""Client."""')
-    assert (tmp_path / "protocol/protocol-v1.pdf").read_bytes() == b"%PDF-1.7 protocol"
+    assert [path.name for path in (tmp_path / "protocol").iterdir()] == ["protocol-v1.md"]  # when the run was planned
+    assert [item["number"] for item in read(tmp_path, "study.json")["protocols"]] == [2, 1]
     plan = read(tmp_path, "run/plan.json")
     assert (plan["state"], plan["reason"], plan["rounds_committed"]) == ("stopped", "Enough is known", 2)
     model = read(tmp_path, "model/model.json")
