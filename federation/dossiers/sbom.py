@@ -5,7 +5,8 @@ A script declares which packages it needs, mostly without exact versions; nodes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib import metadata
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -31,7 +32,7 @@ def bill_of(facts: Facts, dependencies: Sequence[str]) -> Json:
     }
     declared = [_declared(text) for text in dict.fromkeys(dependencies)]
     agents = _agents(facts)
-    centre = [_installed(name) for name in AT_THE_CENTRE]
+    centre = [item for name in AT_THE_CENTRE for item in _installed(name)]
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -72,8 +73,10 @@ def _agents(facts: Facts) -> list[Json]:
     ]
 
 
-def _installed(name: str) -> Json:
-    return _library(f"centre:{name}", name, metadata.version(name), used="at the coordinating centre")
+def _installed(name: str) -> Iterator[Json]:
+    """A part of the platform, where it is installed as a package."""
+    with suppress(metadata.PackageNotFoundError):
+        yield _library(f"centre:{name}", name, metadata.version(name), used="at the coordinating centre")
 
 
 def _library(ref: str, name: str, version: str, **told: str) -> Json:
