@@ -15,6 +15,7 @@ from federation.dossiers.versions import Step
 NONE = "–"
 UNITS = ("bytes", "KiB", "MiB", "GiB")
 WORDS = {
+    "adds": gettext_noop("adds to sums and tests"),
     "awaited": gettext_noop("Awaited"),
     "committed": gettext_noop("Committed"),
     "completed": gettext_noop("Completed"),
@@ -29,7 +30,9 @@ WORDS = {
     "requested": gettext_noop("Asked for"),
     "stopped": gettext_noop("Stopped"),
     "sums": gettext_noop("Exact sums"),
+    "tests": gettext_noop("only tests"),
     "train": gettext_noop("Training"),
+    "trains": gettext_noop("trains"),
     "withdrawn": gettext_noop("Withdrawn"),
 }
 
@@ -128,7 +131,7 @@ def _site(item: Json) -> Json:
     told["phases"] = ", ".join(privacy["phases"] or ()) or NONE
     told["metrics"] = ", ".join(privacy["metrics"] or ()) or NONE
     told["max_bytes"] = shown_size(privacy["max_bytes"])
-    return {**item, "privacy": told}
+    return {**item, "role": shown_word(item["role"]), "privacy": told}
 
 
 def _approval(item: Json) -> Json:

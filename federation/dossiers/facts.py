@@ -168,7 +168,8 @@ def _site(participant: Participant) -> Json:
     statement = participant.approval.statement if participant.approval else {}
     return {
         "site": enrolment.site.name,
-        "level": f"{enrolment.level}: {LEVELS[enrolment.level]}",
+        "level": f"{participant.level}: {LEVELS[participant.level]}",
+        "role": participant.role,
         "dataset": _dataset(dataset) if dataset else None,
         "node": {"id": str(node.pk), "name": node.name, "agent_version": node.agent_version, "sandbox": node.sandbox},
         "approval": participant.approval.statement_id if participant.approval else None,
