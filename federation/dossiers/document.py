@@ -14,6 +14,16 @@ from federation.dossiers.versions import Step
 
 NONE = "–"
 UNITS = ("bytes", "KiB", "MiB", "GiB")
+# The same in every language.
+NAMES = {
+    "bill": "script/sbom.cdx.json (CycloneDX 1.6)",
+    "commands": "pip install fedstudy-client\nfedstudy-verify DOSSIER --key LOG-KEY",
+    "crate": "ro-crate-metadata.json",
+    "entry": "entry.jsonl",
+    "log": "log/",
+    "manifest": "manifest.json",
+    "signature": "signature.json",
+}
 WORDS = {
     "adds": gettext_noop("adds to sums and tests"),
     "awaited": gettext_noop("Awaited"),
@@ -49,6 +59,7 @@ def document_of(
     listed = list(files)
     card = facts.card or {}
     return {
+        "names": NAMES,
         "study": facts.study,
         "plan": {**facts.plan, **_words(facts.plan), **_times(facts.plan, "planned_at", "started_at", "ended_at")},
         "made_at": shown_time(facts.made_at),
