@@ -1,4 +1,4 @@
-"""`make reproduce ARGS="[--only KEY,KEY] [--seeds 42,43] [--json FILE]"`."""
+"""`make reproduce ARGS="[--only KEY,KEY] [--seeds 42,43] [--json FILE] [--keep FILE]"`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.console import Console
 
 from bench import machine
 from bench.pages import RESULTS
-from bench.reproduce import choosing, page, picture, reckoning
+from bench.reproduce import choosing, page, picture, playing, reckoning
 from bench.reproduce.playing import Played, Player
 from bench.reproduce.recipes import RECIPES, SEEDS, Recipe
 from bench.reproduce.study import prepared_study
@@ -25,18 +25,28 @@ from devstack.errors import SetupError
 DOCUMENT = Path(__file__).parents[2] / "docs" / "results" / "fed-heart-disease.md"
 
 
-def play(recipes: Sequence[Recipe], seeds: Sequence[int], console: Console) -> dict[str, list[Played]]:
-    """Bring a stack up and play the recipes, telling each that is done; by key, in the seeds' order."""
-    done: dict[str, list[Played]] = {recipe.key: [] for recipe in recipes}
-    began = time.monotonic()
-    with prepared_study(console) as (stack, cast, prepared):
-        console.print(f"The study is ready after {time.monotonic() - began:.0f} s.")
-        for played in Player(stack, cast, prepared).play(recipes, seeds):
-            done[played.recipe.key].append(played)
-            count = sum(map(len, done.values()))
-            told = f"{count}/{len(recipes) * len(seeds)}  {played.recipe.key}, seed {played.seed}"
-            console.print(f"{time.monotonic() - began:5.0f} s  {told}")
-    return {key: sorted(items, key=lambda item: item.seed) for key, items in done.items()}
+def play(
+    recipes: Sequence[Recipe], seeds: Sequence[int], console: Console, kept: Path | None = None
+) -> dict[str, list[Played]]:
+    """Bring a stack up and play the recipes, telling each that is done; by key, in the seeds' order.
+
+    What the file `kept` holds is not played again, and what is played is added to it.
+    """
+    done = playing.read_kept(kept, recipes, seeds) if kept else []
+    had = {(item.recipe.key, item.seed) for item in done}
+    jobs = [(recipe, seed) for seed in seeds for recipe in recipes if (recipe.key, seed) not in had]
+    if jobs:
+        began = time.monotonic()
+        with prepared_study(console) as (stack, cast, prepared):
+            console.print(f"The study is ready after {time.monotonic() - began:.0f} s.")
+            for played in Player(stack, cast, prepared).play(jobs):
+                done.append(played)
+                if kept:
+                    playing.keep(kept, played)
+                told = f"{len(done) - len(had)}/{len(jobs)}  {played.recipe.key}, seed {played.seed}"
+                console.print(f"{time.monotonic() - began:5.0f} s  {told}")
+    done.sort(key=lambda item: item.seed)
+    return {recipe.key: [item for item in done if item.recipe is recipe] for recipe in recipes}
 
 
 def rows_of(recipes: Sequence[Recipe], done: Mapping[str, Sequence[Played]]) -> dict[str, dict[str, Any]]:
@@ -81,6 +91,7 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help=f"rows, by name ({', '.join(known)}); then nothing is written")
     parser.add_argument("--seeds", default="", help="seeds; then nothing is written but --json")
     parser.add_argument("--json", type=Path, help="write the rows here as well")
+    parser.add_argument("--keep", type=Path, help="a file for what is played; what it holds is not played again")
     arguments = parser.parse_args()
     arguments.only = [key for key in arguments.only.split(",") if key]
     arguments.seeds = [int(seed) for seed in arguments.seeds.split(",") if seed]
@@ -96,7 +107,7 @@ def main() -> int:
     recipes = [recipe for recipe in RECIPES if not arguments.only or recipe.key in arguments.only]
     began = time.monotonic()
     try:
-        done = play(recipes, arguments.seeds or SEEDS, console)
+        done = play(recipes, arguments.seeds or SEEDS, console, arguments.keep)
         rows = rows_of(recipes, done)
     except (RunFailed, SetupError, reckoning.Incomplete) as failure:
         print(f"The tables are not complete: {failure}", file=sys.stderr)

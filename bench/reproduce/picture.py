@@ -9,7 +9,7 @@ from bench.reproduce.recipes import MAJORITY
 
 LEFT, WIDTH, LINE, TOP = 210, 460, 24, 64
 OURS, THEIRS, QUIET = "#1f6f8b", "#b3541e", "#c9d1d5"
-TITLES = {"alone": "each alone", "central": "pooled", "full": "federated", "hybrid": "hybrid"}
+TITLES = {"alone": "each alone", "central": "central", "full": "federated", "hybrid": "hybrid"}
 
 Row = Mapping[str, Any]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -40,15 +42,15 @@ class Player:
     cast: Cast
     prepared: Prepared
 
-    def play(self, recipes: Sequence[Recipe], seeds: Sequence[int]) -> Iterator[Played]:
-        """Every recipe with every seed, as they end. Raises runs.RunFailed."""
+    def play(self, jobs: Sequence[tuple[Recipe, int]]) -> Iterator[Played]:
+        """Every recipe with its seed, as they end. Raises runs.RunFailed."""
         sessions: SimpleQueue[Transport] = SimpleQueue()
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
             for _ in range(AT_ONCE):
                 sessions.put(sign_in(self.stack, self.cast.investigator))
-            jobs = [pool.submit(self._with, sessions, recipe, seed) for recipe in recipes for seed in seeds]
+            at_work = [pool.submit(self._with, sessions, recipe, seed) for recipe, seed in jobs]
             try:
-                for job in as_completed(jobs):
+                for job in as_completed(at_work):
                     yield job.result()
             finally:
                 pool.shutdown(cancel_futures=True)
@@ -91,6 +93,25 @@ class Player:
 
     def _ids(self, sites: Sequence[str]) -> list[str]:
         return [self.prepared.enrolments[site] for site in sites]
+
+
+def read_kept(file: Path, recipes: Sequence[Recipe], seeds: Sequence[int]) -> list[Played]:
+    """What of these an earlier call played and kept; nothing where there is no such file."""
+    by_key = {recipe.key: recipe for recipe in recipes}
+    lines = file.read_text("utf-8").splitlines() if file.exists() else []
+    told = [json.loads(line) for line in lines]
+    return [
+        Played(by_key[item["key"]], item["seed"], item["metrics"], item["runs"])
+        for item in told
+        if item["key"] in by_key and item["seed"] in seeds
+    ]
+
+
+def keep(file: Path, played: Played) -> None:
+    """Add what was played to the file."""
+    told = {"key": played.recipe.key, "seed": played.seed, "metrics": played.metrics, "runs": played.runs}
+    with file.open("a", encoding="utf-8") as target:
+        target.write(json.dumps(told) + "\n")
 
 
 def _say_nothing(committed: int) -> None:

@@ -9,10 +9,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
 from bench.reproduce import __main__ as command
-from bench.reproduce import choosing, pooling, reckoning
+from bench.reproduce import choosing, playing, pooling, reckoning
 from bench.reproduce.playing import Played, evaluations
 from bench.reproduce.recipes import CENTRES, POOL_OF_ALL, POOL_OF_TWO, RECIPES, SEEDS, TEST_ROWS, visits_of_first
 from federation.library.catalogue import ready_script
@@ -162,6 +163,18 @@ def test_the_bar_is_the_best_of_alone_pooled_and_majority_at_each_centre(rows: M
         assert [found["accuracy_at_least"][name] for name in reckoning.NAMES] == pytest.approx(bars)
         assert found["met"] is met
     assert reckoning.verdict(compared) is None
+
+
+def test_what_was_kept_is_not_played_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, recipes = tmp_path / "kept", [BY_KEY["flamby-full-fedavg"], BY_KEY["ours-full-fedbn"]]
+    assert playing.read_kept(file, recipes, SEEDS) == []
+    expected = {recipe.key: played(recipe.key) for recipe in recipes}
+    for item in [item for items in expected.values() for item in items]:
+        playing.keep(file, item)
+    monkeypatch.setattr(command, "prepared_study", lambda _: pytest.fail("A stack was started."))
+    assert command.play(recipes, SEEDS, Console(quiet=True), file) == expected
+    fewer = command.play(recipes[:1], SEEDS[:2], Console(quiet=True), file)
+    assert [item.seed for item in fewer["flamby-full-fedavg"]] == [42, 43]
 
 
 def test_evaluations_are_those_that_were_done() -> None:

@@ -24,7 +24,7 @@ def test_a_model_of_one_site_is_tested_at_all_of_them(stage: Stage, tmp_path: Pa
         task.train(model, sites["Cleveland"].train, training, task.round_seed(SEED, number))
     expected = reference.compare(sites, lambda _: model).sites
 
-    (played,) = Player(stage.stack, stage.cast, stage.prepared).play([recipe], [SEED])
+    (played,) = Player(stage.stack, stage.cast, stage.prepared).play([(recipe, SEED)])
 
     assert {name: played.metrics[name]["accuracy"] for name in CENTRES} == {
         name: pytest.approx(expected[name].accuracy) for name in CENTRES
