@@ -91,7 +91,7 @@ bench-log: setup
 bench-pages: setup
 	@$(BIN)/python -m bench.web $(ARGS)
 
-# A stack of its own with six nodes, and some 190 runs; ARGS="--only flamby-full-fedavg --seeds 42" plays a part and writes nothing.
+# A stack of its own with six nodes, and 150 runs; ARGS="--only flamby-full-fedavg --seeds 42" plays a part and writes nothing.
 reproduce: setup
 	@$(BIN)/python -m bench.reproduce $(ARGS)
 

@@ -120,6 +120,7 @@ def main() -> int:
             "runs": runs,
             "seeds": len(SEEDS),
             "minutes": f"{minutes:.0f}",
+            "load": f"{machine.load():.0f}",
             "when": f"{datetime.now(UTC):%Y-%m-%d}",
         }
         write(rows, choosing.judge_all(), facts | {"cores": host["cores"], "system": host["system"]}, RESULTS, DOCUMENT)

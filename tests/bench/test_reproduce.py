@@ -211,7 +211,7 @@ def test_choosing_parts_train_rows_and_looks_at_no_test_row(tmp_path: Path) -> N
 
 def test_page_picture_and_figures_are_written(rows: dict[str, dict[str, Any]], tmp_path: Path) -> None:
     judged = [choosing.Judged(choosing.Way("global", 240.0, True, True), 0.41, [0.79, 0.85, 1.0, 0.73])]
-    facts = {"runs": 3, "seeds": 5, "minutes": "14", "when": "2026-11-22", "cores": 2, "system": "Linux"}
+    facts = {"runs": 3, "seeds": 5, "minutes": "14", "load": "6", "when": "2026-11-22", "cores": 2, "system": "Linux"}
     document = tmp_path / "docs" / "page.md"
     command.write(rows, judged, facts, tmp_path, document)
     page = document.read_text("utf-8")
