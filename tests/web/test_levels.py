@@ -59,7 +59,7 @@ def test_a_run_is_planned_with_the_part_of_each_site(world: World, browser: Brow
     there = reverse("web:run-new", args=[world.study.pk])
     page = words(sound(browser("pi").get(there), 200))
     assert "trains and tests" in page
-    assert f"{waiting.site.name} F2 not in this run Has not answered the invitation." in page
+    assert f"{waiting.site.name} F2 Has not answered the invitation. not in this run" in page
     parts = {f"site:{world.enrolment.pk}": "full", f"site:{other.enrolment.pk}": "tests"}
     browser("pi").post(there, run_fields(world, **parts))
     made = Run.objects.get(label="Planned")
