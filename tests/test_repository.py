@@ -36,6 +36,7 @@ FOREIGN_KEYS = {
     "dictionary": {"accounts", "lifecycle"},
     "enrolment": {"accounts", "lifecycle", "dictionary"},
     "scripts": {"accounts", "lifecycle", "dictionary", "enrolment"},
+    "pooling": {"accounts", "lifecycle", "dictionary"},
     "registry": {"accounts"},
     "runs": {"accounts", "lifecycle", "dictionary", "enrolment", "scripts", "registry"},
     "releases": {"accounts", "runs"},

@@ -19,6 +19,7 @@ from federation.runs.lease import Lease
 from federation.runs.messages import Answer, Taken, check_receipt, verify_by_any
 from federation.runs.models import SENT, Participation, Round, Run
 from federation.runs.phases import TEST, Phase
+from federation.runs.pooled import pool_is_stale
 from federation.runs.signals import messages_sent
 from fedstudy_core import flower as records
 from fedstudy_core.canonical import plain_text
@@ -130,12 +131,13 @@ class Exchange:
         """Who is to be sent something now: whoever is there and was sent nothing yet, one at a time where one does.
 
         A node that was revoked or frozen since it was sent something is not waited for, nor is a site whose level has
-        fallen below what it was asked for.
+        fallen below what it was asked for, nor a pool node whose table holds rows that were taken back.
         """
         now, due, sent = timezone.now(), [], []
         for item in awaited:
             has_it, participant = _was_sent(item), item.participant
             stands = has_it and participant.node.may_act and allows(participant.level, phase.wire_name)
+            stands = stands and not pool_is_stale(participant)
             code = "" if stands else participants.absence(participant, now, phase.wire_name)
             if code not in ("", participants.AWAY):
                 self._miss(item, code, CODES[code])

@@ -11,6 +11,7 @@ from django.utils import timezone
 from federation.runs.models import Participant, Run
 from federation.runs.participants import LOWERED
 from federation.runs.phases import OWN_SERVER, sites_mixed
+from federation.runs.pooled import REVOKED, holds_what_it_may_not
 from federation.runs.roles import PHASES_OF, TESTS
 from fedstudy_core.levels import PHASES, allows
 from studies.scripts.models import Approval
@@ -32,7 +33,7 @@ def obstacles(run: Run, at: datetime | None = None) -> list[Obstacle]:
     """What is missing before the run can start, at most one thing a site; empty when nothing is."""
     approvals = approvals_of(run, at or timezone.now())
     found = []
-    for participant in run.participants.select_related("enrolment__site", "node"):
+    for participant in run.participants.select_related("enrolment__site", "enrolment__dataset__pooled_table", "node"):
         approval = approvals.get(approval_key(participant))
         problem = _standing(participant) or _signing(run, participant, approval)
         if problem is not None:
@@ -66,6 +67,8 @@ def _standing(participant: Participant) -> tuple[str, str] | None:
         return "E_NOT_READY", f"{site} is {enrolment.state}, not ready."
     if participant.node.state != "active":
         return "E_NODE_UNAVAILABLE", f"{site}'s node is {participant.node.state}."
+    if holds_what_it_may_not(enrolment.dataset):
+        return REVOKED, f"A site took back rows that are in the table of {site}."
     for phase in PHASES:
         if participant.is_asked_for(phase) and not (
             allows(enrolment.level, phase) and allows(participant.level, phase)

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from federation.runs.models import Participant, Participation, Round, Run
 from federation.runs.phases import EVALUATE, INITIAL, OWN_SERVER, SUMS, Phase, tests_before
+from federation.runs.pooled import REVOKED, pool_is_stale
 from federation.runs.roles import TRAINS
 from fedstudy_core.levels import allows
 from fedstudy_core.metrics import MAX_EXAMPLES
@@ -24,7 +25,7 @@ LOWERED = "E_LEVEL"  # the site's level has fallen below what its part in the ru
 
 
 def _of(run: Run) -> list[Participant]:
-    rows = run.participants.select_related("enrolment__site", "node", "approval__dataset")
+    rows = run.participants.select_related("enrolment__site", "node", "approval__dataset__pooled_table")
     return list(rows.prefetch_related("node__retired_keys"))
 
 
@@ -41,6 +42,8 @@ def absence(participant: Participant, now: datetime, phase: str = "evaluate") ->
         return LOWERED
     if approval is None or approval.state != "valid" or approval.not_after <= now:
         return "E_NOT_APPROVED"
+    if pool_is_stale(participant):
+        return REVOKED
     if not node.may_act:
         return "E_NODE_UNAVAILABLE"
     declined = node.declines(participant.run_id)
@@ -141,7 +144,7 @@ def roll_call(run: Run, round_: Round, phase: Phase) -> RollCall:
 def settled(round_: Round) -> list[Participation]:
     """The current phase's participations, in the sites' order."""
     rows = round_.participations.filter(phase=round_.phase).select_related(
-        "participant__enrolment__site", "participant__node", "participant__approval__dataset"
+        "participant__enrolment__site", "participant__node", "participant__approval__dataset__pooled_table"
     )
     rows = rows.prefetch_related("participant__node__retired_keys")
     return sorted(rows, key=lambda item: item.participant.position)

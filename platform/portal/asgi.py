@@ -13,12 +13,15 @@ from django.conf import settings
 from portal.body_limit import BodyLimit
 from portal.failures import too_large_page
 from portal.freight import FreightDoor
+from portal.pool_door import PoolDoor
 
 application = FreightDoor(
-    BodyLimit(
-        django_application,
-        body=settings.FEDSTUDY_MAX_BODY,
-        upload=settings.FEDSTUDY_MAX_UPLOAD,
-        page=too_large_page,
+    PoolDoor(
+        BodyLimit(
+            django_application,
+            body=settings.FEDSTUDY_MAX_BODY,
+            upload=settings.FEDSTUDY_MAX_UPLOAD,
+            page=too_large_page,
+        )
     )
 )

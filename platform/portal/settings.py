@@ -73,6 +73,7 @@ INSTALLED_APPS = [
     "studies.lifecycle",
     "studies.dictionary",
     "studies.enrolment",
+    "studies.pooling",
     "studies.scripts",
     "nodes.registry",
     "federation.runs",
@@ -334,6 +335,11 @@ CELERY_BEAT_SCHEDULE = {
     "send-waiting": {"task": "notifications.tasks.send_waiting", "schedule": 300.0},
     "forget-answers": {"task": "portal.api.tasks.forget_answers", "schedule": 3600.0},
     "send-webhooks": {"task": "webhooks.tasks.send_due", "schedule": 30.0, "options": {"expires": 30.0}},
+    "expire-consents": {
+        "task": "studies.pooling.tasks.expire_consents",
+        "schedule": 30.0,
+        "options": {"expires": 30.0},
+    },
     "announce-expiring": {"task": "studies.scripts.tasks.announce_expiring", "schedule": 3600.0},
 }
 

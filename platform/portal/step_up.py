@@ -35,6 +35,9 @@ ACTS: Mapping[tuple[str, str], Condition] = MappingProxyType(
         ("POST", "api:node-confirm"): _always,
         ("POST", "web:node-revoke"): _always,
         ("POST", "api:node-revoke"): _always,
+        # pooled rows that are deleted for good
+        ("POST", "web:pool-consent-delete"): _always,
+        ("POST", "api:pool-consent-delete"): _always,
         # a model that leaves
         ("POST", "web:run-release"): _always,
         ("POST", "api:run-releases"): _always,

@@ -52,7 +52,8 @@ def degree_of(study: Study, enrolments: Sequence[Enrolment]) -> Degree:
     """The degree of a study of whose enrolments site and dataset are at hand."""
     pool = pooling()
     pooled = pool.rows_pooled(study) if pool else {}
-    taking = [item for item in enrolments if item.state in TAKING_PART]
+    tables = pool.tables(study) if pool else ()
+    taking = [item for item in enrolments if item.state in TAKING_PART and item.dataset_id not in tables]
     changes = list(LevelChange.objects.filter(enrolment__in=taking))
     return Degree(
         value=_share(((item, item.level) for item in taking), pooled),

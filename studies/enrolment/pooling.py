@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 from uuid import UUID
 
@@ -19,6 +19,9 @@ class Pooling(Protocol):
 
     def rows_pooled(self, study: Study) -> Mapping[UUID, int]:
         """The rows that lie at the pool node, by enrolment."""
+
+    def tables(self, study: Study) -> Collection[UUID]:
+        """The datasets that are made of pooled rows: no site's own."""
 
 
 _registered: list[Pooling] = []

@@ -19,7 +19,7 @@ def test_a_site_changes_its_level_and_everybody_reads_the_degree(world: World) -
         assert admin.enrolments.change_level(enrolment, "F1").level == "F1"
         with pytest.raises(FedStudyProblem) as refused:
             admin.enrolments.change_level(enrolment, "F3")
-        assert refused.value.code == "E_INVALID"
+        assert refused.value.code == "E_NO_CONSENT"
         with pytest.raises(FedStudyProblem) as refused:
             pi.enrolments.change_level(enrolment, "F2")
         assert refused.value.code == "E_FORBIDDEN"

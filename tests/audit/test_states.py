@@ -21,8 +21,11 @@ from studies.enrolment.models import Enrolment
 from studies.enrolment.states import ENROLMENT
 from studies.lifecycle.models import Study
 from studies.lifecycle.states import STUDY
+from studies.pooling.models import PoolConsent, PooledObject, PoolKey, PoolNode
+from studies.pooling.states import CONSENT, KEY, OBJECT, POOL_NODE
 from studies.scripts.models import Approval, ScriptVersion
 from studies.scripts.states import APPROVAL, VERSION
+from tests.factories.pools import on_file
 from tests.factories.studies import new_study, new_version, site_in_study
 
 TABLES: dict[type[models.Model], StateTable] = {
@@ -33,6 +36,10 @@ TABLES: dict[type[models.Model], StateTable] = {
     Approval: APPROVAL,
     Node: NODE,
     AccessRequest: REQUEST,
+    PoolNode: POOL_NODE,
+    PoolKey: KEY,
+    PoolConsent: CONSENT,
+    PooledObject: OBJECT,
 }
 PAIRS = [(table, old, new) for table in TABLES.values() for old, new in product(table.states, repeat=2)]
 
@@ -97,9 +104,11 @@ def rows(db: None) -> dict[type[models.Model], Any]:
         approver_name="Demo Admin", key_id="b" * 64,
     )  # fmt: skip
     asked = AccessRequest.objects.create(person=pi, role="auditor", content_object=study, reason="demo")
+    consent = on_file(study, site.site, site.node, site.dataset, pi)
     return {
         Study: study, Dataset: site.dataset, Enrolment: site.enrolment, ScriptVersion: version, Approval: approval,
-        Node: site.node, AccessRequest: asked,
+        Node: site.node, AccessRequest: asked, PoolConsent: consent, PoolKey: consent.key,
+        PoolNode: consent.key.pool_node, PooledObject: consent.sent.get(),
     }  # fmt: skip
 
 

@@ -29,12 +29,15 @@ from federation.releases.models import Release
 from federation.releases.services import request_release
 from federation.runs.models import Model, Run, Schedule
 from fedstudy_core.canonical import digest
+from nodes.registry.models import Node
 from portal.seeding.seed import seed
 from portal.seeding.shape import Shape
 from studies.enrolment.models import Enrolment
 from studies.lifecycle.models import Study
+from studies.pooling.models import PoolConsent
 from studies.scripts.models import ScriptVersion
 from tests.audit.logs import sequence
+from tests.factories.pools import on_file
 from tests.security.access import api, pages
 from tests.security.access.row import Row, first_event
 from tests.security.access.scene import MODEL, leave_results
@@ -92,6 +95,7 @@ class Portal:
             "webhook": _webhook(study, 3 * shape.schedules),
             "site": enrolment.site,
             "release": _released(run, named["P"]),
+            "poolconsent": _pooled(study, enrolment, named["P"]),
             "node": enrolment.site.nodes.all()[0],
             "user": named["P"],
             "event": first_event(SimpleNamespace(study=study)),  # type: ignore[arg-type]
@@ -136,6 +140,15 @@ def _released(run: Run, by: User) -> Release:
     release = request_release(run=run, recipient="A registry", purpose="To predict elsewhere", by=by)
     Release.objects.filter(pk=release.pk).update(state="released", decided_at=timezone.now())
     return release
+
+
+def _pooled(study: Study, enrolment: Enrolment, by: User) -> PoolConsent:
+    """Every ready site of the study pools rows; the consent of the one."""
+    ready = Enrolment.objects.filter(study=study, state="ready").select_related("site", "dataset")
+    made = {
+        row.pk: on_file(study, row.site, Node.objects.get(pk=row.dataset.node_id), row.dataset, by) for row in ready
+    }
+    return made[enrolment.pk]
 
 
 def _webhook(study: Study, messages: int) -> Webhook:

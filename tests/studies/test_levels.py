@@ -38,6 +38,9 @@ class Pool:
     def rows_pooled(self, study: Study) -> Mapping[UUID, int]:
         return self.rows
 
+    def tables(self, study: Study) -> set[UUID]:
+        return set()
+
 
 @pytest.fixture
 def part() -> SiteInStudy:
@@ -99,7 +102,10 @@ def test_only_the_sites_admin_changes_its_level(part: SiteInStudy) -> None:
 
 
 @pytest.mark.parametrize("level", ["", "F9", "F3", "F4"])
-def test_a_level_that_nothing_holds_to_is_refused(part: SiteInStudy, level: str) -> None:
+def test_a_level_that_nothing_holds_to_is_refused(
+    part: SiteInStudy, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pooling, "_registered", [])
     with pytest.raises(Invalid):
         change_level(enrolment=part.enrolment, level=level, by=part.admin)
 

@@ -46,7 +46,7 @@ def test_a_site_changes_its_level_and_the_study_s_page_tells_the_degree(world: W
     page = words(sound(browser("site_admin").post(change, {"level": "F0"}, follow=True), 200))
     assert "takes part at level F0." in page
     assert "F0 · Validation only now" in page
-    assert "E_INVALID" in sound(browser("site_admin").post(change, {"level": "F4"}, follow=True), 200).text
+    assert "E_NO_CONSENT" in sound(browser("site_admin").post(change, {"level": "F4"}, follow=True), 200).text
     study = words(sound(browser("pi").get(reverse("web:study", args=[world.study.pk])), 200))
     assert "Degree of federation" in study
     assert f"{world.site.name} from F2 to F0" in study

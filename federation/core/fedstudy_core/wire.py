@@ -85,10 +85,17 @@ class HeartbeatRequest(_Body):
     page_url: str | None = Field(default=None, max_length=300, pattern=r"^(https?://[a-z0-9.-]+(:[0-9]{1,5})?)?$")
 
 
+class PoolNews(_Body):
+    """For a pool node: `changed` rises whenever it has something to look at (`fedstudy_core.wire_pool`)."""
+
+    changed: int
+
+
 class HeartbeatAnswer(_Body):
     server_time: str
     node_state: str
     flower_node_id: str | None
+    pool: PoolNews | None = None
 
 
 class RotateRequest(_Body):
@@ -145,7 +152,11 @@ class ValidationReport(_Body):
 
 
 class DatasetRequest(_Body):
-    """What the portal learns of a dataset: never a row, never an exact count."""
+    """What the portal learns of a dataset: never a row, never an exact count.
+
+    Attributes:
+        pooled: of a pool node's table: the SHA-256 of the consents under which its rows came.
+    """
 
     study: str
     name: str = Field(min_length=1, max_length=120)
@@ -154,6 +165,7 @@ class DatasetRequest(_Body):
     rows_band: str
     columns: list[str]
     report: ValidationReport
+    pooled: list[str] = Field(default=[], max_length=10_000)
 
 
 class Created(_Body):

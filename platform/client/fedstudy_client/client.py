@@ -14,6 +14,7 @@ from fedstudy_client.resources.audit import Audit
 from fedstudy_client.resources.own import Account, Notifications
 from fedstudy_client.resources.people import Tokens, Users
 from fedstudy_client.resources.platform import Platform
+from fedstudy_client.resources.pooling import Pooling
 from fedstudy_client.resources.releases import Releases
 from fedstudy_client.resources.reviews import Reviews
 from fedstudy_client.resources.runs import Runs
@@ -58,6 +59,7 @@ class FedStudy:
         self.dictionary = Dictionaries(self._http)
         self.enrolments = Enrolments(self._http)
         self.datasets = Datasets(self._http)
+        self.pooling = Pooling(self._http)
         self.scripts = Scripts(self._http)
         self.versions = Versions(self._http)
         self.approvals = Approvals(self._http)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.utils import timezone
@@ -36,6 +37,8 @@ from studies.dictionary.services import register_dataset
 from studies.enrolment import selectors as enrolment
 from studies.enrolment.models import Enrolment
 from studies.lifecycle.models import Study
+from studies.pooling.objects import note_table
+from studies.pooling.selectors import news_for
 from studies.scripts import selectors as scripts
 from studies.scripts.models import Approval, ScriptVersion
 from studies.scripts.services import record_approval, record_revocation
@@ -105,10 +108,12 @@ class Agent(ViewSet):
         )
         if body.page_url is not None and body.page_url != node.page_url:
             node = set_page_url(node=node, page_url=body.page_url)
+        news = news_for(node.pk)
         answer = wire.HeartbeatAnswer(
             server_time=format_time(timezone.now()),
             node_state=node.state,
             flower_node_id=node.flower_node_id or None,
+            pool=None if news is None else wire.PoolNews(changed=news),
         )
         return Response(answer.model_dump())
 
@@ -137,8 +142,11 @@ class Agent(ViewSet):
     def add_dataset(self, request: NodeRequest) -> Response:
         node, body = acting(request), read(wire.DatasetRequest, request.data)
         mine = Study.objects.filter(enrolments__in=enrolment.taking_part(node.site_id))
-        study = find(mine, _id(body.study))
-        dataset = register_dataset(study=study, site=node.site, node_id=node.pk, facts=body, by=node)
+        study = find(mine, uuid_of(body.study))
+        with transaction.atomic():
+            dataset = register_dataset(study=study, site=node.site, node_id=node.pk, facts=body, by=node)
+            if body.pooled:
+                note_table(dataset=dataset, consents=body.pooled, by=node)
         return Response(wire.Created(id=str(dataset.pk)).model_dump(), status=201)
 
     @describe("List the scripts of these studies", output=ScriptOffers)
@@ -163,11 +171,11 @@ class Agent(ViewSet):
     def add_approval(self, request: NodeRequest) -> Response:
         node, body = acting(request), read(wire.ApprovalRequest, request.data)
         approval = record_approval(
-            version=find(scripts.versions_for_site(node.site_id), _id(body.version)),
+            version=find(scripts.versions_for_site(node.site_id), uuid_of(body.version)),
             site=node.site,
             node_id=str(node.pk),
-            dataset=find(dictionary.datasets_of_node(node.pk), _id(body.dataset)),
-            envelope=_bytes(body.envelope),
+            dataset=find(dictionary.datasets_of_node(node.pk), uuid_of(body.dataset)),
+            envelope=unpacked(body.envelope),
             trusted=_signers(node),
             by=node,
         )
@@ -176,8 +184,8 @@ class Agent(ViewSet):
     @describe("Hand in a signed revocation", input=wire.RevocationRequest)
     def revoke_approval(self, request: NodeRequest, id: UUID) -> Response:
         node, body = acting(request), read(wire.RevocationRequest, request.data)
-        approval, envelope = find(_approvals(node), id), _bytes(body.envelope)
-        record_revocation(approval=approval, envelope=envelope, trusted=_revokers(node), by=node)
+        approval, envelope = find(_approvals(node), id), unpacked(body.envelope)
+        record_revocation(approval=approval, envelope=envelope, trusted=revokers(node), by=node)
         return Response(status=204)
 
 
@@ -202,7 +210,7 @@ def _signers(node: Node) -> dict[str, Approver]:
     return signers(node.identity_key, node.approvers)
 
 
-def _revokers(node: Node) -> dict[str, VerifyingKey]:
+def revokers(node: Node) -> dict[str, VerifyingKey]:
     """The keys by which the site revokes: the approvers', and the node's own, for stopping needs no passphrase."""
     return {name: approver.key for name, approver in _signers(node).items()}
 
@@ -215,14 +223,16 @@ def _approvals(node: Node) -> QuerySet[Approval]:
     return Approval.objects.filter(node_id=str(node.pk))
 
 
-def _id(text: str) -> UUID:
+def uuid_of(text: str) -> UUID:
+    """An id in a body. Raises Invalid E_INVALID."""
     try:
         return UUID(text)
     except ValueError as error:
         raise Invalid("E_INVALID", "An id in the request is not a UUID.") from error
 
 
-def _bytes(text: str) -> bytes:
+def unpacked(text: str) -> bytes:
+    """An envelope in a body, which travels in base64. Raises Invalid E_INVALID."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:

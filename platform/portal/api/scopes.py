@@ -30,12 +30,18 @@ READ = """
     strategies study-runs run run-rounds run-results run-events run-files run-card run-card-text run-releases release
     study-schedules schedule events platform-health platform-queue event-proof log log-consistency witnesses
     study-webhooks webhook webhook-deliveries
+    study-pool study-pool-consents pool-consent pool-consent-runs
 """
 DESIGN = """
     studies study-transition set-up protocol dictionary dictionary-draft-publish dictionary-read study-enrolments
     study-scripts script-versions version-withdraw threads thread-comments thread-resolve thread-reopen
 """
-DRAFT = (("PUT", "api:dictionary-draft"), ("DELETE", "api:dictionary-draft"), ("PUT", "api:run-card"))
+DRAFT = (
+    ("PUT", "api:dictionary-draft"),
+    ("DELETE", "api:dictionary-draft"),
+    ("PUT", "api:run-card"),
+    ("PUT", "api:study-pool"),
+)
 MODELS = ("run-model", "run-file", "release-model")
 RUN = """
     study-runs run-start run-pause run-resume run-fork run-priority run-stop run-schedules schedule-suspend

@@ -13,8 +13,10 @@ from portal.api import (
     health,
     invitations,
     node,
+    node_pool,
     notifications,
     people,
+    pooling,
     problems,
     releases,
     reviews,
@@ -273,6 +275,23 @@ RUNS = [
     path("audit/log/consistency", transparency.Log.as_view({"get": "consistency"}), name="log-consistency"),
 ]
 
+POOLING = [
+    path(
+        "studies/<uuid:id>/pool",
+        pooling.StudyPool.as_view({"get": "retrieve", "put": "choose", "delete": "end"}),
+        name="study-pool",
+    ),
+    path("studies/<uuid:id>/pool-consents", pooling.StudyConsents.as_view({"get": "list"}), name="study-pool-consents"),
+    path("pool-consents/<uuid:id>", pooling.Consents.as_view({"get": "retrieve"}), name="pool-consent"),
+    path("pool-consents/<uuid:id>/revoke", pooling.Consents.as_view({"post": "revoke"}), name="pool-consent-revoke"),
+    path(
+        "pool-consents/<uuid:id>/delete-rows",
+        pooling.Consents.as_view({"post": "delete_rows"}),
+        name="pool-consent-delete",
+    ),
+    path("pool-consents/<uuid:id>/runs", pooling.Consents.as_view({"get": "runs"}), name="pool-consent-runs"),
+]
+
 WEBHOOKS = [
     path(
         "studies/<uuid:id>/webhooks",
@@ -309,6 +328,12 @@ NODE = [
     path("node/scripts/<uuid:id>/bundle", node.Agent.as_view({"get": "bundle"}), name="node-bundle"),
     path("node/approvers", node.Agent.as_view({"put": "approvers"}), name="node-approvers"),
     path("node/approvals", node.Agent.as_view({"post": "add_approval"}), name="node-approvals"),
+    path("node/pool/keys", node_pool.Pool.as_view({"get": "keys_wanted", "post": "add_key"}), name="node-pool-keys"),
+    path("node/pool/offer/<uuid:id>", node_pool.Pool.as_view({"get": "offer"}), name="node-pool-offer"),
+    path("node/pool/consents", node_pool.Pool.as_view({"post": "add_consent"}), name="node-pool-consents"),
+    path("node/pool/objects", node_pool.Pool.as_view({"get": "list", "post": "announce"}), name="node-pool-objects"),
+    path("node/pool/revocations", node_pool.Pool.as_view({"post": "revoke"}), name="node-pool-revocations"),
+    path("node/pool/deletions", node_pool.Pool.as_view({"post": "deleted"}), name="node-pool-deletions"),
     path("node/approvals/<uuid:id>/revoke", node.Agent.as_view({"post": "revoke_approval"}), name="node-revocation"),
 ]
 
@@ -321,6 +346,7 @@ urlpatterns = [
     *STUDIES,
     *SCRIPTS,
     *RUNS,
+    *POOLING,
     *WEBHOOKS,
     *NODE,
     path("openapi.json", Document.as_view(), name="openapi"),

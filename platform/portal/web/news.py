@@ -26,6 +26,8 @@ from studies.enrolment.models import Enrolment
 from studies.enrolment.signals import enrolment_changed, level_changed
 from studies.enrolment.states import TAKING_PART
 from studies.lifecycle.models import Study
+from studies.pooling.models import PoolConsent
+from studies.pooling.signals import consent_changed
 from studies.scripts import signals
 from studies.scripts.models import Approval, ReviewComment, ScriptVersion
 from studies.scripts.selectors import versions_for_site
@@ -47,6 +49,7 @@ def connect() -> None:
     signals.comment_written.connect(_comment, dispatch_uid="web.news.comment")
     signals.approval_expiring.connect(_expiring, dispatch_uid="web.news.expiring")
     signals.approval_recorded.connect(_decision, dispatch_uid="web.news.decision")
+    consent_changed.connect(_consent, dispatch_uid="web.news.consent")
     signals.approval_revoked.connect(_revoked, dispatch_uid="web.news.revoked")
 
 
@@ -240,6 +243,28 @@ def _revoked(*, approval: Approval, by: Any, **_: Any) -> None:
             link=_page(approval.version_id),
             key=f"revoked:{approval.pk}",
         )
+
+
+CONSENTS = {
+    "given": ("approved", "consented to pool rows"),
+    "expired": ("revoked", "pools its rows no more: its consent expired"),
+    "revoked": ("revoked", "took its pooled rows back"),
+    "deleted": ("revoked", "had its pooled rows deleted, and the pool node signed that they are"),
+}
+
+
+def _consent(*, consent: PoolConsent, verb: str, by: Any, **_: Any) -> None:
+    """The investigators hear what a site pools; its own people what somebody else decided, and that all is gone."""
+    if verb not in CONSENTS:
+        return
+    kind, words = CONSENTS[verb]
+    notify(
+        people=_others([*holders(Role.PI, consent.study), *_people_of(consent.site)], by),
+        kind=kind,
+        subject=f"{consent.site.name} {words} in “{consent.study.title}”.",
+        link=reverse("web:pool-consent", args=[consent.pk]),
+        key=f"consent:{consent.pk}:{verb}",
+    )
 
 
 def _page(version_id: UUID) -> str:

@@ -35,6 +35,11 @@ def of_version(place: Place) -> tuple[Any, ...]:
     return (place.version.pk,)
 
 
+def nothing(place: Place) -> tuple[Any, ...]:
+    """No object stands in the address."""
+    return ()
+
+
 def protocol() -> dict[str, Any]:
     return {"file": SimpleUploadedFile("protocol.md", b"# Second version\n")}
 
@@ -330,6 +335,17 @@ RUNS = [
     row("witnesses", "get", "", EVERYBODY),
     row("log-consistency", "get", "", EVERYBODY, query=lambda place: "?old=1&new=2"),
 ]  # fmt: skip
+POOLING = [
+    row("study-pool", "get", "study", STUDY_PEOPLE),
+    row("study-pool", "put", "study", "P", body=lambda place: {"node": str(place.node.pk)}),
+    # what a site shares is ended at any time
+    row("study-pool", "delete", "study", "P", ok=204, make=states.with_pool_node, archived=204),
+    row("study-pool-consents", "get", "study", STUDY_PEOPLE),
+    row("pool-consent", "get", "poolconsent", STUDY_PEOPLE, make=states.consented),
+    row("pool-consent-revoke", "post", "poolconsent", "AS", make=states.consented, body={}, archived=200),
+    row("pool-consent-delete", "post", "poolconsent", "AS", make=states.consented, body={}, archived=200),
+    row("pool-consent-runs", "get", "poolconsent", STUDY_PEOPLE, make=states.consented),
+]
 NODES = [
     row("node-enrol", "post", "", every=403, body=lambda place: introduction("t" * 30), quiet=True),
     row("node-heartbeat", "post", "", "N", body=HEARTBEAT, quiet=True),
@@ -352,7 +368,18 @@ NODES = [
             "envelope": place.envelope(nonce="m" * 20, sequence=2),
         },
     ),
+    row("node-pool-keys", "get", "", "N"),
+    row("node-pool-keys", "post", "", "N", ok=201, make=states.keyed, fixed=nothing, body=states.pool_key),
+    row("node-pool-offer", "get", "study", "N", make=states.with_pool_node),
+    row("node-pool-consents", "post", "", "N", ok=201, make=states.consenting, fixed=nothing, body=states.pool_consent),
+    row("node-pool-objects", "get", "", "N"),
+    row("node-pool-objects", "post", "", "N", ok=201, make=states.agreed, fixed=nothing, body=states.pool_manifest),
+    row(
+        "node-pool-revocations", "post", "", "N", ok=204, make=states.agreed, fixed=nothing,
+        body=states.pool_revocation,
+    ),
+    row("node-pool-deletions", "post", "", "N", ok=204, make=states.agreed, fixed=nothing, body=states.pool_deletion),
     # a site takes its word back at any time
     row("node-revocation", "post", "approval", "N", ok=204, body=states.revocation, elsewhere={"archived": 204}),
 ]  # fmt: skip
-ROWS = [*PERSON, *SITES, *STUDIES, *SCRIPTS, *RUNS, *NODES]
+ROWS = [*PERSON, *SITES, *STUDIES, *SCRIPTS, *RUNS, *POOLING, *NODES]

@@ -217,6 +217,13 @@ ROWS = [
         "run-release", "run", "P", {"round_number": "0", "recipient": "A registry", "purpose": "To predict"},
         make=states.ended,
     ),
+    show("study-pool", "study"),
+    show("study-pool-node", "study", "P"),
+    send("study-pool-node", "study", "P", lambda place: {"node": str(place.node.pk)}),
+    press("study-pool-end", "study", "P", make=states.with_pool_node, archived=302),
+    show("pool-consent", "poolconsent", make=states.consented),
+    press("pool-consent-revoke", "poolconsent", "AS", make=states.consented, archived=302),
+    press("pool-consent-delete", "poolconsent", "AS", make=states.consented, archived=302),
     show("release", "release", make=states.asked_for),
     show("release-model", "release", "P", make=states.released),
     *(

@@ -60,6 +60,7 @@ KINDS: Mapping[str, Kind] = {
     "schedule": Kind(STUDY_PEOPLE, IN_STUDY, lambda place: place.run),
     "webhook": Kind("P", IN_STUDY, lambda place: place.run),
     "enrolment": Kind(STUDY_PEOPLE, OF_SITE, lambda place: place.enrolment),
+    "poolconsent": Kind(STUDY_PEOPLE, OF_SITE, lambda place: place.enrolment),
     "thread": Kind(STUDY_PEOPLE, OF_SITE, lambda place: place.version),
     "approval": Kind("", OF_SITE, lambda place: place.approval),
     "site": Kind("AS+", SITES, lambda place: place.site, admin_sees_all=True),
@@ -78,7 +79,7 @@ KINDS: Mapping[str, Kind] = {
     "unled_site": Kind("S+", ("own", "missing"), lambda place: place.site),
 }
 # What a site's own people get at another site of their study, by kind, where it is not what they get at their own.
-AT_OTHER_SITES: Mapping[str, int] = {"site": 404, "node": 404}
+AT_OTHER_SITES: Mapping[str, int] = {"site": 404, "node": 404, "poolconsent": 404}
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,11 @@ from federation.releases.services import cosign_release
 from federation.runs.models import Participation, Run, Schedule
 from federation.runs.schedules import Timing, create_schedule, suspend_schedule
 from federation.runs.services import pause_run, start_run, stop_run
+from fedstudy_core.keys import generate, public_text
 from fedstudy_core.revocation import Revocation, sign_revocation
 from fedstudy_core.rotation import Rotation
 from nodes.registry.models import Node
-from nodes.registry.services import expect_node
+from nodes.registry.services import expect_node, set_approvers
 from notifications.models import Notification
 from notifications.services import notify
 from studies.dictionary.models import DictionaryDraft
@@ -37,11 +38,15 @@ from studies.enrolment.models import Enrolment
 from studies.enrolment.services import invite_site, withdraw_site
 from studies.lifecycle.models import Study
 from studies.lifecycle.services import create_study
+from studies.pooling.models import PoolConsent
+from studies.pooling.services import name_pool_node
 from studies.scripts.models import ReviewThread, ScriptVersion
 from studies.scripts.reviews import open_thread, resolve_thread
 from studies.scripts.services import submit_version
 from tests.api.world import VARIABLES, NodeKeys, enrolled_node, fab, person
 from tests.audit.witnesses import cosignature_of
+from tests.factories import pools
+from tests.factories.registry import Hardware
 from tests.security.access.scene import Place, opened_again
 from webhooks.models import Delivery, Webhook
 from webhooks.services import register_webhook, switch_webhook
@@ -292,3 +297,90 @@ def webhook_off(place: Place) -> Webhook:
 def delivery(place: Place) -> Delivery:
     """A message that did not arrive."""
     return Delivery.objects.create(webhook=webhook(place), kind="webhook.test", body="{}", state="failed")
+
+
+def with_pool_node(place: Place) -> Study:
+    """The study, with a pool node."""
+    node = place.node
+    name_pool_node(study=place.study, site=place.site, node=node, node_name=node.name, by=place.pi)
+    return place.study
+
+
+def consented(place: Place) -> PoolConsent:
+    """The site's consent to pool rows, with what came."""
+    return pools.on_file(place.study, place.site, place.node, place.dataset, place.pi)
+
+
+def pool_of(place: Place) -> pools.Pool:
+    """The site pools at its own node, which made it a key; two people may sign there."""
+    people = {name: generate() for name, _ in pools.SIGNED_KINDS}
+    told = [
+        {"kind": "console", "name": name, "role": role, "key": public_text(people[name].public_key())}
+        for name, role in pools.SIGNED_KINDS
+    ]
+    place.node = set_approvers(node=place.node, approvers=told)
+    with_pool_node(place)
+    hardware = Hardware(place.keys.identity, place.keys.flower, place.keys.approval)
+    member = pools.Member(place.study, place.site, place.site_admin, place.node, hardware, place.dataset, people)
+    named = place.study.pool_nodes.get()
+    return pools.Pool(place.study, place.pi, member, member, named, pools.recipient())
+
+
+def _packed(envelope: bytes) -> str:
+    return base64.b64encode(envelope).decode("ascii")
+
+
+def keyed(place: Place) -> Study:
+    """The site's own node is the pool node, and is about to make a key."""
+    place.pool = pool_of(place)  # type: ignore[attr-defined]
+    return place.study
+
+
+def consenting(place: Place) -> Study:
+    """There is a key for the site."""
+    keyed(place)
+    pools.register(place.pool)  # type: ignore[attr-defined]
+    return place.study
+
+
+def agreed(place: Place) -> Study:
+    """The site consented."""
+    consenting(place)
+    place.consent = place.pool.give(**TERMS)  # type: ignore[attr-defined]
+    return place.study
+
+
+TERMS = {
+    "columns": ["age", "stenosis"],
+    "profile": {"age": {"action": "band", "width": 10}, "stenosis": {"action": "keep"}},
+}
+
+
+def pool_key(place: Any) -> dict[str, Any]:
+    """The pool node's key for a site."""
+    envelope = _packed(pools.key_statement(place.pool))
+    return {
+        "study": str(place.study.pk), "site": str(place.site.pk), "recipient": place.pool.recipient,
+        "envelope": envelope,
+    }  # fmt: skip
+
+
+def pool_consent(place: Any) -> dict[str, Any]:
+    """What two people of the site signed."""
+    return {"envelope": _packed(place.pool.consent(**TERMS))}
+
+
+def pool_manifest(place: Any) -> dict[str, Any]:
+    """The description of an object."""
+    columns = [["age", "int64"], ["stenosis", "bool"]]
+    return {"manifest": _packed(place.pool.manifest(place.consent, pools.sealed(), columns=columns))}
+
+
+def pool_revocation(place: Any) -> dict[str, Any]:
+    """What the site's node signed to take its rows back."""
+    return {"envelope": _packed(place.pool.revocation(place.consent))}
+
+
+def pool_deletion(place: Any) -> dict[str, Any]:
+    """What the pool node signed once all was gone."""
+    return {"envelope": _packed(place.pool.deletion(place.consent))}

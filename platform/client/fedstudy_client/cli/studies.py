@@ -1,4 +1,4 @@
-"""Studies: `fedstudy study list|show|create|level|degree`."""
+"""Studies: `fedstudy study list|show|create|level|degree`, and `fedstudy study pool` for their pooled rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fedstudy_client.cli import pooling
 from fedstudy_client.cli.output import AsJson, Output
 from fedstudy_client.cli.session import portal
 from fedstudy_client.client import FedStudy
@@ -14,6 +15,7 @@ from fedstudy_client.finding import find_enrolment, find_study
 from fedstudy_client.records import Study
 
 app = typer.Typer(help="Studies.", no_args_is_help=True)
+app.add_typer(pooling.app, name="pool")
 
 
 @app.command("list")

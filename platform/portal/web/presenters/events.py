@@ -123,6 +123,20 @@ SENTENCES = {
     "runs:site:lowered": gettext_noop("Site asked for less from now on"),
     "runs:site:missing": gettext_noop("Site did not answer in time"),
     "runs:site:refused": gettext_noop("Site refused"),
+    "pooling:consent:deleted": gettext_noop("Pooled rows deleted, and their key destroyed"),
+    "pooling:consent:deletion_asked": gettext_noop("Deletion of pooled rows asked for"),
+    "pooling:consent:expired": gettext_noop("Consent to pool rows expired"),
+    "pooling:consent:given": gettext_noop("Site consented to pool rows"),
+    "pooling:consent:replaced": gettext_noop("Consent to pool rows replaced"),
+    "pooling:consent:revoked": gettext_noop("Consent to pool rows revoked"),
+    "pooling:consent:signed_off": gettext_noop("Signed revocation of pooled rows received"),
+    "pooling:key:registered": gettext_noop("Pool node made a key for a site"),
+    "pooling:node:ended": gettext_noop("Pool node ended"),
+    "pooling:node:named": gettext_noop("Pool node named"),
+    "pooling:object:announced": gettext_noop("Pooled rows announced"),
+    "pooling:object:received": gettext_noop("Pooled rows received, encrypted"),
+    "pooling:object:refused": gettext_noop("Pooled rows refused"),
+    "pooling:table:made": gettext_noop("Pool node made a table of pooled rows"),
     "releases:card:changed": gettext_noop("Words of a model card changed"),
     "releases:release:requested": gettext_noop("Release of a model asked for"),
     "releases:release:cosigned": gettext_noop("Site consented to a release"),
@@ -157,6 +171,7 @@ AREAS = {
     "scripts": gettext_noop("Scripts and approvals"),
     "dictionary": gettext_noop("Data"),
     "enrolment": gettext_noop("Enrolments"),
+    "pooling": gettext_noop("Pooled rows"),
     "lifecycle": gettext_noop("Studies"),
     "registry": gettext_noop("Nodes"),
     "accounts": gettext_noop("People and sites"),
@@ -206,7 +221,8 @@ def event_rows(events: Iterable[Event]) -> list[EventRow]:
 
 
 KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-PAGES = {"study": "study", "run": "run", "scriptversion": "version", "enrolment": "enrolment", "site": "site"}
+PAGES = {"study": "study", "run": "run", "scriptversion": "version", "enrolment": "enrolment", "site": "site",
+         "poolconsent": "pool-consent"}  # fmt: skip
 
 
 def href_of(object_type: str, object_id: str) -> str:

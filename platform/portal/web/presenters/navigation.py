@@ -34,7 +34,9 @@ def main_navigation(path: str, *, sees_sites: bool, sees_log: bool, sees_platfor
 
 def _is_current(path: str, href: str) -> bool:
     if href == "/":
-        return path == "/" or path.startswith(("/studies", "/enrolments", "/scripts", "/threads", "/runs", "/webhooks"))
+        return path == "/" or path.startswith(
+            ("/studies", "/enrolments", "/scripts", "/threads", "/runs", "/webhooks", "/pool-consents")
+        )
     return path.startswith(href)
 
 
@@ -47,6 +49,7 @@ def study_tabs(
         ("study", _("Overview"), True),
         ("study-protocol", _("Protocol"), True),
         ("study-dictionary", _("Data dictionary"), True),
+        ("study-pool", _("Pooled rows"), True),
         ("study-people", _("People"), True),
         ("study-webhooks", _("Webhooks"), has_webhooks),
         ("study-events", _("Log"), sees_log),

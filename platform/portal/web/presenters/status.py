@@ -170,6 +170,33 @@ STATUSES: dict[str, dict[str, Status]] = {
             gettext_noop("Withdrawn"), "idle", "stop", gettext_noop("Who asked took the request back.")
         ),
     },
+    "consent": {
+        "valid": Status(gettext_noop("In force"), "ok", "seal", gettext_noop("Signed by two people of the site.")),
+        "replaced": Status(gettext_noop("Replaced"), "idle", "stop", gettext_noop("A newer consent took its place.")),
+        "expired": Status(gettext_noop("Expired"), "bad", "clock", gettext_noop("Its time is over.")),
+        "revoked": Status(
+            gettext_noop("Revoked"),
+            "bad",
+            "stop",
+            gettext_noop("Nothing uses the rows any more; they may still exist."),
+        ),
+        "deleted": Status(
+            gettext_noop("Deleted"), "idle", "bin", gettext_noop("The key that opened the rows was destroyed.")
+        ),
+    },
+    "pooledobject": {
+        "announced": Status(gettext_noop("Announced"), "wait", "clock", gettext_noop("Nothing has come yet.")),
+        "receiving": Status(gettext_noop("Coming"), "info", "pulse", gettext_noop("A part of it has come.")),
+        "complete": Status(gettext_noop("Received"), "ok", "check", gettext_noop("It lies here, encrypted.")),
+        "refused": Status(
+            gettext_noop("Refused"),
+            "bad",
+            "alert",
+            gettext_noop("It was not what its description says, or not encrypted."),
+        ),
+        "revoked": Status(gettext_noop("Revoked"), "bad", "stop", gettext_noop("Nobody is given it any more.")),
+        "deleted": Status(gettext_noop("Deleted"), "idle", "bin", gettext_noop("It is gone.")),
+    },
     "schedule": {
         "active": Status(gettext_noop("Active"), "ok", "clock", gettext_noop("It makes its run when it is due.")),
         "suspended": Status(

@@ -35,6 +35,7 @@ from studies.enrolment.services import (
 )
 from studies.enrolment.states import TAKING_PART
 from studies.lifecycle.states import INVITING
+from studies.pooling.selectors import consents_visible_to
 
 
 def find_enrolment(request: PageRequest, enrolment_id: UUID) -> Enrolment:
@@ -60,6 +61,7 @@ def enrolment(request: PageRequest, enrolment_id: UUID) -> HttpResponse:
         "ending": ending_of(found),
         "datasets": seen.order_by("-registered_at"),
         **_rights(request, found),
+        "consent": consents_visible_to(request.user).filter(study=found.study, site=found.site).first(),
         "crumbs": crumbs_in_study(found.study),
     }
     return render_page(request, "enrolments/enrolment.html", context)

@@ -1,0 +1,49 @@
+"""Pooled rows in runs: which may use a pool's table now, and which models have seen a site's rows."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+
+from federation.runs.models import Model, Participant, Participation, Run
+from federation.runs.phases import EVALUATE
+from studies.dictionary.models import Dataset
+from studies.pooling.models import PoolConsent, PooledTable
+
+REVOKED = "E_POOL_REVOKED"
+
+
+def holds_what_it_may_not(dataset: Dataset | None) -> bool:
+    """Whether a dataset is a pool node's table with rows that nobody may use any more."""
+    table: PooledTable | None = getattr(dataset, "pooled_table", None)
+    return table is not None and not table.is_good
+
+
+def pool_is_stale(participant: Participant) -> bool:
+    """The same of the dataset that a participant's approval names."""
+    return participant.approval is not None and holds_what_it_may_not(participant.approval.dataset)
+
+
+def runs_with(consent: PoolConsent) -> QuerySet[Run]:
+    """The runs whose models have seen the rows that a site pooled, and those that go on from such a model.
+
+    A run counts once a round is committed for which the pool node answered, other than by testing. `made` says how
+    many of its models that concerns, `latest_model` the SHA-256 of the newest.
+    """
+    seen = Participation.objects.filter(
+        ~Q(phase=EVALUATE),
+        state="done",
+        round__state="committed",
+        participant__approval__dataset__pooled_table__consents=consent,
+    )
+    found: set[UUID] = set(seen.values_list("round__run", flat=True).distinct())
+    young = found
+    while young:
+        young = set(Run.objects.filter(parent__in=young).values_list("pk", flat=True)) - found
+        found |= young
+    newest = Model.objects.filter(run=OuterRef("pk")).order_by("-round_number")
+    rows = Run.objects.filter(pk__in=found).select_related("version__script", "study")
+    return rows.annotate(made=Count("models"), latest_model=Subquery(newest.values("sha256")[:1])).order_by(
+        "-created_at"
+    )

@@ -1,0 +1,6 @@
+"""News about pooled rows, sent inside the transaction of the change."""
+
+from django.dispatch import Signal
+
+# A site's consent was given, replaced, revoked, expired or deleted: consent, verb, by
+consent_changed = Signal()

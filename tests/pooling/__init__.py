@@ -1,0 +1,1 @@
+"""Pooled rows at the portal."""

@@ -1,0 +1,115 @@
+"""A pool node in runs: one site among the others, and absent from the moment at which somebody took rows back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from federation.runs import engine
+from federation.runs.models import Participant, Run
+from federation.runs.obstacles import obstacles
+from federation.runs.pooled import runs_with
+from studies.pooling.models import PoolConsent, PooledTable, PoolNode
+from tests.factories.pools import on_file
+from tests.runs.scene import Scene, drive, settle
+from tests.runs.simulation import Site
+
+pytestmark = pytest.mark.django_db
+POOL = 1
+
+
+def pool_table(scene: Scene) -> tuple[PooledTable, PoolConsent]:
+    """The second site is the pool node; the rows in its table are those that another site pooled."""
+    member, centre = (scene.run.participants.get(position=place) for place in (0, POOL))
+    run, dataset = scene.run, member.approval.dataset
+    site = centre.enrolment.site
+    PoolNode.objects.create(
+        study=run.study, site=site, node_id=str(centre.node_id), node_name="pool", named_by=run.created_by
+    )
+    consent = on_file(run.study, member.enrolment.site, member.node, dataset, run.created_by)
+    table = PooledTable.objects.create(
+        dataset=centre.approval.dataset,
+        pool_node=PoolNode.objects.get(),
+        good_until=timezone.now() + timedelta(days=1),
+    )
+    table.consents.add(consent)
+    return table, consent
+
+
+def take_back(table: PooledTable) -> None:
+    PooledTable.objects.filter(pk=table.pk).update(stale_since=timezone.now())
+
+
+def drive_to_round(scene: Scene, number: int) -> None:
+    while not scene.reload().round_set.filter(number=number - 1, state="committed").exists():
+        engine.drive(scene.run.pk, budget_s=0.0)
+
+
+def test_the_pool_node_is_one_site_of_a_run(rehearse) -> None:
+    scene, _ = rehearse(rounds=1, quorum=3)
+    table, consent = pool_table(scene)
+    run = drive(scene)
+    assert run.state == "completed"
+    assert settle(run, "train", 1)["Site 1"] == ("done", "")
+    (seen,) = runs_with(consent)
+    assert (seen.pk, seen.made) == (run.pk, 2)
+    assert table.is_good
+
+
+def test_from_the_next_round_on_rows_that_were_taken_back_are_not_used(rehearse) -> None:
+    scene, link = rehearse(rounds=2, quorum=2)
+    table, _ = pool_table(scene)
+    drive_to_round(scene, 2)
+    take_back(table)
+    run = drive(scene)
+    assert run.state == "completed"
+    assert settle(run, "train", 1)["Site 1"] == ("done", "")
+    assert settle(run, "train", 2)["Site 1"] == ("missing", "E_POOL_REVOKED")
+    assert (2, "train") not in link.sites["101"].asked
+
+
+def test_work_that_waits_at_the_pool_node_is_not_waited_for(rehearse) -> None:
+    scene, link = rehearse(rounds=1, quorum=2)
+    table, _ = pool_table(scene)
+
+    def silent(site: Site, order: object, content: object) -> None:
+        take_back(table)
+
+    drive_to_round(scene, 1)
+    link.sites["101"].behave = silent
+    run = drive(scene)
+    assert run.state == "completed"
+    assert settle(run, "train", 1)["Site 1"] == ("missing", "E_POOL_REVOKED")
+
+
+def test_a_table_whose_consent_expired_is_not_used(rehearse) -> None:
+    scene, _ = rehearse(rounds=1, quorum=2)
+    table, _ = pool_table(scene)
+    PooledTable.objects.filter(pk=table.pk).update(good_until=timezone.now() - timedelta(seconds=1))
+    run = drive(scene)
+    assert run.state == "completed"
+    assert settle(run, "train", 1).get("Site 1") == ("missing", "E_POOL_REVOKED")
+
+
+def test_no_new_run_starts_on_rows_that_were_taken_back(rehearse) -> None:
+    scene, _ = rehearse(rounds=1, quorum=3)
+    table, _ = pool_table(scene)
+    centre = Participant.objects.get(run=scene.run, position=POOL)
+    centre.enrolment.dataset = centre.approval.dataset
+    centre.enrolment.save()
+    assert "E_POOL_REVOKED" not in [item.code for item in obstacles(scene.run)]
+    take_back(table)
+    found = {item.site: item.code for item in obstacles(Run.objects.get(pk=scene.run.pk))}
+    assert found["Site 1"] == "E_POOL_REVOKED"
+
+
+def test_a_run_that_goes_on_from_a_model_has_seen_its_rows_too(rehearse) -> None:
+    scene, _ = rehearse(rounds=1, quorum=3)
+    _, consent = pool_table(scene)
+    run = drive(scene)
+    child = Run.objects.get(pk=run.pk)
+    child.pk, child.parent, child.parent_round = None, run, 1
+    child.save()
+    assert {item.pk for item in runs_with(consent)} == {run.pk, child.pk}
