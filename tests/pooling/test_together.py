@@ -50,10 +50,12 @@ def served() -> Iterator[str]:
     thread.start()
     while not server.started:
         thread.join(0.01)
-    yield f"http://127.0.0.1:{socket.getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-    connections.close_all()
+    try:
+        yield f"http://127.0.0.1:{socket.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        connections.close_all()
 
 
 def node_of(folder: Path, address: str, site: Site, admin: User) -> Home:
