@@ -20,9 +20,8 @@ from audit.models import Event
 from fedstudy_node.cli import main
 from fedstudy_node.home import Home
 from fedstudy_node.pooling.keeper import Keeper
-from fedstudy_node.trust import Trust
 from nodes.registry.models import Node
-from nodes.registry.services import confirm_node, expect_node, set_approvers
+from nodes.registry.services import confirm_node, expect_node
 from studies.dictionary.services import publish_dictionary
 from studies.enrolment.services import accept_invitation, invite_site
 from studies.lifecycle.models import Study
@@ -66,13 +65,10 @@ def node_of(folder: Path, address: str, site: Site, admin: User) -> Home:
     node, token = expect_node(site=site, name="node", by=admin)
     assert main(["init", "--name", "node", "--approver", "Demo Admin", "--page-port", "0", *word, *home]) == 0
     assert main(["enrol", "--portal", address, "--token", token, *home]) == 0
-    assert main(["trust", "add", "Demo Steward", "--role", "data steward", *word, *home]) == 0
     node.refresh_from_db()
     confirm_node(node=node, words=node.words, by=admin)
-    made = Home(folder / "home")
-    told = [entry.model_dump() for entry in Trust(made).all()]
-    set_approvers(node=Node.objects.get(pk=node.pk), approvers=told)
-    return made
+    assert main(["trust", "add", "Demo Steward", "--role", "data steward", *word, *home]) == 0
+    return Home(folder / "home")
 
 
 def part_in(study: Study, pi: User) -> tuple[Site, User]:
