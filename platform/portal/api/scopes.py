@@ -28,7 +28,7 @@ READ = """
     invitable-sites study-datasets study-degree enrolments enrolment
     library study-scripts script-versions version version-file version-bundle approvals changes threads checklist thread
     strategies study-runs run run-rounds run-results run-events run-files run-card run-card-text run-releases release
-    study-schedules schedule events platform-health platform-queue event-proof log log-consistency witnesses
+    run-dossier study-schedules schedule events platform-health platform-queue event-proof log log-consistency witnesses
     study-webhooks webhook webhook-deliveries
     study-pool study-pool-consents pool-consent pool-consent-runs
 """
