@@ -27,6 +27,7 @@ PROOFS = {
     "entry.jsonl": "The log's own entry of this dossier, with its proof",
     "log/log.jsonl": "The study's part of the audit log",
     "log/checkpoint": "The log's signed checkpoint",
+    "log/envelopes.jsonl": "The signed statements, revocations and receipts that the log names",
     "log/earlier.jsonl": "Checkpoints of before",
     "log/keys.json": "Keys of the log and of its witnesses",
     "log/manifest.json": "SHA-256 of the log's files",

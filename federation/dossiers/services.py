@@ -21,6 +21,7 @@ from federation.dossiers.items import Item, items_of
 from federation.dossiers.sealing import contents_digest, sealed
 from federation.releases.services import take_model
 from federation.runs import selectors as runs
+from federation.runs.documents import Documents
 from federation.runs.models import Run
 from fedstudy_core.errors import Conflict
 from fedstudy_core.keys import generate, public_text
@@ -77,7 +78,8 @@ def _log(run: Run, by: User) -> Iterator[File]:
     ends = Event.objects.filter(object_type="run", object_id=str(run.pk), action__startswith="runs:run:")
     last = Leaf.objects.filter(event__in=ends.values("pk")).aggregate(last=Max("position"))["last"]
     needed = found.needed if last is None or found.size > last else 0
-    return export.files(runs.events_for(by).filter(study=str(run.study_id)), best, needed)
+    rows = runs.events_for(by).filter(study=str(run.study_id))
+    return export.files(rows, best, needed, keeping=Documents())
 
 
 def _note(run: Run, items: list[Item], key: str, by: User) -> Event:

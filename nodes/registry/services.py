@@ -21,6 +21,7 @@ from fedstudy_core.naming import check_node_name
 from fedstudy_core.rotation import Rotation
 from nodes.registry import boots, states
 from nodes.registry.keys import NodeKeys, checked_approvers, console_approver
+from nodes.registry.logged_keys import log_keys
 from nodes.registry.models import EnrolmentToken, Node, RetiredKeys
 from nodes.registry.signals import node_confirmed, node_frozen, node_revoked, node_rotated, node_seen
 
@@ -109,6 +110,7 @@ def enrol_node(
     node.approvers = [person]
     node.words, node.agent_version = brought.words, agent_version[:VERSION_LENGTH]
     node.save()
+    log_keys(node, node)
     _record("enrolled", node, node, calls_itself=name[:NAME_LENGTH], agent_version=node.agent_version)
     return node
 
@@ -124,8 +126,9 @@ def set_approvers(*, node: Node, approvers: Sequence[Mapping[str, Any]]) -> Node
     if not 1 <= len(told) <= MOST_APPROVERS:
         raise Invalid("E_INVALID", f"A node has 1 to {MOST_APPROVERS} approvers.")
     node = _locked(node)
-    if node.approvers != told:
-        node.approvers = told
+    changed, node.approvers = node.approvers != told, told
+    log_keys(node, node)
+    if changed:
         node.save(update_fields=["approvers"])
         _record("approvers", node, node, people=", ".join(f"{entry['name']} ({entry['role']})" for entry in told))
     return node
@@ -204,6 +207,7 @@ def rotate_node(*, node: Node, keys: Mapping[str, str], proofs: Mapping[str, str
     new.check()
     Rotation(str(node.pk), node.identity_key, new.identity_key, new.flower_key).check(**proofs)
     _check_unused(new)
+    log_keys(node, node)
     old = NodeKeys(node.identity_key, node.flower_key, node.approval_key)
     now = timezone.now()
     RetiredKeys.objects.create(
@@ -214,6 +218,7 @@ def rotate_node(*, node: Node, keys: Mapping[str, str], proofs: Mapping[str, str
     node.identity_key, node.flower_key, node.words = new.identity_key, new.flower_key, new.words
     node.rotated_at, node.flower_node_id, node.boots = now, "", []
     node.save()
+    log_keys(node, node)
     _record("rotated", node, node, old_key=old.identity_key, key=new.identity_key, words=new.words)
     node_rotated.send(sender=Node, node_id=node.pk, site_id=node.site_id, by=node)
     return node
@@ -245,6 +250,7 @@ def revoke_node(*, node: Node, reason: str = "", by: User) -> Node:
     node.revoked_at = timezone.now()
     node.save(update_fields=["state", "revoked_at"])
     node.tokens.filter(used_at=None).delete()
+    log_keys(node, by)
     _record("revoked", node, by, old=old, reason=reason)
     node_revoked.send(sender=Node, node_id=node.pk, site_id=node.site_id, by=by)
     return node

@@ -1,8 +1,8 @@
 """An export that proves itself: events with their leaves, and of all others the hashes that the tree needs.
 
 It is a few files, which `fedstudy-verify` reads without the portal: `log.jsonl` (a line for each event, and for each
-run of events that are not shown), `checkpoint`, `earlier.jsonl` (checkpoints of before), `keys.json` and
-`manifest.json` (the other files' SHA-256).
+run of events that are not shown), `envelopes.jsonl` (the signed documents that these events name), `checkpoint`,
+`earlier.jsonl` (checkpoints of before), `keys.json` and `manifest.json` (the other files' SHA-256).
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from itertools import pairwise
 from json.encoder import encode_basestring
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from audit import stored_tree
+from audit import envelopes, stored_tree
+from audit.envelopes import NAMING, Keeping
 from audit.models import Checkpoint, Cosignature, Event, Leaf
 from audit.proofs import latest_checkpoint, log_key, texts_of
 from fedstudy_core.transparency.leaves import BoundText
 from fedstudy_core.transparency.tree import Span, subtrees
 from fedstudy_core.transparency.witnessing import witnessed
 
-FORMAT = "fedstudy-log-1"
+FORMAT = "fedstudy-log-2"
 AT_ONCE = 2_000
 OLD = timedelta(minutes=5)  # after so long without a quorum, what it did not cosign is shown as well
 EARLIER = 32  # checkpoints of before, over the length of the log
@@ -38,15 +39,18 @@ CROSS JOIN LATERAL (
 File = tuple[str, Iterator[bytes]]
 
 
-def files(rows: QuerySet[Event], cosigned: Sequence[Cosignature] = (), quorum: int = 0) -> Iterator[File]:
+def files(
+    rows: QuerySet[Event], cosigned: Sequence[Cosignature] = (), quorum: int = 0, *, keeping: Keeping
+) -> Iterator[File]:
     """The names and contents of the export of these events, as far as they are signed.
 
-    Where witnesses follow the log, the last events shown are those that a quorum has cosigned; only when its word is
-    old are newer ones shown.
+    The events that tell of the keys of those who signed are shown as well. Where witnesses follow the log, the last
+    events shown are those that a quorum has cosigned; only when its word is old are newer ones shown.
 
     Args:
         cosigned: of each witness its newest cosignature.
         quorum: how many of them there should be.
+        keeping: where the signed documents are that the events name.
 
     Raises:
         Conflict: E_LOG_BEHIND, nothing is signed yet.
@@ -57,8 +61,11 @@ def files(rows: QuerySet[Event], cosigned: Sequence[Cosignature] = (), quorum: i
     reached = witnessed([item.size for item in known], quorum)
     sizes = [*(item.size for item in earlier), last.size]
     keys = {"log": log_key(), "witnesses": [item.key for item in known], "quorum": quorum if reached else 0}
+    shown = Event.objects.filter(Q(pk__in=rows.order_by().values("pk")) | Q(pk__in=keeping.keys_for(rows)))
+    until = _until(reached, last)
     contents: list[tuple[str, Iterable[bytes]]] = [
-        ("log.jsonl", _lines(rows, sizes, _until(reached, last))),
+        ("log.jsonl", _lines(shown, sizes, until)),
+        ("envelopes.jsonl", envelopes.lines(_naming(rows, until), keeping)),
         ("earlier.jsonl", [_json(_note(item, known)) for item in earlier]),
         ("checkpoint", [_note(last, known).encode("utf-8")]),
         ("keys.json", [_json(keys)]),
@@ -118,6 +125,13 @@ def _lines(rows: QuerySet[Event], sizes: list[int], shown: int) -> Iterator[byte
     rest = _cut((at, sizes[-1]), sizes)
     roots = _roots(rest)
     yield from (_hidden(gap, roots) for gap in rest)
+
+
+def _naming(rows: QuerySet[Event], shown: int) -> Iterator[list[Event]]:
+    """Those of the events that name documents, in their order, some at a time."""
+    for leaves in _leaves(rows.filter(action__in=NAMING), shown):
+        events = Event.objects.in_bulk([leaf.event for leaf in leaves])
+        yield [events[leaf.event] for leaf in leaves]
 
 
 def _leaves(rows: QuerySet[Event], size: int) -> Iterator[list[Leaf]]:

@@ -19,6 +19,7 @@ from accounts.permissions import Permission, SiteAgent, check
 from accounts.roles import Role
 from audit.services import record
 from fedstudy_core.approvers import Approver
+from fedstudy_core.canonical import digest
 from fedstudy_core.dsse import VerifyingKey
 from fedstudy_core.errors import Conflict, Forbidden, Refusal
 from fedstudy_core.revocation import verify_revocation
@@ -74,7 +75,8 @@ def record_approval(
     approval.version, approval.site, approval.node_id, approval.dataset = version, site, str(node_id), dataset
     _replace_earlier(approval, by)
     approval.save()
-    detail = {"decision": approval.decision, "not_after": statement.not_after, "statement": approval.statement_id}
+    detail = {"decision": approval.decision, "signed_at": statement.issued_at, "not_after": statement.not_after}
+    detail["envelope"] = digest(envelope)
     _record("recorded", approval, by, detail)
     approval_recorded.send(sender=Approval, approval=approval, by=by)
     return approval
@@ -233,7 +235,8 @@ def _revoke(approval: Approval, reason: str, revocation: bytes | None, by: Any) 
     states.APPROVAL.move(approval, "revoked")
     approval.revoked_at, approval.revoked_reason, approval.revocation = timezone.now(), reason, revocation
     approval.save(update_fields=["state", "revoked_at", "revoked_reason", "revocation"])
-    _record("revoked", approval, by, {"reason": reason})
+    signed = {"envelope": digest(revocation)} if revocation else {}
+    _record("revoked", approval, by, {"reason": reason} | signed)
     approval_revoked.send(sender=Approval, approval=approval, by=by)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pgtrigger
 import pytest
 from django.utils import timezone
 
@@ -14,10 +16,18 @@ from accounts.models import Site, User
 from accounts.roles import Role
 from audit.models import Event
 from fedstudy_core.errors import FedStudyError
-from fedstudy_core.keys import six_words
+from fedstudy_core.keys import generate, key_id, public_text, six_words
 from fedstudy_core.rotation import Rotation
 from nodes.registry.models import Node, RetiredKeys
-from nodes.registry.services import confirm_node, expect_node, note_heartbeat, renew_token, revoke_node, rotate_node
+from nodes.registry.services import (
+    confirm_node,
+    expect_node,
+    note_heartbeat,
+    renew_token,
+    revoke_node,
+    rotate_node,
+    set_approvers,
+)
 from nodes.registry.signals import node_frozen, node_rotated
 from tests.factories.accounts import holder_of
 from tests.factories.registry import Hardware, frozen_node, pending_node
@@ -179,3 +189,42 @@ def test_pauses_and_the_clock_are_noted(active: tuple[Node, Hardware]) -> None:
     told = beat(node, "a", 2, clock="no time", paused=None, vetoes=["some run"])
     assert (told.clock_off_s, last_event(node).action) == (None, "registry:node:resumed")
     assert (told.declines("some run"), told.declines("another")) == ("E_VETO", "")
+
+
+def keys_in_log(node: Node) -> dict[str, str]:
+    """What the log says of the node's keys: each one's last word."""
+    rows = Event.objects.filter(object_id=str(node.pk), action__startswith="registry:key:").order_by("pk")
+    return {json.loads(row.detail)["key"]: row.action.rpartition(":")[2] for row in rows}
+
+
+def test_the_log_says_which_keys_count(home: tuple[Site, User], active: tuple[Node, Hardware]) -> None:
+    node, old = active
+    own, person = (key_id(key.public_key()) for key in (old.identity, old.approval))
+    assert keys_in_log(node) == {own: "registered", person: "registered"}
+    count = Event.objects.count()
+    set_approvers(node=node, approvers=node.approvers)
+    assert Event.objects.count() == count, "what was said is not said again"
+    second = generate()
+    other = {"kind": "console", "name": "Sam Demo", "role": "data steward", "key": public_text(second.public_key())}
+    node = set_approvers(node=node, approvers=[other])
+    steward = key_id(second.public_key())
+    assert keys_in_log(node) == {own: "registered", person: "withdrawn", steward: "registered"}
+    set_approvers(node=node, approvers=[{**other, "role": "site admin"}])
+    told = Event.objects.filter(object_id=str(node.pk), action="registry:key:registered").latest("pk")
+    assert json.loads(told.detail)["role"] == "site admin", "the same key in another role is said anew"
+    new = Hardware.new()
+    node = old.rotate(node, new)
+    assert keys_in_log(node)[own] == "withdrawn"
+    assert keys_in_log(node)[key_id(new.identity.public_key())] == "registered"
+    revoke_node(node=node, by=home[1])
+    assert set(keys_in_log(node).values()) == {"withdrawn"}
+
+
+def test_keys_of_before_are_told_of_when_their_node_speaks_next(active: tuple[Node, Hardware]) -> None:
+    """Of a node that enrolled when the log did not say such things; also the key that it replaces at once."""
+    node, old = active
+    with pgtrigger.ignore("audit.Event:append_only"):
+        Event.objects.filter(action__startswith="registry:key:").delete()
+    assert keys_in_log(node) == {}
+    node = old.rotate(node, Hardware.new())
+    assert sorted(keys_in_log(node).values()) == ["registered", "registered", "withdrawn"]

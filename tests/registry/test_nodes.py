@@ -44,7 +44,7 @@ def home() -> tuple[Site, User]:
 
 
 def actions_of(node: Node) -> list[str]:
-    events = Event.objects.filter(object_id=str(node.pk)).order_by("pk")
+    events = Event.objects.filter(object_id=str(node.pk), action__startswith="registry:node:").order_by("pk")
     return [event.action.removeprefix("registry:node:") for event in events]
 
 

@@ -52,8 +52,9 @@ def write_export(
     cosigners: int = 0,
     quorum: int = 0,
     leaf: Callable[[int], Leaf] = leaf_of,
+    envelopes: Sequence[bytes] | None = (),
 ) -> None:
-    """An export of a log of `count` events, some of them not shown."""
+    """An export of a log of `count` events, some of them not shown; without envelopes it is as of before they came."""
     folder.mkdir(exist_ok=True)
     edge, hashes, notes = Edge(), list[bytes](), dict[int, str]()
     with (folder / "log.jsonl").open("wb") as file:
@@ -78,14 +79,18 @@ def write_export(
     (folder / "checkpoint").write_text(notes[count])
     (folder / "earlier.jsonl").write_bytes(b"".join(_json(notes[size]) for size in sorted(set(earlier) - {count})))
     (folder / "keys.json").write_bytes(_json({"log": LOG_KEY, "witnesses": WITNESS_KEYS[:cosigners], "quorum": quorum}))
+    if envelopes is not None:
+        (folder / "envelopes.jsonl").write_bytes(b"".join(envelopes))
     write_manifest(folder)
 
 
 def write_manifest(folder: Path) -> None:
     """The files' hashes as they are now."""
-    names = ("log.jsonl", "checkpoint", "earlier.jsonl", "keys.json")
-    files = {name: sha256((folder / name).read_bytes()).hexdigest() for name in names}
-    (folder / "manifest.json").write_bytes(_json({"format": "fedstudy-log-1", "files": files}))
+    names = ("log.jsonl", "envelopes.jsonl", "checkpoint", "earlier.jsonl", "keys.json")
+    there = [name for name in names if (folder / name).exists()]
+    files = {name: sha256((folder / name).read_bytes()).hexdigest() for name in there}
+    form = "fedstudy-log-2" if "envelopes.jsonl" in files else "fedstudy-log-1"
+    (folder / "manifest.json").write_bytes(_json({"format": form, "files": files}))
 
 
 def _hidden(start: int, end: int, hashes: Sequence[bytes]) -> bytes:

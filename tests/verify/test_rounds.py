@@ -31,7 +31,7 @@ def verdict(folder: Path, *events: Event, hidden: tuple[int, ...] = ()) -> Verdi
         given = {"action": action, "object_type": kind, "object_id": name}
         return Leaf(**{**vars(leaf_of(number)), **given, "detail": BoundText(bytes(16), detail)})
 
-    write_export(folder, len(events), leaf=made, hidden=hidden)
+    write_export(folder, len(events), leaf=made, hidden=hidden, envelopes=None)
     return verify(folder)
 
 

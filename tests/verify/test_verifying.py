@@ -17,6 +17,7 @@ import pytest
 from fedstudy_verify import blocks
 from fedstudy_verify.cli import as_text
 from fedstudy_verify.verifying import Trust, verify
+from tests.verify.altering import altered, first_of
 from tests.verify.exports import LOG_KEY, WITNESS_KEYS, leaf_of, write_export, write_manifest
 
 EVENTS = 120
@@ -50,31 +51,6 @@ def test_exports_of_any_size_hold(size: int, tmp_path: Path) -> None:
     assert found.key_from == "export"
 
 
-def altered(rows: list[bytes], chance: random.Random) -> tuple[str, list[bytes], int]:
-    """One random alteration: what it is, the rows after it, and the first row (from 0) that is not as it was."""
-    at = chance.randrange(len(rows))
-    match chance.choice(["edit", "delete", "insert", "reorder", "truncate"]):
-        case "edit":
-            row = bytearray(rows[at])
-            place = chance.randrange(len(row) - 1)
-            row[place] = (row[place] + chance.randrange(1, 256)) % 256
-            return "edit", [*rows[:at], bytes(row), *rows[at + 1 :]], at
-        case "delete":
-            return "delete", rows[:at] + rows[at + 1 :], at
-        case "insert":
-            at = chance.randrange(len(rows) + 1)
-            return "insert", [*rows[:at], chance.choice(rows), *rows[at:]], at
-        case "reorder":
-            first, second = sorted(chance.sample(range(len(rows)), 2))
-            rows = [*rows]
-            rows[first], rows[second] = rows[second], rows[first]
-            return "reorder", rows, first
-        case _:
-            whole = b"".join(rows)
-            end = chance.randrange(len(whole))
-            return "truncate", [whole[:end]], whole[:end].count(b"\n")
-
-
 def test_a_thousand_alterations_are_found_and_the_first_bad_row_named(copy: Path) -> None:
     log = copy / "log.jsonl"
     rows = log.read_bytes().splitlines(keepends=True)
@@ -82,8 +58,7 @@ def test_a_thousand_alterations_are_found_and_the_first_bad_row_named(copy: Path
     kinds = set()
     for _ in range(1_000):
         kind, left, first = altered(rows, chance)
-        if kind == "insert" and left[first] == rows[min(first, len(rows) - 1)]:
-            first += 1  # a row put before itself is the same file as one put after itself
+        first = first_of(kind, left, first, rows)
         log.write_bytes(b"".join(left))
         if chance.random() < 0.5:  # also by somebody who writes the list of files anew
             write_manifest(copy)

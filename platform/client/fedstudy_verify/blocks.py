@@ -12,8 +12,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 
-from fedstudy_verify.rounds import Told
 from fedstudy_verify.rows import Bad, Rows
+from fedstudy_verify.told import Told
 
 SIZE = 4 << 20
 _BEGINS = re.compile(rb'\{"(?:position":|hidden":\[)(0|[1-9][0-9]{0,15})[,\]]')
@@ -27,7 +27,7 @@ class Block:
     Attributes:
         lines: of each line the position it begins at and its hashes, up to the first line that does not hold.
         last: the position of the last event shown; -1 for none.
-        told: what events say of rounds and approvals.
+        told: the events of which it matters what they say, by their lines in the block.
         problem: what is wrong with the line after them; empty when all hold.
     """
 

@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--key", default="", help="the log's key as you know it (name+id+key)")
     parser.add_argument("--witness", action="append", default=[], help="a witness's key as you know it; any number")
     parser.add_argument("--quorum", type=int, default=0, help="how many of them must have signed; else all")
+    parser.add_argument("--strict", action="store_true", help="take nothing of which a part could not be checked")
     parser.add_argument("--json", action="store_true", help="say what came out as JSON")
     options = parser.parse_args()
     try:
@@ -29,8 +30,28 @@ def main() -> None:
     except ValueError as error:
         parser.error(f"{error} (--witness, --quorum)")
     verdict = verify_dossier(options.export, trust) if is_dossier(options.export) else verify(options.export, trust)
+    if options.strict and "not checked" in verdict.checks.values():
+        verdict.ok = False
+        verdict.problems += ["Not all of the signed documents could be checked.", *verdict.unchecked]
     sys.stdout.write(json.dumps(asdict(verdict)) + "\n" if options.json else as_text(verdict))
     sys.exit(0 if verdict.ok else 1)
+
+
+_SUBJECTS = {
+    "approvals": "sites' decisions: the signatures of {checked} of {shown}",
+    "receipts": "nodes' receipts: the signatures of {checked} of {shown}",
+    "executions": "executions: what the site approved, by script, dataset, node and time, {checked} of {shown}",
+}
+
+
+def _documents(verdict: Verdict) -> list[str]:
+    """What was found of the signed documents, and what was not looked at."""
+    counts = {name: (verdict.checked[name], count) for name, count in verdict.shown.items() if count}
+    said = [
+        f"{verdict.checks[name]}: {_SUBJECTS[name].format(checked=checked, shown=shown)}."
+        for name, (checked, shown) in counts.items()
+    ]
+    return said + [f"not checked: {why}" for why in verdict.unchecked]
 
 
 def as_text(verdict: Verdict) -> str:
@@ -51,6 +72,7 @@ def as_text(verdict: Verdict) -> str:
             f"{verdict.rounds} rounds follow from each other by their models; "
             f"of {verdict.executions} executions at sites {verdict.approved} follow an approval that is shown."
         )
+    lines += _documents(verdict)
     if verdict.quorum:
         lines.append(f"{verdict.quorum} of them cosigned the first {verdict.witnessed} events, as the quorum asks.")
     if isinstance(verdict, DossierVerdict):

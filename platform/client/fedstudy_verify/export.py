@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import IO, Protocol
 
 CHECKPOINT, EARLIER, KEYS, LOG, MANIFEST = "checkpoint", "earlier.jsonl", "keys.json", "log.jsonl", "manifest.json"
-NAMES = (CHECKPOINT, EARLIER, KEYS, LOG, MANIFEST)
+ENVELOPES = "envelopes.jsonl"
+BEFORE_ENVELOPES, WITH_ENVELOPES = "fedstudy-log-1", "fedstudy-log-2"  # the forms of an export
 _SMALL = 64 << 20
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # What reading a damaged or encrypted zip file raises.

@@ -12,7 +12,7 @@ from hashlib import sha256
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from json.encoder import encode_basestring
 
-from fedstudy_verify.rounds import Told, told_of
+from fedstudy_verify.told import Told, matters, told_of
 from fedstudy_verify.tree import levels
 
 _TEXT = rb'\{"salt":"([0-9a-f]{32})","text":("[^"\\]*(?:\\.[^"\\]*)*")\}'
@@ -27,7 +27,6 @@ EVENT = re.compile(
 HIDDEN = re.compile(
     rb'\{"hidden":\[(0|[1-9][0-9]{0,15}),([1-9][0-9]{0,15})\],"roots":\[("[0-9a-f]{64}"(?:,"[0-9a-f]{64}")*)\]\}\n'
 )
-_IS_TOLD = re.compile(rb'"action":"(?:runs:round:committed|scripts:approval:recorded)"')
 _DOMAIN = b"fedstudy-text-v1\n"
 
 
@@ -41,13 +40,14 @@ class Rows:
     Attributes:
         position: which event it should begin with, from 0.
         events, hidden: how many were there so far.
-        told: what shown events say of rounds and approvals.
+        line: how many lines were read.
+        told: the shown events of which it matters what they say.
         last: the position of the last event that is shown; -1 before the first.
     """
 
     def __init__(self, position: int = 0) -> None:
         self.position = position
-        self.events = self.hidden = 0
+        self.events = self.hidden = self.line = 0
         self.last = -1
         self.told: list[Told] = []
 
@@ -57,6 +57,7 @@ class Rows:
         Raises:
             Bad: the line does not hold.
         """
+        self.line += 1
         found = EVENT.fullmatch(line)
         if found is None:
             yield from self._hidden(line)
@@ -71,10 +72,12 @@ class Rows:
             raise Bad("the details of the event are not those that its leaf is bound to")
         if b'"names":"%s",' % _commitment(names_salt, names) not in leaf:
             raise Bad("the names of the event are not those that its leaf is bound to")
-        self.last = self.position
-        told = told_of(self.position, leaf, _plain(detail).decode()) if _IS_TOLD.search(leaf) else None
-        if told:
+        if matters(leaf):
+            told = told_of(self.line, self.position, leaf, _plain(detail).decode())
+            if told is None:
+                raise Bad("the leaf is not written as the log writes them")
             self.told.append(told)
+        self.last = self.position
         self.position += 1
         self.events += 1
         yield digest, 0

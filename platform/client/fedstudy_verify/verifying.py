@@ -11,11 +11,26 @@ from typing import Any
 
 from fedstudy_verify import export
 from fedstudy_verify.blocks import Block, Hashes, read_blocks
-from fedstudy_verify.export import CHECKPOINT, EARLIER, KEYS, LOG, MANIFEST, NAMES, Export, Missing
+from fedstudy_verify.documents import Judge
+from fedstudy_verify.export import (
+    BEFORE_ENVELOPES,
+    CHECKPOINT,
+    EARLIER,
+    ENVELOPES,
+    KEYS,
+    LOG,
+    MANIFEST,
+    WITH_ENVELOPES,
+    Export,
+    Missing,
+)
 from fedstudy_verify.notes import LOG as OF_LOG
 from fedstudy_verify.notes import WITNESS, Checkpoint, Key, Unreadable
-from fedstudy_verify.rounds import Told, linked
+from fedstudy_verify.rounds import Links
+from fedstudy_verify.told import Told
 from fedstudy_verify.tree import Edge
+
+MOST_REASONS = 20
 
 
 @dataclass
@@ -34,9 +49,14 @@ class Verdict:
         key: that signed the log; `key_from` says whether it was given or stood in the export.
         rounds: committed rounds shown; each begins with the model that the one before it made.
         executions, approved: answers of sites in them that name an approval; how many follow one that is shown.
+        checks: "approvals" (signatures of the sites' decisions), "receipts" (of the nodes) and "executions" (whether
+            approvals allow what receipts tell), each "ok", "failed", "not checked" or "none" where none is shown.
+        shown, checked: how many of each there are, and how many were checked and hold.
+        unchecked: why some were not, the first reasons.
         problems: what is wrong, the first first.
         first_bad_row: {"line", "position"} of the first row that does not hold, counted from 1 and from 0. When a row
-            and its hash were both exchanged, "until" says before which position the change is.
+            and its hash were both exchanged, "until" says before which position the change is; "file" names the file
+            where that is not the log.
     """
 
     ok: bool = False
@@ -54,8 +74,12 @@ class Verdict:
     rounds: int = 0
     executions: int = 0
     approved: int = 0
+    checks: dict[str, str] = field(default_factory=dict)
+    shown: dict[str, int] = field(default_factory=dict)
+    checked: dict[str, int] = field(default_factory=dict)
+    unchecked: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    first_bad_row: dict[str, int] | None = None
+    first_bad_row: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -104,11 +128,13 @@ def _verify(found: Export, trust: Trust, verdict: Verdict) -> None:
     verdict.size, verdict.key = last.size, keys.log.text
     earlier = [_signed(note, keys.log) for note in _notes(export.content(found, EARLIER))]
     _witnesses([*earlier, last], keys, verdict)
-    digest = _rows(found, [*earlier, last], verdict)
+    manifest = _json(MANIFEST, export.content(found, MANIFEST))
+    has_documents = isinstance(manifest, dict) and manifest.get("format") != BEFORE_ENVELOPES
+    digests = _rows(found, [*earlier, last], verdict, has_documents=has_documents)
     if trust.witnesses and verdict.last >= verdict.witnessed > 0:
         told = f"Event {verdict.last} is shown, and a quorum of witnesses has the first {verdict.witnessed} only."
         verdict.problems.append(told)
-    verdict.problems += _manifest(found, digest)
+    verdict.problems += _manifest(found, manifest, digests)
 
 
 def _witnesses(checkpoints: Sequence[Checkpoint], keys: _Keys, verdict: Verdict) -> None:
@@ -156,8 +182,8 @@ def _notes(data: bytes) -> list[str]:
     return told
 
 
-def _rows(found: Export, checkpoints: Sequence[Checkpoint], verdict: Verdict) -> str:
-    """Read every row into the tree, and compare it with each checkpoint on the way; returns the file's SHA-256."""
+def _rows(found: Export, checkpoints: Sequence[Checkpoint], verdict: Verdict, *, has_documents: bool) -> dict[str, str]:
+    """Read every row into the tree, and compare it with each checkpoint on the way; returns the files' SHA-256."""
     if [item.size for item in checkpoints] != sorted({item.size for item in checkpoints}):
         raise Unreadable("the checkpoints are not in their order")
     growing, digest = _Growing(checkpoints, verdict), sha256()
@@ -166,15 +192,35 @@ def _rows(found: Export, checkpoints: Sequence[Checkpoint], verdict: Verdict) ->
         if verdict.first_bad_row is None:
             growing.take(block)
     growing.end()
+    judge = Judge(export.lines(found, ENVELOPES) if has_documents else None)
     if verdict.first_bad_row is None:
-        _link(growing.told, verdict)
-    return digest.hexdigest()
+        _link(growing.told, judge, verdict)
+    else:
+        judge.end()
+    return {LOG: digest.hexdigest()} | ({ENVELOPES: judge.out.digest} if has_documents else {})
 
 
-def _link(told: Sequence[Told], verdict: Verdict) -> None:
-    found = linked(told)
-    verdict.rounds, verdict.executions, verdict.approved = found.rounds, found.executions, found.approved
-    verdict.problems += found.problems
+def _link(told: Sequence[Told], judge: Judge, verdict: Verdict) -> None:
+    """Note what events and documents say of each other, and which row is the first that does not fit."""
+    links = Links()
+    for event in told:
+        facts = event.facts
+        links.hear(event, facts)
+        judge.hear(event, facts)
+    judge.end()
+    found = judge.out
+    verdict.rounds, verdict.executions, verdict.approved = links.rounds, links.executions, links.approved
+    verdict.shown, verdict.checked, verdict.unchecked = found.shown, found.checked, found.unchecked[:MOST_REASONS]
+    problems = sorted([*links.problems, *found.problems], key=lambda item: item.position)
+    failed = {item.subject for item in problems}
+    for subject, count in found.shown.items():
+        held = "ok" if found.checked[subject] == count else "not checked"
+        verdict.checks[subject] = "failed" if subject in failed else held if count else "none"
+    verdict.problems += [item.text for item in problems]
+    if problems:
+        first = problems[0]
+        named = {"file": first.file} if first.file else {}
+        verdict.first_bad_row = {"line": first.line, "position": first.position, **named}
 
 
 class _Growing:
@@ -190,6 +236,7 @@ class _Growing:
 
     def take(self, block: Block) -> None:
         """Add the lines of a block, up to the first that does not hold."""
+        before = self._line
         for position, hashes in block.lines:
             self._line += 1
             if position != self._edge.size:
@@ -202,7 +249,7 @@ class _Growing:
                 return
         self._verdict.events += block.events
         self._verdict.hidden += block.hidden
-        self.told += block.told
+        self.told += [item._replace(line=before + item.line) for item in block.told]
         self._verdict.last = max(self._verdict.last, block.last)
         if block.problem:
             self._line += 1
@@ -234,12 +281,11 @@ class _Growing:
         self._verdict.problems.append(f"Row {self._line} (event {self._edge.size}): {what}.")
 
 
-def _manifest(found: Export, log_digest: str) -> list[str]:
+def _manifest(found: Export, told: Any, digests: dict[str, str]) -> list[str]:
     """What is wrong with the list of files and their hashes."""
-    told = _json(MANIFEST, export.content(found, MANIFEST))
-    names = [name for name in NAMES if name not in (LOG, MANIFEST)]
-    expected = {name: sha256(export.content(found, name)).hexdigest() for name in names} | {LOG: log_digest}
-    if told != {"format": "fedstudy-log-1", "files": expected}:
+    form = WITH_ENVELOPES if ENVELOPES in digests else BEFORE_ENVELOPES
+    small = {name: sha256(export.content(found, name)).hexdigest() for name in (CHECKPOINT, EARLIER, KEYS)}
+    if told != {"format": form, "files": small | digests}:
         return [f"{MANIFEST} does not have the files as they are here."]
     return []
 

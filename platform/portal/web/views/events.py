@@ -17,6 +17,7 @@ from audit.models import Event
 from audit.selectors import narrowed
 from audit.services import note_export
 from federation.runs import selectors as runs
+from federation.runs.documents import Documents
 from nodes.registry.witnesses import best_of_sites, quorum
 from portal.downloads import zip_stream
 from portal.web.downloads import csv_stream, json_lines_stream
@@ -90,7 +91,8 @@ def _as_file(request: PageRequest, rows: QuerySet[Event], study: Study | None) -
         raise Http404
     if form == "proof":
         best = best_of_sites()
-        files = proven_files(rows, best, quorum(best).needed)  # before anything is noted: it may be too early for one
+        # before anything is noted: it may be too early for one
+        files = proven_files(rows, best, quorum(best).needed, keeping=Documents())
     last = Event.objects.aggregate(last=Max("pk"))["last"] or 0
     rows = rows.filter(pk__lte=last)
     note_export(by=request.user, obj=study or request.user, study=study, entries=rows.count(), form=FORMS[form])
