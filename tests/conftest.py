@@ -9,9 +9,16 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from tests.api import world as worlds
 from tests.api.world import World
+from tests.audit.watching import watched
 from tests.stage import Stage, set_up_stage
 
 LONGEST_ID = 80
+# The tests during which the portal's own code may change nothing without an event.
+WATCHED = (
+    "tests/registry/", "tests/releases/", "tests/studies/test_approvals.py", "tests/accounts/test_permissions.py",
+    "tests/web/test_releases.py", "tests/web/test_signatures.py", "tests/web/test_printed_signatures.py",
+    "tests/web/test_proven_export.py",
+)  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,6 +49,23 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 def pytest_collection_finish() -> None:
     """Spare the collector what thousands of collected tests hold until the end."""
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def every_change_is_an_event(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What the portal's own code changes during a test, it writes into the log in the same transaction."""
+    if not any(request.node.nodeid.startswith(part) for part in WATCHED):
+        yield
+        return
+    mark = request.node.get_closest_marker("django_db")
+    in_transaction = "transactional_db" in request.fixturenames or bool(mark and mark.kwargs.get("transaction"))
+    if in_transaction or not (mark or "db" in request.fixturenames or "world" in request.fixturenames):
+        yield
+        return
+    request.getfixturevalue("db")
+    with watched() as watch:
+        yield
+    assert not watch.silent, "changed without an event: " + "; ".join(sorted({str(write) for write in watch.silent}))
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from guardian.utils import get_group_obj_perms_model
 from accounts.models import RoleGroup, Site, User
 from accounts.permissions import ROLE_PERMISSIONS, Permission
 from accounts.roles import SITE_ROLES, Role
+from audit.services import record
 
 
 def group_for(role: Role, obj: Model) -> Group:
@@ -54,7 +55,7 @@ def take(group: Group, permissions: Iterable[Permission], obj: Model) -> None:
 
 
 def synchronise() -> int:
-    """Bring every role's permissions in line with the table; returns how many groups had others."""
+    """Bring every role's permissions in line with the table; returns how many groups had others. In a transaction."""
     changed = 0
     for held in RoleGroup.objects.select_related("group").prefetch_related("content_object"):
         obj = held.content_object
@@ -62,10 +63,23 @@ def synchronise() -> int:
             continue
         wanted = {permission.codename for permission in ROLE_PERMISSIONS[Role(held.role)]}
         present = {str(codename) for codename in ObjectPermissionChecker(held.group).get_perms(obj)}
-        _add(held.group, wanted - present, obj)
-        _remove(held.group, present - wanted, obj)
-        changed += wanted != present
+        if wanted != present:
+            _add(held.group, wanted - present, obj)
+            _remove(held.group, present - wanted, obj)
+            _record_permissions(Role(held.role), obj, given=wanted - present, taken=present - wanted)
+            changed += 1
     return changed
+
+
+def _record_permissions(role: Role, obj: Model, *, given: Collection[str], taken: Collection[str]) -> None:
+    record(
+        action="accounts:role:changed",
+        actor="system:upgrade",
+        obj=obj,
+        study=None if isinstance(obj, Site) else obj.pk,
+        site=obj.pk if isinstance(obj, Site) else None,
+        detail={"role": role.value, "role_label": role.label, "given": sorted(given), "taken": sorted(taken)},
+    )
 
 
 def _add(group: Group, codenames: Collection[str], obj: Model) -> None:

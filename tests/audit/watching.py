@@ -1,0 +1,140 @@
+"""Whether every transaction of the portal's own code that changed something wrote of it into the log.
+
+While a test runs, each statement that writes is looked at: into which table, and by whose code. When a transaction of
+the portal's code ends that changed the domain, it must have written an event too. What the test itself writes is its
+own affair. A transaction is what a savepoint of the test's own transaction holds; a statement without one stands alone.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps
+from django.db import connection
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).relative_to(ROOT)
+# What these do is a part of a change that somebody else makes: whoever calls them is asked.
+PARTS = frozenset({"platform/accounts/models.py", "platform/accounts/groups.py"})
+EVENTS = "audit_event"
+DOMAIN = ("accounts", "lifecycle", "dictionary", "enrolment", "scripts", "registry", "runs", "releases", "webhooks")
+_WRITES = re.compile(r'(INSERT INTO|UPDATE|DELETE FROM)\s+"?(\w+)"?(?:\s+SET\s+(.*?)(?:\sWHERE\s|$))?', re.DOTALL)
+_COLUMN = re.compile(r'(?:^|,\s*)"(\w+)"\s*=')
+ALL = "*"
+
+# What changes without an event, and why: names of columns.
+HEARD = "what a node says of itself at each heartbeat; where it comes, goes, pauses or changes there is an event"
+UNTOLD: Mapping[str, tuple[frozenset[str], str]] = {
+    "registry_node": (
+        frozenset({"agent_version", "boots", "last_seen_at", "last_sequence", "sandbox", "status"}), HEARD
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Write:
+    """What a statement changed, and the code that made it."""
+
+    table: str
+    columns: frozenset[str]
+    by: str
+
+    def __str__(self) -> str:
+        return f"{self.by} writes {self.table} ({', '.join(sorted(self.columns))})"
+
+
+@dataclass
+class Unit:
+    """What a transaction, or a part of it that may be rolled back by itself, has written so far."""
+
+    writes: list[Write] = field(default_factory=list)
+    told: bool = False
+
+    def add(self, other: Unit) -> None:
+        self.writes += other.writes
+        self.told = self.told or other.told
+
+
+@dataclass
+class Watch:
+    """Looks at every statement; `silent` holds what was changed without an event."""
+
+    silent: list[Write] = field(default_factory=list)
+    _open: list[Unit] = field(default_factory=list)
+
+    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        result = execute(sql, params, many, context)
+        match sql.split(" ", 1)[0]:
+            case "SAVEPOINT":
+                self._open.append(Unit())
+            case "RELEASE":
+                self._end()
+            case "ROLLBACK":
+                self._open[-1:] = [Unit()]
+            case "INSERT" | "UPDATE" | "DELETE":
+                self._note(sql)
+        return result
+
+    def _note(self, sql: str) -> None:
+        found = _WRITES.match(sql)
+        if found is None:
+            return
+        _, table, assigned = found.groups()
+        unit = Unit(told=table == EVENTS)
+        by = writer()
+        if table in domain_tables() and by:
+            columns = frozenset(_COLUMN.findall(assigned)) if assigned else frozenset({ALL})
+            unit.writes.append(Write(table, columns, by))
+        self._open.append(unit)
+        self._end()
+
+    def _end(self) -> None:
+        """What ended is a part of what is still open, or a transaction of its own."""
+        if not self._open:
+            return
+        done = self._open.pop()
+        if self._open:
+            self._open[-1].add(done)
+        elif not done.told:
+            self.silent += [write for write in done.writes if not is_untold(write)]
+
+
+def writer() -> str:
+    """The function of the portal whose statement this is; empty where a test makes it itself."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        path = Path(frame.f_code.co_filename)
+        if path.is_relative_to(ROOT) and ".venv" not in path.parts:
+            place = path.relative_to(ROOT)
+            if place != HERE and f"{place}" not in PARTS:
+                return "" if place.parts[0] == "tests" else f"{place}:{frame.f_code.co_name}"
+        frame = frame.f_back
+    return ""
+
+
+@cache
+def domain_tables() -> frozenset[str]:
+    """The tables of the domain's models, also those between two models."""
+    models = [model for label in DOMAIN for model in apps.get_app_config(label).get_models(include_auto_created=True)]
+    return frozenset(model._meta.db_table for model in models)
+
+
+def is_untold(write: Write) -> bool:
+    """Whether this is among what changes without an event."""
+    columns, _ = UNTOLD.get(write.table, (frozenset(), ""))
+    return write.columns <= columns
+
+
+@contextmanager
+def watched() -> Iterator[Watch]:
+    """Look at the statements of this connection. Begin in the test's own transaction."""
+    watch = Watch()
+    with connection.execute_wrapper(watch):
+        yield watch
