@@ -28,6 +28,7 @@ from fedstudy_core.times import format_time
 from fedstudy_core.transport import AS_IS
 from studies.dictionary.models import Dataset
 from studies.enrolment.states import LEVELS
+from studies.scripts.signatures import signatures_of
 
 # What is read of each site in a run.
 PARTS = ("enrolment__site", "enrolment__dataset__dictionary", "approval__dataset__dictionary")
@@ -41,6 +42,7 @@ class SitePart:
         rounds: committed rounds in which it answered.
         rows_band: of its dataset.
         min_sites, min_rows, max_norm, sandbox_min: what its approval asks for; None without one.
+        signatures: under its approval: name, role, meaning and signed_at (ISO 8601).
     """
 
     site: str
@@ -51,6 +53,7 @@ class SitePart:
     min_rows: int | None
     max_norm: int | None
     sandbox_min: str | None
+    signatures: tuple[dict[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,8 @@ def _dataset(participant: Participant) -> Dataset | None:
 
 
 def _part(participant: Participant, rounds: int) -> SitePart:
-    statement = participant.approval.statement if participant.approval else {}
+    approval = participant.approval
+    statement = approval.statement if approval else {}
     privacy, outputs = statement.get("privacy", {}), statement.get("outputs", {})
     dataset, level = _dataset(participant), participant.level
     return SitePart(
@@ -196,6 +200,7 @@ def _part(participant: Participant, rounds: int) -> SitePart:
         min_rows=privacy.get("min_rows"),
         max_norm=outputs.get("max_norm"),
         sandbox_min=statement.get("sandbox_min"),
+        signatures=tuple(item.as_json() for item in signatures_of(approval)) if approval else (),
     )
 
 

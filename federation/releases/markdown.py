@@ -33,6 +33,13 @@ def _lines(card: dict[str, Any]) -> Iterator[str]:
             for site in card["sites"]
         ],
     )  # fmt: skip
+    signed = [(site["site"], item) for site in card["sites"] for item in site.get("signatures", ())]
+    if signed:
+        yield "\nThe sites' approvals are signed:\n"
+        yield from _table(
+            ("site", "name", "role", "date and time", "meaning"),
+            [(site, item["name"], item["role"], item["signed_at"], item["meaning"]) for site, item in signed],
+        )
     yield "\n## Results\n"
     yield from _results(card)
     yield from _section("\n## Caveats", card["caveats"], head="")

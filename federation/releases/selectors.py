@@ -20,7 +20,8 @@ def releases_for(user: User) -> QuerySet[Release]:
     """The releases of the studies whose results the person sees."""
     visible = studies.studies_with(user, Permission.RESULTS_VIEW)
     found = Release.objects.filter(run__study__in=visible)
-    return found.select_related("run__study", "model", "requested_by", "refused_by", "refusing_site")
+    found = found.select_related("run__study", "model", "requested_by", "refused_by", "refusing_site")
+    return found.prefetch_related("signatures__site", "signatures__signed_by")
 
 
 def release_for(user: User, release_id: UUID) -> Release:

@@ -17,6 +17,7 @@ import pytest
 from fedstudy_core.approvers import Approver
 from fedstudy_core.statement import verify_statement
 from fedstudy_node.cli import main
+from fedstudy_node.cli.output import moment
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Departure, Ledger
 from fedstudy_node.trust import Trust
@@ -96,7 +97,9 @@ def test_a_node_goes_from_nothing_to_a_signed_approval(console: Console) -> None
     assert statement.run_config["step"].max is not None
     assert statement.privacy.min_sites == 3, "a floor for privacy where nothing is said"
 
-    assert console.facts("status")["approvals"][0]["decision"] == "approved"
+    (known,) = console.facts("status")["approvals"]
+    assert known["decision"] == "approved"
+    assert known["signed_by"] == f"Ada Lovelace, site admin, meaning “approved”, {moment(statement.issued_at)}"
     assert console.facts("revoke", APPROVAL, "--reason", "a mistake")["revoked"] == [signed["statement"]]
     assert console.facts("status")["approvals"][0]["decision"] == "revoked"
     assert json.loads((console.home / "revoked.json").read_text())["statements"][signed["statement"]]["reason"]

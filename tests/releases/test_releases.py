@@ -25,6 +25,7 @@ from federation.runs.storage import model_store
 from fedstudy_core.canonical import digest
 from fedstudy_core.errors import Conflict, Forbidden, Invalid, NotFound
 from fedstudy_core.metrics import combine, with_pooled_auc
+from fedstudy_core.times import format_time
 from studies.enrolment.models import Enrolment
 from studies.scripts.models import Approval
 from tests.factories.accounts import UserFactory, holder_of
@@ -111,9 +112,11 @@ def test_a_card_says_what_the_portal_knows(ended: Ended) -> None:
     assert (card["aims"], card["intended_use"], card["caveats"]) == ("Find it early", "For wards", "")
     assert (card["model_sha256"], card["model_round"], card["model_parameters"]) == (digest(PARAMETERS), 1, 13)
     assert (card["rounds_committed"], card["rounds_planned"], card["strategy"]) == (1, 2, "FedAvg")
+    signed_at = format_time(Approval.objects.get(site=ended.sites[0]).signed_at)
     assert card["sites"][0] == {
         "site": "Site 0", "level": "F2: model updates", "rounds": 1, "rows_band": "100-499",
         "min_sites": 2, "min_rows": 50, "max_norm": 7, "sandbox_min": "S3",
+        "signatures": [{"name": "Demo Admin", "role": "", "meaning": "approved", "signed_at": signed_at}],
     }  # fmt: skip
     together, *sites = card["results"]
     assert (together["site"], together["rows"], [item["site"] for item in sites]) == ("", 8, ["Site 0", "Site 1"])

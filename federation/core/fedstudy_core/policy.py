@@ -37,7 +37,11 @@ PAYLOAD_TYPE = "application/vnd.fedstudy.policy.v1+json"
 
 
 class Policy(BaseModel):
-    """Which scripts may run on one dataset of one study without asking again. Times as in `Statement`."""
+    """Which scripts may run on one dataset of one study without asking again. Times as in `Statement`.
+
+    Attributes:
+        issued_at: when it was written; policies of older agents do not say.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -57,6 +61,7 @@ class Policy(BaseModel):
     nonce: Annotated[str, Field(min_length=16, max_length=64)]
     sequence: Annotated[int, Field(ge=0)]
     revocation_epoch: Annotated[int, Field(ge=0)]
+    issued_at: str | None = None
     not_before: str
     not_after: str
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fedstudy_core import bundle as bundles
 from fedstudy_core.archives import read_archive
+from fedstudy_core.statement import Statement, read_unverified
 from fedstudy_node.approvals import Approvals, Signed
 from fedstudy_node.home import Home
 from fedstudy_node.offers import Offer
@@ -17,6 +18,11 @@ class Earlier:
 
     signed: Signed
     fab: bytes
+
+    @property
+    def statement(self) -> Statement:
+        """What the site signed on it, for showing."""
+        return read_unverified(self.signed.envelope)
 
 
 def last_approved(home: Home, offer: Offer) -> Earlier | None:

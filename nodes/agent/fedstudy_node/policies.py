@@ -96,7 +96,8 @@ def build_policy(
     limits = limits.at_least(dataset.floor)
     limits.check()
     settings = home.enrolled()
-    begins = datetime.now(UTC).replace(microsecond=0) - BEGINS_BEFORE
+    written = datetime.now(UTC).replace(microsecond=0)
+    begins = written - BEGINS_BEFORE
     return Policy.model_validate(
         {
             "v": 1,
@@ -113,6 +114,7 @@ def build_policy(
             "nonce": secrets.token_hex(16),
             "sequence": sequence,
             "revocation_epoch": Approvals(home).revocations().epoch,
+            "issued_at": format_time(written),
             "not_before": format_time(begins),
             "not_after": format_time(begins + timedelta(days=limits.days)),
         }

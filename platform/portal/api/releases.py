@@ -21,6 +21,16 @@ from portal.api.enrolments import Nothing
 from portal.api.evaluation import EstimateOut, SubgroupOut
 from portal.api.names import NameOut
 from portal.downloads import file_response
+from studies.scripts.states import DECISIONS
+
+
+class PrintedSignatureOut(Output):
+    """Who signed, when, and what that means."""
+
+    name = serializers.CharField()
+    role = serializers.CharField()
+    meaning = serializers.ChoiceField(choices=DECISIONS)
+    signed_at = serializers.CharField(help_text="ISO 8601, UTC")
 
 
 class SitePartOut(Output):
@@ -32,6 +42,7 @@ class SitePartOut(Output):
     min_rows = serializers.IntegerField(allow_null=True)
     max_norm = serializers.IntegerField(allow_null=True)
     sandbox_min = serializers.CharField(allow_null=True)
+    signatures = PrintedSignatureOut(many=True, help_text="Under its approval")
 
 
 class CardResultOut(Output):
@@ -85,9 +96,12 @@ class CardWords(Input):
 
 
 class SignatureOut(Output):
+    """Who consented, when, and what that means."""
+
     site = NameOut()
     signed_by = NameOut()
     signed_at = serializers.DateTimeField()
+    meaning = serializers.CharField(default="consented")
 
 
 class ReleaseOut(Output):
@@ -107,6 +121,7 @@ class ReleaseOut(Output):
     requested_by = NameOut()
     requested_at = serializers.DateTimeField()
     decided_at = serializers.DateTimeField(allow_null=True)
+    refused_by = NameOut(allow_null=True)
     refusing_site = NameOut(allow_null=True)
     reason = serializers.CharField()
 
@@ -172,7 +187,7 @@ class RunReleases(Resource):
     @describe("List the releases of a run", output=ReleaseOut, many=True)
     def list(self, request: PersonRequest, id: UUID) -> Response:
         rows = selectors.releases_for(request.user).filter(run=self.row(id))
-        return self.page(rows.prefetch_related("signatures__site", "signatures__signed_by"))
+        return self.page(rows)
 
     @describe("Ask that a run's model may leave the platform", input=NewRelease, output=ReleaseOut, status=201)
     def create(self, request: PersonRequest, id: UUID) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any, cast
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
@@ -227,10 +228,16 @@ def _decision(*, approval: Approval, by: Any, **_: Any) -> None:
     notify(
         people=_others(holders(Role.PI, approval.version.script.study), by),
         kind=approval.decision,
-        subject=f"{approval.site.name} {approval.decision} {approval.version}.",
+        subject=_signed(approval),
         link=_page(approval.version_id),
         key=f"decision:{approval.pk}",
     )
+
+
+def _signed(approval: Approval) -> str:
+    """Who signed what for whom, and when."""
+    what = f"{approval.approver_name} {approval.decision} {approval.version} for {approval.site.name}"
+    return f"{what} on {approval.signed_at.astimezone(UTC):%d %B %Y at %H:%M} UTC."
 
 
 def _revoked(*, approval: Approval, by: Any, **_: Any) -> None:

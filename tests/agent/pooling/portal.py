@@ -52,15 +52,12 @@ class PoolPortal:
     deletions: list[PoolDeletion] = field(default_factory=list)
     datasets: list[dict[str, Any]] = field(default_factory=list)
     lies: dict[str, Any] = field(default_factory=dict)
-    away: frozenset[str] = frozenset()  # what it does not answer
     break_after: int | None = None  # bytes of the next upload after which the connection ends
     taken: list[int] = field(default_factory=list)  # the sizes of bodies that came
 
     def answer(self, method: str, path: str, node: str, body: bytes, headers: Any) -> tuple[int, Any, dict[str, str]]:
         """Answer a request that a node signed."""
         route = path.removeprefix(NODE_API)
-        if route in self.away:
-            return 503, {"code": "E_UNAVAILABLE", "detail": ""}, {}
         if route.endswith("/content"):
             return self._content(method, route.split("/")[2], body, headers)
         status, answer = self._told(method, route, node, json.loads(body) if body else {})

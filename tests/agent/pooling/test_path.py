@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from fedstudy_core.errors import FedStudyError
 from fedstudy_node.datasets import Datasets
 from fedstudy_node.pooling.memory import file_system_of
 from fedstudy_node.pooling.papers import Papers
@@ -141,21 +140,6 @@ def test_a_site_takes_its_rows_back(region: Region) -> None:
     region.centre.work()
     assert len(set(region.centre.table()["site"].to_pylist())) == 1
     assert region.centre.journal("pool_dropped")[0]["why"] == "revoked"
-
-
-def test_rows_are_dropped_before_anybody_is_asked(region: Region) -> None:
-    """Their table is gone though the rest cannot be offered now; that is done when the portal answers again."""
-    region.open()
-    path = Path(region.centre.datasets[0].path)
-    region.hospitals[0].facts("revoke", STUDY)
-    region.portal.away = frozenset({"studies"})
-    with pytest.raises(FedStudyError):
-        region.centre.work()
-    assert region.centre.datasets == []
-    assert not path.exists()
-    region.portal.away = frozenset()
-    region.centre.work()
-    assert len(set(region.centre.table()["site"].to_pylist())) == 1
 
 
 def test_deleted_rows_cannot_be_opened_again(region: Region) -> None:

@@ -21,6 +21,7 @@ from fedstudy_node.ledger import Ledger
 from fedstudy_node.offers import Offers
 from fedstudy_node.policies import Policies, StandingPolicy, build_policy
 from fedstudy_node.revoking import Revoking, build_revocation
+from fedstudy_node.signatures import signed_by
 from fedstudy_node.signing import check_people, check_unchanged
 from fedstudy_node.supervisor import choose_sandbox
 from fedstudy_node.trust import Trust
@@ -80,7 +81,7 @@ def _show(policy: Policy, dataset: Dataset, output: Output) -> None:
             ("Work on one message", f"at most {policy.limits.wall_s} s, {policy.limits.memory_mb} MiB"),
             ("Sandbox", f"{policy.sandbox_min} or stronger"),
             ("Good until", moment(policy.not_after)),
-            ("Signed by", "; ".join(f"{signer.name}, {signer.role}" for signer in policy.approvers)),
+            ("Signed by", signed_by(policy, moment)),
         ],
     )
 
@@ -98,7 +99,7 @@ def show(arguments: Namespace, output: Output) -> int:
                 kept.policy.dataset.id,
                 ", ".join(sha256[:12] for sha256 in kept.policy.scripts),
                 moment(kept.policy.not_after),
-                "; ".join(signer.name for signer in kept.policy.approvers),
+                signed_by(kept.policy, moment),
             )
             for kept in policies
         ],

@@ -20,6 +20,7 @@ from fedstudy_node.ledger import Ledger
 from fedstudy_node.levels import DOES
 from fedstudy_node.node_config import in_words
 from fedstudy_node.offers import Offer, Offers
+from fedstudy_node.signatures import signed_by
 
 _LONGEST_SHOWN = 200_000
 _SHORT = 8
@@ -143,7 +144,7 @@ def show_statement(output: Output, statement: Statement, dataset: Dataset) -> No
             ("Sandbox", f"{statement.sandbox_min} or stronger"),
             ("Written", moment(statement.issued_at)),
             ("Good until", moment(statement.not_after)),
-            ("Signed by", "; ".join(f"{signer.name}, {signer.role}" for signer in statement.approvers)),
+            ("Signed by", signed_by(statement, moment)),
         ],
     )
 

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict
 from typing import Any
 
+from fedstudy_core.statement import read_unverified
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.cli.output import Output, moment, plain
 from fedstudy_node.cli.witnessing import log_line
@@ -19,6 +20,7 @@ from fedstudy_node.datasets import Datasets
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
+from fedstudy_node.signatures import signed_by
 from fedstudy_node.status import read_status
 from fedstudy_node.witness import Witness
 
@@ -73,9 +75,9 @@ def status(arguments: Namespace, output: Output) -> int:
     )
     output.table(
         "Approvals",
-        ("Id", "Script", "Decision", "Until"),
+        ("Id", "Script", "Decision", "Until", "Signed by"),
         [
-            (row["statement"][:12], row["script"], row["decision"], moment(row["not_after"]))
+            (row["statement"][:12], row["script"], row["decision"], moment(row["not_after"]), row["signed_by"])
             for row in facts["approvals"]
         ],
     )
@@ -139,6 +141,7 @@ def _approvals(home: Home) -> list[dict[str, str]]:
             "script": item.script,
             "decision": "revoked" if item.statement_id in revoked else item.decision,
             "not_after": item.not_after,
+            "signed_by": signed_by(read_unverified(item.envelope), moment),
         }
         for item in approvals.all()
     ]

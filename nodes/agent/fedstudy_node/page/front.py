@@ -22,6 +22,7 @@ from fedstudy_node.page.address import PageAddress
 from fedstudy_node.page.ceremonies import of_page
 from fedstudy_node.page.documents import Documents
 from fedstudy_node.page.sessions import Sessions
+from fedstudy_node.signatures import signatures_of
 from fedstudy_node.trust import Trust
 
 HERE = Path(__file__).parent
@@ -82,6 +83,7 @@ def templates() -> Environment:
         "many": wording.many,
         "moment": wording.moment,
         "short": wording.short,
+        "signatures": signatures_of,
         "words": wording.words,
     }
     return made

@@ -12,6 +12,7 @@ from fedstudy_node.datasets import Dataset
 from fedstudy_node.declared import LEADERS, allowed
 from fedstudy_node.home import Settings
 from fedstudy_node.node_config import in_words
+from fedstudy_node.signatures import signed_by
 
 MEANINGS = {
     "approved": "I have reviewed this script, and I approve that it runs on this dataset at this node within the limits"
@@ -97,7 +98,7 @@ def _terms(content: Statement | Policy, dataset: Dataset | None) -> Rows:
         ("Counts from", moment(content.not_before)),
         ("Counts until", moment(content.not_after)),
         ("Number at this node", f"{content.sequence}; of revocation epoch {content.revocation_epoch}"),
-        ("Signed by", "; ".join(f"{signer.name}, {signer.role}" for signer in content.approvers)),
+        ("Signed by", signed_by(content, moment)),
     ]
 
 

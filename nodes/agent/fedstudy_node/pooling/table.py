@@ -102,8 +102,8 @@ class PooledTables:
         consents = sorted(pooled.consent_id for pooled in held)
         if self._made.get(study) == consents:
             return
-        variables = _variables(portal, study)
         path = self._write(study, held)
+        variables = _variables(portal, study)
         found = examine(path, name=NAME, study=study, dictionary=variables, besides=(SITE,), config={POOLED: True})
         mine = [dataset for dataset in self.bound() if dataset.study == study]
         if not any(dataset.fingerprint == found.dataset.fingerprint for dataset in mine):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from fedstudy_client.cli.output import AsJson, Output
 from fedstudy_client.cli.session import portal
 from fedstudy_client.client import FedStudy
 from fedstudy_client.finding import find_enrolment, find_study
-from fedstudy_client.records import Study
+from fedstudy_client.records import Approval, Study
 
 app = typer.Typer(help="Studies.", no_args_is_help=True)
 app.add_typer(pooling.app, name="pool")
@@ -42,8 +43,8 @@ def _show(connected: FedStudy, study: Study, output: Output) -> None:
     people = connected.studies.people(study)
     enrolments = connected.enrolments.list(study)
     versions = [version for script in connected.scripts.list(study) for version in connected.versions.list(script)]
-    signed = {
-        version.id: [item.site.name for item in connected.approvals.list(version) if item.state == "valid"]
+    approvals = {
+        version.id: [item for item in connected.approvals.list(version) if item.state == "valid"]
         for version in versions
     }
     runs = connected.runs.list(study)
@@ -53,16 +54,24 @@ def _show(connected: FedStudy, study: Study, output: Output) -> None:
             "people": [member.raw for member in people],
             "enrolments": [enrolment.raw for enrolment in enrolments],
             "versions": [{"id": v.id, "script": v.script.name, "number": v.number, "sha256": v.sha256,
-                          "state": v.state, "signed_by": signed[v.id]} for v in versions],
+                          "state": v.state, "signed_by": [item.site.name for item in approvals[v.id]],
+                          "signatures": [_signature(item) for item in approvals[v.id]]} for v in versions],
             "runs": [run.raw for run in runs],
         }
     )  # fmt: skip
     output.say(f"{study.title} ({study.state})", *filter(None, (study.summary, study.aims)))
     output.table("People", ("name", "e-mail", "role"), [(m.user.name, m.user.email, m.role) for m in people])
     output.table("Sites", ("site", "level", "state"), [(item.site.name, item.level, item.state) for item in enrolments])
+    signed = {name: "; ".join(map(_signature, found)) for name, found in approvals.items()}
     rows = [(f"{v.script.name} v{v.number}", v.sha256[:12], v.state, signed[v.id]) for v in versions]
     output.table("Scripts", ("version", "hash", "state", "signed by"), rows)
     output.table("Runs", ("run", "state", "id"), [(run.label, run.state, run.id) for run in runs])
+
+
+def _signature(approval: Approval) -> str:
+    """Who signed for a site, when, and with which meaning."""
+    moment = f"{approval.signed_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{approval.site.name}: {approval.approver_name}, {approval.decision}, {moment}"
 
 
 @app.command()

@@ -14,6 +14,8 @@ from federation.runs.selectors import RunSummary
 from fedstudy_core.evaluation import Estimate
 from portal.web.presenters.charts import POOLED
 from portal.web.presenters.runs import PHASES
+from studies.scripts.models import Approval
+from studies.scripts.signatures import signatures_of
 
 EVENT_COLUMNS = (
     "number", "id", "at", "actor", "actor_label", "action", "object_type", "object_id", "object_label", "study", "site",
@@ -38,6 +40,11 @@ def event_record(event: Event) -> dict[str, Any]:
         "outcome": event.outcome,
         "detail": json.loads(event.detail),
     }
+
+
+def _approval(site: str, approval: Approval) -> dict[str, Any]:
+    signatures = [item.as_json() for item in signatures_of(approval)]
+    return {"site": site, "statement": approval.statement_id, "signatures": signatures}
 
 
 def round_records(rounds: Iterable[Round]) -> list[dict[str, Any]]:
@@ -111,7 +118,7 @@ def _subgroup(item: SubgroupResult) -> dict[str, Any]:
 
 def run_record(run: Run, summary: RunSummary, rounds: Sequence[Round]) -> dict[str, Any]:
     """The whole run: what was planned, who took part, what came out."""
-    participants = list(run.participants.select_related("enrolment__site"))
+    participants = list(run.participants.select_related("enrolment__site", "approval"))
     return {
         "run": str(run.pk),
         "label": run.label,
@@ -129,6 +136,7 @@ def run_record(run: Run, summary: RunSummary, rounds: Sequence[Round]) -> dict[s
         "participants": [
             {"site": item.enrolment.site.name, "level": item.level, "role": item.role} for item in participants
         ],
+        "approvals": [_approval(item.enrolment.site.name, item.approval) for item in participants if item.approval],
         "results": result_records(summary),
         "evaluation": asdict(summary.evaluation) if summary.evaluation else None,
         "rounds": round_records(rounds),

@@ -11,6 +11,8 @@ from federation.releases.card import model_of
 from federation.runs.models import Run
 from portal.web.formats import score, value_text
 from portal.web.presenters.charts import pooled_name
+from portal.web.presenters.signatures import under
+from studies.scripts.signatures import Signature
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ def facts_of(card: dict[str, Any]) -> list[tuple[str, str]]:
         (_("Data dictionary"), _("version {number}").format(number=dictionary) if dictionary else _("none")),
         (_("Configuration"), configuration or _("none")),
     ]
+
+
+def parts_of(card: dict[str, Any]) -> list[tuple[dict[str, Any], list[Signature]]]:
+    """Each site's part, with the signatures under its approval; cards of before had none."""
+    return [(site, under(site.get("signatures", []))) for site in card["sites"]]
 
 
 def result_rows(card: dict[str, Any]) -> list[ResultRow]:

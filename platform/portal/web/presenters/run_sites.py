@@ -13,6 +13,8 @@ from federation.runs.models import Participant
 from federation.runs.roles import ADDS, PHASES_OF, TESTS, TRAINS
 from fedstudy_core.levels import PHASES_AT
 from portal.web.presenters.levels import Level, level_of
+from portal.web.presenters.signatures import under
+from studies.scripts.signatures import Signature
 
 PARTS = {
     TRAINS: gettext_noop("trains and tests"),
@@ -27,7 +29,7 @@ class RunSite:
 
     Attributes:
         has_fallen: its level fell while the run was under way, below what its part asks for.
-        statement_id, approver: empty before the start.
+        statement_id, signatures: empty before the start.
     """
 
     enrolment: UUID
@@ -36,7 +38,7 @@ class RunSite:
     part: str
     has_fallen: bool
     statement_id: str
-    approver: str
+    signatures: list[Signature]
 
 
 def present_sites(participants: Iterable[Participant]) -> list[RunSite]:
@@ -52,5 +54,5 @@ def _present(item: Participant) -> RunSite:
         part=_(PARTS[item.role]),
         has_fallen=not PHASES_OF[item.role] <= PHASES_AT[item.level],
         statement_id=item.approval.statement_id if item.approval else "",
-        approver=item.approval.approver_name if item.approval else "",
+        signatures=under(item.approval),
     )

@@ -13,9 +13,11 @@ from django.utils.translation import gettext_noop, ngettext
 
 from portal.web.formats import value_text
 from portal.web.presenters.picture import Picture, decision_of
+from portal.web.presenters.signatures import under
 from studies.enrolment.models import Enrolment
 from studies.enrolment.states import TAKING_PART
 from studies.scripts.models import ScriptVersion
+from studies.scripts.signatures import Signature
 
 TYPES = {
     "int": gettext_noop("whole number"),
@@ -63,8 +65,7 @@ class ApprovalRow:
 
     site: str
     decision: str
-    approver: str
-    signed_at: dt.datetime | None
+    signatures: list[Signature]
     not_after: dt.datetime | None
     statement_id: str
     limits: str
@@ -143,8 +144,7 @@ def approval_row(picture: Picture, version: ScriptVersion, enrolment: Enrolment,
     return ApprovalRow(
         site=enrolment.site.name,
         decision=decision_of(approval),
-        approver=approval.approver_name if approval else "",
-        signed_at=approval.signed_at if approval else None,
+        signatures=under(approval),
         not_after=approval.not_after if approval else None,
         statement_id=approval.statement_id if approval else "",
         limits=_limits(approval.statement) if approval else "",

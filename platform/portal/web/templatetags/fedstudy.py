@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import template
@@ -21,6 +21,7 @@ from portal.web.presenters.icons import ICONS
 from portal.web.presenters.levels import level_of
 from portal.web.presenters.status import Status, status_of
 from portal.web.presenters.words import said_in_browser
+from studies.scripts.signatures import Signature
 
 register = template.Library()
 
@@ -88,6 +89,12 @@ def badge(label: str, tone: str = "idle", icon: str = "dot") -> SafeString:
 def hash(value: str, *, length: int = 10, label: str = "hash") -> dict[str, Any]:
     """A shortened hash with a button that copies all of it."""
     return {"value": value, "short": value[:length], "is_cut": len(value) > length, "label": label}
+
+
+@register.inclusion_tag("components/signatures.html")
+def signatures(found: Sequence[Signature]) -> dict[str, Any]:
+    """Signatures: of each its maker's name, its date and time, and what it means (21 CFR 11.50)."""
+    return {"signatures": found}
 
 
 @register.simple_tag

@@ -25,7 +25,8 @@ from portal.web.downloads import json_file
 from portal.web.forms.releases import CardForm, ReleaseForm
 from portal.web.pages import PageRequest, act, page, render_form, render_page, save
 from portal.web.presenters.navigation import crumbs_in_study
-from portal.web.presenters.releases import facts_of, models_to_release, result_rows, subgroup_rows
+from portal.web.presenters.releases import facts_of, models_to_release, parts_of, result_rows, subgroup_rows
+from portal.web.presenters.signatures import under
 
 
 @page()
@@ -46,7 +47,8 @@ def card(request: PageRequest, run_id: UUID) -> HttpResponse:
         "facts": facts_of(shown),
         "results": result_rows(shown),
         "subgroups": subgroup_rows(shown),
-        "releases": releases,
+        "parts": parts_of(shown),
+        "releases": [(item, under(item)) for item in releases],
         "may_change": may_ask,
         "may_ask": may_ask and found.is_final,
         "crumbs": _crumbs(found),
@@ -126,7 +128,8 @@ def release(request: PageRequest, release_id: UUID) -> HttpResponse:
     study = found.run.study
     context = {
         "release": found,
-        "signatures": found.signatures.select_related("site", "signed_by"),
+        "signatures": under(found),
+        "parts": parts_of(found.card),
         "facts": facts_of(found.card),
         "results": result_rows(found.card),
         "subgroups": subgroup_rows(found.card),
