@@ -60,7 +60,13 @@ def _counting(node: Node) -> dict[str, Facts]:
 
 
 def _facts(person: ApproverKey) -> Facts:
-    facts = {"key": person.id, "kind": person.kind, "public": person.key, "name": person.name, "role": person.role}
+    facts: Facts = {
+        "key": person.id,
+        "kind": person.kind,
+        "public": person.key,
+        "name": person.name,
+        "role": person.role,
+    }
     if person.kind == "passkey":
         facts |= {"rp_id": person.rp_id, "origin": person.origin, "synced": person.synced}
     return facts

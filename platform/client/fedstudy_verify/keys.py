@@ -38,7 +38,7 @@ class Key:
 
     @property
     def is_nodes(self) -> bool:
-        return self.facts["kind"] == NODE
+        return bool(self.facts["kind"] == NODE)
 
     def check(self, signature: bytes, data: bytes) -> None:
         """Raises Unfit unless this key made the signature of the data."""
