@@ -30,7 +30,7 @@ class Documents:
         for node, statement in signed.values_list("node_id", "statement"):
             nodes.add(node)
             people |= {signer["key"] for signer in statement["approvers"]}
-        told = [item for node in sorted(nodes) for item in key_events(node)]
+        told = key_events(*nodes)
         own = {facts["key"] for _, facts in told if facts.get("kind") == NODE}
         return [event.pk for event, facts in told if facts["key"] in people | own]
 

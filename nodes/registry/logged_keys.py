@@ -10,7 +10,6 @@ import json
 from typing import Any
 
 from audit.models import Event
-from audit.selectors import for_object
 from audit.services import record
 from fedstudy_core.approvers import ApproverKey
 from fedstudy_core.keys import key_id, public_from_text
@@ -32,9 +31,10 @@ def log_keys(node: Node, by: Any) -> None:
             _record(REGISTERED, node, by, facts)
 
 
-def key_events(node_id: str) -> list[tuple[Event, Facts]]:
-    """What the log says of a node's keys, in its order."""
-    rows = for_object("node", node_id).filter(action__in=(REGISTERED, WITHDRAWN)).order_by("pk")
+def key_events(*node_ids: str) -> list[tuple[Event, Facts]]:
+    """What the log says of these nodes' keys, in its order."""
+    told = Event.objects.filter(object_type="node", object_id__in=node_ids, action__in=(REGISTERED, WITHDRAWN))
+    rows = told.order_by("pk")
     return [(row, json.loads(row.detail)) for row in rows]
 
 

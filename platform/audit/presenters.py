@@ -114,7 +114,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "runs:round:committed": "Round {round} of “{object}” was committed: its model is {model_out}.",
         "runs:site:refused": "{site} refused a message of “{object}” ({code}).",
         "runs:site:failed": "The script of “{object}” failed at {site} ({code}).",
-        "runs:site:lowered": "“{object}” asks {site} no more for what its level {new} does not allow.",
+        "runs:site:lowered": "From now on “{object}” asks {site} for nothing that its level {new} does not allow.",
         "runs:site:missing": "{site} did not answer in time in “{object}”.",
         "runs:model:downloaded": "{actor} downloaded a model of “{object}”.",
         "registry:node:expected": "{actor} announced the node {object}.",

@@ -36,6 +36,7 @@ FOR_PEOPLE_ONLY = {
     "GET study-invitations", "POST study-invitations", "DELETE study-invitation",
     "POST site-nodes", "POST node-token", "POST node-confirm", "POST node-revoke",
     "POST study-people", "DELETE study-person", "POST accept", "POST decline", "POST withdraw", "PUT checklist",
+    "POST enrolment-level", "POST pool-consent-revoke", "POST pool-consent-delete", "DELETE study-pool",
     "POST study-webhooks", "PATCH webhook", "DELETE webhook", "POST webhook-enable", "POST webhook-disable",
     "POST webhook-rotate", "POST webhook-test", "POST delivery-repeat",
     "POST run-releases", "POST release-cosign", "POST release-refuse", "POST release-withdraw",

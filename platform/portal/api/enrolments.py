@@ -47,7 +47,7 @@ class Invitation(Input):
     level = serializers.ChoiceField(choices=list(states.OFFERED_LEVELS), default=states.DEFAULT_LEVEL)
 
 
-class Acceptance(Input):
+class TakingPart(Input):
     """How far the site takes part; as it was proposed when left out."""
 
     level = serializers.ChoiceField(choices=list(states.OFFERED_LEVELS), required=False)
@@ -133,9 +133,9 @@ class Enrolments(Resource):
     def retrieve(self, request: PersonRequest, id: UUID) -> Response:
         return self.answer(self.row(id))
 
-    @describe("Take part", input=Acceptance, output=EnrolmentOut)
+    @describe("Take part", input=TakingPart, output=EnrolmentOut)
     def accept(self, request: PersonRequest, id: UUID) -> Response:
-        given = self.read(Acceptance)
+        given = self.read(TakingPart)
         return self.answer(accept_invitation(enrolment=self.row(id), **given, by=request.user))
 
     @describe("Take part at another level", input=LevelChoice, output=EnrolmentOut)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -35,14 +36,18 @@ def new(request: PageRequest, study_id: UUID) -> HttpResponse:
         made = save(form, lambda _: _plan(request, study, form))
         if made:
             return _after_plan(request, made)
-    context = {
+    context = _shared_context(study, form, picture)
+    return render_page(request, "runs/new.html", context, status=400 if form and form.errors else 200)
+
+
+def _shared_context(study: Study, form: RunForm | None, picture: Picture) -> dict[str, Any]:
+    return {
         "study": study,
         "form": form,
         "study_is_active": study.state == "active",
         "sites": site_rows(picture, form) if form else [],
         "crumbs": crumbs_in_study(study),
     }
-    return render_page(request, "runs/new.html", context, status=400 if form and form.errors else 200)
 
 
 def _form(request: PageRequest, picture: Picture) -> RunForm | None:
@@ -97,15 +102,7 @@ def fork(request: PageRequest, run_id: UUID) -> HttpResponse:
         made = save(form, lambda _: _fork(request, found, number, form, standard))
         if made:
             return _after_plan(request, made)
-    context = {
-        "study": found.study,
-        "form": form,
-        "origin": found,
-        "origin_round": number,
-        "study_is_active": found.study.state == "active",
-        "sites": site_rows(picture, form),
-        "crumbs": crumbs_in_study(found.study),
-    }
+    context = _shared_context(found.study, form, picture) | {"origin": found, "origin_round": number}
     return render_page(request, "runs/new.html", context, status=400 if form.errors else 200)
 
 
