@@ -307,8 +307,9 @@ def with_pool_node(place: Place) -> Study:
 
 
 def consented(place: Place) -> PoolConsent:
-    """The site's consent to pool rows, with what came."""
-    return pools.on_file(place.study, place.site, place.node, place.dataset, place.pi)
+    """The site's consent to pool rows, with what came; the one that is there already."""
+    kept = PoolConsent.objects.filter(study=place.study, site=place.site).first()
+    return kept or pools.on_file(place.study, place.site, place.node, place.dataset, place.pi)
 
 
 def pool_of(place: Place) -> pools.Pool:
