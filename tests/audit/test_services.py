@@ -36,6 +36,7 @@ UNTOLD = MappingProxyType(
         "federation.runs.services.plan_run": PART,
         "federation.runs.tasks.retire": "tidies up at the SuperLink after the end of a run, which is an event",
         "nodes.registry.services.take_sequence": "counts a node's requests",
+        "studies.pooling.objects.begin_object": "bytes begin to come; what was announced and what came are events",
         "webhooks.outbox.close": "the log of one webhook's deliveries, of things that are events already",
         "webhooks.outbox.tell": "the log of one webhook's deliveries, of things that are events already",
         "webhooks.outbox.test_message": PART,

@@ -68,6 +68,8 @@ def test_any_byte_of_any_file_counts(copy: Path) -> None:
     chance = random.Random(11)
     for path in plain_files(copy):
         name, content = path.relative_to(copy).as_posix(), path.read_bytes()
+        if not content:  # that it stays empty is the next test's
+            continue
         some = {0, len(content) - 1, *(chance.randrange(len(content)) for _ in range(6))}
         for at in range(len(content)) if name == "signature.json" else some:
             altered = bytearray(content)

@@ -1,7 +1,7 @@
 """Levels of participation: what a site lets itself be asked for at each. The one table, for the portal and for nodes.
 
-At F3 the rows that stay are trained on at home. At F4 the training rows lie at the pool node, so the site's own node
-does not train; the rows that a model is tested on never leave, so that every degree is tested on the same ones.
+At F3 and F4 training rows lie at the pool node, which trains on them and adds them to sums: the site's own node only
+tests, so that no row counts twice. The rows that a model is tested on never leave: every degree is tested on the same.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ PHASES_AT: Mapping[str, frozenset[str]] = MappingProxyType(
         "F0": frozenset({"evaluate"}),
         "F1": frozenset({"query", "evaluate"}),
         "F2": frozenset(PHASES),
-        "F3": frozenset(PHASES),
-        "F4": frozenset({"query", "evaluate"}),
+        "F3": frozenset({"evaluate"}),
+        "F4": frozenset({"evaluate"}),
     }
 )
 
