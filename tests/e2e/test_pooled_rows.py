@@ -12,7 +12,7 @@ from devstack.demo.cast import DATASET, Hospital, Person
 from devstack.demo.people import Sessions
 from devstack.nodes import NodeHome
 from federation.library.heart_disease.heart_disease.preparation import COLUMNS
-from tests.stage import Json, Stage
+from tests.stage import Json, Stage, set_up_stage
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -42,6 +42,13 @@ least = 1
 
 [profile]
 """ + "".join(f'{name} = {{ action = "keep" }}\n' for name in COLUMNS)
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    """A stage of its own: a fifth site and second signers would be in the way of other tests."""
+    with set_up_stage() as made:
+        yield made
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def commit(run: Run, number: int, silent: int) -> None:
     """A round in which everybody trained, and all but one reported scores."""
     model = Model.objects.create(
         run=run, round_number=number, sha256=digest(PARAMETERS), size=10,
-        schema={"weights": {"shape": [3, 4], "dtype": "float32"}, "bias": {"shape": [], "dtype": "float32"}},
+        schema={"weights": [[3, 4], "float32"], "bias": [[], "float32"]},
     )  # fmt: skip
     metrics = {"evaluate": with_pooled_auc(combine([EVALUATION], HISTOGRAMS))}
     round_ = Round.objects.create(

@@ -17,7 +17,7 @@ from portal.seeding.shape import Shape
 
 ROUND_TAKES = timedelta(seconds=30)
 FAILED, FAILURE = 11, "E_QUORUM"  # every 11th run failed, and why
-MODEL = {"weights": {"shape": [13], "dtype": "float32"}}
+MODEL = {"weights": [[13], "float32"]}
 WITH_RUNS = ("active", "closed", "archived")
 
 
