@@ -67,6 +67,8 @@ OBJECTS: dict[str, Callable[[scene.Place], Any]] = {
     "audit/events": first_event,
     "node/scripts": lambda place: place.version,
     "node/approvals": lambda place: place.approval,
+    "node/pool": lambda place: place.study,
+    "pool-consents": states.consented,
 }
 
 

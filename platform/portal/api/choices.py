@@ -13,6 +13,7 @@ from studies.dictionary.states import DATASET
 from studies.enrolment.setup import STEPS
 from studies.enrolment.states import ENROLMENT, LEVELS, OFFERED_LEVELS
 from studies.lifecycle.states import STUDY
+from studies.pooling.states import CONSENT
 from studies.scripts.states import APPROVAL, THREAD, THREAD_KINDS, VERSION
 from webhooks.kinds import NAMES
 from webhooks.states import DELIVERY, WEBHOOK
@@ -23,6 +24,7 @@ ENROLMENT_STATES = list(ENROLMENT.states)
 VERSION_STATES = list(VERSION.states)
 APPROVAL_STATES = list(APPROVAL.states)
 NODE_STATES = list(NODE.states)
+POOL_CONSENT_STATES = list(CONSENT.states)
 THREAD_STATES = list(THREAD.states)
 THREAD_KIND_NAMES = list(THREAD_KINDS)
 FINDING_RISKS = [risk.value for risk in Risk]
