@@ -277,6 +277,7 @@ SPECTACULAR_SETTINGS = {
         "VersionState": "portal.api.choices.VERSION_STATES",
         "ApprovalState": "portal.api.choices.APPROVAL_STATES",
         "NodeState": "portal.api.choices.NODE_STATES",
+        "Decision": "portal.api.choices.DECISION_NAMES",
         "PoolConsentState": "portal.api.choices.POOL_CONSENT_STATES",
         "ThreadState": "portal.api.choices.THREAD_STATES",
         "StudyRole": "portal.api.choices.STUDY_ROLE_NAMES",

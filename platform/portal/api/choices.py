@@ -14,7 +14,7 @@ from studies.enrolment.setup import STEPS
 from studies.enrolment.states import ENROLMENT, LEVELS, OFFERED_LEVELS
 from studies.lifecycle.states import STUDY
 from studies.pooling.states import CONSENT
-from studies.scripts.states import APPROVAL, THREAD, THREAD_KINDS, VERSION
+from studies.scripts.states import APPROVAL, DECISIONS, THREAD, THREAD_KINDS, VERSION
 from webhooks.kinds import NAMES
 from webhooks.states import DELIVERY, WEBHOOK
 
@@ -23,6 +23,7 @@ DATASET_STATES = list(DATASET.states)
 ENROLMENT_STATES = list(ENROLMENT.states)
 VERSION_STATES = list(VERSION.states)
 APPROVAL_STATES = list(APPROVAL.states)
+DECISION_NAMES = list(DECISIONS)
 NODE_STATES = list(NODE.states)
 POOL_CONSENT_STATES = list(CONSENT.states)
 THREAD_STATES = list(THREAD.states)
