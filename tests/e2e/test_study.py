@@ -125,10 +125,10 @@ def test_a_dossier_holds_without_the_portal(stage: Stage, completed: Json, tmp_p
     assert "holds" in said[0]
     rounds = json.loads((tmp_path / "run/rounds.json").read_bytes())
     assert [item["model_out"] for item in rounds] == [item["model_out"] for item in stage.rounds(completed["id"])]
+    # a site may have signed this version more than once: the dossier has each, and says on which the run stands
     approvals = json.loads((tmp_path / "approvals/approvals.json").read_bytes())
-    assert {(item["site"], item["meaning"], item["used"]) for item in approvals} == {
-        (hospital.centre, "approved", True) for hospital in stage.cast.hospitals
-    }
+    used = sorted((item["site"], item["meaning"]) for item in approvals if item["used"])
+    assert used == sorted((hospital.centre, "approved") for hospital in stage.cast.hospitals)
     (tmp_path / "run/rounds.json").write_text("[]\n")
     assert verify_dossier(tmp_path).problems == ["run/rounds.json was altered."]
 
