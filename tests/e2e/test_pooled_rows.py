@@ -14,7 +14,8 @@ from devstack.nodes import NodeHome
 from federation.library.heart_disease.heart_disease.preparation import COLUMNS
 from tests.stage import Json, Stage, set_up_stage
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+# A stage of its own can stand beside the others' in another process.
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("pooled rows")]
 
 STEWARD = "Demo Steward"
 CENTRE = Hospital("Coordinating centre", "centre", "Zurich", "CH", Person("centre@demo.example", "Demo Centre", ""))
