@@ -293,14 +293,15 @@ def end_consent(consent: PoolConsent, state: str, reason: str, by: Any, *, revoc
     """Let a consent count no more; the caller holds the study's lock, and has checked that `by` may.
 
     Its rows are used no more from this moment: the portal hands its object out to nobody, no run may use a table in
-    which they are, and the pool node is told to drop them.
+    which they are, and the pool node is told to drop them. What a newer consent replaced is not kept here either: the
+    key that opens it may be in use for long.
     """
     states.CONSENT.move(consent, state)
     consent.ended_at, consent.reason = timezone.now(), reason
     consent.revocation = revocation
     consent.save(update_fields=["state", "ended_at", "reason", "revocation"])
     for item in consent.sent.filter(state__in=states.HELD):
-        if item.state in states.COMING:
+        if item.state in states.COMING or state == "replaced":
             transaction.on_commit(partial(storage.remove, item))
         states.OBJECT.move(item, "revoked")
         item.ended_at = timezone.now()

@@ -192,6 +192,53 @@ def test_time_ends_use_and_then_the_rows(region: Region) -> None:
     assert not Vault(region.centre.home).keys()
 
 
+def test_the_time_of_a_replaced_consent_ends_without_the_key_of_the_newer_one(region: Region) -> None:
+    region.centre.work()
+    first = region.hospitals[0]
+    old = first.share(retention_until=(region.centre.now + timedelta(days=100)).date())
+    region.centre.work()
+    (sealed,) = [item.manifest.sha256 for item in region.portal.objects.values()]
+    first.share(days=200)
+    region.centre.work()
+    rows, vault = len(region.centre.table()), Vault(region.centre.home)
+    assert vault.sealed_path(sealed).exists()
+    next(iter(region.portal.objects.values())).state = "revoked"  # as the portal has it, once a newer one is on file
+    region.centre.now += timedelta(days=102)
+    for _ in range(2):
+        region.centre.work()
+    assert not vault.sealed_path(sealed).exists()
+    assert len(region.centre.journal("pool_removed")) == 1
+    assert vault.key(STUDY, first.site) is not None
+    assert not region.portal.deletions
+    assert len(region.centre.table()) == rows
+    region.centre.now += timedelta(days=200)
+    region.centre.work()
+    assert vault.key(STUDY, first.site) is None
+    assert old in {deletion.consent for deletion in region.portal.deletions}
+    assert len(region.portal.deletions) == 2
+
+
+def test_rows_are_deleted_though_one_who_consented_has_left_the_site(region: Region) -> None:
+    region.open()
+    first = region.hospitals[0]
+    node = first.home.settings().node
+    first.facts("revoke", STUDY, "--delete")
+    region.portal.approvers[node] = region.portal.approvers[node][:1]
+    region.centre.work()
+    assert Vault(region.centre.home).key(STUDY, first.site) is None
+    assert len(region.portal.deletions) == 1
+
+
+def test_an_object_that_cannot_be_read_keeps_no_other_from_being_dropped(region: Region) -> None:
+    region.open()
+    other = list(region.portal.objects.values())[1]
+    region.hospitals[0].facts("revoke", STUDY)
+    region.portal.consents[other.manifest.consent] = "no base64"
+    region.centre.work()
+    assert region.centre.datasets == []
+    assert {entry["why"] for entry in region.centre.journal("pool_dropped")} == {"revoked", "not listed any more"}
+
+
 def test_after_a_restart_the_same_rows_are_the_same_dataset(region: Region) -> None:
     region.open()
     (before,) = region.centre.datasets

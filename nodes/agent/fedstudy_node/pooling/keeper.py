@@ -92,13 +92,16 @@ class Keeper:
             )
 
     def _listed(self, ledger: Ledger, portal: Portal) -> list[Listed]:
-        """Return what the portal lists and sites signed, newest consents first; the rest is refused and noted."""
+        """Return what the portal lists and sites signed, newest consents first; the rest is refused and noted.
+
+        One that cannot be read keeps none of the others from being dropped.
+        """
         items = []
         for raw in portal.pooled_objects():
             try:
                 items.append(listed(raw))
-            except Refusal as refusal:
-                self._refuse(str(raw.get("object", "")), refusal, ledger)
+            except FedStudyError as error:
+                self._refuse(str(raw.get("object", "")), error, ledger)
         items.sort(key=lambda item: item.consent.sequence, reverse=True)
         for item in items:
             pair = (item.consent.study, item.consent.site)
@@ -115,7 +118,10 @@ class Keeper:
         """Stop using what was taken back, is over or replaced; destroy what is to be destroyed."""
         state = self._vault.state()
         if item.is_past_retention(self._now()):
-            self._destroy(item, items, "retention", ledger)
+            if any(self._stands_on_key_of(item, other) for other in items):
+                self._remove(item, ledger)
+            else:
+                self._destroy(item, items, "retention", ledger)
         elif item.is_revoked and item.is_to_be_deleted:
             self._destroy(item, items, "revoked", ledger)
         elif item.is_revoked:
@@ -133,6 +139,22 @@ class Keeper:
         self._tables.withdraw(held.study)
         ledger.journal.append("pool_dropped", consent_id, {"study": held.study, "site": held.site, "why": why})
         log.info("pool_dropped", consent=consent_id[:12], why=why)
+
+    def _stands_on_key_of(self, item: Listed, other: Listed) -> bool:
+        """Whether another consent of the site is in force, and its rows are sealed for the key of this one."""
+        same_key = (other.consent.site, other.consent.pool) == (item.consent.site, item.consent.pool)
+        is_in_force = not (other.is_revoked or other.is_past_retention(self._now()))
+        return same_key and is_in_force and other.consent_id not in self._vault.state().over
+
+    def _remove(self, item: Listed, ledger: Ledger) -> None:
+        """Remove what is here of rows whose time is over; the key goes once no other consent stands on it."""
+        if item.consent_id in self._vault.state().over:
+            return
+        self._drop(item.consent_id, "retention", ledger)
+        self._vault.remove_sealed(item.manifest.sha256)
+        self._vault.remember_over(item.consent_id, "retention")
+        told = {"study": item.consent.study, "site": item.consent.site, "sha256": item.manifest.sha256}
+        ledger.journal.append("pool_removed", item.consent_id, told)
 
     def _destroy(self, item: Listed, items: list[Listed], why: Reason, ledger: Ledger) -> None:
         """Destroy the key that opens the objects of a site, remove what is here of them, sign that this was done.
@@ -217,7 +239,7 @@ class Keeper:
             portal.tell_pool_deletion(b64encode(envelope).decode("ascii"))
             self._vault.deletion_told(consent_id)
 
-    def _refuse(self, name: str, refusal: Refusal, ledger: Ledger) -> None:
+    def _refuse(self, name: str, refusal: FedStudyError, ledger: Ledger) -> None:
         """Write down once why an object is not used."""
         if f"{name}:{refusal.code}" in self._refused:
             return

@@ -13,7 +13,7 @@ from fedstudy_core.dsse import VerifyingKey
 from fedstudy_core.errors import Refusal
 from fedstudy_core.keys import key_id, public_from_text
 from fedstudy_core.pooling.consent import Consent, check_consent, verify_consent
-from fedstudy_core.pooling.documents import document_id
+from fedstudy_core.pooling.documents import document_id, read_unverified
 from fedstudy_core.pooling.statements import (
     ObjectManifest,
     PoolRevocation,
@@ -60,6 +60,9 @@ class Listed:
 def listed(raw: Mapping[str, object]) -> Listed:
     """Return an object that the portal lists.
 
+    Of one that is not to be used any more the signatures need not hold: stopping needs no proof, and people who signed
+    may have left the site since. Its rows are to be deleted all the same.
+
     Raises:
         NodeError: E_PORTAL for another form than it promises.
         Refusal: where a signature does not hold, or the documents do not belong together.
@@ -67,18 +70,32 @@ def listed(raw: Mapping[str, object]) -> Listed:
     try:
         row = PooledObject.model_validate(raw)
         people = by_id([ApproverKey.model_validate(entry) for entry in row.approvers])
-    except ValidationError as error:
+        envelope, manifest = _decoded(row.consent), _decoded(row.manifest)
+    except (ValidationError, ValueError) as error:
         raise NodeError("E_PORTAL", "The portal lists a pooled object in another form than it promises.") from error
+    try:
+        return _verified(row, people, envelope, manifest)
+    except Refusal:
+        if row.state == "complete":
+            raise
+    consent_id, consent = document_id(envelope), read_unverified(Consent, envelope)
+    return Listed(row, consent_id, consent, read_unverified(ObjectManifest, manifest), None)
+
+
+def _verified(row: PooledObject, people: Mapping[str, Approver], envelope: bytes, signed: bytes) -> Listed:
+    """The object, when all that its site signed holds. Raises Refusal."""
     public = public_from_text(row.node_key)
     node: dict[str, VerifyingKey] = {key_id(public): public}
-    envelope = b64decode(row.consent)
     consent, consent_id = verify_consent(envelope, people), document_id(envelope)
-    manifest = verify_manifest(b64decode(row.manifest), node)
+    manifest = verify_manifest(signed, node)
     check_manifest(manifest, consent, consent_id)
     if (row.study, row.site, row.sha256, row.size) != (manifest.study, manifest.site, manifest.sha256, manifest.size):
         raise Refusal("E_CONSENT", "The portal lists the object as another one than its site signed.")
-    revocation = _revocation(row, people, node, consent_id)
-    return Listed(row, consent_id, consent, manifest, revocation)
+    return Listed(row, consent_id, consent, manifest, _revocation(row, people, node, consent_id))
+
+
+def _decoded(text: str) -> bytes:
+    return b64decode(text, validate=True)
 
 
 def _revocation(
@@ -87,7 +104,7 @@ def _revocation(
     if not row.revocation:
         return None
     keys = {**{name: approver.key for name, approver in people.items()}, **node}
-    revocation = verify_revocation(b64decode(row.revocation), keys)
+    revocation = verify_revocation(_decoded(row.revocation), keys)
     if revocation.consent != consent_id:
         raise Refusal("E_CONSENT", "The revocation is of another consent.")
     return revocation

@@ -55,7 +55,7 @@ class Vault:
         return found
 
     def destroy_key(self, study: str, site: str) -> None:
-        """Overwrite a key and remove it. It is nowhere else: it was never sent, and backups leave this folder out."""
+        """Overwrite a key and remove it. It was never sent; a backup that has this folder still has it."""
         file = self._key_file(study, site)
         if not file.exists():
             return
@@ -128,7 +128,8 @@ class State:
     """What a pool node remembers.
 
     Attributes:
-        over: why a consent does not count any more, by its id: "revoked", "deleted", "retention", "superseded".
+        over: why a consent does not count any more, by its id: "revoked", "retention" (its rows are
+            removed, the key is in use), "destroyed" (with the key).
         newest: the highest sequence of consents seen, by study and site.
     """
 
