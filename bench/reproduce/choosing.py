@@ -1,6 +1,7 @@
 """How the configuration beyond the tables was chosen: by cross-validation within the train rows of each centre.
 
-Sixteen ways, in this process and by the library script's own code; the least log loss wins. No test row is looked at.
+Sixteen ways, in this process and by the library script's own code; the least log loss wins. No test row is looked at
+here; ways like these had been tried on test rows before the sixteen were listed.
 """
 
 from __future__ import annotations
