@@ -66,6 +66,7 @@ def facts_of(run: Run, *, by: User) -> Facts:
     participants = list(run.participants.select_related(*SITE_PARTS))
     approvals = list(run.version.approvals.select_related("site", "dataset").order_by("site__name", "recorded_at"))
     used = {item.approval_id for item in participants}
+    used |= {row.approval_id for item in rounds for row in item.participations.all() if row.state == "done"}
     summary = run_summary(run, rounds)
     protocols = list(run.study.protocol_versions.defer("content").select_related("created_by"))
     datasets = [dataset for item in participants if (dataset := dataset_of(item)) is not None]

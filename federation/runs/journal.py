@@ -29,7 +29,7 @@ SETTLED_FIELDS = (
     "round__number", "phase", SITE, "state", "code", "bytes_sent", "bytes_received", "rounding", "receipt",
     "content_sha256",
 )  # fmt: skip
-SENT_FIELDS = ["message_id", "bytes_sent", "asked_at", "rounding"]
+SENT_FIELDS = ["message_id", "bytes_sent", "asked_at", "rounding", "approval"]
 ANSWER_FIELDS = [
     "state", "answered_at", "examples", "metrics", "content_sha256", "bytes_received", "receipt", "rounding"
 ]  # fmt: skip
@@ -161,6 +161,7 @@ def open_phase(lease: Lease, round_: Round, phase: Phase, deadline: datetime, ca
 
 def _asked(round_: Round, phase: str, participant: Participant, code: str, now: datetime) -> Participation:
     row = Participation(round=round_, participant=participant, phase=phase, asked_at=now)
+    row.approval_id = participant.approval_id
     if code:
         row.state, row.code, row.answered_at = "missing", code, now
     return row
@@ -203,7 +204,7 @@ def ask_another(lease: Lease, round_: Round, participant: Participant, deadline:
     lease.hold()
     round_.deadline_at = deadline
     round_.save(update_fields=["deadline_at"])
-    Participation.objects.create(round=round_, participant=participant, phase=round_.phase, asked_at=timezone.now())
+    _asked(round_, round_.phase, participant, "", timezone.now()).save()
     run_changed.send(sender=Run, run_id=lease.run_id)
 
 
@@ -222,6 +223,7 @@ def note_sent(lease: Lease, sent: Sequence[tuple[Participation, str, int]]) -> N
     now = timezone.now()
     for participation, message_id, size in sent:
         participation.message_id, participation.bytes_sent, participation.asked_at = message_id, size, now
+        participation.approval_id = participation.participant.approval_id  # a run that goes on may stand on another
     _rewrite([item for item, _, _ in sent], SENT_FIELDS)
 
 

@@ -9,6 +9,7 @@ from django.db import transaction
 from audit.services import record
 from federation.runs import states
 from federation.runs.models import Participant, Run
+from federation.runs.pooled import levels_where_pooled
 from federation.runs.roles import PHASES_OF
 from federation.runs.signals import run_changed
 from fedstudy_core.levels import given_up
@@ -24,15 +25,21 @@ def follow_level(*, enrolment: Enrolment, by: Any) -> None:
 
 
 def lower_participants(run: Run, *, by: Any) -> None:
-    """Bring the levels of a run's sites, whose row is locked, down to the present ones; they never rise."""
-    for participant in run.participants.select_related("enrolment__site"):
-        lost = given_up(participant.level, participant.enrolment.level)
+    """Bring the levels of a run's sites, whose row is locked, down to the present ones; they never rise.
+
+    A site whose rows are in the table of the run's pool node only tests, as at the level of its consent.
+    """
+    participants = list(run.participants.select_related("enrolment__site", "enrolment__dataset__pooled_table"))
+    pooled = levels_where_pooled([item.enrolment for item in participants])
+    for participant in participants:
+        level = pooled.get(participant.enrolment_id, participant.enrolment.level)
+        lost = given_up(participant.level, level)
         if lost:
-            _lower(run, participant, PHASES_OF[participant.role].intersection(lost), by)
+            _lower(run, participant, level, PHASES_OF[participant.role].intersection(lost), by)
 
 
-def _lower(run: Run, participant: Participant, lost: frozenset[str], by: Any) -> None:
-    before, participant.level = participant.level, participant.enrolment.level
+def _lower(run: Run, participant: Participant, level: str, lost: frozenset[str], by: Any) -> None:
+    before, participant.level = participant.level, level
     participant.save(update_fields=["level"])
     if not lost:
         return

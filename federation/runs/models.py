@@ -107,7 +107,8 @@ class Run(models.Model):
 class Participant(models.Model):
     """A site that a run may ask, by the node and the approval that hold for it.
 
-    Its level is the site's when the run was planned. It falls when the site's own falls meanwhile, and never rises.
+    Its level is the site's when the run was planned, or that of its consent where its rows are in the table of the
+    run's pool node. It falls when the site's own falls meanwhile, and never rises.
     """
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="participants")
@@ -269,6 +270,9 @@ class Participation(models.Model):
 
     round = models.ForeignKey(Round, on_delete=models.CASCADE, related_name="participations")
     participant = models.ForeignKey(Participant, on_delete=models.CASCADE, related_name="participations")
+    approval = models.ForeignKey(
+        "scripts.Approval", on_delete=models.PROTECT, related_name="+", null=True, help_text="Under which it was asked"
+    )
     phase = models.CharField(max_length=64)
     state = models.CharField(max_length=12, default=states.PARTICIPATION.initial)
     code = models.CharField(max_length=40, blank=True)

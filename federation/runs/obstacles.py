@@ -11,7 +11,7 @@ from django.utils import timezone
 from federation.runs.models import Participant, Run
 from federation.runs.participants import LOWERED
 from federation.runs.phases import OWN_SERVER, sites_mixed
-from federation.runs.pooled import REVOKED, holds_what_it_may_not
+from federation.runs.pooled import REVOKED, holds_what_it_may_not, levels_where_pooled
 from federation.runs.roles import PHASES_OF, TESTS
 from fedstudy_core.levels import PHASES, allows
 from studies.scripts.models import Approval
@@ -32,10 +32,12 @@ class Obstacle:
 def obstacles(run: Run, at: datetime | None = None) -> list[Obstacle]:
     """What is missing before the run can start, at most one thing a site; empty when nothing is."""
     approvals = approvals_of(run, at or timezone.now())
-    found = []
-    for participant in run.participants.select_related("enrolment__site", "enrolment__dataset__pooled_table", "node"):
+    rows = run.participants.select_related("enrolment__site", "enrolment__dataset__pooled_table", "node")
+    participants, found = list(rows), []
+    pooled = levels_where_pooled([item.enrolment for item in participants])
+    for participant in participants:
         approval = approvals.get(approval_key(participant))
-        problem = _standing(participant) or _signing(run, participant, approval)
+        problem = _standing(participant, pooled.get(participant.enrolment_id)) or _signing(run, participant, approval)
         if problem is not None:
             found.append(Obstacle(participant.enrolment.site.name, *problem))
     return found
@@ -60,8 +62,12 @@ def approvals_of(run: Run, at: datetime) -> dict[tuple[str, str], Approval]:
     }
 
 
-def _standing(participant: Participant) -> tuple[str, str] | None:
-    """What keeps a site out whatever it has signed."""
+def _standing(participant: Participant, pooled_at: str | None) -> tuple[str, str] | None:
+    """What keeps a site out whatever it has signed.
+
+    Args:
+        pooled_at: the level of its consent, where its rows are in the table of the run's pool node.
+    """
     enrolment, site = participant.enrolment, participant.enrolment.site.name
     if enrolment.state != "ready":
         return "E_NOT_READY", f"{site} is {enrolment.state}, not ready."
@@ -74,6 +80,8 @@ def _standing(participant: Participant) -> tuple[str, str] | None:
             allows(enrolment.level, phase) and allows(participant.level, phase)
         ):
             return LOWERED, f"{site} takes part at level {enrolment.level} now, which does not allow {DOES[phase]}."
+        if pooled_at and participant.is_asked_for(phase) and not allows(pooled_at, phase):
+            return LOWERED, f"Rows of {site} count in the pool of this run: in a run planned anew it only tests."
     return None
 
 

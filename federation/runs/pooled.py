@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
 
 from federation.runs.models import Model, Participant, Participation, Run
 from federation.runs.phases import EVALUATE
 from studies.dictionary.models import Dataset
+from studies.enrolment.models import Enrolment
 from studies.pooling.models import PoolConsent, PooledTable
 
 REVOKED = "E_POOL_REVOKED"
 
 
+def _table_of(dataset: Dataset | None) -> PooledTable | None:
+    """The pool node's table that a dataset is, if it is one."""
+    table: PooledTable | None = getattr(dataset, "pooled_table", None)
+    return table
+
+
 def holds_what_it_may_not(dataset: Dataset | None) -> bool:
     """Whether a dataset is a pool node's table with rows that nobody may use any more."""
-    table: PooledTable | None = getattr(dataset, "pooled_table", None)
+    table = _table_of(dataset)
     return table is not None and not table.is_good
 
 
 def pool_is_stale(participant: Participant) -> bool:
     """The same of the dataset that a participant's approval names."""
     return participant.approval is not None and holds_what_it_may_not(participant.approval.dataset)
+
+
+def levels_where_pooled(enrolments: Collection[Enrolment]) -> Mapping[UUID, str]:
+    """The levels of their consents, by enrolment, of those of these sites whose rows are in a pool's table among them.
+
+    Where both take part, a site is asked for no more than that, whatever its own level is: its rows count in the table.
+    """
+    tables = [table for item in enrolments if (table := _table_of(item.dataset)) is not None]
+    if not tables:
+        return {}
+    consents = PoolConsent.objects.filter(tables__in=tables, state="valid", not_after__gt=timezone.now())
+    by_site = dict(consents.values_list("site", "level"))
+    return {item.pk: by_site[item.site_id] for item in enrolments if item.site_id in by_site}
 
 
 def runs_with(consent: PoolConsent) -> QuerySet[Run]:
@@ -35,7 +57,7 @@ def runs_with(consent: PoolConsent) -> QuerySet[Run]:
         ~Q(phase=EVALUATE),
         state="done",
         round__state="committed",
-        participant__approval__dataset__pooled_table__consents=consent,
+        approval__dataset__pooled_table__consents=consent,
     )
     found: set[UUID] = set(seen.values_list("round__run", flat=True).distinct())
     young = found

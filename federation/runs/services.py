@@ -17,6 +17,7 @@ from federation.runs.lowering import lower_participants
 from federation.runs.models import PRIORITIES, Participant, Run
 from federation.runs.obstacles import approval_key, approvals_of, obstacles, trainers_left
 from federation.runs.phases import OWN_SERVER
+from federation.runs.pooled import levels_where_pooled
 from federation.runs.roles import TESTS, TRAINS, role_at
 from federation.strategies.catalogue import STRATEGIES
 from federation.strategies.description import ConfigValue
@@ -107,7 +108,8 @@ def plan_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) -> R
     if version.state != "submitted":
         raise Conflict("E_STATE", "This version was taken back; no new run may use it.")
     enrolments = _chosen_enrolments(study, plan)
-    roles = _roles(plan, enrolments)
+    levels = {item.pk: item.level for item in enrolments} | dict(levels_where_pooled(enrolments))
+    roles = _roles(plan, enrolments, levels)
     quorum = _check_numbers(plan, [roles[item.pk] for item in enrolments].count(TRAINS), len(enrolments))
     strategy_parameters = _check_strategy(plan, version, quorum)
     if plan.strategy != OWN_SERVER and not version.declaration.get("initial"):
@@ -132,8 +134,9 @@ def plan_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) -> R
     for position, enrolment in enumerate(enrolments):
         node = Node.objects.get(pk=_node_id(enrolment))
         Participant.objects.create(
-            run=run, enrolment=enrolment, node=node, position=position, level=enrolment.level, role=roles[enrolment.pk]
-        )
+            run=run, enrolment=enrolment, node=node, position=position,
+            level=levels[enrolment.pk], role=roles[enrolment.pk],
+        )  # fmt: skip
     return run
 
 
@@ -149,7 +152,8 @@ def _with_defaults(plan: Plan, version: ScriptVersion) -> Plan:
 
 
 def _chosen_enrolments(study: Study, plan: Plan) -> list[Enrolment]:
-    everybody = list(Enrolment.objects.filter(study=study).select_related("site", "dataset").order_by("site__name"))
+    rows = Enrolment.objects.filter(study=study).select_related("site", "dataset__pooled_table")
+    everybody = list(rows.order_by("site__name"))
     if plan.sites is None:
         return [enrolment for enrolment in everybody if enrolment.state == "ready"]
     known = {str(item.pk): item for item in everybody} | {str(item.site_id): item for item in everybody}
@@ -174,7 +178,7 @@ def _wrong_choices(chosen: Sequence[Enrolment | None]) -> Iterator[FieldProblem]
             yield FieldProblem(field, "E_NOT_READY", f"{enrolment.site.name} is {enrolment.state}, not ready.")
 
 
-def _roles(plan: Plan, enrolments: Sequence[Enrolment]) -> dict[UUID, str]:
+def _roles(plan: Plan, enrolments: Sequence[Enrolment], levels: Mapping[UUID, str]) -> dict[UUID, str]:
     """Each site's part in the run, by its enrolment: what its level allows, unless the plan has it test only."""
     if plan.validators and plan.strategy == OWN_SERVER:
         words = "The script's own ServerApp asks its sites for what it likes: none of them can be held to testing."
@@ -185,7 +189,7 @@ def _roles(plan: Plan, enrolments: Sequence[Enrolment]) -> dict[UUID, str]:
         words = "A site that only tests is one of those that take part."
         raise Invalid("E_INVALID", words, errors=[FieldProblem(f"validators.{strange[0]}", "E_INVALID", words)])
     testing = {known[str(name)].pk for name in plan.validators}
-    return {item.pk: TESTS if item.pk in testing else role_at(item.level) for item in enrolments}
+    return {item.pk: TESTS if item.pk in testing else role_at(levels[item.pk]) for item in enrolments}
 
 
 def _node_id(enrolment: Enrolment) -> str:

@@ -23,20 +23,20 @@ def uses_of(site: Site, *, by: User) -> QuerySet[Participation]:
     check(by, Permission.SITE_RESULTS_VIEW, site)
     return (
         Participation.objects.filter(participant__enrolment__site=site)
-        .select_related("round__run__study", "round__run__version__script", "participant__approval__dataset")
-        .defer("round__run__version__bundle", "participant__approval__envelope", "participant__approval__revocation")
+        .select_related("round__run__study", "round__run__version__script", "approval__dataset")
+        .defer("round__run__version__bundle", "approval__envelope", "approval__revocation")
     )
 
 
 def uses_by_dataset(uses: QuerySet[Participation]) -> Iterable[Mapping[str, object]]:
     """For each dataset: the runs and rounds that asked it, the exchanges, and the bytes that left."""
-    dataset = F("participant__approval__dataset")
+    dataset = F("approval__dataset")
     return (
-        uses.filter(participant__approval__isnull=False)
+        uses.filter(approval__isnull=False)
         .select_related(None)
         .defer(None)
         .order_by()
-        .values(dataset=dataset, name=F("participant__approval__dataset__name"), study=F("round__run__study__title"))
+        .values(dataset=dataset, name=F("approval__dataset__name"), study=F("round__run__study__title"))
         .annotate(
             runs=Count("round__run", distinct=True),
             rounds=Count("round", distinct=True),

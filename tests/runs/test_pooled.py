@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
 
 from federation.runs import engine
+from federation.runs.lowering import lower_participants
 from federation.runs.models import Participant, Run
 from federation.runs.obstacles import obstacles
 from federation.runs.pooled import runs_with
+from federation.runs.services import Plan, plan_run
 from studies.pooling.models import PoolConsent, PooledTable, PoolNode
 from tests.factories.pools import on_file
 from tests.runs.scene import Scene, drive, settle
@@ -91,6 +95,53 @@ def test_a_table_whose_consent_expired_is_not_used(rehearse) -> None:
     run = drive(scene)
     assert run.state == "completed"
     assert settle(run, "train", 1).get("Site 1") == ("missing", "E_POOL_REVOKED")
+
+
+def test_a_run_that_went_on_with_another_table_has_still_seen_the_rows_of_before(rehearse) -> None:
+    scene, _ = rehearse(rounds=2, quorum=2)
+    _, consent = pool_table(scene)
+    drive_to_round(scene, 2)
+    centre = Participant.objects.get(run=scene.run, position=POOL)
+    approval, dataset = centre.approval, centre.approval.dataset
+    dataset.pk, dataset.name, dataset.fingerprint, dataset._state.adding = uuid4(), "anew", "e" * 64, True
+    dataset.save()
+    approval.pk, approval.statement_id, approval.dataset, approval._state.adding = uuid4(), "e" * 64, dataset, True
+    approval.save()
+    Participant.objects.filter(pk=centre.pk).update(approval=approval)  # as when a run is started again
+    run = drive(scene)
+    assert settle(run, "train", 2)["Site 1"] == ("done", "")
+    assert [item.pk for item in runs_with(consent)] == [run.pk]
+
+
+def test_a_site_whose_rows_are_in_the_pool_of_a_run_only_tests_there(rehearse) -> None:
+    """It consented and sent, and did not change its level (yet): its rows count once all the same."""
+    scene, _ = rehearse(rounds=1, quorum=3)
+    pool_table(scene)
+    run, member = scene.run, scene.run.participants.get(position=0)
+    plan = Plan(label="With the pool", rounds=1)
+    made = plan_run(study=run.study, version=run.version, plan=plan, by=run.created_by)
+    parts = {item.position: (item.level, item.role) for item in made.participants.all()}
+    assert parts == {0: ("F3", "tests"), 1: ("F2", "trains"), 2: ("F2", "trains")}
+    assert made.quorum == 2
+    alone = plan_run(
+        study=run.study, version=run.version, by=run.created_by,
+        plan=replace(plan, sites=[str(member.enrolment_id)]),
+    )  # fmt: skip
+    assert alone.participants.get().role == "trains", "the pool is not in this one"
+
+
+def test_a_run_that_was_planned_before_rows_came_to_the_pool_counts_none_twice(rehearse) -> None:
+    scene, link = rehearse(rounds=1, quorum=2)
+    assert "E_LEVEL" not in [item.code for item in obstacles(scene.run)]
+    pool_table(scene)
+    found = {item.site: item.code for item in obstacles(scene.run)}
+    assert found["Site 0"] == "E_LEVEL"
+    lower_participants(scene.reload(), by="somebody")
+    run = drive(scene)
+    assert run.state == "completed"
+    assert settle(run, "train", 1)["Site 0"] == ("missing", "E_LEVEL")
+    assert settle(run, "evaluate", 1)["Site 0"] == ("done", "")
+    assert (1, "train") not in link.sites["100"].asked
 
 
 def test_no_new_run_starts_on_rows_that_were_taken_back(rehearse) -> None:

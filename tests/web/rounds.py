@@ -63,6 +63,7 @@ def commit_round(run: Run, number: int, **changes: Any) -> Round:
     for phase, values in (("train", {"train-loss": 1 / number}), ("evaluate", EVALUATION)):
         row: dict[str, Any] = {"state": "done", "examples": 80, "metrics": values, **changes}
         Participation.objects.create(
-            round=round_, participant=participant, phase=phase, asked_at=now, answered_at=now, **row
-        )
+            round=round_, participant=participant, approval=participant.approval, phase=phase, asked_at=now,
+            answered_at=now, **row,
+        )  # fmt: skip
     return round_

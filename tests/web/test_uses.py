@@ -29,8 +29,9 @@ def run(world: World) -> Run:
     Participant.objects.filter(run=run).update(approval=Approval.objects.get(site=world.site))
     for number in (1, 2):
         commit_round(run, number, bytes_sent=2048, bytes_received=1024, receipt=RECEIPT)
+    asked = Participant.objects.get(run=run)
     Participation.objects.create(
-        round=run.round_set.get(number=2), participant=Participant.objects.get(run=run), phase="sums"
+        round=run.round_set.get(number=2), participant=asked, approval=asked.approval, phase="sums"
     )
     return run
 

@@ -27,8 +27,8 @@ class UseOut(Output):
     study = serializers.UUIDField(source="round.run.study_id")
     study_title = serializers.CharField(source="round.run.study.title")
     script_sha256 = serializers.CharField(source="round.run.version.sha256")
-    dataset = serializers.UUIDField(source="participant.approval.dataset_id", default=None, allow_null=True)
-    dataset_name = serializers.CharField(source="participant.approval.dataset.name", default="")
+    dataset = serializers.UUIDField(source="approval.dataset_id", default=None, allow_null=True)
+    dataset_name = serializers.CharField(source="approval.dataset.name", default="")
     round = serializers.IntegerField(source="round.number")
     phase = serializers.CharField()
     state = serializers.CharField()
@@ -58,6 +58,6 @@ class SiteUses(Resource):
     @describe("What runs did with the site's data, newest first", output=UseOut, many=True, parameters=[UsesQuery])
     def list(self, request: PersonRequest, id: UUID) -> Response:
         wanted = self.query(UsesQuery)
-        named = {"dataset": "participant__approval__dataset", "run": "round__run"}
+        named = {"dataset": "approval__dataset", "run": "round__run"}
         rows = uses_of(self.row(id), by=request.user)
         return self.page(rows.filter(**{named[name]: value for name, value in wanted.items()}), ordering=("-id",))

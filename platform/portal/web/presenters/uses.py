@@ -60,7 +60,7 @@ def use_rows(uses: Iterable[Participation]) -> list[UseRow]:
 
 
 def _row(item: Participation) -> UseRow:
-    run, approval = item.round.run, item.participant.approval
+    run, approval = item.round.run, item.approval
     return UseRow(
         asked_at=item.asked_at,
         study=run.study.title,
@@ -97,7 +97,7 @@ def receipt_digest(item: Participation) -> str:
 
 def use_record(item: Participation) -> dict[str, Any]:
     """One exchange as a line of a file, in English; moments in ISO 8601, sizes in bytes."""
-    run, approval = item.round.run, item.participant.approval
+    run, approval = item.round.run, item.approval
     with translation.override(None):
         left = what_left(item)
     return {

@@ -25,7 +25,7 @@ def uses(request: PageRequest, site_id: UUID) -> HttpResponseBase:
     site = find_site(request, site_id)
     every = uses_of(site, by=request.user)
     dataset, run = _id(request, "dataset"), _id(request, "run")
-    narrowed = {"participant__approval__dataset": dataset, "round__run": run}
+    narrowed = {"approval__dataset": dataset, "round__run": run}
     found = every.filter(**{name: value for name, value in narrowed.items() if value})
     if request.GET.get("form") == "csv":
         note_uses_taken(site=site, entries=found.count(), by=request.user)
