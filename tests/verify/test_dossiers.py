@@ -155,6 +155,19 @@ def test_a_zip_file_is_verified_too_and_strange_ones_are_refused(whole: Path, tm
     assert verify_dossier(packed).problems == ["the zip file is damaged."]
 
 
+def test_a_zip_file_with_a_byte_that_was_changed_is_never_taken_and_never_breaks_the_verifier(tmp_path: Path) -> None:
+    packed = tmp_path / "dossier.zip"
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("entry.jsonl", random.Random(3).randbytes(2000).hex())
+    plain = packed.read_bytes()
+    for position in range(0, len(plain), 29):
+        packed.write_bytes(plain[:position] + bytes([plain[position] ^ 0x5A]) + plain[position + 1 :])
+        assert verify_dossier(packed).problems
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("entry.jsonl", "x")
+    assert "packed in a way" in verify_dossier(packed).problems[0]
+
+
 def test_an_export_is_no_dossier(tmp_path: Path) -> None:
     write_export(tmp_path / "export", 3)
     assert not is_dossier(tmp_path / "export")

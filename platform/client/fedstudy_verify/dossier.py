@@ -7,6 +7,7 @@ the proof that it is in the log that `log/checkpoint` signs). So nothing need be
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 import re
@@ -23,7 +24,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from fedstudy_verify.export import Missing, content, opened
+from fedstudy_verify.export import DAMAGED, PACKED, Missing, content, opened
 from fedstudy_verify.notes import Checkpoint, Unreadable
 from fedstudy_verify.rows import EVENT, Bad, Rows
 from fedstudy_verify.tree import root_above
@@ -207,9 +208,12 @@ def _unpack(path: Path, folder: Path) -> None:
             _refuse_strange([item.filename for item in archive.infolist()])
             if sum(item.file_size for item in archive.infolist()) > _MOST:
                 raise Missing("the dossier is too large")
+            if any(item.compress_type not in PACKED for item in archive.infolist()):
+                raise Missing("the zip file is packed in a way that the portal does not use")
             archive.extractall(folder)
-    except (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
-        raise Missing("the zip file is damaged") from error
+    except DAMAGED as error:
+        is_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        raise Missing("there is no room to unpack the zip file" if is_full else "the zip file is damaged") from error
 
 
 def _refuse_strange(names: Sequence[str]) -> None:

@@ -13,9 +13,9 @@ CHECKPOINT, EARLIER, KEYS, LOG, MANIFEST = "checkpoint", "earlier.jsonl", "keys.
 ENVELOPES = "envelopes.jsonl"
 BEFORE_ENVELOPES, WITH_ENVELOPES = "fedstudy-log-1", "fedstudy-log-2"  # the forms of an export
 _SMALL = 64 << 20
-_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # What reading a damaged or encrypted zip file raises.
-_DAMAGED = (OSError, EOFError, ValueError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
+DAMAGED = (OSError, EOFError, ValueError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
 
 
 class Missing(Exception):
@@ -43,17 +43,17 @@ class Archive:
     def __init__(self, path: Path) -> None:
         try:
             self._zip = zipfile.ZipFile(path)
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise Missing("this is no export") from error
 
     def open(self, name: str) -> IO[bytes]:
         try:
-            if self._zip.getinfo(name).compress_type not in _PACKED:
+            if self._zip.getinfo(name).compress_type not in PACKED:
                 raise Missing(f"{name} is packed in a way that the portal does not use")
             return self._zip.open(name)
         except KeyError as error:
             raise Missing(f"{name} is not there") from error
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise Missing(f"{name} is damaged") from error
 
 
@@ -67,7 +67,7 @@ def content(export: Export, name: str) -> bytes:
     with export.open(name) as file:
         try:
             data = file.read(_SMALL + 1)
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise Missing(f"{name} is damaged") from error
     if len(data) > _SMALL:
         raise Missing(f"{name} is too large")
@@ -79,5 +79,5 @@ def lines(export: Export, name: str) -> Iterator[bytes]:
     with export.open(name) as file:
         try:
             yield from file
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise Missing(f"{name} is damaged") from error
