@@ -1,4 +1,5 @@
-"""News from below that concern runs: nodes that come, go and change keys, sites that share less, studies that close."""
+"""News from below that concern runs: nodes that come, go and change keys, sites that share less or take rows back,
+studies that close."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from federation.runs import states
+from federation.runs.cancelling import cancel_waiting
 from federation.runs.lowering import follow_level
 from federation.runs.models import Run
 from fedstudy_core.errors import Conflict
@@ -15,6 +17,9 @@ from studies.enrolment.models import Enrolment
 from studies.enrolment.signals import level_changed
 from studies.lifecycle.models import Study
 from studies.lifecycle.signals import study_moving
+from studies.pooling.models import PoolConsent
+from studies.pooling.signals import consent_changed
+from studies.pooling.states import ENDINGS
 
 
 def _sync(**_: object) -> None:
@@ -35,7 +40,13 @@ def _follow_level(*, enrolment: Enrolment, by: Any, **_: object) -> None:
     follow_level(enrolment=enrolment, by=by)
 
 
+def _cancel_waiting(*, consent: PoolConsent, verb: str, by: Any, **_: object) -> None:
+    if verb in ENDINGS:
+        cancel_waiting(consent=consent, by=by)
+
+
 def connect() -> None:
+    consent_changed.connect(_cancel_waiting, dispatch_uid="runs.consent_changed")
     level_changed.connect(_follow_level, dispatch_uid="runs.level_changed")
     study_moving.connect(_refuse_closed_with_live_runs, dispatch_uid="runs.study_moving")
     node_confirmed.connect(_sync, dispatch_uid="runs.sync_confirmed_node")

@@ -63,12 +63,15 @@ class Enrolment(models.Model):
 
 
 class LevelChange(models.Model):
-    """The level at which a site takes part from a moment on: chosen when it accepted, or changed later."""
+    """The level at which a site takes part from a moment on: chosen when it accepted, or changed later.
+
+    `by` is empty where nobody chose: the consent ended under which the site's rows were pooled.
+    """
 
     enrolment = models.ForeignKey(Enrolment, on_delete=models.CASCADE, related_name="level_changes")
     level = models.CharField(max_length=2, choices=list(states.LEVELS.items()))
     at = models.DateTimeField(default=timezone.now)
-    by = models.ForeignKey(PEOPLE, on_delete=models.PROTECT, related_name="+")
+    by = models.ForeignKey(PEOPLE, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
 
     class Meta:
         ordering = ["at", "pk"]

@@ -119,22 +119,39 @@ def change_level(*, enrolment: Enrolment, level: str, by: User) -> Enrolment:
     pool = pooling()
     if level in states.POOLED_LEVELS and pool is not None:
         pool.check_consent(enrolment, level)
+    if level != enrolment.level:
+        _move_level(enrolment, level, by)
+    return enrolment
+
+
+@transaction.atomic
+def end_pooled_level(*, study: Study, site: Site, reason: str, by: Any) -> None:
+    """Let a site whose rows are pooled no more only test models, until it chooses a level again: nobody decides for it
+    that it trains. A consequence of a decision checked elsewhere, whose caller holds the study's lock.
+    """
+    taking = Enrolment.objects.select_for_update(of=("self",)).select_related("study", "site")
+    enrolment = taking.filter(
+        study=study, site=site, state__in=states.TAKING_PART, level__in=states.POOLED_LEVELS
+    ).first()
+    if enrolment is not None:
+        _move_level(enrolment, states.LEAST_LEVEL, by, reason=reason)
+
+
+def _move_level(enrolment: Enrolment, level: str, by: Any, **detail: str) -> None:
+    """Note a site's level from now on."""
     old, enrolment.level = enrolment.level, level
-    if old == level:
-        return enrolment
     enrolment.save(update_fields=["level"])
-    LevelChange.objects.create(enrolment=enrolment, level=level, by=by)
-    detail = {"site_name": enrolment.site.name, "old": old, "new": level, "gives_up": given_up(old, level)}
+    LevelChange.objects.create(enrolment=enrolment, level=level, by=by if isinstance(by, User) else None)
+    facts = {"site_name": enrolment.site.name, "old": old, "new": level, "gives_up": given_up(old, level)}
     record(
         action="enrolment:level:changed",
         actor=by,
         obj=enrolment,
         study=enrolment.study_id,
         site=enrolment.site_id,
-        detail=detail,
+        detail=facts | detail,
     )
     level_changed.send(sender=Enrolment, enrolment=enrolment, old=old, by=by)
-    return enrolment
 
 
 @transaction.atomic

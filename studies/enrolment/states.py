@@ -25,6 +25,7 @@ LEVELS = {
     "F4": "the study dataset is pooled",
 }
 DEFAULT_LEVEL = "F2"
+LEAST_LEVEL = "F0"
 # What needs no more than the site's word; pooling rows besides asks for a consent (`pooling`).
 OFFERED_LEVELS = ("F0", "F1", "F2")
 POOLED_LEVELS = ("F3", "F4")

@@ -31,6 +31,7 @@ from fedstudy_core.times import parse_time
 from studies.dictionary.models import Dataset
 from studies.dictionary.selectors import current_dictionary
 from studies.enrolment.models import Enrolment
+from studies.enrolment.services import end_pooled_level
 from studies.enrolment.states import TAKING_PART
 from studies.lifecycle.models import Study
 from studies.lifecycle.services import check_under_way
@@ -294,7 +295,8 @@ def end_consent(consent: PoolConsent, state: str, reason: str, by: Any, *, revoc
 
     Its rows are used no more from this moment: the portal hands its object out to nobody, no run may use a table in
     which they are, and the pool node is told to drop them. What a newer consent replaced is not kept here either: the
-    key that opens it may be in use for long.
+    key that opens it may be in use for long. Unless one takes its place, the site is at a level at which it pools no
+    more.
     """
     states.CONSENT.move(consent, state)
     consent.ended_at, consent.reason = timezone.now(), reason
@@ -309,6 +311,9 @@ def end_consent(consent: PoolConsent, state: str, reason: str, by: Any, *, revoc
     PooledTable.objects.filter(consents=consent, stale_since=None).update(stale_since=timezone.now())
     _have_pool_look(consent)
     _tell(state, consent, by, reason=reason)
+    if state != "replaced":
+        words = f"its consent to pool rows ended: {reason or state}"
+        end_pooled_level(study=consent.study, site=consent.site, reason=words, by=by)
 
 
 def _have_pool_look(consent: PoolConsent) -> None:

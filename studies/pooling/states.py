@@ -19,6 +19,8 @@ CONSENT = StateTable(
 )
 REVOCABLE = tuple(state for state, following in CONSENT.moves.items() if "revoked" in following)
 
+ENDINGS = tuple(CONSENT.moves["valid"])
+
 OBJECT = StateTable(
     name="pooled object",
     initial="announced",

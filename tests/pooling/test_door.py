@@ -119,7 +119,12 @@ def altered(content: bytes) -> bytes:
     return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
 
-@pytest.mark.parametrize("change", [cut, reordered, altered], ids=lambda change: change.__name__)
+def doubled(content: bytes) -> bytes:
+    quarter = len(content) // 4
+    return content[: 2 * quarter] + content[quarter : 2 * quarter] + content[3 * quarter :]
+
+
+@pytest.mark.parametrize("change", [cut, reordered, altered, doubled], ids=lambda change: change.__name__)
 async def test_other_bytes_than_the_description_says_are_refused(
     change: Callable[[bytes], bytes], scene: Scene, opened: Path
 ) -> None:

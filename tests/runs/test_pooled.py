@@ -15,6 +15,7 @@ from federation.runs.models import Participant, Run
 from federation.runs.obstacles import obstacles
 from federation.runs.pooled import runs_with
 from federation.runs.services import Plan, plan_run
+from studies.pooling.consents import end_consent
 from studies.pooling.models import PoolConsent, PooledTable, PoolNode
 from tests.factories.pools import on_file
 from tests.runs.scene import Scene, drive, settle
@@ -164,3 +165,23 @@ def test_a_run_that_goes_on_from_a_model_has_seen_its_rows_too(rehearse) -> None
     child.pk, child.parent, child.parent_round = None, run, 1
     child.save()
     assert {item.pk for item in runs_with(consent)} == {run.pk, child.pk}
+
+
+@pytest.mark.parametrize("state", ["queued", "waiting"])
+def test_runs_that_wait_to_use_rows_are_stopped_when_these_are_taken_back(rehearse, state: str) -> None:
+    scene, _ = rehearse()
+    _, consent = pool_table(scene)
+    if state == "queued":
+        for moved in ("paused", "queued"):
+            Run.objects.filter(pk=scene.run.pk).update(state=moved)
+    end_consent(consent, "revoked", "", "system:test")
+    run = scene.reload()
+    assert (run.state, run.reason_code) == ("stopped", "E_POOL_REVOKED")
+
+
+def test_runs_that_wait_for_other_rows_go_on(rehearse) -> None:
+    scene, _ = rehearse()
+    _, consent = pool_table(scene)
+    PooledTable.objects.get().consents.clear()
+    end_consent(consent, "revoked", "", "system:test")
+    assert scene.reload().state == "waiting"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -212,6 +213,16 @@ def test_a_run_that_does_not_fit_is_not_planned(
     page = sound(browser("pi").post(there, run_fields(world, **changes)), 400)
     assert sentence in page.text
     assert not Run.objects.filter(label="Planned").exists()
+
+
+def test_a_run_is_planned_like_another_one(world: World, browser: Browser) -> None:
+    Run.objects.filter(pk=world.run.pk).update(rounds=17, strategy="fedadam", config={"learning-rate": 0.25})
+    there = reverse("web:run-new", args=[world.study.pk])
+    form = browser("pi").get(there, {"like": world.run.pk}).context["form"]
+    filled = ("version", "rounds", "strategy", "parameter:learning-rate", f"site:{world.enrolment.pk}")
+    assert [form[name].value() for name in filled] == [str(world.version.pk), "17", "fedadam", "0.25", "full"]
+    for strange in (uuid4(), "another"):
+        assert browser("pi").get(there, {"like": strange}).status_code == 404
 
 
 def test_a_node_s_token_is_shown_once(world: World, browser: Browser) -> None:

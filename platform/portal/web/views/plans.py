@@ -31,7 +31,7 @@ def new(request: PageRequest, study_id: UUID) -> HttpResponse:
     study = find_study(request, study_id)
     check(request.user, Permission.RUN_START, study)
     (picture,) = pictures_of([study])
-    form = _form(request, picture)
+    form = _form(request, picture, _filled_from_run(request, study))
     if form is not None and request.method == "POST":
         made = save(form, lambda _: _plan(request, study, form))
         if made:
@@ -50,12 +50,29 @@ def _shared_context(study: Study, form: RunForm | None, picture: Picture) -> dic
     }
 
 
-def _form(request: PageRequest, picture: Picture) -> RunForm | None:
+def _filled_from_run(request: PageRequest, study: Study) -> dict[str, str]:
+    """What the form begins with where the address names a run of the study that is to be made once more."""
+    if not request.GET.get("like"):
+        return {}
+    found = selectors.runs_for(request.user).filter(study=study, pk=_uuid(request.GET["like"])).first()
+    if found is None:
+        raise Http404
+    return {"version": str(found.version_id), **filled_from(lineage.plan_of(found))}
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise Http404 from error
+
+
+def _form(request: PageRequest, picture: Picture, standard: dict[str, str]) -> RunForm | None:
     """The form for the version that the address or the form names, else the newest."""
     versions = [item for item in picture.versions if item.state == "submitted"]
     if not versions:
         return None
-    filled = {name: str(value) for name, value in request.GET.items() if value}
+    filled = standard | {name: str(value) for name, value in request.GET.items() if value}
     asked = request.POST.get("version") or filled.get("version")
     chosen = next((item for item in versions if str(item.pk) == asked), best_version(picture, versions))
     return RunForm(request.POST or None, versions=versions, chosen=chosen, enrolments=_ready(picture), filled=filled)
