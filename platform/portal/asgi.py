@@ -1,27 +1,36 @@
 """The portal as an ASGI application: `uvicorn portal.asgi:application`."""
 
+import gc
 import os
+from importlib import import_module
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
-from django.core.asgi import get_asgi_application
+import django
 
-django_application = get_asgi_application()
+django.setup(set_prefix=False)
 
 from django.conf import settings
 
 from portal.body_limit import BodyLimit
 from portal.failures import too_large_page
 from portal.freight import FreightDoor
+from portal.handler import Handler
 from portal.pool_door import PoolDoor
 
 application = FreightDoor(
     PoolDoor(
         BodyLimit(
-            django_application,
+            Handler(),
             body=settings.FEDSTUDY_MAX_BODY,
             upload=settings.FEDSTUDY_MAX_UPLOAD,
             page=too_large_page,
         )
     )
 )
+
+# What is loaded stays: the collector need not look through it again for each few hundred objects that a page makes.
+import_module(settings.ROOT_URLCONF)
+gc.collect()
+gc.freeze()
+gc.set_threshold(20_000, 10, 10)

@@ -12,6 +12,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.translation.trans_real import parse_accept_lang_header
 
 from accounts.models import User
+from portal import catalogues
 
 API = "/api/"
 
@@ -21,6 +22,7 @@ class Languages:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
+        catalogues.join()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.path.startswith(API):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.db import transaction
 from django.test import Client
@@ -11,7 +13,7 @@ from django.utils import timezone
 from accounts.models import User
 from audit.models import Event
 from audit.services import record
-from portal.web.presenters.events import SENTENCES, href_of, sentence_of
+from portal.web.presenters.events import AREAS, SENTENCES, href_of, sentence_of
 from studies.scripts.services import revoke_approval
 from tests.api.world import World
 from tests.web.conftest import Browser
@@ -117,7 +119,14 @@ def test_the_filters_offer_studies_and_sites_of_the_reader(world: World, browser
     assert [label for _, label in form.fields["study"].widget.choices] == ["All studies", world.study.title]
     assert [label for _, label in form.fields["site"].widget.choices] == ["All sites", world.site.name]
     assert "study" not in browser("stranger").get(reverse("web:events")).context["filter_form"].fields
-    assert set(SENTENCES) <= {value for _, options in form.fields["kind"].widget.choices[1:] for value, _ in options}
+    assert set(SENTENCES) | set(AREAS) <= set(re.findall(r'<option value="([^"]+)"', str(form["kind"])))
+
+
+def test_what_is_chosen_stays_chosen(world: World, browser: Browser) -> None:
+    for kind, shown in [("runs:run:began", "runs:run:began"), ("runs", "runs"), ("", ""), ('"><b>', None)]:
+        form = browser("auditor").get(reverse("web:events"), {"kind": kind, "q": "x"}).context["filter_form"]
+        chosen = re.findall(r'<option value="([^"]*)" selected>', str(form["kind"]))
+        assert chosen == ([] if shown is None else [shown])
 
 
 def test_an_entry_leads_to_its_object_and_shows_its_details(world: World, browser: Browser) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from django.utils import translation
+from django.utils.formats import date_format
 
 from portal.web import formats
 
@@ -66,3 +68,11 @@ def test_configuration_values(value: object, text: str) -> None:
 @pytest.mark.parametrize(("name", "text"), [("Ada Lovelace", "AL"), ("pi@example.org", "PO"), ("", "?"), ("Kim", "K")])
 def test_initials(name: str, text: str) -> None:
     assert formats.initials(name) == text
+
+
+@pytest.mark.parametrize("language", ["en-gb", "de"])
+def test_moments_are_written_as_django_does(language: str) -> None:
+    with translation.override(language):
+        for month in range(1, 13):
+            moment = dt.datetime(2026, month, 3, 7, 5, tzinfo=dt.UTC)
+            assert formats.moment(moment) == date_format(moment, "j M Y, H:i")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import math
 from decimal import Decimal
+from functools import lru_cache
 
-from django.utils.translation import gettext
+from django.utils.dates import MONTHS_3
+from django.utils.translation import get_language, gettext
 
 MISSING = "–"
 
@@ -78,6 +80,17 @@ def ago(moment: dt.datetime | None, now: dt.datetime) -> str:
     unit, each = next((unit, each) for unit, each in UNITS if length >= each)
     words = gettext("in {time}") if seconds > 0 else gettext("{time} ago")
     return words.format(time=f"{length // each} {unit}")
+
+
+def moment(local: dt.datetime) -> str:
+    """``3 Nov 2026, 14:05``, as Django writes it, which reads its pattern anew each time."""
+    return f"{local.day} {_months(get_language())[local.month]} {local:%Y, %H:%M}"
+
+
+@lru_cache
+def _months(_language: str | None) -> dict[int, str]:
+    """The months' short names in a language."""
+    return {number: str(name).title() for number, name in MONTHS_3.items()}
 
 
 UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))

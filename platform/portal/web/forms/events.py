@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from html import escape
 from itertools import groupby
 from typing import Any
 
 from django import forms
 from django.forms.utils import flatatt
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import get_language, gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from audit.selectors import Narrowing
@@ -26,17 +28,32 @@ class Select(forms.Select):
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
         attributes = flatatt(self.build_attrs(attrs or {}, {"name": name}))
-        chosen = str(value or "")
-        options = format_html_join("", "{}", ((self._option(option, chosen),) for option in self.choices))
-        return format_html("<select{}>{}</select>", attributes, options)
+        return format_html("<select{}>{}</select>", attributes, self._options(str(value or "")))
 
-    def _option(self, option: tuple[Any, Any], chosen: str) -> SafeString:
-        value, label = option
-        if isinstance(label, list | tuple):
-            inside = format_html_join("", "{}", ((self._option(item, chosen),) for item in label))
-            return format_html('<optgroup label="{}">{}</optgroup>', value, inside)
-        selected = SafeString(" selected") if str(value) == chosen else ""
-        return format_html('<option value="{}"{}>{}</option>', value, selected, label)
+    def _options(self, chosen: str) -> SafeString:
+        return SafeString("".join(_option(option, chosen) for option in self.choices))
+
+
+class Kinds(Select):
+    """The choice among areas and actions, which is the same for everybody: written once in each language."""
+
+    def _options(self, chosen: str) -> SafeString:
+        options, mark = _written_kinds(get_language()), f'<option value="{escape(chosen)}"'
+        return SafeString(options.replace(f"{mark}>", f"{mark} selected>", 1))
+
+
+def _option(option: tuple[Any, Any], chosen: str | None) -> str:
+    value, label = option
+    if isinstance(label, list | tuple):
+        inside = "".join(_option(item, chosen) for item in label)
+        return f'<optgroup label="{escape(str(value))}">{inside}</optgroup>'
+    selected = " selected" if str(value) == chosen else ""
+    return f'<option value="{escape(str(value))}"{selected}>{escape(str(label))}</option>'
+
+
+@lru_cache
+def _written_kinds(_language: str | None) -> str:
+    return "".join(_option(option, chosen=None) for option in [("", gettext("Everything")), *_kinds()])
 
 
 def _kinds() -> list[tuple[str, Any]]:
@@ -58,7 +75,7 @@ class EventFilterForm(forms.Form):
     q = forms.CharField(
         label=_("Words"), required=False, max_length=200, widget=forms.TextInput(attrs={"type": "search"})
     )
-    kind = forms.CharField(label=_("What"), required=False, max_length=100, widget=Select)
+    kind = forms.CharField(label=_("What"), required=False, max_length=100, widget=Kinds)
     actor = forms.CharField(label=_("Who"), required=False, max_length=200)
     object = forms.CharField(label=_("Object"), required=False, max_length=200)
     study = forms.UUIDField(label=_("Study"), required=False, widget=Select)
@@ -71,7 +88,6 @@ class EventFilterForm(forms.Form):
 
     def __init__(self, *args: Any, studies: Options, sites: Options, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["kind"].widget.choices = [("", _("Everything")), *_kinds()]
         self._offer("study", gettext("All studies"), studies)
         self._offer("site", gettext("All sites"), sites)
 

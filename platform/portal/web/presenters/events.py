@@ -8,12 +8,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from audit.models import Event
+from portal.web.addresses import address
 
 SENTENCES = {
     "accounts:access:accepted": gettext_noop("Request for a role accepted"),
@@ -207,7 +208,7 @@ def event_rows(events: Iterable[Event]) -> list[EventRow]:
     return [
         EventRow(
             number=event.pk,
-            proof=reverse("web:event", args=[event.event_id]),
+            proof=address("web:event", event.event_id),
             at=event.at,
             actor=event.actor_label,
             actor_name=event.actor,
@@ -231,7 +232,7 @@ PAGES = {"study": "study", "run": "run", "scriptversion": "version", "enrolment"
 def href_of(object_type: str, object_id: str) -> str:
     """The page of the object, where it has one; whether the reader may see it, that page decides."""
     name = PAGES.get(object_type)
-    return reverse(f"web:{name}", args=[object_id]) if name and KEY.fullmatch(object_id) else ""
+    return address(f"web:{name}", UUID(object_id)) if name and KEY.fullmatch(object_id) else ""
 
 
 def sentence_of(action: str) -> str:

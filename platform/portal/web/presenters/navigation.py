@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from portal.web.addresses import address
 from studies.lifecycle.models import Study
 from studies.scripts.models import ScriptVersion
 
@@ -25,10 +25,10 @@ class Link:
 
 def main_navigation(path: str, *, sees_sites: bool, sees_log: bool, sees_platform: bool = False) -> list[Link]:
     """The bar's entries; what a person has nothing to do with is not there."""
-    entries = [(_("Studies"), reverse("web:studies"), "study", "s", True)]
-    entries += [(_("Sites and nodes"), reverse("web:sites"), "hospital", "i", sees_sites)]
-    entries += [(_("Platform"), reverse("web:platform"), "pulse", "p", sees_platform)]
-    entries += [(_("Log"), reverse("web:events"), "log", "l", sees_log)]
+    entries = [(_("Studies"), address("web:studies"), "study", "s", True)]
+    entries += [(_("Sites and nodes"), address("web:sites"), "hospital", "i", sees_sites)]
+    entries += [(_("Platform"), address("web:platform"), "pulse", "p", sees_platform)]
+    entries += [(_("Log"), address("web:events"), "log", "l", sees_log)]
     return [Link(label, href, icon, _is_current(path, href), key) for label, href, icon, key, shown in entries if shown]
 
 
@@ -55,9 +55,7 @@ def study_tabs(
         ("study-events", _("Log"), sees_log),
     ]
     return [
-        Link(label, reverse(f"web:{name}", args=[study_id]), current=name == current)
-        for name, label, shown in names
-        if shown
+        Link(label, address(f"web:{name}", study_id), current=name == current) for name, label, shown in names if shown
     ]
 
 
@@ -69,7 +67,7 @@ def platform_tabs(current: str) -> list[Link]:
         ("platform-nodes", _("Nodes")),
         ("platform-queue", _("Queue")),
     ]
-    return [Link(label, reverse(f"web:{name}"), current=name == current) for name, label in names]
+    return [Link(label, address(f"web:{name}"), current=name == current) for name, label in names]
 
 
 def version_tabs(version: ScriptVersion, current: str, waiting: int) -> list[Link]:
@@ -80,14 +78,14 @@ def version_tabs(version: ScriptVersion, current: str, waiting: int) -> list[Lin
         ("version-changes", _("Changes")),
         ("version-review", _("Review ({waiting} open)").format(waiting=waiting) if waiting else _("Review")),
     ]
-    return [Link(label, reverse(f"web:{name}", args=[version.pk]), current=name == current) for name, label in names]
+    return [Link(label, address(f"web:{name}", version.pk), current=name == current) for name, label in names]
 
 
 def crumbs_to_studies() -> list[tuple[str, str]]:
     """The way to a study's page."""
-    return [(_("Studies"), reverse("web:studies"))]
+    return [(_("Studies"), address("web:studies"))]
 
 
 def crumbs_in_study(study: Study) -> list[tuple[str, str]]:
     """The way to a page inside a study."""
-    return [*crumbs_to_studies(), (study.title, reverse("web:study", args=[study.pk]))]
+    return [*crumbs_to_studies(), (study.title, address("web:study", study.pk))]

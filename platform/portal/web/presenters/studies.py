@@ -6,12 +6,12 @@ import datetime as dt
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from federation.strategies.catalogue import STRATEGIES
 from nodes.registry.models import Node
+from portal.web.addresses import address
 from portal.web.presenters.charts import metric_name
 from portal.web.presenters.levels import Level, level_of
 from portal.web.presenters.picture import Picture, decision_of
@@ -141,7 +141,7 @@ def study_row(picture: Picture, reader: Reader, role: str) -> StudyRow:
     """A line of the list of studies."""
     counted = [item for item in picture.enrolments if item.state in ("invited", "accepted", "ready")]
     return StudyRow(
-        href=reverse("web:study", args=[picture.study.pk]),
+        href=address("web:study", picture.study.pk),
         title=picture.study.title,
         role=role,
         state=picture.study.state,
@@ -163,7 +163,7 @@ def run_row(run: Any) -> RunRow:
     headline = run.version.declaration.get("headline", "")
     value = ((run.latest_metrics or {}).get("evaluate") or {}).get(headline)
     return RunRow(
-        href=reverse("web:run", args=[run.pk]),
+        href=address("web:run", run.pk),
         label=run.label,
         script=f"{run.version.script.name} v{run.version.number}",
         strategy=strategy.title if strategy else run.strategy,
@@ -193,7 +193,7 @@ def enrolment_row(picture: Picture, enrolment: Enrolment) -> EnrolmentRow:
     node, dataset = picture.node_of(enrolment), picture.dataset_of(enrolment)
     site = enrolment.site
     return EnrolmentRow(
-        href=reverse("web:enrolment", args=[enrolment.pk]),
+        href=address("web:enrolment", enrolment.pk),
         site=site.name,
         place=", ".join(part for part in (site.city, site.country) if part),
         state=enrolment.state,
@@ -209,7 +209,7 @@ def version_rows(picture: Picture) -> list[VersionRow]:
     """The study's script versions, the newest first."""
     return [
         VersionRow(
-            href=reverse("web:version", args=[version.pk]),
+            href=address("web:version", version.pk),
             name=version.script.name,
             number=version.number,
             sha256=version.sha256,

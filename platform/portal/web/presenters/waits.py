@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, pgettext
 
+from portal.web.addresses import address
 from portal.web.presenters.picture import Picture, decision_of
 from studies.enrolment.models import Enrolment
 from studies.enrolment.states import TAKING_PART
@@ -53,14 +53,14 @@ def _of_investigator(picture: Picture, reader: Reader) -> Iterator[Wait]:
     study, party = picture.study, _(INVESTIGATOR)
     leads = study.pk in reader.leads
     for text, detail, name, action, icon in _steps_of_study(picture):
-        href = reverse(f"web:{name}", args=[study.pk])
+        href = address(f"web:{name}", study.pk)
         yield Wait(party, text, detail, href, action, icon, study.title, leads)
     if study.state == "draft":
         return
     for run in picture.runs:
         if run.state == "draft" and _signed(picture, run.version) >= run.quorum:
             text, action = _("start “{run_label}”").format(run_label=run.label), pgettext("action", "Open")
-            href = reverse("web:run", args=[run.pk])
+            href = address("web:run", run.pk)
             yield Wait(party, text, _("Planned."), href, action, "play", study.title, leads)
 
 
@@ -115,13 +115,13 @@ def _node_steps() -> dict[str, tuple[str, str, str, str]]:
 
 def _steps_of(picture: Picture, enrolment: Enrolment) -> list[Step]:
     """The site's next step before it is ready; from then on the scripts that wait for its signature."""
-    here = reverse("web:enrolment", args=[enrolment.pk])
+    here = address("web:enrolment", enrolment.pk)
     if enrolment.state == "invited":
         return [(_("answer the invitation"), _("Accept or decline."), here, _("Answer"), "send")]
     if enrolment.state not in TAKING_PART:
         return []
     node, dataset = picture.node_of(enrolment), picture.dataset_of(enrolment)
-    nodes = reverse("web:site", args=[enrolment.site_id])
+    nodes = address("web:site", enrolment.site_id)
     if node is None:
         return [
             (_("register a node"), _("The agent that will run scripts beside the data."), nodes, _("Register"), "node")
@@ -152,7 +152,7 @@ def _signed(picture: Picture, version: ScriptVersion) -> int:
 
 def _script_step(picture: Picture, version: ScriptVersion, enrolment: Enrolment) -> Step | None:
     decision = decision_of(picture.approval_of(version, enrolment))
-    name, href = f"{version.script.name} v{version.number}", reverse("web:version", args=[version.pk])
+    name, href = f"{version.script.name} v{version.number}", address("web:version", version.pk)
     if decision == "awaited":
         return (
             _("review and sign {name}").format(name=name),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from django import template
 from django.forms import BoundField
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -51,16 +51,21 @@ def browser_words() -> SafeString | str:
     return format_html('<meta name="fedstudy-words" content="{}">', json.dumps(words)) if words else ""
 
 
+DRAWN = {
+    name: format_html(
+        '<svg class="fs-icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false"><path d="{}"/></svg>', path
+    )
+    for name, path in ICONS.items()
+}
+
+
+# A page may hold hundreds of these, of states and of `when`, so they are written without a template of their own.
 @register.simple_tag
 def icon(name: str) -> SafeString:
     """An icon that repeats what the text beside it says, hidden from screen readers."""
-    return format_html(
-        '<svg class="fs-icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false"><path d="{}"/></svg>',
-        ICONS[name],
-    )
+    return DRAWN[name]
 
 
-# A page may hold hundreds of these and of `when`, so they are written without a template of their own.
 def _status(found: Status, *, plain: bool = False) -> SafeString:
     tone = f"is-{found.tone} is-plain" if plain else f"is-{found.tone}"
     title = format_html(' title="{}"', found.meaning) if found.meaning else ""
@@ -70,6 +75,12 @@ def _status(found: Status, *, plain: bool = False) -> SafeString:
 @register.simple_tag
 def status(kind: str, state: str, *, plain: bool = False) -> SafeString:
     """A state as word, icon and tone."""
+    return _told(translation.get_language(), kind, state, plain)
+
+
+@lru_cache(maxsize=2_000)
+def _told(_language: str | None, kind: str, state: str, plain: bool) -> SafeString:
+    """Of each language once."""
     return _status(status_of(kind, state), plain=plain)
 
 
@@ -106,7 +117,7 @@ def when(moment: dt.datetime | None, *, empty: str = "–", relative: bool = Tru
     zone = local.tzname() or "UTC"
     runs = format_html("<small>{}</small>", formats.ago(moment, timezone.now())) if relative else zone
     mark = SafeString(" data-relative") if relative else ""
-    shown, exact = date_format(local, "j M Y, H:i"), f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+    shown, exact = formats.moment(local), f"{utc:%Y-%m-%d %H:%M:%S} UTC"
     if zone != "UTC":
         exact = f"{local:%Y-%m-%d %H:%M:%S} {zone} · {exact}"
     return format_html('<time datetime="{}" title="{}"{}>{} {}</time>', utc.isoformat(), exact, mark, shown, runs)
