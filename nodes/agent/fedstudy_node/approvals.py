@@ -192,11 +192,15 @@ class Approvals:
             return Refusal("E_REVOKED")
         return Refusal("E_REVOKED_EPOCH") if statement.revocation_epoch < revoked.epoch else None
 
-    def revoke(self, statement_id: str, reason: str) -> None:
-        """Stop a statement, or a standing policy, from counting here, at once and without anybody else."""
+    def revoke(self, statement_id: str, reason: str, by: str = "") -> None:
+        """Stop a statement, or a standing policy, from counting here, at once and without anybody else.
+
+        Args:
+            by: names and roles of who signed the revocation; empty on the console, where nobody does.
+        """
         with self.home.changing():
             now = self.revocations()
-            entries = {**now.statements, statement_id: {"at": now_text(), "reason": reason}}
+            entries = {**now.statements, statement_id: {"at": now_text(), "reason": reason, "by": by}}
             self._save_revocations(now.epoch, entries)
 
     def revoke_all(self) -> int:

@@ -9,6 +9,7 @@ from fedstudy_core.revocation import PAYLOAD_TYPE, Revocation, sign_revocation
 from fedstudy_core.statement import read_unverified
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.home import Home, now_text, write_private
+from fedstudy_node.trust import Trust
 
 
 def build_revocation(home: Home, statement_id: str, reason: str) -> bytes:
@@ -35,12 +36,17 @@ class Revoking:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         envelope = dsse.assemble(PAYLOAD_TYPE, payload, {**by_node, **signatures})
         write_private(self._file(revocation.statement), envelope)
-        approvals = Approvals(self.home)
-        approvals.revoke(revocation.statement, revocation.reason)
+        approvals, by = Approvals(self.home), self._names(signatures)
+        approvals.revoke(revocation.statement, revocation.reason, by)
         for signed in approvals.all():
             if read_unverified(signed.envelope).policy == revocation.statement:
-                approvals.revoke(signed.statement_id, revocation.reason)
+                approvals.revoke(signed.statement_id, revocation.reason, by)
         return revocation
+
+    def _names(self, signatures: Mapping[str, bytes]) -> str:
+        """Who signed: names and roles as this node knows them."""
+        people = Trust(self.home).approvers()
+        return "; ".join(f"{people[key].name}, {people[key].role}" for key in signatures if key in people)
 
     def envelope(self, statement_id: str) -> bytes:
         """Return the signed revocation of a statement; where no person signed one, the node does by itself."""

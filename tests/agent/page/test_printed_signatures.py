@@ -8,6 +8,7 @@ from html import unescape
 
 import pytest
 
+from fedstudy_core import revocation
 from fedstudy_core.policy import PAYLOAD_TYPE
 from fedstudy_core.statement import read_unverified
 from fedstudy_node.approvals import Approvals
@@ -36,6 +37,17 @@ def test_an_approval_is_shown_with_name_time_and_meaning(view: str, meet: Meet, 
     approval = ada.sign(ada.write(days="7")).json()["go"]
     statement = read_unverified(Approvals(node.home).all()[0].envelope)
     told(ada.read(VIEWS[view](approval)), "Ada Lovelace", "approved", moment(statement.issued_at))
+
+
+def test_a_revocation_is_shown_with_name_time_and_reason(meet: Meet, node: Node) -> None:
+    ada = meet("Ada Lovelace")
+    approval = ada.sign(ada.write()).json()["go"]
+    ada.sign(ada.submit(f"{approval}/revoke", reason="a mistake").headers["location"], kind=revocation.PAYLOAD_TYPE)
+    ((statement, why),) = Approvals(node.home).revocations().statements.items()
+    assert statement == Approvals(node.home).all()[0].statement_id
+    assert f"since {moment(why['at'])} by Ada Lovelace, site admin: a mistake" in unescape(ada.read(approval))
+    Approvals(node.home).revoke(statement, "")
+    assert "by somebody at this node's console" in unescape(ada.read(approval))
 
 
 def test_a_policy_is_shown_with_name_time_and_meaning(meet: Meet, node: Node, front: Front) -> None:

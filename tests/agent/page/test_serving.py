@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import httpx
@@ -17,10 +18,12 @@ from devstack.ports import free_port
 from fedstudy_core.errors import FedStudyError
 from fedstudy_node.cli import main
 from fedstudy_node.control import Control
-from fedstudy_node.home import Home, Settings
+from fedstudy_node.home import Home, Settings, now_text
 from fedstudy_node.page.address import page_address
 from fedstudy_node.page.server import PageServer
 from fedstudy_node.status import Status, read_status
+from fedstudy_node.witness import Memory, Refused, Witness
+from tests.agent.page.conftest import Meet
 from tests.factories.agent import PASSPHRASE, Node
 
 SETTINGS = Settings(name="node", created_at="", portal="https://portal.example", page_port=8601)
@@ -159,3 +162,11 @@ def test_a_port_that_is_none_makes_no_home(tmp_path: Path, capsys: pytest.Captur
     words = ("init", "--name", "node", "--passphrase-file", str(passphrase), "--page-port", "99999")
     assert console(capsys, tmp_path / "home", *words)[1]["code"] == "E_INVALID"
     assert not (tmp_path / "home").exists()
+
+
+def test_a_log_that_this_node_refuses_is_told_on_the_first_page(meet: Meet, node: Node) -> None:
+    ada, witness = meet("Ada Lovelace"), Witness(node.home)
+    assert "does not cosign" not in ada.read("/")
+    refused = Refused("E_LOG_FORK", "The log is another one.", at=now_text(), offered="", evidence="")
+    witness._save(Memory(key="portal.example/audit+00000000+AQ==", refused=refused))
+    assert "does not cosign the portal's log: The log is another one. (E_LOG_FORK)" in unescape(ada.read("/"))

@@ -9,6 +9,7 @@ from fedstudy_node.page.front import Front
 from fedstudy_node.page.standing import Standing, standings
 from fedstudy_node.page.visits import Visit
 from fedstudy_node.signing import Signing
+from fedstudy_node.witness import Witness
 
 
 def inbox(visit: Visit) -> Response:
@@ -25,6 +26,7 @@ def inbox(visit: Visit) -> Response:
         others=[document for document in waiting if not document.waits_for(visit.signed_in.id)],
         soon=[item for item in known if item.soon],
         untold=[item for item in known if item.awaits_portal],
+        log_refused=Witness(front.home).memory().refused,
     )
 
 
