@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from tests.audit.services import LOG, functions, reached
+from audit.presenters import SENTENCES
+from portal.web.presenters.events import SENTENCES as NAMES
+from tests.audit.services import LOG, actions, functions, reached
 
 PART = "a part of a change; who calls it writes the event"
 USE = "says when something was last used; its use is an event where it matters"
@@ -72,6 +74,13 @@ def test_whatever_may_change_the_domain_reaches_the_log() -> None:
 
 def test_no_exception_is_kept_that_is_none_any_more() -> None:
     assert (UNTOLD.keys() | DRIVERS) - silent() == set()
+
+
+def test_every_event_that_the_portal_writes_has_its_words() -> None:
+    """A name in lists and filters, and a sentence in timelines."""
+    assert actions() <= NAMES.keys()
+    assert NAMES.keys() == SENTENCES.keys()
+    assert len(actions()) > 70
 
 
 def test_enough_of_the_portal_is_looked_at() -> None:
