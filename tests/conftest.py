@@ -15,7 +15,7 @@ from tests.stage import Stage, set_up_stage
 LONGEST_ID = 80
 # The tests during which the portal's own code may change nothing without an event.
 WATCHED = (
-    "tests/registry/", "tests/releases/", "tests/studies/test_approvals.py", "tests/accounts/test_permissions.py",
+    "tests/accounts/", "tests/pooling/", "tests/registry/", "tests/releases/", "tests/studies/", "tests/webhooks/",
     "tests/web/test_releases.py", "tests/web/test_signatures.py", "tests/web/test_printed_signatures.py",
     "tests/web/test_proven_export.py",
 )  # fmt: skip
