@@ -27,8 +27,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from fedstudy_verify.export import DAMAGED, PACKED, Missing, content, opened
 from fedstudy_verify.notes import Checkpoint, Unreadable
 from fedstudy_verify.rows import EVENT, Bad, Rows
+from fedstudy_verify.tables import Tables, compare
 from fedstudy_verify.tree import root_above
-from fedstudy_verify.verifying import Trust, Verdict, verify
+from fedstudy_verify.verifying import MOST_REASONS, Trust, Verdict, verify
 
 FORMAT = "fedstudy-dossier-1"
 PAYLOAD_TYPE = "application/vnd.fedstudy.dossier.v1+json"
@@ -41,7 +42,8 @@ _MOST, _PIECE = 4 << 30, 1 << 20
 
 @dataclass
 class DossierVerdict(Verdict):
-    """What came out of a dossier; of its part of the log as of an export.
+    """What came out of a dossier; of its part of the log as of an export, and in `checks` "tables", whether what the
+    dossier itself tells of rounds and approvals is what that part of the log tells, and what was signed.
 
     Attributes:
         run: whose dossier it is.
@@ -86,11 +88,22 @@ def _verify(folder: Path, trust: Trust) -> DossierVerdict:
         manifest = _manifest(folder)
         verdict.problems += _compared(folder, manifest, verdict)
         _bound(folder, manifest, verdict)
+        if not verdict.problems and not told.problems:
+            _agree(compare(folder, verdict.run, manifest), verdict)
     except (Missing, Unreadable, Bad) as error:
         verdict.problems.append(f"{error}.")
     verdict.problems += [f"{LOG}: {problem}" for problem in told.problems]
     verdict.ok = not verdict.problems
     return verdict
+
+
+def _agree(tables: Tables, verdict: DossierVerdict) -> None:
+    """Note how the dossier's tables fit to its part of the log."""
+    verdict.shown["tables"], verdict.checked["tables"] = tables.shown, tables.checked
+    held = "ok" if tables.shown == tables.checked else "not checked"
+    verdict.checks["tables"] = "failed" if tables.problems else held if tables.shown else "none"
+    verdict.unchecked = [*verdict.unchecked, *tables.unchecked][:MOST_REASONS]
+    verdict.problems += tables.problems
 
 
 def _manifest(folder: Path) -> Mapping[str, str]:

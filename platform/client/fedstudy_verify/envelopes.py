@@ -91,7 +91,7 @@ class Envelopes:
         if value["envelope"] is None:
             return None
         kind, _, wanted = name.partition(":")
-        found = _read(kind, value["envelope"])
+        found = read_envelope(kind, value["envelope"])
         if wanted != (found.identity if kind == APPROVAL else found.digest) or digest not in ("", found.digest):
             raise BadLine(f"this is not {name}")
         return found
@@ -114,7 +114,8 @@ class Envelopes:
         return data
 
 
-def _read(kind: str, value: Any) -> Envelope:
+def read_envelope(kind: str, value: Any) -> Envelope:
+    """A signed document of this kind. Raises BadLine."""
     try:
         if set(value) != {"payload", "payloadType", "signatures"} or value["payloadType"] != _KINDS[kind]:
             raise BadLine("this is no document of its kind")
