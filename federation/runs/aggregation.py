@@ -24,6 +24,7 @@ from federation.strategies.conduct import Conduct, Contribution
 from federation.strategies.description import Setting
 from fedstudy_core import flower as records
 from fedstudy_core.artifacts import decode_arrays, digest_of, pieces_of
+from fedstudy_core.blocks import is_finite
 from fedstudy_core.errors import FedStudyError
 from fedstudy_core.flower import Packed
 from fedstudy_core.freight import Freight
@@ -263,4 +264,4 @@ def _number(participant: Participant) -> int:
 
 
 def _is_finite(arrays: Mapping[str, np.ndarray]) -> bool:
-    return all(bool(np.isfinite(array).all()) for array in arrays.values())
+    return all(map(is_finite, arrays.values()))

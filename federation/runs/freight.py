@@ -51,6 +51,6 @@ class Loading:
 
 def _identity(piece: records.Data) -> object:
     """What tells whether a piece is the one of before: short ones themselves, others by where they lie."""
-    if len(piece) < records.INLINE_LIMIT and isinstance(piece, bytes):
-        return piece
+    if not len(piece) or (len(piece) < records.INLINE_LIMIT and isinstance(piece, bytes)):
+        return bytes(piece)
     return np.frombuffer(piece, np.uint8).ctypes.data, len(piece)

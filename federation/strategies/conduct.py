@@ -31,6 +31,7 @@ from federation.strategies import buffers
 from federation.strategies.description import Arrays, Description, Setting
 from federation.strategies.roster import Roster
 from fedstudy_core import flower as records
+from fedstudy_core.blocks import is_finite
 from fedstudy_core.boosters import check_booster
 from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.spool import let_go
@@ -38,7 +39,7 @@ from fedstudy_core.transport import AS_IS, Transport, schema_on_the_way, widen_l
 from fedstudy_core.updates import check_update, schema_of
 
 WEIGHT = "num-examples"
-SLICE = 1024 * 1024
+SLICE = 384 * 1024  # in 64 bits less than `memory.LARGE`: what is computed in between takes the same memory again
 LARGEST = float(np.finfo(np.float32).max)  # beyond it squares would leave the range of 64 bits
 
 
@@ -76,7 +77,7 @@ class Conduct:
         """What each site gets in the round of that number; `phase` is "train" or "evaluate"."""
         strategy = self._strategy(memory)
         configure = strategy.configure_train if phase == "train" else strategy.configure_evaluate
-        arrays = _record(model)
+        arrays = _viewed(model, model)
         # Flower's strategy for turns picks one site by itself, so it gets to see one.
         rosters = [[site] for site in sites] if self._description.asks == "one" else [sites]
         sent = [message for part in rosters for message in configure(number, arrays, ConfigRecord(), Roster(part))]
@@ -111,7 +112,7 @@ class Conduct:
             return
         check_update(arrays, schema_on_the_way(schema_of(model), transport), examples=1, max_examples=1)
         for name, array in arrays.items():
-            if array.dtype == np.float64 and array.size and float(np.abs(array).max()) > LARGEST:
+            if array.dtype == np.float64 and array.size and max(array.max(), -array.min()) > LARGEST:
                 raise Refusal("E_UPDATE_NORM", f"“{name}” holds a number beyond {LARGEST:.2g}.")
         report = self._description.reports
         if report is None:
@@ -279,6 +280,6 @@ def _record(arrays: Arrays) -> ArrayRecord:
 def _fit(values: np.ndarray, like: np.ndarray) -> np.ndarray:
     if values.dtype == like.dtype:
         return values
-    if not np.isfinite(values).all():
+    if not is_finite(values):
         raise FedStudyError("E_STRATEGY", "The strategy made values that are not finite.")
     return buffers.narrowed(values, like.dtype)

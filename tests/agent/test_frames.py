@@ -2,13 +2,22 @@
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from threading import Thread
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedstudy_core.sandbox.frames import MAX_HEADER, Frame, FrameError, FrameReader, FrameWriter, PipeClosed
+from fedstudy_core.sandbox.frames import (
+    MAX_HEADER,
+    Frame,
+    FrameError,
+    FrameReader,
+    FrameStream,
+    FrameWriter,
+    PipeClosed,
+)
 
 
 @pytest.fixture
@@ -103,3 +112,48 @@ def test_a_closed_pipe_is_told_after_what_came_before(pipe: tuple[int, int]) -> 
     assert [frame.kind for frame in into.read_ready()] == ["last"]
     with pytest.raises(PipeClosed):
         into.read_ready()
+
+
+@pytest.fixture
+def stream(pipe: tuple[int, int]) -> tuple[FrameStream, Callable[..., None]]:
+    """The script's end of the pipe, and what writes frames into the other one meanwhile."""
+    out = FrameWriter(pipe[1])
+
+    def write(*frames: Frame) -> None:
+        for frame in frames:
+            out.put(frame)
+        Thread(target=out.flush, daemon=True).start()
+
+    return FrameStream(pipe[0]), write
+
+
+def test_a_body_is_read_in_parts_of_its_readers_choice(stream: tuple[FrameStream, Callable[..., None]]) -> None:
+    source, write = stream
+    body = os.urandom(3_000_000)
+    write(Frame({"kind": "call"}, body[:10], (body[10:],)), Frame({"kind": "empty"}))
+    assert (source.next().kind, source.left) == ("call", len(body))
+    parts = [source.read(7), source.read(2_000_000), source.read(source.left)]
+    assert b"".join(parts) == body
+    assert all(type(part) is bytes for part in parts)
+    assert (source.next().kind, source.left) == ("empty", 0)
+
+
+def test_what_nobody_read_of_a_body_is_passed_over(stream: tuple[FrameStream, Callable[..., None]]) -> None:
+    source, write = stream
+    write(Frame({"kind": "call"}, bytes(3_000_000)), Frame({"kind": "next"}, b"body"))
+    source.next()
+    source.read(1_000)
+    assert source.next().kind == "next"
+    with pytest.raises(FrameError):
+        source.read(5)
+    assert source.read(4) == b"body"
+
+
+def test_a_body_that_ends_early_is_told(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    os.write(writer, struct.pack(">IQ", 2, 9) + b"{}" + b"half")
+    os.close(writer)
+    source = FrameStream(reader)
+    source.next()
+    with pytest.raises(PipeClosed):
+        source.read(9)

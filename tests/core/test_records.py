@@ -310,3 +310,24 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     name = store.put(b"parameters", durable=False)
     assert store.exists(name)
+
+
+def test_an_array_that_is_only_looked_at_travels_as_its_own_bytes() -> None:
+    values = {
+        "w": np.arange(12, dtype=np.float32).reshape(3, 4),
+        "turned": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        "none": np.zeros((0, 3)),
+        "one": np.array(7, np.int64),
+    }
+    copied = flower.record_of({name: flower.array(value) for name, value in values.items()})
+    viewed = flower.record_of({name: flower.viewed(value) for name, value in values.items()})
+    pieces = flower.pieces_of(RecordDict({"arrays": viewed}))
+    assert b"".join(pieces) == flower.pack(RecordDict({"arrays": copied}))
+    assert any(np.shares_memory(np.frombuffer(piece, np.uint8), values["w"]) for piece in pieces if len(piece) == 48)
+
+
+def test_viewed_arrays_are_alike_when_their_numbers_are() -> None:
+    one = np.arange(3.0)
+    assert flower.viewed(one) == flower.viewed(one) == flower.viewed(one.copy())
+    assert flower.viewed(one) != flower.viewed(one + 1)
+    assert flower.viewed(one) != flower.viewed(one.astype(np.float32))

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flwr.app import ArrayRecord, RecordDict
 
-from fedstudy_core import flower
 from fedstudy_core.artifacts import ArtifactStore, decode_arrays, digest_of, encode_arrays, pieces_of
 from fedstudy_core.errors import Refusal
-from fedstudy_core.spool import Arena, Mapped, Spool, let_go, mapping_of
+from fedstudy_core.spool import Mapped, Spool, let_go, mapping_of
 
 MB = 1_000_000
 
@@ -43,21 +41,6 @@ def test_a_digest_holds_a_part_at_a_time(tmp_path: Path) -> None:
     whole = spool.whole()
     assert digest_of([whole]) == digest_of([bytes(64 * MB)])
     assert resident_kb(whole.obj) == 0
-
-
-def test_an_arena_keeps_nothing_of_what_is_owned() -> None:
-    content = RecordDict({"arrays": ArrayRecord({"a": flower.array(np.arange(MB)), "b": flower.array(np.arange(5))})})
-    packed = flower.pack(content)
-    arena = Arena(len(packed))
-    while arena.size < arena.room:
-        part = arena.next_part()
-        part[:] = packed[arena.size : arena.size + len(part)]
-        arena.took(len(part))
-    whole = arena.whole()
-    let_go(whole)
-    assert whole[1024:-1024] == packed[1024:-1024]
-    assert flower.pack(flower.owned(flower.unpack(whole))) == packed
-    assert not any(whole[8192:-8192])
 
 
 def test_kept_arrays_are_views_of_their_file(tmp_path: Path) -> None:

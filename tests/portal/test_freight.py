@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager
@@ -25,6 +26,7 @@ from fedstudy_core.flower import Packed
 from fedstudy_core.freight import OFFSET, PREFIX, TICKET
 from fedstudy_core.keys import generate
 from fedstudy_node import freight as node_side
+from fedstudy_node.bulk import BulkTransport
 from fedstudy_node.errors import ContentLost, RunEnded, Unreachable
 from fedstudy_node.freight import FreightClient
 from portal import freight as door
@@ -173,11 +175,11 @@ async def test_a_full_disk_is_said_and_leaves_the_part(node: Node, monkeypatch: 
     assert (answer.status_code, answer.json()["code"]) == (507, "E_STORAGE_FULL")
 
 
-class Breaking(httpx.HTTPTransport):
+class Breaking(BulkTransport):
     """A line that breaks after so many bytes, for so many requests."""
 
     def __init__(self, after: int, times: int) -> None:
-        super().__init__()
+        super().__init__(ssl.create_default_context(), timeout_s=20.0)
         self.after, self.times = after, times
         self.asked: list[str] = []
 
@@ -236,7 +238,7 @@ def _served() -> Iterator[str]:
     thread.join()
 
 
-def client_of(url: str, transport: httpx.HTTPTransport, folder: Path) -> FreightClient:
+def client_of(url: str, transport: BulkTransport, folder: Path) -> FreightClient:
     return FreightClient(httpx.Client(base_url=url, transport=transport), RUN, generate, folder)
 
 
@@ -252,7 +254,7 @@ def nothing() -> None:
 
 
 def test_fetching_goes_on_after_a_break(serving: str, tmp_path: Path) -> None:
-    line = Breaking(after=1_200_000, times=2)
+    line = Breaking(after=200_000, times=2)
     with closing(client_of(serving, line, tmp_path)) as client:
         came = client.fetch(named(MODEL), "ticket", nothing)
     assert bytes(came.data) == MODEL

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -28,7 +27,7 @@ from fedstudy_core.artifacts import digest_of
 from fedstudy_core.errors import Refusal
 from fedstudy_core.freight import SHA256, Freight
 from fedstudy_core.npy import read_npy
-from fedstudy_core.spool import mapping_of
+from fedstudy_core.spool import Lying, Source
 
 ORDER = "fedstudy.order"
 RECEIPT = "fedstudy.receipt"
@@ -112,14 +111,14 @@ class NodeError:
 
 def array(value: np.ndarray) -> Array:
     """The array as Flower carries it, copied once; Flower's own way copies it three times."""
-    if not value.flags.c_contiguous or value.dtype.kind not in "biufc":
+    if not _lies_plainly(value):
         return Array.from_numpy_ndarray(value)
     data = b"".join((_npy_head(value), value.reshape(-1).view(np.uint8).data))
     return Array(str(value.dtype), value.shape, SType.NUMPY, data)
 
 
 class _Viewed(Array):
-    """An array that is read where it lies. It does not travel."""
+    """An array that is read where it lies. It travels by `pieces_of` only."""
 
     def __init__(self, value: np.ndarray) -> None:
         super().__init__(str(value.dtype), value.shape, SType.NUMPY, b"")
@@ -128,10 +127,28 @@ class _Viewed(Array):
     def numpy(self) -> np.ndarray:
         return self._value
 
+    def pieces(self) -> tuple[Data, ...]:
+        """What `array` joins."""
+        if not _lies_plainly(self._value):
+            return (array(self._value).data,)
+        return (_npy_head(self._value), self._value.reshape(-1).view(np.uint8).data)
+
+    def __eq__(self, other: object) -> bool:
+        """As between Flower's arrays: of the same bytes."""
+        if not isinstance(other, _Viewed):
+            return False
+        return self._value is other._value or b"".join(self.pieces()) == b"".join(other.pieces())
+
+    __hash__ = None  # type: ignore[assignment]  # as Flower's arrays
+
 
 def viewed(value: np.ndarray) -> Array:
-    """The array for code of Flower's that only reads it by `numpy()`, without a copy."""
+    """The array without a copy, for code of Flower's that only reads it by `numpy()` or hands it on."""
     return _Viewed(value)
+
+
+def _lies_plainly(value: np.ndarray) -> bool:
+    return value.flags.c_contiguous and value.dtype.kind in "biufc"
 
 
 def record_of(items: Mapping[str, Array]) -> ArrayRecord:
@@ -187,8 +204,8 @@ def pack(content: RecordDict) -> bytes:
 
 def pieces_of(content: RecordDict) -> list[Data]:
     """What `pack` joins; the arrays' data are not copied."""
-    arrays = _arrays(content)
-    lengths = iter([len(item.data).to_bytes(8, "little") for item in arrays])
+    data = [item.pieces() if isinstance(item, _Viewed) else (item.data,) for item in _arrays(content)]
+    lengths = iter([sum(map(len, parts)).to_bytes(8, "little") for parts in data])
     plan = RecordDict(
         {
             name: _filled(record, lengths) if isinstance(record, ArrayRecord) else record
@@ -197,8 +214,8 @@ def pieces_of(content: RecordDict) -> list[Data]:
     )
     description = recorddict_to_proto(plan).SerializeToString(deterministic=True)
     pieces: list[Data] = []
-    for piece in (len(description).to_bytes(8, "little") + description, *(item.data for item in arrays)):
-        pieces += (piece, bytes(-len(piece) % _STEP))
+    for parts in ((len(description).to_bytes(8, "little") + description,), *data):
+        pieces += (*parts, bytes(-sum(map(len, parts)) % _STEP))
     return pieces
 
 
@@ -208,46 +225,38 @@ def unpack(data: bytes | bytearray | memoryview) -> RecordDict:
     Raises:
         Refusal: E_REPLY when the bytes are no content.
     """
-    view = memoryview(data).toreadonly()
-    length = int.from_bytes(view[:8], "little")
-    if length > len(view) - 8:
-        raise _unreadable()
+    return unpack_from(Lying(data))
+
+
+def unpack_from(source: Source) -> RecordDict:
+    """The content whose bytes come; each array's data are what one reading gives. Raises Refusal as `unpack`."""
+    length = int.from_bytes(_read(source, 8), "little")
     try:
-        content = recorddict_from_proto(RecordDictProto.FromString(bytes(view[8 : 8 + length])))
+        content = recorddict_from_proto(RecordDictProto.FromString(bytes(_read(source, length))))
     except (DecodeError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise _unreadable() from error
-    at = _after_padding(view, 8 + length)
+    _skip_padding(source, 8 + length)
     for item in _arrays(content):
-        end = at + int.from_bytes(item.data, "little")
-        if len(item.data) != 8 or end > len(view):
+        if len(item.data) != 8:
             raise _unreadable()
-        item.data = view[at:end]  # type: ignore[assignment]  # Flower's own reading takes any buffer
-        at = _after_padding(view, end)
-    if at != len(view):
+        size = int.from_bytes(item.data, "little")
+        item.data = _read(source, size)  # type: ignore[assignment]  # Flower's own reading takes any buffer
+        _skip_padding(source, size)
+    if source.left:
         raise _unreadable()
     return content
 
 
-def owned(content: RecordDict) -> RecordDict:
-    """The content with data of its own, as Flower makes it, instead of views of the bytes that it was read from.
-
-    Where those lie in an arena they are lost, so that they are not in memory twice.
-    """
-    for item in _arrays(content):
-        view, item.data = item.data, bytes(item.data)
-        _forget(view)
-    return content
+def _read(source: Source, count: int) -> Data:
+    if count > source.left:
+        raise _unreadable()
+    return source.read(count)
 
 
-def _forget(view: Data) -> None:
-    """Give the memory that only this view is looked at by back to the system."""
-    mapped = mapping_of(view)
-    if mapped is None or not len(view):
-        return
-    at = np.frombuffer(view, np.uint8).ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
-    begin, end = at + -at % mmap.PAGESIZE, (at + len(view)) // mmap.PAGESIZE * mmap.PAGESIZE
-    if begin < end:
-        mapped.madvise(mmap.MADV_DONTNEED, begin, end - begin)
+def _skip_padding(source: Source, size: int) -> None:
+    """Go on to where the piece after one of this size begins. Raises Refusal E_REPLY where something stands between."""
+    if any(_read(source, -size % _STEP)):
+        raise _unreadable()
 
 
 def let_go(content: RecordDict) -> None:
@@ -262,14 +271,6 @@ def _arrays(content: RecordDict) -> list[Array]:
 def _filled(record: ArrayRecord, data: Iterator[bytes]) -> ArrayRecord:
     """The record's arrays with other data, one after the other."""
     return ArrayRecord({name: Array(item.dtype, item.shape, item.stype, next(data)) for name, item in record.items()})
-
-
-def _after_padding(view: memoryview, at: int) -> int:
-    """Where the next piece begins. Raises Refusal E_REPLY where something stands between."""
-    begin = at + -at % _STEP
-    if any(view[at:begin]):
-        raise _unreadable()
-    return begin
 
 
 def _unreadable() -> Refusal:

@@ -13,12 +13,16 @@ _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD 
 LARGE = 4 * 1024 * 1024
 
 
-def give_back_large_blocks(at_least: int = LARGE) -> None:
-    """Have blocks of so many bytes and more go back to the system when they are freed, for the rest of this process."""
+def give_back_large_blocks(at_least: int = LARGE, *, keep: int | None = None) -> None:
+    """Have blocks of so many bytes and more go back to the system when they are freed, for the rest of this process.
+
+    Args:
+        keep: bytes that may stay free at the heap's end, to be used again; as large as such a block where it is not given.
+    """
     with suppress(AttributeError):  # another C library
         library = ctypes.CDLL(None)
         library.mallopt(_MMAP_THRESHOLD, at_least)
-        library.mallopt(_TRIM_THRESHOLD, at_least)
+        library.mallopt(_TRIM_THRESHOLD, at_least if keep is None else keep)
 
 
 def trim() -> None:

@@ -10,6 +10,7 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 LARGE = 1024 * 1024
 _AT_ONCE = 1024 * 1024
@@ -88,6 +89,34 @@ class Memory:
     def whole(self) -> memoryview:
         """All that was written, read-only; nothing can be added any more."""
         return memoryview(self._bytes).toreadonly()
+
+
+class Source(Protocol):
+    """Where bytes come from, one part after the other."""
+
+    @property
+    def left(self) -> int:
+        """How many there are yet."""
+
+    def read(self, count: int) -> bytes | memoryview:
+        """The next bytes, so many of those that are left."""
+
+
+class Lying:
+    """Bytes that are there; parts are views of them."""
+
+    def __init__(self, data: Data) -> None:
+        self._view, self._at = memoryview(data).toreadonly(), 0
+
+    @property
+    def left(self) -> int:
+        """How many there are yet."""
+        return len(self._view) - self._at
+
+    def read(self, count: int) -> memoryview:
+        """The next bytes."""
+        self._at += count
+        return self._view[self._at - count : self._at]
 
 
 class Arena:

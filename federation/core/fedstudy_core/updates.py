@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from fedstudy_core.blocks import is_finite, sum_of_squares
 from fedstudy_core.errors import Refusal
 from fedstudy_core.spool import let_go
 
@@ -53,13 +54,12 @@ def check_update(
             raise Refusal("E_UPDATE_DTYPE", f"“{name}” is {array.dtype}; expected {dtype}.")
         if tuple(array.shape) != shape:
             raise Refusal("E_UPDATE_SHAPE", f"“{name}” has shape {tuple(array.shape)}; expected {shape}.")
-        if not np.isfinite(array).all():
+        if not is_finite(array):
             raise Refusal("E_UPDATE_NOT_FINITE", f"“{name}” holds values that are not finite.")
         let_go(array)
     check_weight(examples, max_examples)
     if max_norm is not None:
-        with np.errstate(over="ignore"):  # a norm beyond all numbers is infinite, and too large
-            norm = math.sqrt(sum(float(np.square(array, dtype=np.float64).sum()) for array in arrays.values()))
+        norm = math.sqrt(sum(map(sum_of_squares, arrays.values())))  # beyond all numbers it is infinite, and too large
         if norm > max_norm:
             raise Refusal("E_UPDATE_NORM", f"The update's norm is {norm:.3g}; at most {max_norm:.3g} is allowed.")
 

@@ -23,12 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from fedstudy_core.memory import give_back_large_blocks, trim
-from fedstudy_core.sandbox.frames import Frame, FrameReader, FrameWriter, PipeClosed
+from fedstudy_core.sandbox.frames import Frame, FrameStream, FrameWriter, PipeClosed
 from fedstudy_core.sandbox.inside import enter, limit_torch, limit_work
-from fedstudy_core.spool import LARGE
 
 _LONGEST_TEXT = 20_000
 _LARGE_BLOCK = 16 * 1024 * 1024
+# Memory that the system hands out anew it clears first, which takes longer than most scripts' work on a message: what
+# is free after a message stays for the next one, up to so many bytes.
+_KEPT = 256 * 1024 * 1024
 
 
 class UnusableApp(Exception):
@@ -38,8 +40,8 @@ class UnusableApp(Exception):
 class ScriptProcess:
     """Answers the agent's frames with one loaded ClientApp."""
 
-    def __init__(self, reader: FrameReader, writer: FrameWriter) -> None:
-        self._reader = reader
+    def __init__(self, source: FrameStream, writer: FrameWriter) -> None:
+        self._source = source
         self._writer = writer
         self._app: Any = None
         self._context: Any = None
@@ -49,13 +51,13 @@ class ScriptProcess:
     def serve(self) -> None:
         """Answer frames until the agent closes the pipe."""
         while True:
-            if self._serve_one() >= LARGE:
+            if self._serve_one() >= _KEPT // 2:
                 trim()
 
     def _serve_one(self) -> int:
         """Answer a frame; returns how many bytes it brought."""
-        frame = self._reader.read_one()
-        size = len(frame.body)
+        frame = self._source.next()
+        size = self._source.left
         started = time.monotonic()
         try:
             self._answer(frame)
@@ -87,7 +89,7 @@ class ScriptProcess:
         os.chdir(bundle)
         project = tomllib.loads((bundle / "pyproject.toml").read_text("utf-8"))
         reference = project["tool"]["flwr"]["app"]["components"]["clientapp"]
-        self._context = context_from_proto(ProtoContext.FromString(bytes(frame.body)))
+        self._context = context_from_proto(ProtoContext.FromString(self._source.read(self._source.left)))
         TaskIdentity.run_id = self._context.run_id
         TaskIdentity.node_id = self._context.node_id
         app = load_app(reference, UnusableApp, bundle)
@@ -110,7 +112,7 @@ class ScriptProcess:
         if self._app is None:
             raise UnusableApp("no app is loaded")
         head = message_from_proto(ProtoMessage.FromString(base64.b64decode(frame.header["message"])))
-        content = flower.owned(flower.unpack(frame.body))
+        content = flower.unpack_from(self._source)
         for name in frame.header["again"]:
             content[name] = flower.record_of({key: Array(*parts) for key, *parts in self._kept[name]})
         self._kept = {name: _parts(content[name]) for name in frame.header["keep"]}
@@ -166,9 +168,9 @@ def _failure(frame: Frame, error: BaseException, seconds: float) -> Frame:
 def main() -> None:
     """Serve the agent that started this process."""
     incoming, outgoing = enter(sys.argv[1])
-    give_back_large_blocks(_LARGE_BLOCK)
+    give_back_large_blocks(_LARGE_BLOCK, keep=_KEPT)
     try:
-        ScriptProcess(FrameReader(incoming), FrameWriter(outgoing)).serve()
+        ScriptProcess(FrameStream(incoming), FrameWriter(outgoing)).serve()
     except PipeClosed:
         return
 

@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from fedstudy_core import flower
+from fedstudy_core.blocks import squared_distance
 from fedstudy_core.boosters import check_booster
 from fedstudy_core.bundle import Declaration
 from fedstudy_core.errors import Refusal
@@ -190,11 +191,7 @@ def _check_update(arrays: Arrays, allowance: Allowance) -> None:
 
 def distance(update: Arrays, model: Arrays) -> float:
     """The L2 norm of update - model over all arrays, whole numbers included; infinite when beyond all numbers."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = sum(
-            float(np.square(values.astype(np.float64) - model[name].astype(np.float64)).sum())
-            for name, values in update.items()
-        )
+    total = squared_distance(update, model)
     return math.sqrt(total) if math.isfinite(total) else math.inf
 
 

@@ -126,7 +126,8 @@ class FreightClient:
         headers = {"Content-Length": str(packed.size - going.offset), OFFSET: str(going.offset)}
         signed = self._signed(method, going.address, headers)
         body = _parts(packed, going.offset, alive)
-        _check(self._client.request(method, going.address.path, headers=signed, content=body), RunEnded)
+        answer = self._client.request(method, going.address.path, headers=signed, content=body)  # type: ignore[arg-type]
+        _check(answer, RunEnded)
         self._begun.discard(sha256)
 
     def _signed(self, method: str, address: Address, more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -208,14 +209,14 @@ def _tries(progress: Callable[[], int], alive: Callable[[], None]) -> Iterator[N
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def _parts(packed: Packed, offset: int, alive: Callable[[], None]) -> Iterator[bytes]:
-    """The bytes from `offset` on, a part at a time."""
+def _parts(packed: Packed, offset: int, alive: Callable[[], None]) -> Iterator[memoryview]:
+    """The bytes from `offset` on, a part at a time, where they lie."""
     for piece in packed.pieces:
         view = memoryview(piece)
         begin = min(offset, len(view))
         offset -= begin
         for start in range(begin, len(view), PART):
-            yield bytes(view[start : start + PART])
+            yield view[start : start + PART]
             let_go(view)
             alive()
 

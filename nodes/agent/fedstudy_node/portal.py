@@ -9,12 +9,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedstudy_core import signed_request
 from fedstudy_node import __version__
+from fedstudy_node.bulk import BulkTransport
 from fedstudy_node.errors import NodeError
 from fedstudy_node.ledger import Ledger
 
@@ -43,10 +45,30 @@ def _is_this_machine(host: str) -> bool:
 
 def open_client(url: str, ca: Path | None) -> httpx.Client:
     """Return an HTTP client for the portal that trusts the given authority (or the system's)."""
-    trust = ssl.create_default_context(cafile=str(ca) if ca else None)
+    return _client(url, _trust(ca), None)
+
+
+def open_bulk_client(url: str, ca: Path | None) -> httpx.Client:
+    """Return a client as `open_client` does, for large bodies: behind a proxy an ordinary one."""
+    trust = _trust(ca)
+    return _client(url, trust, None if _is_behind_proxy(url) else BulkTransport(trust, TIMEOUT))
+
+
+def _trust(ca: Path | None) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(ca) if ca else None)
+
+
+def _is_behind_proxy(url: str) -> bool:
+    """Whether the environment names a proxy for this address."""
+    parts, proxies = urlsplit(url), getproxies()
+    return bool({parts.scheme, "all"} & set(proxies)) and not proxy_bypass(parts.hostname or "")
+
+
+def _client(url: str, trust: ssl.SSLContext, transport: httpx.BaseTransport | None) -> httpx.Client:
     return httpx.Client(
         base_url=check_address(url),
         verify=trust,
+        transport=transport,
         timeout=TIMEOUT,
         follow_redirects=False,
         headers={"User-Agent": f"fedstudy-node/{__version__}", "Accept": "application/json"},

@@ -27,7 +27,7 @@ from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
 from fedstudy_node.page.server import PageServer
 from fedstudy_node.pooling.watch import PoolWatch
-from fedstudy_node.portal import Portal, open_client
+from fedstudy_node.portal import Portal, open_bulk_client, open_client
 from fedstudy_node.preloading import Preloading
 from fedstudy_node.runs import Runs
 from fedstudy_node.status import Status
@@ -123,7 +123,7 @@ def build_agent(
     """Return the agent of an enrolled home, not started."""
     settings = home.enrolled()
     freight = FreightClient(
-        open_client(settings.portal, home.portal_ca()), settings.node, home.identity_key, home.work_path
+        open_bulk_client(settings.portal, home.portal_ca()), settings.node, home.identity_key, home.work_path
     )
     fleet = Fleet(settings.superlink, home.superlink_ca(), home.flower_key(), clock or Clock(), freight)
     runs = Runs(home, fleet, sandbox, preloading)

@@ -21,6 +21,7 @@ MAX_HEADER = 256 * 1024
 MAX_BODY = 4 * 1024**3
 MOST_AT_ONCE = 16
 _CHUNK = 1024 * 1024
+_BUFFER = 64 * 1024
 
 
 class FrameError(Exception):
@@ -183,6 +184,48 @@ def _file_or_memory(count: int, folder: Path) -> Spool | Arena:
         return Spool(folder, room=count)
     except OSError:
         return Arena(count)
+
+
+class FrameStream:
+    """Takes frames from a pipe that blocks, a body as its reader wants it.
+
+    What is read are `bytes` that the pipe was read into: nothing of a body is in memory twice.
+
+    Attributes:
+        left: bytes of the body at hand that were not read yet.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._file = open(fd, "rb", buffering=_BUFFER, closefd=False)  # noqa: SIM115 - open as long as the pipe
+        self.left = 0
+
+    def next(self) -> Frame:
+        """Block until the header of the next frame has come; its body is to be read.
+
+        What nobody read of the body before is passed over. Raises PipeClosed and FrameError.
+        """
+        while self.left:
+            self.read(min(self.left, _CHUNK))
+        header_length, body_length = PREFIX.unpack(self._take(PREFIX.size))
+        if header_length > MAX_HEADER or body_length > MAX_BODY:
+            raise FrameTooLarge(f"a frame of {header_length} + {body_length} bytes is too large")
+        header = _parse_header(self._take(header_length))
+        self.left = body_length
+        return Frame(header)
+
+    def read(self, count: int) -> bytes:
+        """Block until so many bytes of the body have come. Raises PipeClosed, and FrameError for more than are left."""
+        if count > self.left:
+            raise FrameError(f"{count} bytes are wanted of a body that has {self.left}")
+        data = self._take(count)
+        self.left -= count
+        return data
+
+    def _take(self, count: int) -> bytes:
+        data = self._file.read(count)
+        if len(data) < count:
+            raise PipeClosed
+        return data
 
 
 @dataclass

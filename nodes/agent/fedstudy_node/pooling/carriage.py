@@ -2,7 +2,7 @@
 
 from fedstudy_node.freight import FreightClient
 from fedstudy_node.home import Home
-from fedstudy_node.portal import open_client
+from fedstudy_node.portal import open_bulk_client
 
 OBJECTS = "/api/v1/node/pool/objects/"
 
@@ -10,5 +10,5 @@ OBJECTS = "/api/v1/node/pool/objects/"
 def freight_client(home: Home) -> FreightClient:
     """Return what carries large bodies between this node and the portal."""
     settings = home.enrolled()
-    client = open_client(settings.portal, home.portal_ca())
+    client = open_bulk_client(settings.portal, home.portal_ca())
     return FreightClient(client, settings.node, home.identity_key, home.path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from fedstudy_core.sandbox.frames import FrameReader, FrameWriter, PipeClosed
+from fedstudy_core.sandbox.frames import FrameStream, FrameWriter, PipeClosed
 from fedstudy_core.sandbox.inside import die_with_maker
 from fedstudy_node.child import ScriptProcess
 
@@ -21,7 +21,7 @@ def main() -> None:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
     try:
-        ScriptProcess(FrameReader(incoming), FrameWriter(outgoing)).serve()
+        ScriptProcess(FrameStream(incoming), FrameWriter(outgoing)).serve()
     except PipeClosed:
         sys.exit()
 
