@@ -17,7 +17,7 @@ def give_back_large_blocks(at_least: int = LARGE, *, keep: int | None = None) ->
     """Have blocks of so many bytes and more go back to the system when they are freed, for the rest of this process.
 
     Args:
-        keep: bytes that may stay free at the heap's end, to be used again; as large as such a block where it is not given.
+        keep: bytes that may stay free at the heap's end, to be used again; as many as such a block has by default.
     """
     with suppress(AttributeError):  # another C library
         library = ctypes.CDLL(None)
