@@ -50,14 +50,15 @@ def record(
 
 
 @transaction.atomic
-def note_export(*, by: Any, obj: Model, study: object = None, entries: int, form: str) -> None:
-    """Note that somebody took entries of the log away as a file.
+def note_export(*, by: Any, obj: Model, study: object = None, entries: int, form: str) -> Event:
+    """Note that somebody took entries of the log away as a file; the file names this event.
 
     Args:
         obj: the study whose entries they are, or the person for all that they read.
         form: "CSV" or "JSON lines".
     """
-    record(action="audit:log:exported", actor=by, obj=obj, study=study, detail={"entries": str(entries), "form": form})
+    detail = {"entries": str(entries), "form": form}
+    return record(action="audit:log:exported", actor=by, obj=obj, study=study, detail=detail)
 
 
 def _plain(value: Any) -> Any:

@@ -29,9 +29,11 @@ def name_file(response: HttpResponseBase, name: str) -> None:
     response.headers["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
 
 
-def zip_stream(request: HttpRequest, name: str, files: Iterable[tuple[str, Iterable[bytes]]]) -> HttpResponseBase:
-    """Files of any length in one zip file; each is read while it is sent."""
-    return sent_in_pieces(request, name, _zipped(files), "application/zip")
+def zip_stream(
+    request: HttpRequest, name: str, files: Iterable[tuple[str, Iterable[bytes]]], mark: str = ""
+) -> HttpResponseBase:
+    """Files of any length in one zip file, with a mark as its comment; each is read while it is sent."""
+    return sent_in_pieces(request, name, _zipped(files, mark), "application/zip")
 
 
 def sent_in_pieces(request: HttpRequest, name: str, pieces: Iterator[bytes], kind: str) -> HttpResponseBase:
@@ -72,9 +74,10 @@ class _Sink(io.RawIOBase):
             self._held.clear()
 
 
-def _zipped(files: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[bytes]:
+def _zipped(files: Iterable[tuple[str, Iterable[bytes]]], mark: str) -> Iterator[bytes]:
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.comment = mark.encode()
         for name, pieces in files:
             with archive.open(name, "w", force_zip64=True) as file:
                 for piece in pieces:

@@ -107,10 +107,13 @@ def test_the_log_is_taken_away_whole_and_noted(name: str, where: list[str], worl
     there = reverse(name, args=[getattr(world, item).pk for item in where])
     expected = Event.objects.filter(study=str(world.study.pk), action__startswith="dictionary:").count()
     answer = browser("auditor").get(there, {"form": "csv", "kind": "dictionary"})
-    assert len(rows_of(answer)) == expected
+    taken = rows_of(answer)
+    assert len(taken) == expected
     lines = browser("auditor").get(there, {"form": "jsonl", "kind": "dictionary"}).getvalue().decode().splitlines()
     assert [json.loads(line)["action"].partition(":")[0] for line in lines] == ["dictionary"] * expected
     assert [json.loads(event.detail)["entries"] for event in noted("audit:log:exported")] == [str(expected)] * 2
+    marks = {taken[0]["taken"], json.loads(lines[0])["taken"]}
+    assert marks == {str(event.event_id) for event in noted("audit:log:exported")}
     assert browser("auditor").get(there, {"form": "xml"}).status_code == 404
     seen = browser("auditor").get(there, {"kind": "audit:log:exported"}).context["rows"]
     assert len(seen) == 2

@@ -64,6 +64,9 @@ def test_an_auditor_takes_a_study_away_and_an_altered_copy_is_refused(
     assert found.checked == {"approvals": 1, "receipts": 1, "executions": 1}
     noted = Event.objects.get(action="audit:log:exported")
     assert json.loads(noted.detail)["form"] == "an export that proves itself"
+    mark = zipfile.ZipFile(file).comment.decode()
+    assert mark.startswith(f"Taken by {world.auditor.name} on "), "who finds the file sees whose it was"
+    assert f"event {noted.event_id} of the log" in mark
     rows = zipfile.ZipFile(file).read("log.jsonl")
     altered = tmp_path / "altered"
     zipfile.ZipFile(file).extractall(altered)

@@ -19,12 +19,17 @@ from studies.scripts.signatures import signatures_of
 
 EVENT_COLUMNS = (
     "number", "id", "at", "actor", "actor_label", "action", "object_type", "object_id", "object_label", "study", "site",
-    "outcome", "detail",
+    "outcome", "detail", "taken",
 )  # fmt: skip
 
 
-def event_record(event: Event) -> dict[str, Any]:
-    """A log entry as it is kept."""
+def mark_of(taken: Event) -> str:
+    """What a file with entries of the log says of who took it."""
+    return f"Taken by {taken.actor_label} on {taken.at:%Y-%m-%d %H:%M:%S} UTC: event {taken.event_id} of the log."
+
+
+def event_record(event: Event, taken: Event) -> dict[str, Any]:
+    """A log entry as it is kept, with the id of the event that says who took it away."""
     return {
         "number": event.pk,
         "id": str(event.event_id),
@@ -39,6 +44,7 @@ def event_record(event: Event) -> dict[str, Any]:
         "site": event.site,
         "outcome": event.outcome,
         "detail": json.loads(event.detail),
+        "taken": str(taken.event_id),
     }
 
 

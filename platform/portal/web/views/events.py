@@ -25,7 +25,7 @@ from portal.web.forms.events import EventFilterForm, Options
 from portal.web.lists import page_of
 from portal.web.pages import PageRequest, page, render_page
 from portal.web.presenters.events import event_rows
-from portal.web.presenters.exports import EVENT_COLUMNS, event_record
+from portal.web.presenters.exports import EVENT_COLUMNS, event_record, mark_of
 from portal.web.views.studies import find_study, speaks_in, study_frame
 from studies.enrolment.selectors import sites_of, sites_seen_by
 from studies.lifecycle.models import Study
@@ -95,10 +95,11 @@ def _as_file(request: PageRequest, rows: QuerySet[Event], study: Study | None) -
         files = proven_files(rows, best, quorum(best).needed, keeping=Documents())
     last = Event.objects.aggregate(last=Max("pk"))["last"] or 0
     rows = rows.filter(pk__lte=last)
-    note_export(by=request.user, obj=study or request.user, study=study, entries=rows.count(), form=FORMS[form])
+    entries = rows.count()
+    taken = note_export(by=request.user, obj=study or request.user, study=study, entries=entries, form=FORMS[form])
     if form == "proof":
-        return zip_stream(request, "fedstudy-log.zip", files)
-    records = (event_record(event) for event in _oldest_first(rows))
+        return zip_stream(request, "fedstudy-log.zip", files, mark_of(taken))
+    records = (event_record(event, taken) for event in _oldest_first(rows))
     if form == "csv":
         return csv_stream(request, "fedstudy-log.csv", records, EVENT_COLUMNS)
     return json_lines_stream(request, "fedstudy-log.jsonl", records)
