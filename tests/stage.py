@@ -1,6 +1,7 @@
 """The whole stack with a study that is ready for runs, as end-to-end and fault tests use it."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -9,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import psycopg
 from rich.console import Console
 
 from devstack import stack as stacks
 from devstack.demo import runs, story
-from devstack.demo.cast import Cast, make_cast
+from devstack.demo.cast import Cast, Person, make_cast
 from devstack.demo.story import Prepared
 from devstack.demo.telling import Telling
 from devstack.processes import Supervisor
@@ -26,6 +28,25 @@ from fedstudy_core.sandbox.forking import MODULE as FORK_SERVER
 
 PATIENCE_S = 90.0
 Json = dict[str, Any]
+
+
+class Browser(httpx.Client):
+    """What a person does on pages, without a screen."""
+
+    def sign_in(self, person: Person) -> None:
+        """Begin a session through the page."""
+        form = self.get("/sign-in").text
+        login = next(name for name in ("username", "email") if f'name="{name}"' in form)
+        answer = self.fill_in("/sign-in", "/sign-in", {login: person.email, "password": person.password})
+        assert answer.status_code == 302, answer.text
+
+    def fill_in(self, page: str, action: str, fields: Mapping[str, str]) -> httpx.Response:
+        """Send a form of a page."""
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.get(page).text)
+        assert token is not None
+        own = str(self.base_url).rstrip("/")
+        headers = {"Referer": f"{own}{page}", "Origin": own}
+        return self.post(action, data={"csrfmiddlewaretoken": token[1], **fields}, headers=headers)
 
 
 @dataclass(frozen=True)
@@ -100,6 +121,13 @@ class Stage:
         self.stack.supervisor.restart(f"node {name}")
 
     @contextmanager
+    def browser(self, person: Person) -> Iterator[Browser]:
+        """A person's session on the pages."""
+        with Browser(base_url=self.stack.portal_url, trust_env=False, timeout=30) as browser:
+            browser.sign_in(person)
+            yield browser
+
+    @contextmanager
     def tampered_database(self) -> Iterator[psycopg.Connection[Any]]:
         """The portal's database in the hands of somebody whom no trigger stops."""
         with psycopg.connect(self.stack.services.postgres.superuser_url) as connection:
@@ -134,13 +162,13 @@ def centres(participations: list[Mapping[str, Any]]) -> set[str]:
 
 
 @contextmanager
-def set_up_stage() -> Iterator[Stage]:
-    """Start everything and prepare the demo's study; stop everything at the end."""
+def set_up_stage(write: Callable[[Path], dict[str, Path]] = write_centres) -> Iterator[Stage]:
+    """Start everything and prepare the demo's study; stop everything at the end. `write` writes each centre's file."""
     folders = Folders.throwaway()
     cast = make_cast()
     with Supervisor() as supervisor, Telling(Console(quiet=True), 1) as tell:
         stack = stacks.start(supervisor, folders, profile="demo", port=None)
-        rows = write_centres(folders.state / "hospitals")
+        rows = write(folders.state / "hospitals")
         prepared = story.prepare(stack, cast, rows, tell)
         try:
             yield Stage(stack, cast, prepared, rows)

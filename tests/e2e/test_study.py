@@ -1,9 +1,6 @@
 """A study from sign-up to results, as its people see it."""
 
 import json
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -11,7 +8,6 @@ import numpy as np
 import pytest
 
 from devstack.demo import dossiers
-from devstack.demo.cast import Person
 from devstack.demo.figures import of_last_round
 from fedstudy_core.artifacts import ArtifactStore, decode_arrays
 from fedstudy_verify.dossier import verify_dossier
@@ -100,7 +96,7 @@ def test_arrays_in_16_bits_end_near_those_that_travel_as_they_are(stage: Stage, 
 def test_every_role_reads_the_run_page(stage: Stage, completed: Json) -> None:
     people = [stage.cast.investigator, stage.cast.auditor, stage.cast.hospitals[0].admin]
     for person in people:
-        with _browser(stage, person) as browser:
+        with stage.browser(person) as browser:
             page = browser.get(f"/runs/{completed['id']}")
             assert page.status_code == 200, person.role
             assert all(hospital.centre in page.text for hospital in stage.cast.hospitals), person.role
@@ -131,20 +127,3 @@ def test_a_dossier_holds_without_the_portal(stage: Stage, completed: Json, tmp_p
     assert used == sorted((hospital.centre, "approved") for hospital in stage.cast.hospitals)
     (tmp_path / "run/rounds.json").write_text("[]\n")
     assert verify_dossier(tmp_path).problems == ["run/rounds.json was altered."]
-
-
-@contextmanager
-def _browser(stage: Stage, person: Person) -> Iterator[httpx.Client]:
-    """A client with the person's session, signed in through the page."""
-    with httpx.Client(base_url=stage.stack.portal_url, trust_env=False) as browser:
-        form = browser.get("/sign-in").text
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
-        assert token is not None
-        login = next(name for name in ("username", "email") if f'name="{name}"' in form)
-        answer = browser.post(
-            "/sign-in",
-            data={"csrfmiddlewaretoken": token[1], login: person.email, "password": person.password},
-            headers={"Referer": f"{stage.stack.portal_url}/sign-in", "Origin": stage.stack.portal_url},
-        )
-        assert answer.status_code == 302, answer.text
-        yield browser
