@@ -163,6 +163,8 @@ class Aggregator:
         sites = [_number(participant) for participant in asked]
         contents = self._conduct.outgoing(phase.wire_name, round_.number, model, self._memory(round_), sites)
         let_go(*model.values())
+        if phase.name == EVALUATE:
+            messages.say_whether_last(contents, last=round_.number == round_.run.last_round)
         return [messages.with_shared(content, self._shared) for content in contents]
 
     def read(self, round_: Round, phase: Phase, content: RecordDict, freight: Freight | None = None) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +15,13 @@ from fedstudy_core.carriage import SHARED
 from fedstudy_core.errors import Refusal
 from fedstudy_core.flower import Packed
 from fedstudy_core.freight import Freight
-from fedstudy_core.metrics import MAX_EXAMPLES, WEIGHT, Metric
+from fedstudy_core.metrics import LISTS, MAX_EXAMPLES, MOST_REPLICATES, WEIGHT, Metric
 from fedstudy_core.receipts import Receipt, verify_receipt
 from fedstudy_core.transport import RoundingTold
 from fedstudy_core.updates import check_metrics, check_update, check_weight, schema_of
 
 ARRAYS, CONFIG, METRICS, SUMS = "arrays", "config", "metrics", "sums"
-LOCAL_LAYERS = "local-layers"
+LOCAL_LAYERS, LAST_TEST = "local-layers", "last-test"
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -69,6 +69,14 @@ def query_content(config: Mapping[str, int | float | str | bool], local_layers: 
     """The run's configuration, and where some layers stay at the sites, which."""
     values: dict[str, Any] = {**config, **({LOCAL_LAYERS: list(local_layers)} if local_layers else {})}
     return RecordDict({CONFIG: ConfigRecord(values)})
+
+
+def say_whether_last(contents: Iterable[RecordDict], *, last: bool) -> None:
+    """Tell the sites whether the test is of the run's last round: some measures are worth their time only then."""
+    for content in contents:
+        if CONFIG not in content:
+            content[CONFIG] = ConfigRecord()
+        content.config_records[CONFIG][LAST_TEST] = last
 
 
 def with_shared(content: RecordDict, shared: Arrays) -> RecordDict:
@@ -123,11 +131,13 @@ def _read_metrics(content: RecordDict, kinds: Mapping[str, str]) -> dict[str, Me
     metrics: dict[str, Metric] = dict(record)
     check_metrics(metrics)
     for name, value in metrics.items():
-        counts = value if isinstance(value, Sequence) else None
-        if (counts is not None) != (kinds.get(name) == "histogram"):
-            raise Refusal("E_METRICS_FORM", f"“{name}” is a list exactly when the script declares a histogram.")
-        if counts is not None and any(count < 0 for count in counts):
+        kind, numbers = kinds.get(name), value if isinstance(value, Sequence) else None
+        if (numbers is not None) != (kind in LISTS):
+            raise Refusal("E_METRICS_FORM", f"“{name}” is a list exactly when the script declares one.")
+        if numbers is not None and kind == "histogram" and any(count < 0 for count in numbers):
             raise Refusal("E_METRICS_FORM", f"“{name}” holds a count below zero.")
+        if numbers is not None and kind == "replicates" and not 0 < len(numbers) <= MOST_REPLICATES:
+            raise Refusal("E_METRICS_FORM", f"“{name}” are not 1 to {MOST_REPLICATES} replicates.")
     return metrics
 
 

@@ -29,6 +29,13 @@ def test_a_home_is_never_overwritten(home: Home) -> None:
     assert (home.path / "keys/identity.pem").read_bytes() == before
 
 
+def test_the_secret_of_draws_is_made_once_and_is_the_owners(home: Home) -> None:
+    secret = home.drawing_secret()
+    assert len(secret) == 32
+    assert Home.open(home.path).drawing_secret() == secret
+    assert (home.path / "keys/drawing.key").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_node_that_is_not_enrolled_says_so(home: Home) -> None:
     with pytest.raises(FedStudyError, match="not enrolled"):
         home.enrolled()

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from fedstudy_core.bundle import Declaration
 from fedstudy_node import tables
 from fedstudy_node.errors import NodeError
-from fedstudy_node.node_config import for_script, parse_value
+from fedstudy_node.node_config import for_drawing, for_script, parse_value
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,9 @@ def test_values_read_as_they_were_meant(text: str, value: object) -> None:
     assert parse_value("partition-id", text) == value
 
 
-@pytest.mark.parametrize(("key", "text"), [("dataset-path", "x"), ("a b", "x"), ("a", "x" * 501), ("a", "x\x1b[0m")])
+@pytest.mark.parametrize(
+    ("key", "text"), [("dataset-path", "x"), ("drawing-key", "x"), ("a b", "x"), ("a", "x" * 501), ("a", "x\x1b[0m")]
+)
 def test_others_are_refused(key: str, text: str) -> None:
     with pytest.raises(NodeError, match="E_NODE_CONFIG"):
         parse_value(key, text)
@@ -33,6 +36,24 @@ def test_the_script_finds_its_own_path_of_the_dataset() -> None:
         "dataset-path": "/data/dataset.db",
         "dataset-format": "sqlite",
     }
+
+
+def test_a_script_that_declares_replicates_and_no_other_gets_a_key_of_this_dataset() -> None:
+    plain = Declaration.model_validate({"metrics": {"auc": "mean"}})
+    drawing = Declaration.model_validate({"metrics": {"auc": "mean", "auc-replicates": "replicates"}})
+    asked: list[bytes] = []
+
+    def secret() -> bytes:
+        asked.append(b"secret")
+        return b"secret"
+
+    assert for_drawing(plain, secret, "study", "dataset", "fingerprint") == {}
+    assert not asked
+    given = for_drawing(drawing, secret, "study", "dataset", "fingerprint")
+    assert given == for_drawing(drawing, secret, "study", "dataset", "fingerprint")
+    assert len(bytes.fromhex(str(given["drawing-key"]))) == 32
+    others = [("study", "dataset", "another"), ("study", "another", "fingerprint"), ("other", "dataset", "fingerprint")]
+    assert given not in [for_drawing(drawing, secret, *named) for named in others]
 
 
 def test_a_database_of_one_table_is_a_dataset(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_the_bundle_holds_the_app_and_nothing_else() -> None:
 
 def test_every_parameter_has_a_range_and_a_description() -> None:
     found = parameters.from_project(catalogue.ready_script("heart_disease").project)
-    assert len(found) == 12
+    assert len(found) == 13
     for parameter in found:
         assert parameter.description
         assert parameter.choices or (parameter.min is not None and parameter.max is not None)

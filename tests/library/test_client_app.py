@@ -1,6 +1,7 @@
 """The site's handlers, called as Flower calls them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,6 +109,29 @@ def test_evaluation_is_on_the_test_rows(
     assert {name.partition(".")[2] for name in apart} == {"sex.female", "sex.male", "age.under-55", "age.from-55"}
     assert sum(metrics["score-positives.sex.male"]) == 15
     assert sum(metrics["score-positives.age.under-55"]) == 6
+
+
+def test_the_last_test_brings_replicates_that_can_be_subtracted(
+    make_context: MakeContext, make_message: MakeMessage, shared: ArrayRecord
+) -> None:
+    def tested(seed: int, *, last: bool = True, key: str = "ab" * 32, **config: object) -> dict[str, Any]:
+        context = make_context(str(config.pop("centre", "Cleveland")), **{"bootstrap": 200, **config})
+        context.node_config["drawing-key"] = key
+        model = ArrayRecord(task.make_model(seed).state_dict())
+        message = make_message("evaluate", {"last-test": last}, arrays=model, shared=shared)
+        return dict(client_app.app(message, context).content.metric_records["metrics"])
+
+    one, other = tested(1), tested(2, cholesterol_missing=240.0)
+    assert one["replicates-of"] == other["replicates-of"]
+    paired = np.subtract(one["auc-replicates"], other["auc-replicates"])
+    assert np.mean(paired) == pytest.approx(one["auc"] - other["auc"], abs=0.01)
+    assert np.mean(one["accuracy-replicates"]) == pytest.approx(one["accuracy"], abs=0.01)
+    assert tested(1, key="cd" * 32)["replicates-of"] != one["replicates-of"]
+    assert tested(1, centre="Hungary")["replicates-of"] != one["replicates-of"]
+    assert not any("replicates" in name for name in (*tested(1, last=False), *tested(1, bootstrap=0)))
+    lonely = tested(1, centre="Switzerland")
+    assert "accuracy-replicates" in lonely
+    assert "auc-replicates" not in lonely, "one healthy row says nothing of how areas spread"
 
 
 def test_a_site_of_one_class_reports_no_auc(

@@ -107,6 +107,20 @@ def test_each_commit_and_each_refusal_is_in_the_audit_log(rehearse) -> None:
     }
 
 
+def test_sites_are_told_which_test_is_the_last(rehearse) -> None:
+    scene, link = rehearse(rounds=3)
+    told: list[tuple[int, object]] = []
+
+    def note(site: Site, order, content: RecordDict):
+        if order.phase == "evaluate":
+            told.append((order.round, content["config"]["last-test"]))
+        return _honest_reply(site, order, content)
+
+    link.sites["100"].behave = note
+    assert drive(scene).state == "completed"
+    assert sorted(told) == [(1, False), (2, False), (3, True)]
+
+
 def test_a_run_whose_sites_all_refuse_fails_and_names_them(rehearse) -> None:
     scene, link = rehearse()
     for site in link.sites.values():

@@ -18,6 +18,7 @@ from fedstudy_core import archives
 from fedstudy_core.archives import read_archive
 from fedstudy_core.canonical import digest
 from fedstudy_core.errors import Invalid, Refusal
+from fedstudy_core.metrics import LISTS, REPLICATES_OF, replicates_contradiction
 from fedstudy_core.outputs import DeclaredOutputs
 from fedstudy_core.parameters import Parameter, Value, from_project
 from fedstudy_core.reviewable import refuse_unreviewable
@@ -33,6 +34,7 @@ _LEFT_IN_FOLDERS = {"__pycache__", ".git", ".venv"}
 
 MetricName = Annotated[str, Field(max_length=80)]
 NamedMetric = Annotated[str, Field(min_length=1, max_length=80)]  # as statements name them
+MetricKind = Literal["mean", "sum", "histogram", "max", "min", "replicates", "identity"]
 Pattern = Annotated[str, Field(min_length=1, max_length=120)]
 
 
@@ -44,7 +46,8 @@ class Declaration(BaseModel):
             without a `[tool.fedstudy]` table is an ordinary Flower app and brings its own.
         initial: message type by which one site gives the initial model, such as "query.initial_model".
         sums: message type by which every site gives arrays that are added up and sent to all.
-        metrics: how a metric aggregates over sites; the mean weighted by examples where nothing is said.
+        metrics: how a metric aggregates over sites; the mean weighted by examples where nothing is said. Bootstrap
+            replicates of another metric, and the number that says of which rows they are, do not.
         headline: the metric that pages show first.
         uses_proximal: the script adds FedProx's term when it gets `proximal-mu`.
         step_sum: the metric with the sum of the step sizes, from a script that corrects its steps as SCAFFOLD asks.
@@ -60,7 +63,7 @@ class Declaration(BaseModel):
     server: Server = "strategy"
     initial: str | None = Field(default=None, pattern=r"^query\.[a-z][a-z0-9_]*$")
     sums: str | None = Field(default=None, pattern=r"^query\.[a-z][a-z0-9_]*$")
-    metrics: dict[NamedMetric, Literal["mean", "sum", "histogram", "max", "min"]] = Field(default_factory=dict)
+    metrics: dict[NamedMetric, MetricKind] = Field(default_factory=dict)
     headline: str = ""
     uses_proximal: bool = False
     step_sum: MetricName = ""
@@ -151,7 +154,7 @@ def _declared(project: Mapping[str, Any]) -> tuple[tuple[Parameter, ...], Declar
     if declaration.headline and declaration.metrics and declaration.headline not in declaration.metrics:
         raise _not_declared(f"The headline “{declaration.headline}” is none of the declared metrics.")
     for name in (declaration.step_sum, declaration.train_loss):
-        if name and declaration.metrics and declaration.metrics.get(name, "histogram") == "histogram":
+        if name and declaration.metrics and declaration.metrics.get(name, "histogram") in LISTS:
             raise _not_declared(f"“{name}” is none of the declared metrics that are plain numbers.")
     contradicted = declaration.outputs.contradiction(sums=declaration.sums, kinds=declaration.metrics)
     if contradicted or (contradicted := _misfit(declaration)):
@@ -160,6 +163,11 @@ def _declared(project: Mapping[str, Any]) -> tuple[tuple[Parameter, ...], Declar
 
 
 def _misfit(declaration: Declaration) -> str:
+    misfit = replicates_contradiction(declaration.metrics)
+    if misfit:
+        return misfit
+    if declaration.server == "own" and REPLICATES_OF in declaration.metrics:
+        return "A script with its own ServerApp cannot have replicates."
     if declaration.subgroups and declaration.server == "own":
         return "A script with its own ServerApp cannot have subgroups."
     return contradiction(declaration.subgroups, declaration.metrics, declaration.outputs.bins)

@@ -16,14 +16,45 @@ Number = int | float
 Metric = int | float | Sequence[int | float]
 
 WEIGHT = "num-examples"
+LISTS = ("histogram", "replicates")  # the kinds of metrics that are lists
+SITES_OWN = ("replicates", "identity")
 MAX_EXAMPLES = 10**9  # more than that no site has
 POSITIVES = "score-positives"
 NEGATIVES = "score-negatives"
+REPLICATES_OF = "replicates-of"  # which rows were drawn how: a number to be compared, and for nothing else
+MOST_REPLICATES = 200
+MOST_IDENTITY = 2**48
+_REPLICATES = "-replicates"
 
 
 def is_score_count(name: str) -> bool:
     """Whether a metric is a score histogram, of all rows or of a subgroup's."""
     return name.partition(".")[0] in (POSITIVES, NEGATIVES)
+
+
+def replicates_name(metric: str) -> str:
+    """The name of a metric's bootstrap replicates."""
+    return f"{metric}{_REPLICATES}"
+
+
+def is_raw(name: str) -> bool:
+    """Whether figures are made of a metric, which is none itself: score counts, replicates and whose they are."""
+    return is_score_count(name) or name == REPLICATES_OF or name.endswith(_REPLICATES)
+
+
+def replicates_contradiction(kinds: Mapping[str, str]) -> str:
+    """In what the declared replicates do not fit the other metrics; "" when they fit."""
+    for name, kind in kinds.items():
+        if (kind == "replicates") != name.endswith(_REPLICATES) or (kind == "identity") != (name == REPLICATES_OF):
+            return f"“{name}” is the name of replicates, or their kind, and not both."
+        if kind == "replicates" and kinds.get(name.removesuffix(_REPLICATES), "replicates") in (
+            "replicates",
+            "histogram",
+        ):
+            return f"“{name}” are replicates of no declared number."
+    if "replicates" in kinds.values() and REPLICATES_OF not in kinds:
+        return f"Replicates need “{REPLICATES_OF}” among the declared metrics."
+    return ""
 
 
 @dataclass(frozen=True)
@@ -46,9 +77,10 @@ def combine(sites: Sequence[Mapping[str, Metric]], kinds: Mapping[str, str]) -> 
 
     Args:
         sites: each site's metrics; a metric that a site does not report is left out for it.
-        kinds: metric name to "mean" (weighted by `num-examples`), "sum", "min", "max" or "histogram" (summed up).
+        kinds: metric name to "mean" (weighted by `num-examples`), "sum", "min", "max" or "histogram" (summed up);
+            "replicates" and "identity" are each site's own and left out.
     """
-    names = dict.fromkeys(name for site in sites for name in site)
+    names = dict.fromkeys(name for site in sites for name in site if kinds.get(name) not in SITES_OWN)
     with np.errstate(over="ignore", invalid="ignore"):
         combined = {name: _combine_one(name, sites, kinds.get(name, "mean")) for name in names}
     return {name: value for name, value in combined.items() if np.isfinite(value).all()}

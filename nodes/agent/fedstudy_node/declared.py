@@ -1,6 +1,7 @@
 """What a script declares, in words: what a run may set, and what it sends back, to which a node holds its replies."""
 
 from fedstudy_core.bundle import Bundle, Declaration
+from fedstudy_core.metrics import MOST_REPLICATES, SITES_OWN
 from fedstudy_core.parameters import Allowed, Parameter, digits
 
 LEADERS = {
@@ -23,10 +24,20 @@ def sent_back(bundle: Bundle) -> list[tuple[str, str, str]]:
             (declaration.sums, "sums", "not declared: any form")
         ]
     for name, kind in declaration.metrics.items():
-        bins = outputs.bins.get(name)
-        form = kind if kind != "histogram" else f"counts of rows in {bins or 'any number of'} bins"
-        rows.append(("train, evaluate", name, form))
+        rows.append(("evaluate" if kind in SITES_OWN else "train, evaluate", name, _form(kind, outputs.bins.get(name))))
     return rows if declaration.metrics else [*rows, ("train, evaluate", "metrics", "not declared: any single numbers")]
+
+
+def _form(kind: str, bins: int | None) -> str:
+    match kind:
+        case "histogram":
+            return f"counts of rows in {bins or 'any number of'} bins"
+        case "replicates":
+            return f"at most {MOST_REPLICATES} numbers: the metric over test rows drawn at random"
+        case "identity":
+            return "a number that tells apart of which test rows replicates are"
+        case _:
+            return kind
 
 
 def _sent_to_own_server(declaration: Declaration) -> list[tuple[str, str, str]]:

@@ -1,9 +1,9 @@
 """What may leave the site: every reply of a script is held to what the site signed and the script declared.
 
 Checked are the records, the arrays' names, layout and numbers, the update's distance from the model that came, the
-metrics' names, form and number, and how many rows stand behind them; counts of small subgroups are withheld. What
-passes is written anew from the checked numbers, so that nothing else that a script put between them (a comment in a
-header, a field that nobody reads) goes along.
+metrics' names, form and number, and how many rows stand behind them; counts of small subgroups and replicates of few
+rows are withheld. What passes is written anew from the checked numbers, so that nothing else that a script put between
+them (a comment in a header, a field that nobody reads) goes along.
 """
 
 import json
@@ -25,6 +25,7 @@ from fedstudy_core.statement import Outputs
 from fedstudy_core.transport import AS_IS
 from fedstudy_core.updates import check_update, schema_of
 from fedstudy_node.flower import ArrayRecord, MetricRecord, RecordDict
+from fedstudy_node.replicates import check_identity, check_replicates, leaving
 from fedstudy_node.subgroups import withheld
 
 ARRAYS, SUMS, METRICS = "arrays", "sums", "metrics"
@@ -144,7 +145,8 @@ def check_reply(content: RecordDict, allowance: Allowance) -> Cargo:
     if metrics is not None:
         _check_metrics(metrics, allowance)
         hidden = withheld(metrics, allowance.declaration.subgroups, allowance.min_rows)
-        metrics = {name: value for name, value in metrics.items() if name not in hidden}
+        told = {name: value for name, value in metrics.items() if name not in hidden}
+        metrics = leaving(told, allowance.declaration.metrics, allowance.min_rows)
     return Cargo(arrays, {} if metrics is None else {METRICS: metrics}, content)
 
 
@@ -209,8 +211,13 @@ def _check_metric(name: str, value: object, allowance: Allowance) -> None:
     if name not in allowed if allowed is not None else not PLAIN_METRIC.fullmatch(name):
         raise Refusal("E_METRICS_NAMES", f"The site did not approve a metric {name!r}.")
     declaration = allowance.declaration
-    if declaration.metrics.get(name) == "histogram":
+    kind = declaration.metrics.get(name)
+    if kind == "histogram":
         check_histogram(name, value, declaration.outputs.bins.get(name), allowance.rows)
+    elif kind == "replicates":
+        check_replicates(name, value, allowance.phase)
+    elif kind == "identity":
+        check_identity(name, value, allowance.phase)
     elif isinstance(value, list):
         raise Refusal("E_METRICS_FORM", f"“{name}” is a list, and no declared histogram.")
     elif isinstance(value, bool) or not isinstance(value, int | float):

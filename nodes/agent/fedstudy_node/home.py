@@ -235,6 +235,15 @@ class Home:
             raise NodeError("E_HOME", "flower.pem is not an elliptic-curve key.")
         return key
 
+    def drawing_secret(self) -> bytes:
+        """The secret from which bootstrap draws follow: it outlives rotations, or tests could not be compared."""
+        file = self.path / "keys/drawing.key"
+        if not file.exists():
+            with self.changing():
+                if not file.exists():
+                    write_private(file, secrets.token_bytes(32))
+        return _read(file.parent, file.name)
+
     def portal_ca(self) -> Path | None:
         """The portal's own certificate authority, where it has one."""
         file = self.path / "portal-ca.pem"

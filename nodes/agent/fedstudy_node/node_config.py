@@ -6,11 +6,13 @@ dataset; they are shown in its reviews, reach the script's process and are told 
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from fedstudy_core.bundle import Declaration
+from fedstudy_core.resampling import resampling_key
 from fedstudy_node.errors import NodeError
-from fedstudy_node.scripting import DATASET_FORMAT, DATASET_PATH
+from fedstudy_node.scripting import DATASET_FORMAT, DATASET_PATH, DRAWING_KEY
 
 Value = bool | int | float | str
 
@@ -18,7 +20,7 @@ DATASET_FILE = "{dataset}"
 MOST_VALUES = 50
 _LONGEST = 500
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
-_OWN = frozenset({DATASET_PATH, DATASET_FORMAT})
+_OWN = frozenset({DATASET_PATH, DATASET_FORMAT, DRAWING_KEY})
 
 
 def parse_value(key: str, text: str) -> Value:
@@ -51,6 +53,17 @@ def for_script(values: Mapping[str, Value], dataset: Path, format_: str) -> dict
         for name, value in values.items()
     }
     return {**given, DATASET_PATH: str(dataset), DATASET_FORMAT: format_}
+
+
+def for_drawing(declaration: Declaration, secret: Callable[[], bytes], *named: str) -> dict[str, Value]:
+    """Return what a script that declares replicates needs to draw them: a key of this node and its dataset alone.
+
+    Args:
+        named: the study, the dataset and its fingerprint; other rows have another key.
+    """
+    if "replicates" not in declaration.metrics.values():
+        return {}
+    return {DRAWING_KEY: resampling_key(secret(), *named).hex()}
 
 
 def in_words(values: Mapping[str, Value]) -> str:

@@ -26,7 +26,7 @@ from fedstudy_node.flower import Incoming, Outgoing, RecordDict, RunInfo, contex
 from fedstudy_node.folders import remove_folder
 from fedstudy_node.gate import THIS_NODE, Permit, Script
 from fedstudy_node.home import Home
-from fedstudy_node.node_config import for_script
+from fedstudy_node.node_config import Value, for_drawing, for_script
 from fedstudy_node.preloading import Preloading
 from fedstudy_node.replies import model_of, model_sha256
 
@@ -205,7 +205,7 @@ class Runs:
         child = self._launch(run, permit, dataset)
         bundles.unpack(run.fab, run.folder / "app" / "script")
         view = self.sandbox.walls.view(run.folder, dataset)
-        node_config = for_script(permit.dataset.config, view.dataset or dataset, permit.dataset.format)
+        node_config = self._node_config(run, permit, view.dataset or dataset)
         limits, rounds = permit.statement.limits, permit.statement.rounds
         header = {
             "kind": "load",
@@ -216,6 +216,13 @@ class Runs:
         }
         child.send(Frame(header, context_bytes(run.info, self._source.node_id, node_config, run.config(), run.state)))
         return child
+
+    def _node_config(self, run: ActiveRun, permit: Permit, path: Path) -> dict[str, Value]:
+        """What the script finds in `context.node_config`; `path` is the dataset's in the sandbox."""
+        dataset = permit.dataset
+        named = (dataset.study, dataset.id, permit.statement.dataset.fingerprint)
+        drawing = for_drawing(run.bundle.declaration, self._home.drawing_secret, *named)
+        return {**for_script(dataset.config, path, dataset.format), **drawing}
 
     def _launch(self, run: ActiveRun, permit: Permit, dataset: Path) -> Child:
         """Start a run's process behind the sandbox's walls. Raises NodeError (E_SANDBOX)."""

@@ -1,4 +1,4 @@
-"""What a study script may import from the node: `from fedstudy_node.scripting import open_dataset, open_table`.
+"""What a study script may import from the node: `open_dataset` or `open_table`, and `resampling` for its tests.
 
 `open_table` spares a script the import of pandas: on two cores half a second at the start of each run, and 70 MB.
 
@@ -13,11 +13,16 @@ from typing import TYPE_CHECKING, Protocol
 from fedstudy_node.tables import format_of, read_arrow, read_table
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas
     import pyarrow
 
+    from fedstudy_core.resampling import Resampling
+
 DATASET_PATH = "dataset-path"
 DATASET_FORMAT = "dataset-format"
+DRAWING_KEY = "drawing-key"
 
 
 class HasNodeConfig(Protocol):
@@ -45,6 +50,25 @@ def open_table(context: HasNodeConfig) -> "pyarrow.Table":
     node gives no dataset, NodeError (E_DATASET_FILE) when it cannot be read.
     """
     return read_arrow(*_file(context))
+
+
+def resampling(context: HasNodeConfig, rows: bytes, labels: "npt.NDArray[np.bool_]", times: int) -> "Resampling | None":
+    """Return what draws the test's rows again and again, the same in every run: for replicates of its measures.
+
+    Args:
+        rows: names the test's rows as they are before a run's own preparation , such as a digest of them.
+        labels: (rows,) true for the positive ones.
+        times: how many replicates, 1 to 200; 0 for none.
+
+    Returns:
+        None for no replicates, and where nobody gives a key: under Flower alone.
+    """
+    key = context.node_config.get(DRAWING_KEY)
+    if not times or key is None:
+        return None
+    from fedstudy_core.resampling import Resampling
+
+    return Resampling(bytes.fromhex(str(key)), rows, labels, times)
 
 
 def _file(context: HasNodeConfig) -> tuple[Path, str]:

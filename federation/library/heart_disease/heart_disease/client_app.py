@@ -7,6 +7,8 @@ import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
+from fedstudy_node.scripting import resampling
+
 from . import dataset, local, task
 from .preparation import Moments
 
@@ -58,8 +60,13 @@ def evaluate(message: Message, context: Context) -> Message:
     model = _received_model(message, context)
     if context.run_config["recalibrate"] == task.INTERCEPT:
         task.recalibrate(model, site.train)
-    evaluation = task.evaluate(task.predict(model, site.test), site.test, site.groups)
-    return Message(RecordDict({"metrics": MetricRecord(evaluation.metrics())}), reply_to=message)
+    scores = task.predict(model, site.test)
+    metrics = task.evaluate(scores, site.test, site.groups).metrics()
+    if _config(message).get("last-test"):
+        labels = site.test.labels.squeeze(1).numpy() == 1
+        drawn = resampling(context, site.tested, labels, int(context.run_config["bootstrap"]))
+        metrics |= {} if drawn is None else task.replicates(scores, drawn)
+    return Message(RecordDict({"metrics": MetricRecord(metrics)}), reply_to=message)
 
 
 def _received_model(message: Message, context: Context, before: int = 0) -> torch.nn.Linear:

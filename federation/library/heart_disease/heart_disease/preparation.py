@@ -7,6 +7,7 @@ normalisation comes last and apart: its constants may be the site's own or those
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -60,12 +61,14 @@ class Rows:
 class Split:
     """One dataset's rows, complete and encoded, not yet normalised.
 
-    ``parts`` are the positions of each site's rows among the train rows where several sites pool theirs.
+    ``parts`` are the positions of each site's rows among the train rows where several sites pool theirs; ``tested``
+    names the test rows as they were before a run put anything in the place of what they lack.
     """
 
     train: Rows
     test: Rows
     parts: Sequence[Integers] = ()
+    tested: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,8 @@ def prepare(columns: Columns) -> Split:
     """
     rows = _encode(_complete(columns, COLUMNS))
     train, test = split_indices(rows.labels)
-    return Split(rows.at(train), rows.at(test))
+    for_test = rows.at(test)
+    return Split(rows.at(train), for_test, tested=_digest(for_test))
 
 
 def prepare_pooled(columns: Columns) -> Split:
@@ -126,6 +130,10 @@ def prepare_pooled(columns: Columns) -> Split:
     rows = _encode(complete)
     nothing = np.array([], dtype=np.int64)
     return Split(rows, rows.at(nothing), tuple(np.flatnonzero(sites == site) for site in np.unique(sites)))
+
+
+def _digest(rows: Rows) -> bytes:
+    return hashlib.sha256(rows.features.tobytes() + rows.labels.tobytes()).digest()
 
 
 def _complete(columns: Columns, wanted: Sequence[str]) -> Columns:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, sqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,9 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from .preparation import FEATURES, Floats, Groups, Moments, Rows, Split, groups_of, normalise
+
+if TYPE_CHECKING:
+    from fedstudy_core.resampling import Resampling
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 Metric = int | float | list[int] | list[float]
@@ -68,11 +72,15 @@ class Tensors:
 
 @dataclass(frozen=True)
 class Site:
-    """One site's rows, normalised and ready for the model; ``groups`` are subgroups of the test rows."""
+    """One site's rows, normalised and ready for the model; ``groups`` are subgroups of the test rows.
+
+    ``tested`` names the test rows, as `Split` has it.
+    """
 
     train: Tensors
     test: Tensors
     groups: Groups = field(default_factory=dict)
+    tested: bytes = b""
 
     @classmethod
     def of(cls, split: Split, moments: Moments | None) -> Site:
@@ -85,7 +93,7 @@ class Site:
         for part in split.parts if moments is None else ():
             own = split.train.at(part)
             train.features[part] = normalise(own, Moments.of(own)).features
-        return cls(Tensors.of(train), Tensors.of(test), groups_of(split.test))
+        return cls(Tensors.of(train), Tensors.of(test), groups_of(split.test), split.tested)
 
 
 @dataclass(frozen=True)
@@ -245,6 +253,16 @@ def evaluate(scores: Floats, rows: Tensors, groups: Groups | None = None) -> Eva
             for name, chosen in (("positives", labels), ("negatives", ~labels))
         },
     )
+
+
+def replicates(scores: Floats, resampling: Resampling) -> dict[str, Metric]:
+    """Accuracy and AUC over test rows that were drawn anew, and whose they are: as metrics."""
+    measured: dict[str, Metric] = {
+        "replicates-of": resampling.identity,
+        "accuracy-replicates": resampling.shares((scores > 0.5) == resampling.labels),
+    }
+    areas = resampling.areas(scores)
+    return measured if areas is None else measured | {"auc-replicates": areas}
 
 
 def rank_auc(positives: Floats, negatives: Floats) -> float | None:

@@ -31,6 +31,8 @@ COMBINED = {
     "histogram": gettext_noop("histograms, added up"),
     "max": gettext_noop("the largest"),
     "min": gettext_noop("the smallest"),
+    "replicates": gettext_noop("bootstrap replicates, each site's own"),
+    "identity": gettext_noop("which test rows the replicates are of"),
 }
 
 
