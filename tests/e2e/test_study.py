@@ -16,10 +16,19 @@ from tests.stage import Json, Stage, centres
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
+BOOTSTRAP = {"bootstrap": 200}
+
+
 @pytest.fixture(scope="module")
 def completed(stage: Stage) -> Json:
-    """A run of five rounds over the four hospitals."""
-    return stage.wait_for_end(stage.start_run(rounds=5, label="Five rounds"))
+    """A run of five rounds over the four hospitals, with bootstrap replicates of its last test."""
+    return stage.wait_for_end(stage.start_run(rounds=5, label="Five rounds", config=BOOTSTRAP))
+
+
+@pytest.fixture(scope="module")
+def again(stage: Stage, completed: Json) -> Json:
+    """The first two rounds of it once more."""
+    return stage.wait_for_end(stage.start_run(rounds=2, label="The same again", config=BOOTSTRAP))
 
 
 def test_the_run_completes_with_every_hospital_in_every_round(stage: Stage, completed: Json) -> None:
@@ -69,8 +78,28 @@ def test_subgroups_are_told_where_they_are_large_enough(stage: Stage, completed:
     assert "score-positives" in swiss["metrics"] and not any("." in name for name in swiss["metrics"])
 
 
-def test_a_repeated_run_gives_the_same_models(stage: Stage, completed: Json) -> None:
-    again = stage.wait_for_end(stage.start_run(rounds=2, label="The same again"))
+def of_last_tests(stage: Stage, run: Json) -> dict[str, Json]:
+    last = stage.rounds(run["id"])[-1]["sites"]
+    return {answer["site"]: answer["metrics"] for answer in last if answer["phase"] == "evaluate"}
+
+
+def test_runs_are_compared_on_rows_that_were_drawn_alike(stage: Stage, completed: Json, again: Json) -> None:
+    one, other = of_last_tests(stage, completed), of_last_tests(stage, again)
+    assert {name: item["replicates-of"] for name, item in one.items()} == {
+        name: item["replicates-of"] for name, item in other.items()
+    }
+    assert len({item["replicates-of"] for item in one.values()}) == len(one), "each site has draws of its own"
+    assert {name for name, item in one.items() if "auc-replicates" not in item} == {"Switzerland"}
+    first, second = (np.array(item["Cleveland"]["accuracy-replicates"]) for item in (one, other))
+    assert len(first) == 200
+    assert np.corrcoef(first, second)[0, 1] > 0.5, "the same rows are drawn in both"
+    before = [answer["metrics"] for item in stage.rounds(completed["id"])[:-1] for answer in item["sites"]]
+    assert not any("replicates" in name for metrics in before for name in metrics)
+    shown = stage.investigator.get(f"runs/{completed['id']}/results")
+    assert not any("replicates" in name for site in shown["sites"] for name in (*site["metrics"], *shown["pooled"]))
+
+
+def test_a_repeated_run_gives_the_same_models(stage: Stage, completed: Json, again: Json) -> None:
     first, second = stage.rounds(completed["id"]), stage.rounds(again["id"])
     assert [item["model_out"] for item in second] == [item["model_out"] for item in first[:3]]
 

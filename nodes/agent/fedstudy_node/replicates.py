@@ -1,13 +1,15 @@
 """Bootstrap replicates on their way out: which form they have, and of how few rows they stay at the site."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from fedstudy_core.errors import Refusal
-from fedstudy_core.metrics import MOST_IDENTITY, MOST_REPLICATES, SITES_OWN, WEIGHT, Metric
+from fedstudy_core.metrics import MOST_IDENTITY, MOST_REPLICATES, SITES_OWN, WEIGHT
 
 LEAST_TESTED = 10  # rows behind replicates that leave
 DECIMALS = 4
+
+Value = int | float | list[int] | list[float]
 
 
 def check_replicates(name: str, value: object, phase: str) -> None:
@@ -30,7 +32,7 @@ def check_identity(name: str, value: object, phase: str) -> None:
         raise Refusal("E_METRICS_FORM", f"“{name}” is no number that names a test's rows.")
 
 
-def leaving(metrics: Mapping[str, Metric], kinds: Mapping[str, str], min_rows: int) -> dict[str, Metric]:
+def leaving(metrics: Mapping[str, Value], kinds: Mapping[str, str], min_rows: int) -> dict[str, Value]:
     """The metrics with their replicates to four decimals, or without them where few rows were tested."""
     tested = metrics.get(WEIGHT)
     few = not isinstance(tested, int | float) or tested < max(min_rows, LEAST_TESTED)
@@ -38,5 +40,5 @@ def leaving(metrics: Mapping[str, Metric], kinds: Mapping[str, str], min_rows: i
     return {name: _rounded(value) if kinds.get(name) == "replicates" else value for name, value in kept.items()}
 
 
-def _rounded(value: Metric) -> Metric:
-    return [round(float(number), DECIMALS) for number in value] if isinstance(value, Sequence) else value
+def _rounded(value: Value) -> Value:
+    return [round(float(number), DECIMALS) for number in value] if isinstance(value, list) else value
