@@ -19,9 +19,9 @@ from federation.releases.models import Release
 from federation.runs.models import Participant, Participation, Round, Run
 from federation.runs.selectors import RunSummary, rounds_of, run_summary
 from federation.strategies.catalogue import STRATEGIES
+from fedstudy_core import metrics as measures
 from fedstudy_core.codes import CODES
 from fedstudy_core.errors import NotFound
-from fedstudy_core.metrics import is_raw
 from fedstudy_core.times import format_time
 from studies.dictionary.models import Dataset, DictionaryVersion
 from studies.enrolment.states import LEVELS
@@ -258,7 +258,7 @@ def _part(row: Participation) -> Json:
 
 def _plain(metrics: Json) -> Json:
     """Without counts of scores and replicates: the evaluation is made of them, and says what they say."""
-    return {name: value for name, value in metrics.items() if not is_raw(name)}
+    return {name: value for name, value in metrics.items() if not measures.is_raw(name)}
 
 
 def _results(summary: RunSummary) -> Json:

@@ -16,8 +16,9 @@ from federation.runs.evaluation import Evaluation, newest_evaluation
 from federation.runs.models import Participation, Round, Run
 from federation.runs.phases import EVALUATE
 from federation.runs.selectors import runs_for
+from fedstudy_core import metrics as measures
 from fedstudy_core.errors import Invalid, NotFound
-from fedstudy_core.metrics import WEIGHT, is_raw
+from fedstudy_core.metrics import WEIGHT
 from studies.lifecycle.models import Study
 
 FEWEST, MOST = 2, 6
@@ -190,7 +191,7 @@ def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {
         name: float(value)
         for name, value in metrics.items()
-        if name != WEIGHT and not is_raw(name) and isinstance(value, int | float)
+        if name != WEIGHT and not measures.is_raw(name) and isinstance(value, int | float)
     }
 
 

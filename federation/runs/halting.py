@@ -18,8 +18,8 @@ from django.db.models.fields.json import KeyTransform
 from audit.services import record
 from federation.runs.models import Run
 from federation.runs.phases import EVALUATE
+from fedstudy_core import metrics as measures
 from fedstudy_core.errors import FieldProblem, Invalid
-from fedstudy_core.metrics import LISTS, is_raw
 
 ENGINE = "system:engine"
 LONGEST_NAME = 100
@@ -62,7 +62,7 @@ def fields_of(wish: Wish, declaration: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _problems(wish: Wish, metric: str, better: str, kinds: Mapping[str, str]) -> Iterator[FieldProblem]:
-    if len(metric) > LONGEST_NAME or is_raw(metric) or kinds.get(metric) in LISTS:
+    if len(metric) > LONGEST_NAME or measures.is_raw(metric) or kinds.get(metric) in measures.LISTS:
         yield FieldProblem("metric", "E_METRIC", "The name of one number that the script reports when it tests.")
     if better not in ("", "higher", "lower"):
         yield FieldProblem("better", "E_INVALID", "“higher” or “lower”.")

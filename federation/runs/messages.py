@@ -11,11 +11,12 @@ import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from fedstudy_core import flower as records
+from fedstudy_core import metrics as measures
 from fedstudy_core.carriage import SHARED
 from fedstudy_core.errors import Refusal
 from fedstudy_core.flower import Packed
 from fedstudy_core.freight import Freight
-from fedstudy_core.metrics import LISTS, MAX_EXAMPLES, MOST_REPLICATES, WEIGHT, Metric
+from fedstudy_core.metrics import MAX_EXAMPLES, WEIGHT, Metric
 from fedstudy_core.receipts import Receipt, verify_receipt
 from fedstudy_core.transport import RoundingTold
 from fedstudy_core.updates import check_metrics, check_update, check_weight, schema_of
@@ -132,12 +133,12 @@ def _read_metrics(content: RecordDict, kinds: Mapping[str, str]) -> dict[str, Me
     check_metrics(metrics)
     for name, value in metrics.items():
         kind, numbers = kinds.get(name), value if isinstance(value, Sequence) else None
-        if (numbers is not None) != (kind in LISTS):
+        if (numbers is not None) != (kind in measures.LISTS):
             raise Refusal("E_METRICS_FORM", f"“{name}” is a list exactly when the script declares one.")
         if numbers is not None and kind == "histogram" and any(count < 0 for count in numbers):
             raise Refusal("E_METRICS_FORM", f"“{name}” holds a count below zero.")
-        if numbers is not None and kind == "replicates" and not 0 < len(numbers) <= MOST_REPLICATES:
-            raise Refusal("E_METRICS_FORM", f"“{name}” are not 1 to {MOST_REPLICATES} replicates.")
+        if numbers is not None and kind == "replicates" and not 0 < len(numbers) <= measures.MOST_REPLICATES:
+            raise Refusal("E_METRICS_FORM", f"“{name}” are not 1 to {measures.MOST_REPLICATES} replicates.")
     return metrics
 
 

@@ -20,8 +20,9 @@ from federation.runs.evaluation import Evaluation, newest_evaluation
 from federation.runs.models import Attempt, Participant, Participation, Round, Run, Schedule
 from federation.runs.participants import absences, waits_until
 from federation.runs.phases import EVALUATE, TRAIN
+from fedstudy_core import metrics as measures
 from fedstudy_core.errors import NotFound
-from fedstudy_core.metrics import NEGATIVES, POSITIVES, WEIGHT, Curve, Metric, is_raw, roc
+from fedstudy_core.metrics import NEGATIVES, POSITIVES, WEIGHT, Curve, Metric, roc
 from studies.lifecycle import selectors as studies
 
 HISTOGRAMS = (POSITIVES, NEGATIVES)
@@ -149,7 +150,7 @@ def run_summary(run: Run, rounds: Sequence[Round] | QuerySet[Round]) -> RunSumma
         awaited=_awaited(run),
         series=_series(committed),
         sites=_site_results(committed),
-        pooled={name: value for name, value in last.items() if not is_raw(name)},
+        pooled={name: value for name, value in last.items() if not measures.is_raw(name)},
         curve=roc(last[POSITIVES], last[NEGATIVES]) if all(name in last for name in HISTOGRAMS) else None,
         evaluation=newest_evaluation(committed, run.version.declaration),
         headline=run.version.declaration.get("headline", ""),
@@ -186,7 +187,7 @@ def _series(rounds: list[Round]) -> list[Series]:
 
 def _add_points(points: dict[Any, Any], phase: str, site: str, number: int, metrics: dict[str, Metric]) -> None:
     for name, value in metrics.items():
-        if name != WEIGHT and not is_raw(name) and isinstance(value, int | float):
+        if name != WEIGHT and not measures.is_raw(name) and isinstance(value, int | float):
             points.setdefault((name, phase, site), []).append((number, float(value)))
 
 
@@ -199,7 +200,7 @@ def _site_results(rounds: list[Round]) -> list[SiteResult]:
         for row in done:
             if row.phase == EVALUATE:
                 site = row.participant.enrolment.site
-                metrics = {name: value for name, value in row.metrics.items() if not is_raw(name)}
+                metrics = {name: value for name, value in row.metrics.items() if not measures.is_raw(name)}
                 newest[site.name] = SiteResult(site.name, str(site.pk), round_.number, trained.get(site.name), metrics)
     return list(newest.values())
 
