@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from fedstudy_core import dsse
+from fedstudy_core import canonical, dsse
 from fedstudy_core.statement import PAYLOAD_TYPE, payload_of, sign_statement
 from fedstudy_verify.cli import as_text
 from fedstudy_verify.verifying import verify
@@ -147,6 +147,10 @@ FORGED: dict[str, tuple[Callable[[Log], Log], int, str]] = {
     ),
     "a receipt of another answer": (
         lambda log: exchanged(log, FIRST, ran(update_sha256=OTHER)), FIRST, "another answer"
+    ),
+    "a receipt under another approval": (
+        lambda log: exchanged(log, FIRST, ran(row={"approval": canonical.digest(payload_of(study.statement()))}, approval=OTHER)),
+        FIRST, "another approval",
     ),
     "a receipt of a refusal": (lambda log: exchanged(log, FIRST, ran(outcome="refused")), FIRST, "another outcome"),
     "an execution of another script": (
