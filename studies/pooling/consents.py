@@ -298,7 +298,7 @@ def end_consent(consent: PoolConsent, state: str, reason: str, by: Any, *, revoc
     key that opens it may be in use for long. Unless one takes its place, the site is at a level at which it pools no
     more.
     """
-    states.CONSENT.move(consent, state)
+    was_in_force = states.CONSENT.move(consent, state) == "valid"
     consent.ended_at, consent.reason = timezone.now(), reason
     consent.revocation = revocation
     consent.save(update_fields=["state", "ended_at", "reason", "revocation"])
@@ -308,7 +308,8 @@ def end_consent(consent: PoolConsent, state: str, reason: str, by: Any, *, revoc
         states.OBJECT.move(item, "revoked")
         item.ended_at = timezone.now()
         item.save(update_fields=["state", "ended_at"])
-    PooledTable.objects.filter(consents=consent, stale_since=None).update(stale_since=timezone.now())
+    if was_in_force:  # of one that ended before, no table that is good holds rows any more
+        PooledTable.objects.filter(consents=consent, stale_since=None).update(stale_since=timezone.now())
     _have_pool_look(consent)
     _tell(state, consent, by, reason=reason)
     if state != "replaced":

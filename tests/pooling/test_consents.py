@@ -20,7 +20,7 @@ from studies.enrolment.models import Enrolment
 from studies.enrolment.services import change_level, withdraw_site
 from studies.pooling import objects, selectors, states
 from studies.pooling.consents import expire_consents, record_consent, record_deletion, record_revocation, revoke_consent
-from studies.pooling.models import PoolConsent, PooledObject, PoolKey, PoolNode
+from studies.pooling.models import PoolConsent, PooledObject, PooledTable, PoolKey, PoolNode
 from studies.pooling.services import end_pool_node, name_pool_node, register_key
 from tests.factories.accounts import holder_of
 from tests.factories.pools import Pool, enrolment_of, key_statement, member_of, new_pool, now_text, recipient, sealed
@@ -177,6 +177,19 @@ def test_a_newer_consent_takes_the_place_of_the_one_before(pool: Pool) -> None:
     member = pool.member
     late = {"site": member.site, "envelope": old_words, "trusted": member.trusted, "by": member.node}
     assert refusal(lambda: record_consent(**late)) == "E_CONSENT"
+
+
+def test_the_end_of_a_consent_that_was_replaced_leaves_the_newer_ones_table_alone(pool: Pool) -> None:
+    """Renewed for the same rows, the table is the same dataset as before."""
+    first, table, node = pool.give(), pool.table(), pool.centre.node
+    objects.note_table(dataset=table, consents=[first.sha256], by=node)
+    second = pool.give()
+    assert not PooledTable.objects.get().is_good
+    objects.note_table(dataset=table, consents=[second.sha256], by=node)
+    revoke_consent(consent=first, by=pool.member.admin)
+    assert PooledTable.objects.get().is_good
+    revoke_consent(consent=second, by=pool.member.admin)
+    assert not PooledTable.objects.get().is_good
 
 
 def test_an_object_comes_only_under_a_consent_and_as_it_says(pool: Pool) -> None:
