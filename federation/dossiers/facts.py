@@ -14,7 +14,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import User
-from federation.releases.card import card_of, model_of
+from federation.releases.card import card_of, dataset_of, model_of
 from federation.releases.models import Release
 from federation.runs.models import Participant, Participation, Round, Run
 from federation.runs.selectors import RunSummary, rounds_of, run_summary
@@ -86,11 +86,6 @@ def facts_of(run: Run, *, by: User) -> Facts:
         card=_card(run),
         model=_model(run),
     )
-
-
-def dataset_of(participant: Participant) -> Dataset | None:
-    """What the approval names; before the run began, what the site offers."""
-    return participant.approval.dataset if participant.approval else participant.enrolment.dataset
 
 
 def _at(moment: datetime | None) -> str | None:

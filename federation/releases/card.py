@@ -126,7 +126,7 @@ def card_of(run: Run, *, round_number: int | None = None) -> Card:
     words = CardWords.objects.filter(run=run).first() or CardWords(run=run)
     participants = list(run.participants.select_related(*PARTS))
     answered = _answered(rounds)
-    datasets = [dataset for item in participants if (dataset := _dataset(item)) is not None]
+    datasets = [dataset for item in participants if (dataset := dataset_of(item)) is not None]
     dictionary = max((item.dictionary for item in datasets), key=lambda item: item.number, default=None)
     parts = tuple(_part(item, answered.get(item.pk, 0)) for item in participants)
     return Card(
@@ -181,7 +181,7 @@ def _answered(rounds: list[Any]) -> dict[int, int]:
     return found
 
 
-def _dataset(participant: Participant) -> Dataset | None:
+def dataset_of(participant: Participant) -> Dataset | None:
     """What the approval names; before the run began, what the site offers."""
     return participant.approval.dataset if participant.approval else participant.enrolment.dataset
 
@@ -190,7 +190,7 @@ def _part(participant: Participant, rounds: int) -> SitePart:
     approval = participant.approval
     statement = approval.statement if approval else {}
     privacy, outputs = statement.get("privacy", {}), statement.get("outputs", {})
-    dataset, level = _dataset(participant), participant.level
+    dataset, level = dataset_of(participant), participant.level
     return SitePart(
         site=participant.enrolment.site.name,
         level=f"{level}: {LEVELS[level]}" + (", here only testing" if is_narrower(participant.role, level) else ""),
