@@ -24,7 +24,11 @@ def cancel_waiting(*, consent: PoolConsent, by: Any) -> None:
 
     Those under way go on without the pool node, as far as their quorum allows (`participants.absence`).
     """
-    using = Run.objects.filter(state__in=NOT_BEGUN, participants__approval__dataset__pooled_table__consents=consent)
+    using = Run.objects.filter(
+        state__in=NOT_BEGUN,
+        participants__approval__dataset__pooled_table__consents=consent,
+        participants__approval__dataset__pooled_table__stale_since__isnull=False,  # it may stand on newer consents now
+    )
     for run in Run.objects.select_for_update(of=("self",)).filter(pk__in=using.values("pk"), state__in=NOT_BEGUN):
         states.RUN.move(run, "stopped")
         run.ended_at, run.reason_code, run.reason = timezone.now(), REVOKED, CODES[REVOKED]

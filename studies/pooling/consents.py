@@ -312,7 +312,7 @@ def end_consent(consent: PoolConsent, state: str, reason: str, by: Any, *, revoc
         PooledTable.objects.filter(consents=consent, stale_since=None).update(stale_since=timezone.now())
     _have_pool_look(consent)
     _tell(state, consent, by, reason=reason)
-    if state != "replaced":
+    if was_in_force and state != "replaced":
         words = f"its consent to pool rows ended: {reason or state}"
         end_pooled_level(study=consent.study, site=consent.site, reason=words, by=by)
 

@@ -186,8 +186,12 @@ def test_the_end_of_a_consent_that_was_replaced_leaves_the_newer_ones_table_alon
     second = pool.give()
     assert not PooledTable.objects.get().is_good
     objects.note_table(dataset=table, consents=[second.sha256], by=node)
+    enrolment = Enrolment.objects.get(study=pool.study, site=pool.member.site)
+    change_level(enrolment=enrolment, level="F3", by=pool.member.admin)
     revoke_consent(consent=first, by=pool.member.admin)
     assert PooledTable.objects.get().is_good
+    enrolment.refresh_from_db()
+    assert enrolment.level == "F3"
     revoke_consent(consent=second, by=pool.member.admin)
     assert not PooledTable.objects.get().is_good
 

@@ -149,7 +149,9 @@ FORGED: dict[str, tuple[Callable[[Log], Log], int, str]] = {
         lambda log: exchanged(log, FIRST, ran(update_sha256=OTHER)), FIRST, "another answer"
     ),
     "a receipt under another approval": (
-        lambda log: exchanged(log, FIRST, ran(row={"approval": canonical.digest(payload_of(study.statement()))}, approval=OTHER)),
+        lambda log: exchanged(
+            log, FIRST, ran(row={"approval": canonical.digest(payload_of(study.statement()))}, approval=OTHER)
+        ),
         FIRST, "another approval",
     ),
     "a receipt of a refusal": (lambda log: exchanged(log, FIRST, ran(outcome="refused")), FIRST, "another outcome"),
