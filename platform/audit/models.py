@@ -65,6 +65,7 @@ class Event(models.Model):
             models.Index(F("outcome"), F("id").desc(), condition=~Q(outcome="done"), name="audit_event_not_done"),
             models.Index(fields=["at"], name="audit_event_at"),
             GinIndex(WORDS, name="audit_event_words"),
+            GinIndex(WORDS, name="audit_event_platform", condition=Q(study="")),
         ]
         triggers = [
             pgtrigger.Protect(name="append_only", operation=ONLY_ADDED),

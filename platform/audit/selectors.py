@@ -15,6 +15,8 @@ from django.db.models.functions import Coalesce
 from audit.models import AREA, WORDS, Event
 
 MOST_WORDS = 12
+LOOKED_THROUGH = 1_000
+EVERYTHING = 2**40
 DISORDER = timedelta(days=1)  # by how much clocks of the portal's machines may differ, and be set back
 ACTOR = re.compile(r"(user|node|system):\S+")
 KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
@@ -115,6 +117,22 @@ def with_words(rows: QuerySet[Event], text: str) -> QuerySet[Event]:
         return rows
     asked = " & ".join(f"'{word}':*" for word in words)
     return rows.alias(words=WORDS).filter(words=SearchQuery(asked, search_type="raw", config="simple"))
+
+
+def newest_with_words(rows: QuerySet[Event], text: str) -> QuerySet[Event]:
+    """Of the newest `LOOKED_THROUGH` rows those that have every word."""
+    newest = rows.order_by("-pk").values("pk")[:LOOKED_THROUGH]
+    return with_words(Event.objects.filter(pk__in=newest), text)
+
+
+def indexed_with_words(rows: QuerySet[Event], text: str) -> QuerySet[Event]:
+    """The rows that have every word, all found by an index of words first.
+
+    The database takes a word to be as frequent in a part of the log as in all of it. Asked for the newest rows, it
+    would look through the whole part for a word that most other entries have, and work out each row's words.
+    """
+    found = with_words(rows, text).order_by().values("pk")[:EVERYTHING]
+    return Event.objects.filter(pk__in=found)
 
 
 def _labelled(rows: QuerySet[Event], column: str, text: str) -> QuerySet[Event]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
 from audit.models import Event
+from audit.selectors import indexed_with_words
 from audit.services import record
 from portal.web.presenters.events import AREAS, SENTENCES, href_of, sentence_of
 from studies.scripts.services import revoke_approval
@@ -120,6 +121,34 @@ def test_the_filters_offer_studies_and_sites_of_the_reader(world: World, browser
     assert [label for _, label in form.fields["site"].widget.choices] == ["All sites", world.site.name]
     assert "study" not in browser("stranger").get(reverse("web:events")).context["filter_form"].fields
     assert set(SENTENCES) | set(AREAS) <= set(re.findall(r'<option value="([^"]+)"', str(form["kind"])))
+
+
+def test_words_in_the_platforms_part_are_found_by_its_own_index(world: World) -> None:
+    """Among few entries the database would choose any other."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("DROP INDEX audit_event_study, audit_event_words")
+        plan = indexed_with_words(Event.objects.filter(study=""), "signed").explain()
+        transaction.set_rollback(True)
+    assert "audit_event_platform" in plan
+
+
+@pytest.mark.parametrize("times", [0, 3, 130])
+def test_an_administrator_finds_words_in_new_entries_and_in_old_ones(
+    world: World, browser: Browser, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audit.selectors.LOOKED_THROUGH", 60)
+    with transaction.atomic():
+        for number in range(times):
+            record(action="accounts:site:created", actor=world.admin, obj=world.site, detail={"note": f"zebra{number}"})
+        for _ in range(40):
+            record(action="accounts:site:created", actor=world.admin, obj=world.site, detail={"note": "other"})
+    client, there, found = browser("admin"), f"{reverse('web:events')}?q=zebra", []
+    while there:
+        context = client.get(there).context
+        found += [row.detail for row in context["rows"]]
+        there = f"{reverse('web:events')}?q=zebra&after={context['page'].older}" if context["page"].older else ""
+    assert found == [(("note", f"zebra{number}"),) for number in reversed(range(times))]
 
 
 def test_what_is_chosen_stays_chosen(world: World, browser: Browser) -> None:

@@ -8,10 +8,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from fedstudy_core import bundle
+from fedstudy_core.bundle import Bundle, inspect
 from fedstudy_core.errors import Invalid
 from nodes.registry.models import Node
 from nodes.registry.pages import checked_page_url, set_page_url
 from portal.web.highlight import highlighted_lines
+from portal.web.presenters import amendments
 from portal.web.presenters.diffs import diff_rows
 from portal.web.presenters.files import file_rows, tree_rows
 from studies.scripts.models import Approval, ReviewThread, ReviewTick, ScriptVersion
@@ -233,3 +235,17 @@ def test_each_line_of_a_source_stands_for_itself() -> None:
     assert len(lines) == 3
     assert all(line.count("<span") == line.count("</span>") for line in lines)
     assert "&lt;b&gt;" in lines[2]
+
+
+def test_a_bundle_is_inspected_once(world: World, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def inspected(content: bytes) -> Bundle:
+        seen.append(len(content))
+        return inspect(content)
+
+    monkeypatch.setattr(amendments, "_bundles", {})
+    monkeypatch.setattr(amendments, "inspect", inspected)
+    for _ in range(2):
+        assert browser("pi").get(reverse("web:version", args=[world.version.pk])).status_code == 200
+    assert len(seen) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_noop
 from pygments import highlight
@@ -21,11 +23,12 @@ def as_text(content: bytes) -> str | None:
     return None if "\0" in text else text
 
 
-def highlighted_lines(path: str, text: str) -> list[SafeString]:
-    """The lines of a source, each on its own; Pygments escapes them."""
+@lru_cache(maxsize=64)
+def highlighted_lines(path: str, text: str) -> tuple[SafeString, ...]:
+    """The lines of a source, each on its own; Pygments escapes them. Those asked for last are kept."""
     try:
         lexer = get_lexer_for_filename(path, stripnl=False)
     except ClassNotFound:
         lexer = TextLexer(stripnl=False)
     html = highlight(text, lexer, HtmlFormatter(nowrap=True))
-    return [mark_safe(line) for line in html.removesuffix("\n").split("\n")]  # noqa: S308  (escaped by the formatter)
+    return tuple(mark_safe(line) for line in html.removesuffix("\n").split("\n"))  # noqa: S308  (escaped by the formatter)

@@ -4,27 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from threading import Lock
+from typing import TypeVar
 from uuid import UUID
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from fedstudy_core.analysis.amendment import Amendment, Snapshot, compare
+from fedstudy_core.archives import read_archive
+from fedstudy_core.bundle import Bundle, inspect
 from fedstudy_core.canonical import digest
 from portal.web.presenters.findings import findings_of
 from portal.web.presenters.picture import Picture, decision_of
 from studies.scripts import selectors
 from studies.scripts.models import ScriptVersion
 
-
-def snapshot_of(version: ScriptVersion) -> Snapshot:
-    """A version as the comparison reads it. Raises Refusal (E_BUNDLE_...) for a bundle that was damaged."""
-    return Snapshot.of(bytes(version.bundle), findings_of(version.findings))
-
+K = TypeVar("K")
+V = TypeVar("V")
 
 MOST_KEPT = 256
 _kept: dict[tuple[str, int, str, int], Amendment] = {}
+_bundles: dict[str, Bundle] = {}
 _lock = Lock()
+
+
+def snapshot_of(version: ScriptVersion) -> Snapshot:
+    """A version as the comparison reads it; what was found in its bundle last is kept by the content.
+
+    Raises Refusal (E_BUNDLE_...) for a bundle that was damaged.
+    """
+    content = bytes(version.bundle)
+    key = digest(content)
+    found = _bundles.get(key)
+    if found is None:
+        found = inspect(content)
+        _keep(_bundles, key, found)
+    return Snapshot(found, read_archive(content), findings_of(version.findings))
+
+
+def _keep(kept: dict[K, V], key: K, found: V) -> None:
+    with _lock:
+        while len(kept) >= MOST_KEPT:
+            del kept[next(iter(kept))]
+        kept[key] = found
 
 
 def amendment_of(old: ScriptVersion, new: ScriptVersion) -> Amendment:
@@ -37,10 +59,7 @@ def amendment_of(old: ScriptVersion, new: ScriptVersion) -> Amendment:
     found = _kept.get(key)
     if found is None:
         found = compare(snapshot_of(old), snapshot_of(new))
-        with _lock:
-            while len(_kept) >= MOST_KEPT:
-                del _kept[next(iter(_kept))]
-            _kept[key] = found
+        _keep(_kept, key, found)
     return found
 
 

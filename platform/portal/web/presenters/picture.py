@@ -75,25 +75,30 @@ def decision_of(approval: Approval | None) -> str:
     return "approved" if approval.not_after > timezone.now() else "expired"
 
 
-# What lists show none of; to read it costs more than all the rest.
-LONG = {
-    Dataset: ("columns", "report"),
-    Node: ("approvers", "boots"),
-    ScriptVersion: ("parameters", "default_config"),
-    Approval: ("statement",),
-    Run: ("config", "strategy_parameters"),
-}
+# What a list of studies shows, of each kind of thing; to read all of hundreds costs more than all the rest.
+SHOWN = {
+    Enrolment: (
+        "study_id", "site_id", "dataset_id", "state", "site__name",
+        "dataset__node_id", "dataset__state", "dataset__site_id", "dataset__study_id",
+    ),
+    Node: ("site_id", "state", "name"),
+    Dataset: ("study_id", "site_id", "node_id", "state"),
+    ScriptVersion: ("script_id", "number", "state", "declaration", "script__study_id", "script__name"),
+    Approval: ("version_id", "site_id", "dataset_id", "state", "decision", "not_after"),
+    Run: ("study_id", "version_id", "label", "strategy", "rounds", "state", "quorum", "created_at"),
+}  # fmt: skip
+Parts = Mapping[type[Model], tuple[str, ...]]
 
 
 def pictures_of(studies: Iterable[Study], *, for_list: bool = False) -> list[Picture]:
-    """The pictures in the studies' order; of things in a list, what is long is left to be read when it is asked for."""
+    """The pictures in the studies' order; of things in a list, what it does not show is read when it is asked for."""
     ordered = list(studies)
     pictures = {study.pk: Picture(study) for study in ordered}
-    left: Mapping[type[Model], tuple[str, ...]] = LONG if for_list else {}
+    parts: Parts = SHOWN if for_list else {}
     _add_dictionaries(pictures)
-    _add_sites(pictures, left)
-    versions = _add_scripts(pictures, left)
-    for run in _runs_with_rounds(_newest_runs(pictures)).defer(*left.get(Run, ())):
+    _add_sites(pictures, parts)
+    versions = _add_scripts(pictures, parts)
+    for run in _runs_with_rounds(_newest_runs(pictures)).only(*parts.get(Run, ())):
         run.version = versions[run.version_id]
         pictures[run.study_id].runs.append(run)
     return [pictures[study.pk] for study in ordered]
@@ -129,34 +134,33 @@ def _add_dictionaries(pictures: dict[UUID, Picture]) -> None:
         pictures[version.study_id].dictionary = version
 
 
-def _add_sites(pictures: dict[UUID, Picture], left: Mapping[type[Model], tuple[str, ...]]) -> None:
+def _add_sites(pictures: dict[UUID, Picture], parts: Parts) -> None:
     sites: set[UUID] = set()
     rows = Enrolment.objects.filter(study__in=pictures).select_related("site", "dataset")
-    unread = [f"dataset__{name}" for name in left.get(Dataset, ())]
-    for enrolment in rows.defer(*unread).order_by("site__name"):
+    for enrolment in rows.only(*parts.get(Enrolment, ())).order_by("site__name"):
         pictures[enrolment.study_id].enrolments.append(enrolment)
         sites.add(enrolment.site_id)
     nodes: defaultdict[Any, list[Node]] = defaultdict(list)
-    for node in Node.objects.filter(site__in=sites).defer(*left.get(Node, ())).order_by("-created_at"):
+    for node in Node.objects.filter(site__in=sites).only(*parts.get(Node, ())).order_by("-created_at"):
         nodes[node.site_id].append(node)
     for picture in pictures.values():
         picture.nodes = {item.site_id: nodes[item.site_id] for item in picture.enrolments}
-    datasets = Dataset.objects.filter(study__in=pictures).defer(*left.get(Dataset, ()))
+    datasets = Dataset.objects.filter(study__in=pictures).only(*parts.get(Dataset, ()))
     for dataset in datasets.order_by("-registered_at"):
         pictures[dataset.study_id].datasets.setdefault(dataset.site_id, []).append(dataset)
 
 
-def _add_scripts(
-    pictures: dict[UUID, Picture], left: Mapping[type[Model], tuple[str, ...]]
-) -> dict[UUID, ScriptVersion]:
+def _add_scripts(pictures: dict[UUID, Picture], parts: Parts) -> dict[UUID, ScriptVersion]:
     """Returns all versions by their ids."""
     rows = ScriptVersion.objects.filter(script__study__in=pictures).select_related("script")
-    rows = rows.defer("bundle", "files", "findings", *left.get(ScriptVersion, ()))
+    shown = parts.get(ScriptVersion)
+    rows = rows.only(*shown) if shown else rows.defer("bundle", "files", "findings")
     versions = {version.pk: version for version in rows.order_by("-submitted_at")}
     for version in versions.values():
         pictures[version.script.study_id].versions.append(version)
-    approvals = Approval.objects.filter(version__script__study__in=pictures).select_related("site")
-    approvals = approvals.defer("envelope", "revocation", *left.get(Approval, ()))
+    approvals = Approval.objects.filter(version__script__study__in=pictures)
+    words = parts.get(Approval)
+    approvals = approvals.only(*words) if words else approvals.select_related("site").defer("envelope", "revocation")
     for approval in approvals.order_by("-recorded_at"):
         approval.version = versions[approval.version_id]
         pictures[approval.version.script.study_id].approvals.append(approval)

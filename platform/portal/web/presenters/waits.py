@@ -17,6 +17,7 @@ from studies.scripts.models import ScriptVersion
 
 Step = tuple[str, str, str, str, str]
 INVESTIGATOR = gettext_noop("Principal investigator")
+UNREADY = ("expected", "pending", "frozen")  # of a node
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,9 @@ def _steps_of_study(picture: Picture) -> Iterator[Step]:
 
 
 def _of_sites(picture: Picture, reader: Reader) -> Iterator[Wait]:
+    to_sign = _versions_to_sign(picture)
     for enrolment in picture.enrolments:
-        for text, detail, href, action, icon in _steps_of(picture, enrolment):
+        for text, detail, href, action, icon in _steps_of(picture, enrolment, to_sign):
             is_yours = enrolment.site_id in reader.sites
             yield Wait(enrolment.site.name, text, detail, href, action, icon, picture.study.title, is_yours)
 
@@ -113,7 +115,7 @@ def _node_steps() -> dict[str, tuple[str, str, str, str]]:
     }
 
 
-def _steps_of(picture: Picture, enrolment: Enrolment) -> list[Step]:
+def _steps_of(picture: Picture, enrolment: Enrolment, to_sign: list[ScriptVersion]) -> list[Step]:
     """The site's next step before it is ready; from then on the scripts that wait for its signature."""
     here = address("web:enrolment", enrolment.pk)
     if enrolment.state == "invited":
@@ -126,14 +128,14 @@ def _steps_of(picture: Picture, enrolment: Enrolment) -> list[Step]:
         return [
             (_("register a node"), _("The agent that will run scripts beside the data."), nodes, _("Register"), "node")
         ]
-    if node.state in (open_steps := _node_steps()):
-        text, detail, action, icon = open_steps[node.state]
+    if node.state in UNREADY:
+        text, detail, action, icon = _node_steps()[node.state]
         return [(text.format(node.name), detail, nodes, action, icon)]
     if dataset is None:
         return [(_("offer a dataset"), _("Add it at the node's console."), here, pgettext("action", "Open"), "data")]
     if dataset.state == "invalid":
         return [(_("correct its dataset"), _("It does not fit the data dictionary."), here, _("Findings"), "data")]
-    steps = (_script_step(picture, version, enrolment) for version in _versions_to_sign(picture))
+    steps = (_script_step(picture, version, enrolment) for version in to_sign)
     return [step for step in steps if step is not None]
 
 
@@ -152,6 +154,8 @@ def _signed(picture: Picture, version: ScriptVersion) -> int:
 
 def _script_step(picture: Picture, version: ScriptVersion, enrolment: Enrolment) -> Step | None:
     decision = decision_of(picture.approval_of(version, enrolment))
+    if decision not in ("awaited", "expired"):
+        return None
     name, href = f"{version.script.name} v{version.number}", address("web:version", version.pk)
     if decision == "awaited":
         return (
@@ -161,6 +165,4 @@ def _script_step(picture: Picture, version: ScriptVersion, enrolment: Enrolment)
             _("Review"),
             "seal",
         )
-    if decision == "expired":
-        return _("sign {name} again").format(name=name), _("The approval's time is over."), href, _("Review"), "clock"
-    return None
+    return _("sign {name} again").format(name=name), _("The approval's time is over."), href, _("Review"), "clock"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +15,13 @@ from accounts.models import Site
 from accounts.permissions import Permission, can, check
 from audit.export import files as proven_files
 from audit.models import Event
-from audit.selectors import narrowed
+from audit.selectors import Narrowing, indexed_with_words, narrowed, newest_with_words
 from audit.services import note_export
 from federation.runs import selectors as runs
 from federation.runs.documents import Documents
 from nodes.registry.witnesses import best_of_sites, quorum
 from portal.downloads import zip_stream
+from portal.keysets import Page
 from portal.web.downloads import csv_stream, json_lines_stream
 from portal.web.forms.events import EventFilterForm, Options
 from portal.web.lists import page_of
@@ -42,10 +44,13 @@ def events(request: PageRequest) -> HttpResponseBase:
     newest = visible_studies(request.user).order_by("-created_at")[:MOST_STUDIES]
     studies = [(str(pk), title) for pk, title in newest.values_list("pk", "title")]
     form = EventFilterForm(request.GET or None, studies=studies, sites=_named(sites_seen_by(request.user)))
-    found = narrowed(runs.events_for(request.user), form.narrowing)
+    rows = runs.events_for(request.user)
+    found = narrowed(rows, form.narrowing)
     if request.GET.get("form"):
         return _as_file(request, found, None)
-    return render_page(request, "events/list.html", {**_log(request, found, form), "base_template": "base.html"})
+    searched = _searched(request, rows, form.narrowing)
+    shown = page_of(request, found, "-id") if searched is None else searched
+    return render_page(request, "events/list.html", {**_log(request, shown, form), "base_template": "base.html"})
 
 
 @page()
@@ -60,16 +65,30 @@ def study_events(request: PageRequest, study_id: UUID) -> HttpResponseBase:
     if request.GET.get("form"):
         return _as_file(request, found, study)
     frame = {**study_frame(request, study, "study-events"), "base_template": "studies/base.html"}
-    return render_page(request, "events/list.html", {**_log(request, found, form), "is_part": not reads_all, **frame})
+    log = _log(request, page_of(request, found, "-id"), form)
+    return render_page(request, "events/list.html", {**log, "is_part": not reads_all, **frame})
 
 
 def _named(sites: QuerySet[Site]) -> Options:
     return [(str(pk), name) for pk, name in sites.order_by("name").values_list("pk", "name")[:MOST_SITES]]
 
 
-def _log(request: PageRequest, rows: QuerySet[Event], form: EventFilterForm) -> dict[str, Any]:
+def _searched(request: PageRequest, rows: QuerySet[Event], wanted: Narrowing) -> Page[Event] | None:
+    """The first page of a search by words in the platform's part alone; None for every other page.
+
+    A word that is frequent there fills it from the newest entries; any other is found by that part's own index.
+    """
+    access = request.access
+    is_platforms = access.is_platform_admin and not access.studies and not access.sites
+    if not is_platforms or not wanted.text or "after" in request.GET or "before" in request.GET:
+        return None
+    others = narrowed(rows, replace(wanted, text=""))
+    found = page_of(request, newest_with_words(others, wanted.text), "-id")
+    return found if found.older else page_of(request, indexed_with_words(others, wanted.text), "-id")
+
+
+def _log(request: PageRequest, found: Page[Event], form: EventFilterForm) -> dict[str, Any]:
     """One page of the log, by key: the page after an entry stays the same while new entries come."""
-    found = page_of(request, rows, "-id")
     is_filtered = form.is_bound and any(form.cleaned_data.values())
     only = {name: _without(request, name) for name in ("actor", "object", "kind")}
     return {"rows": event_rows(found), "page": found, "is_filtered": is_filtered, "filter_form": form, "only": only}
