@@ -104,14 +104,14 @@ def compare_runs(*, study: Study, ids: Sequence[UUID], by: User) -> Comparison:
     if len(found) < len(wanted):
         raise NotFound("E_NOT_FOUND", "There is no such run in this study, or it is not yours to see.")
     runs = [found[pk] for pk in wanted]
-    rounds = _rounds(runs)
+    rounds = committed_rounds(runs)
     evaluations = _evaluations(rounds)
     return Comparison(
         runs=tuple(runs),
         settings=_differing([_plan(run) for run in runs]),
         metrics=_metrics(runs, rounds),
         sites=_sites(rounds, evaluations),
-        efforts=tuple(_effort(run, rounds[run.pk]) for run in runs),
+        efforts=tuple(effort_of(run, rounds[run.pk]) for run in runs),
     )
 
 
@@ -119,7 +119,8 @@ SITES = "participants__enrolment__site"
 Rounds = Mapping[UUID, list[Round]]
 
 
-def _rounds(runs: Sequence[Run]) -> Rounds:
+def committed_rounds(runs: Sequence[Run]) -> Rounds:
+    """The committed rounds of each run by its id, in their order."""
     rows = Round.objects.filter(run__in=runs, state="committed").order_by("number")
     found: dict[UUID, list[Round]] = {run.pk: [] for run in runs}
     for row in rows:
@@ -214,7 +215,8 @@ def _sites(rounds: Rounds, evaluations: Sequence[tuple[Round | None, Evaluation 
     return tuple(SiteMetric(name, site, tuple(found[name, site])) for name, site in order)
 
 
-def _effort(run: Run, rounds: Sequence[Round]) -> Effort:
+def effort_of(run: Run, rounds: Sequence[Round]) -> Effort:
+    """What a run took, from its committed rounds."""
     durations = [row.duration_ms for row in rounds if row.number > 0 and row.duration_ms is not None]
     whole = run.ended_at - run.started_at if run.ended_at and run.started_at else None
     return Effort(

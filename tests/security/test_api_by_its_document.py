@@ -54,6 +54,7 @@ OBJECTS: dict[str, Callable[[scene.Place], Any]] = {
     "script-versions": lambda place: place.version,
     "runs": lambda place: place.run,
     "schedules": states.scheduled,
+    "degree-comparisons": states.compared,
     "webhooks": states.webhook,
     "webhook-deliveries": states.delivery,
     "review-threads": states.asked,

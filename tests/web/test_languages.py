@@ -29,7 +29,7 @@ from tests.web.rounds import commit_round, set_to_work
 
 GERMAN = {"HTTP_ACCEPT_LANGUAGE": "de-AT,de;q=0.9,en;q=0.5"}
 
-NAMES = {"CSV", "Esc", "FedStudy", "JSON", "PNG", "SHA-256", "SVG"}  # the same in every language
+NAMES = {"CSV", "Esc", "FedStudy", "JSON", "LaTeX", "PNG", "SHA-256", "SVG"}  # the same in every language
 NOT_TRANSLATED = {"styleguide/index.html"}
 TRANSLATED = re.compile(r"\{%\s*(blocktranslate|comment)\b.*?\{%\s*end\1\s*%\}", re.DOTALL)
 IN_TAGS = re.compile(

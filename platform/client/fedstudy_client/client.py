@@ -11,6 +11,7 @@ from fedstudy_client.comparing import Comparison, compare
 from fedstudy_client.records import Person, Record, Run
 from fedstudy_client.resources.access import Access, Invitations
 from fedstudy_client.resources.audit import Audit
+from fedstudy_client.resources.degrees import Degrees
 from fedstudy_client.resources.own import Account, Notifications
 from fedstudy_client.resources.people import Tokens, Users
 from fedstudy_client.resources.platform import Platform
@@ -64,6 +65,7 @@ class FedStudy:
         self.versions = Versions(self._http)
         self.approvals = Approvals(self._http)
         self.runs = Runs(self._http)
+        self.degrees = Degrees(self._http)
         self.releases = Releases(self._http)
         self.audit = Audit(self._http)
         self.webhooks = Webhooks(self._http)

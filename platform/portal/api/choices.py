@@ -3,6 +3,7 @@
 from accounts.roles import SITE_ROLES, STUDY_ROLES, Role
 from accounts.scopes import TokenScope
 from accounts.states import REQUEST
+from federation.degrees.kinds import KINDS as WAYS_OF_TRAINING
 from federation.runs.roles import PHASES_OF
 from fedstudy_core.analysis import Risk
 from nodes.registry.states import NODE
@@ -49,3 +50,4 @@ OFFERED_LEVEL_NAMES = list(OFFERED_LEVELS)
 LEVEL_NAMES = list(LEVELS.items())
 PART_NAMES = list(PHASES_OF)
 SET_UP_STEPS = list(STEPS)
+DEGREE_KINDS = list(WAYS_OF_TRAINING)

@@ -30,7 +30,7 @@ READ = """
     strategies study-runs run run-rounds run-results run-events run-files run-card run-card-text run-releases release
     run-dossier study-schedules schedule events platform-health platform-queue event-proof log log-consistency witnesses
     study-webhooks webhook webhook-deliveries
-    study-pool study-pool-consents pool-consent pool-consent-runs
+    study-pool study-pool-consents pool-consent pool-consent-runs study-degree-comparisons degree-comparison
 """
 DESIGN = """
     studies study-transition set-up protocol dictionary dictionary-draft-publish dictionary-read study-enrolments
@@ -45,7 +45,7 @@ DRAFT = (
 MODELS = ("run-model", "run-file", "release-model")
 RUN = """
     study-runs run-start run-pause run-resume run-fork run-priority run-stop run-schedules schedule-suspend
-    schedule-resume schedule-end
+    schedule-resume schedule-end study-degree-comparisons run-degree-comparisons degree-comparison-start
 """
 OPENED: Mapping[TokenScope, frozenset[Operation]] = MappingProxyType(
     {

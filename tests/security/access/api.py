@@ -302,6 +302,18 @@ RUNS = [
     row("schedule-suspend", "post", "schedule", "P", make=states.scheduled, archived=200),
     row("schedule-resume", "post", "schedule", "P", make=states.suspended),
     row("schedule-end", "post", "schedule", "P", make=states.scheduled, archived=200),
+    row("study-degree-comparisons", "get", "study", STUDY_PEOPLE),
+    row(
+        "study-degree-comparisons", "post", "study", "P", ok=201,
+        body=lambda place: {"version": str(place.version.pk), "rounds": 2},
+    ),
+    row(
+        "study-degree-comparisons", "post", "version", "P", ok=201, fixed=of_study, archived=400,
+        body=lambda place: {"version": str(place.version.pk), "rounds": 2},
+    ),
+    row("run-degree-comparisons", "post", "run", "P", ok=201, body={"start": False}),
+    row("degree-comparison", "get", "degrees", STUDY_PEOPLE, make=states.compared),
+    row("degree-comparison-start", "post", "degrees", "P", make=states.compared),
     row("run-rounds", "get", "run", STUDY_PEOPLE),
     row("run-results", "get", "run", STUDY_PEOPLE),
     row("run-events", "get", "run", STUDY_PEOPLE),

@@ -58,6 +58,7 @@ KINDS: Mapping[str, Kind] = {
     "run": Kind(STUDY_PEOPLE, IN_STUDY, lambda place: place.run),
     "release": Kind(STUDY_PEOPLE, IN_STUDY, lambda place: place.run),
     "schedule": Kind(STUDY_PEOPLE, IN_STUDY, lambda place: place.run),
+    "degrees": Kind(STUDY_PEOPLE, IN_STUDY, lambda place: place.run),
     "webhook": Kind("P", IN_STUDY, lambda place: place.run),
     "enrolment": Kind(STUDY_PEOPLE, OF_SITE, lambda place: place.enrolment),
     "poolconsent": Kind(STUDY_PEOPLE, OF_SITE, lambda place: place.enrolment),

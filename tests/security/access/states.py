@@ -19,6 +19,8 @@ from accounts.scopes import TokenScope
 from accounts.services import create_site, grant_role, set_active
 from accounts.tokens import begin_program_session, make_token
 from audit.proofs import latest_checkpoint
+from federation.degrees.models import DegreeComparison
+from federation.degrees.services import compare_run
 from federation.releases.card import card_of, model_of
 from federation.releases.models import Release
 from federation.releases.services import cosign_release
@@ -280,6 +282,11 @@ def two_runs(place: Any) -> str:
             Run.objects.create(study=place.study, version=place.version, label="2nd", created_by=place.pi, **plan)
         )
     return ",".join(str(run.pk) for run in runs)
+
+
+def compared(place: Place) -> DegreeComparison:
+    """A comparison whose runs are planned."""
+    return compare_run(run=place.run, by=place.pi)
 
 
 def webhook(place: Place) -> Webhook:

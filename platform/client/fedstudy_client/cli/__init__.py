@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from fedstudy_client.cli import code, dictionaries, runs, scripts, session, studies
+from fedstudy_client.cli import code, degrees, dictionaries, runs, scripts, session, studies
 from fedstudy_client.cli.output import print_problem
 from fedstudy_client.problem import FedStudyProblem
 
@@ -25,6 +25,7 @@ app.add_typer(studies.app, name="study")
 app.add_typer(dictionaries.app, name="dictionary")
 app.add_typer(scripts.app, name="script")
 app.add_typer(runs.app, name="run")
+app.add_typer(degrees.app, name="degrees")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,6 +12,8 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from accounts.permissions import Permission, check
+from federation.degrees.models import DegreeComparison
+from federation.degrees.services import create_comparison
 from federation.runs import lineage, selectors, services
 from federation.runs.models import Run
 from fedstudy_core.errors import FedStudyError
@@ -20,6 +22,7 @@ from portal.web.pages import PageRequest, page, render_page, save
 from portal.web.presenters.navigation import crumbs_in_study
 from portal.web.presenters.picture import Picture, pictures_of
 from portal.web.presenters.start import best_version, site_rows
+from portal.web.views import degrees
 from portal.web.views.studies import find_study
 from studies.enrolment.models import Enrolment
 from studies.lifecycle.models import Study
@@ -33,8 +36,11 @@ def new(request: PageRequest, study_id: UUID) -> HttpResponse:
     (picture,) = pictures_of([study])
     form = _form(request, picture, _filled_from_run(request, study))
     if form is not None and request.method == "POST":
-        made = save(form, lambda _: _plan(request, study, form))
-        if made:
+        if request.POST.get("compare"):
+            compared = save(form, lambda _: _compare(request, study, form))
+            if compared:
+                return degrees.begun(request, compared)
+        elif made := save(form, lambda _: _plan(request, study, form)):
             return _after_plan(request, made)
     context = _shared_context(study, form, picture)
     return render_page(request, "runs/new.html", context, status=400 if form and form.errors else 200)
@@ -84,6 +90,12 @@ def _ready(picture: Picture) -> list[Enrolment]:
 
 def _plan(request: PageRequest, study: Study, form: RunForm) -> Run:
     return services.create_run(study=study, version=form.chosen, plan=form.plan, by=request.user)
+
+
+def _compare(request: PageRequest, study: Study, form: RunForm) -> DegreeComparison:
+    """Whom the form names as sites is left aside: a comparison asks all."""
+    plan = form.plan
+    return create_comparison(study=study, version=form.chosen, plan=plan, label=plan.label, by=request.user)
 
 
 def _after_plan(request: PageRequest, made: Run) -> HttpResponse:

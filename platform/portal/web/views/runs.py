@@ -17,6 +17,7 @@ from federation.dossiers.services import dossier_name, make_dossier
 from federation.runs import queue, results, selectors, services
 from federation.runs.models import PRIORITIES, Run
 from federation.runs.obstacles import obstacles
+from federation.runs.phases import OWN_SERVER
 from federation.runs.states import RUN
 from federation.strategies.catalogue import STRATEGIES
 from portal.downloads import file_response, zip_stream
@@ -94,6 +95,7 @@ def _buttons(request: PageRequest, found: Run) -> dict[str, bool]:
         "may_stop": may_stop and RUN.allows(found.state, "stopped"),
         "may_prioritise": may_start and found.state in ("draft", "queued", "paused"),
         "may_schedule": may_start,
+        "may_compare_degrees": may_start and found.state == "completed" and found.strategy != OWN_SERVER,
         "may_fork": may_start and found.standing_rounds.filter(state="committed").exists(),
     }
 

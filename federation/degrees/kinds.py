@@ -1,0 +1,8 @@
+"""How a run of a comparison is trained: from each site by itself to all rows in one place."""
+
+ALONE, LEFT_OUT, FEDERATED, HYBRID, CENTRAL = "alone", "left-out", "federated", "hybrid", "central"
+
+# In the order of the tables: the less a model has seen of others' rows, the earlier.
+KINDS = (ALONE, LEFT_OUT, FEDERATED, HYBRID, CENTRAL)
+OF_ONE_SITE = (ALONE, LEFT_OUT)
+OF_POOLED_ROWS = (HYBRID, CENTRAL)

@@ -1,0 +1,28 @@
+"""Read access to comparisons of degrees, restricted to what a person may see."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from accounts.models import User
+from accounts.permissions import Permission
+from federation.degrees.models import DegreeComparison
+from fedstudy_core.errors import NotFound
+from studies.lifecycle import selectors as studies
+
+
+def comparisons_for(user: User) -> QuerySet[DegreeComparison]:
+    """The comparisons of the studies whose results the person sees."""
+    visible = studies.studies_with(user, Permission.RESULTS_VIEW)
+    found = DegreeComparison.objects.filter(study__in=visible)
+    return found.select_related("study", "version__script", "created_by").defer("version__bundle")
+
+
+def comparison_for(user: User, comparison_id: UUID) -> DegreeComparison:
+    """Raises NotFound when there is no such comparison for this user."""
+    found = comparisons_for(user).filter(pk=comparison_id).first()
+    if found is None:
+        raise NotFound("E_NOT_FOUND", "There is no such comparison, or it is not yours to see.")
+    return found

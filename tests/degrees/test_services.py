@@ -1,0 +1,165 @@
+"""Planning comparisons: which runs, with whom, and what stands between a study and the other degrees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.roles import Role
+from accounts.services import grant_role
+from audit.models import Event
+from federation.degrees.models import DegreeComparison, DegreeEntry
+from federation.degrees.outline import outline_of
+from federation.degrees.services import compare_run, create_comparison, extend_comparison, start_comparison
+from federation.runs.models import Run
+from federation.runs.roles import TRAINS
+from federation.runs.services import Plan
+from fedstudy_core.errors import Invalid, NotFound
+from studies.enrolment.models import Enrolment
+from studies.lifecycle.models import Study
+from tests.runs import scene as scenes
+from tests.runs.scene import Scene
+from tests.runs.test_pooled import pool_table
+
+pytestmark = pytest.mark.django_db
+
+
+@dataclass
+class Stage:
+    """Three sites that are ready: “Site 0” to “Site 2”."""
+
+    scene: Scene
+    study: Study
+    pi: User
+
+    def compare(self, **wishes: Any) -> DegreeComparison:
+        plan = wishes.pop("plan", Plan(rounds=2))
+        return create_comparison(study=self.study, version=self.scene.run.version, plan=plan, by=self.pi, **wishes)
+
+    def level(self, position: int, level: str) -> None:
+        Enrolment.objects.filter(study=self.study, site__name=f"Site {position}").update(level=level)
+
+
+@pytest.fixture
+def stage() -> Stage:
+    scene = scenes.build()
+    for state in ("recruiting", "active"):
+        Study.objects.filter(pk=scene.run.study_id).update(state=state)
+    study = Study.objects.get(pk=scene.run.study_id)
+    grant_role(user=study.created_by, role=Role.PI, obj=study, by=study.created_by)
+    return Stage(scene, study, User.objects.get(pk=study.created_by_id))
+
+
+def shape_of(entry: DegreeEntry) -> tuple[str, str, list[str], list[str]]:
+    """Kind, site, who trains and who tests."""
+    rows = list(entry.run.participants.select_related("enrolment__site"))
+    trains = [row.enrolment.site.name[-1] for row in rows if row.role == TRAINS]
+    return (
+        entry.kind,
+        entry.enrolment.site.name[-1] if entry.enrolment else "",
+        sorted(trains),
+        sorted(row.enrolment.site.name[-1] for row in rows),
+    )
+
+
+def shapes(comparison: DegreeComparison) -> list[tuple[str, str, list[str], list[str]]]:
+    return [shape_of(entry) for entry in comparison.entries.all()]
+
+
+def test_each_alone_without_each_and_all_together_are_planned_and_everybody_tests(stage: Stage) -> None:
+    everybody = ["0", "1", "2"]
+    comparison = stage.compare(label="Degrees")
+    assert shapes(comparison) == [
+        ("alone", "0", ["0"], everybody),
+        ("alone", "1", ["1"], everybody),
+        ("alone", "2", ["2"], everybody),
+        ("left-out", "0", ["1", "2"], everybody),
+        ("left-out", "1", ["0", "2"], everybody),
+        ("left-out", "2", ["0", "1"], everybody),
+        ("federated", "", everybody, everybody),
+    ]
+    runs = [entry.run for entry in comparison.entries.all()]
+    assert {(run.rounds, run.strategy, run.state) for run in runs} == {(2, "fedavg", "draft")}
+    assert len({str(run.config) for run in runs}) == 1
+    assert runs[0].label == "Degrees · Site 0 alone"
+    event = Event.objects.get(action="degrees:comparison:created")
+    assert (event.object_label, event.study) == ("Degrees", str(stage.study.pk))
+    assert [(item.kind, item.reason) for item in outline_of(stage.study).lacking] == [
+        ("hybrid", "no_pool"), ("central", "no_pool"),
+    ]  # fmt: skip
+
+
+def test_only_what_is_wanted_is_planned_and_of_two_sites_none_is_left_out(stage: Stage) -> None:
+    stage.level(2, "F0")
+    assert [shape[:3] for shape in shapes(stage.compare(kinds=["left-out", "federated"]))] == [
+        ("federated", "", ["0", "1"])
+    ]
+    with pytest.raises(Invalid, match="E_INVALID"):
+        stage.compare(kinds=["fully"])
+
+
+def test_a_run_takes_its_place_where_all_sites_tested_it(stage: Stage) -> None:
+    Run.objects.filter(pk=stage.scene.run.pk).update(state="running", config={})
+    Run.objects.filter(pk=stage.scene.run.pk).update(state="completed", ended_at=timezone.now())
+    run = Run.objects.get(pk=stage.scene.run.pk)
+    comparison = compare_run(run=run, by=stage.pi)
+    (entry,) = comparison.entries.filter(kind="federated")
+    assert entry.run == run
+    assert Run.objects.filter(degree_entries__comparison=comparison).exclude(pk=run.pk).count() == 6
+
+
+def test_what_needs_more_sites_is_left_out_and_one_site_averages_itself(stage: Stage) -> None:
+    comparison = stage.compare(plan=Plan(strategy="median", rounds=1))
+    strategies = {entry.kind: entry.run.strategy for entry in comparison.entries.all()}
+    assert strategies["alone"] == "fedavg"
+    assert strategies["federated"] == "median"
+    assert "left-out" not in strategies
+
+
+def test_sites_whose_rows_are_pooled_train_at_the_pool_node_alone(stage: Stage) -> None:
+    """Site 1 is the pool node, and holds rows of Site 0."""
+    table, _ = pool_table(stage.scene)
+    comparison = stage.compare()
+    assert ("hybrid", "", ["1", "2"], ["0", "1", "2"]) in shapes(comparison)
+    assert comparison.entries.get(kind="hybrid").table == table
+    assert ("federated", "", ["0", "2"], ["0", "2"]) in shapes(comparison), "both are at F2, and train at home"
+    assert [(item.kind, item.reason, item.sites) for item in outline_of(stage.study).lacking] == [
+        ("central", "still_local", ("Site 2",))
+    ]
+
+
+def test_a_comparison_grows_as_levels_change(stage: Stage) -> None:
+    """F2 everywhere, then rows of one site are pooled: only the hybrid run is added, and nothing twice."""
+    comparison = stage.compare(kinds=["alone", "federated", "hybrid", "central"])
+    before = comparison.entries.count()
+    assert extend_comparison(comparison=comparison, by=stage.pi) == []
+    Enrolment.objects.filter(study=stage.study, site__name="Site 1").update(state="accepted")
+    pool_table(stage.scene)
+    stage.level(0, "F4")
+    Enrolment.objects.filter(study=stage.study, site__name="Site 1").update(state="ready")
+    (added,) = extend_comparison(comparison=comparison, by=stage.pi)
+    assert shape_of(comparison.entries.get(run=added))[:3] == ("hybrid", "", ["1", "2"])
+    assert comparison.entries.count() == before + 1
+    assert Event.objects.filter(action="degrees:comparison:extended").count() == 1
+    assert [item.reason for item in outline_of(stage.study).lacking] == ["pooled_away", "still_local"]
+
+
+def test_what_cannot_start_is_told_and_the_rest_goes_on(stage: Stage) -> None:
+    comparison = stage.compare(kinds=["alone", "federated"])
+    hindered = start_comparison(comparison=comparison, by=stage.pi)
+    assert {(item.run.label, item.code) for item in hindered} == {
+        ("demo v1 · Site 0 alone", "E_NOT_APPROVED"), ("demo v1 · Site 1 alone", "E_NOT_APPROVED"),
+        ("demo v1 · Site 2 alone", "E_NOT_APPROVED"), ("demo v1 · federated", "E_NOT_APPROVED"),
+    }  # fmt: skip
+    assert Event.objects.filter(action="runs:run:hindered").count() == 4
+    assert set(comparison.entries.values_list("run__state", flat=True)) == {"draft"}
+
+
+def test_only_who_may_start_runs_compares(stage: Stage) -> None:
+    stranger = User.objects.create(email="stranger@demo.example", name="Demo Stranger")
+    with pytest.raises(NotFound):
+        create_comparison(study=stage.study, version=stage.scene.run.version, plan=Plan(), by=stranger)
