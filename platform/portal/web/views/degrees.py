@@ -77,18 +77,20 @@ def _as_file(request: PageRequest, found: Degrees, form: str) -> HttpResponse:
 def of_run(request: PageRequest, run_id: UUID) -> HttpResponse:
     """Compare degrees by the plan of a run, at once."""
     run = run_selectors.run_for(request.user, run_id)
+    answer: HttpResponse = redirect("web:run", run.pk)
     with refusals_said(request):
-        return begun(request, services.compare_run(run=run, by=request.user))
-    return redirect("web:run", run.pk)
+        answer = begun(request, services.compare_run(run=run, by=request.user))
+    return answer
 
 
 @page("POST")
 def start(request: PageRequest, comparison_id: UUID) -> HttpResponse:
     """Plan what has become possible, and start what has not begun, failed or was stopped."""
     made = selectors.comparison_for(request.user, comparison_id)
+    answer: HttpResponse = redirect("web:degree-comparison", made.pk)
     with refusals_said(request):
-        return begun(request, made)
-    return redirect("web:degree-comparison", made.pk)
+        answer = begun(request, made)
+    return answer
 
 
 def begun(request: PageRequest, made: DegreeComparison) -> HttpResponse:
