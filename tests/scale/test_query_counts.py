@@ -25,6 +25,7 @@ from rest_framework.test import APIClient
 from accounts.asking import make_join_code
 from accounts.models import AccessRequest, Site, User
 from accounts.tokens import begin_program_session
+from federation.degrees.services import compare_run
 from federation.releases.models import Release
 from federation.releases.services import request_release
 from federation.runs.models import Model, Run, Schedule
@@ -63,6 +64,9 @@ MANY = replace(
 # Proofs take up to three questions, as full tiles of the tree are met or not (tests.audit.test_sequencer).
 # A dossier waits for the log besides; that it asks no more for more rounds is tried in tests.dossiers.
 PROOFS = {"api:event-proof", "api:log-consistency", "web:event", "api:run-dossier", "web:run-dossier"}
+# An export's proof likewise; so many more it may ask for.
+PROVEN = "web:study-events?form=proof"
+TILES = 3
 WITHOUT_ROWS = {"api:openapi", "healthz", "web:sign-in", "web:styleguide", "web:studies-listed", *PROOFS}
 QUERIES = {"api:version-file": "?path=pyproject.toml"}
 LOG = ("", "?q=hospital", "?kind=runs", "?actor=investigator", "?since=2020-01-01&until=2100-01-01")
@@ -92,6 +96,7 @@ class Portal:
             "script": version.script,
             "thread": version.threads.all()[0],
             "schedule": Schedule.objects.filter(template__study=study)[0],
+            "degrees": compare_run(run=run, by=named["P"]),
             "webhook": _webhook(study, 3 * shape.schedules),
             "site": enrolment.site,
             "release": _released(run, named["P"]),
@@ -213,6 +218,8 @@ def measure(shape: Shape) -> Counts:
 
 def test_queries_do_not_grow_with_rows(request: pytest.FixtureRequest) -> None:
     few, many = measure(FEW), measure(MANY)
+    proven_few, proven_many = few.pop(PROVEN), many.pop(PROVEN)
+    assert all(proven_many[who] <= count + TILES for who, count in proven_few.items())
     grown = {name: (few[name], many[name]) for name in few if few[name] != many[name]}
     assert grown == {}
     if request.config.getoption("--rewrite-golden"):

@@ -57,6 +57,9 @@ SENTENCES = {
     "accounts:user:zoned": gettext_noop("Time zone chosen"),
     "accounts:user:renamed": gettext_noop("Name changed"),
     "accounts:user:set_up": gettext_noop("First administrator set up"),
+    "degrees:comparison:created": gettext_noop("Comparison of degrees planned"),
+    "degrees:comparison:exported": gettext_noop("Comparison of degrees taken away as a file"),
+    "degrees:comparison:extended": gettext_noop("More runs planned for a comparison of degrees"),
     "audit:log:exported": gettext_noop("Log taken away as a file"),
     "dictionary:dataset:checked": gettext_noop("Dataset checked again by its node"),
     "dictionary:dataset:registered": gettext_noop("Dataset offered"),
@@ -173,6 +176,7 @@ SENTENCES = {
 
 AREAS = {
     "runs": gettext_noop("Runs"),
+    "degrees": gettext_noop("Comparisons of degrees"),
     "releases": gettext_noop("Releases of models"),
     "scripts": gettext_noop("Scripts and approvals"),
     "dictionary": gettext_noop("Data"),
