@@ -39,6 +39,7 @@ FOREIGN_KEYS = {
     "pooling": {"accounts", "lifecycle", "dictionary"},
     "registry": {"accounts"},
     "runs": {"accounts", "lifecycle", "dictionary", "enrolment", "scripts", "registry"},
+    "degrees": {"accounts", "lifecycle", "enrolment", "scripts", "pooling", "runs"},
     "releases": {"accounts", "runs"},
 }
 

@@ -26,7 +26,7 @@ PARTS = frozenset({"platform/accounts/models.py", "platform/accounts/groups.py"}
 EVENTS = "audit_event"
 DOMAIN = (
     "accounts", "lifecycle", "dictionary", "enrolment", "scripts", "pooling", "registry", "runs", "releases",
-    "webhooks",
+    "degrees", "webhooks",
 )  # fmt: skip
 _WRITES = re.compile(r'(INSERT INTO|UPDATE|DELETE FROM)\s+"?(\w+)"?(?:\s+SET\s+(.*?)(?:\sWHERE\s|$))?', re.DOTALL)
 _COLUMN = re.compile(r'(?:^|,\s*)"(\w+)"\s*=')
