@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from federation.dossiers.facts import Facts, Json
+from federation.dossiers.pooled import consent_told
 from federation.dossiers.versions import Step
 
 NONE = "–"
@@ -29,20 +30,25 @@ WORDS = {
     "awaited": gettext_noop("Awaited"),
     "committed": gettext_noop("Committed"),
     "completed": gettext_noop("Completed"),
+    "deleted": gettext_noop("Deleted"),
     "done": gettext_noop("Done"),
     "evaluate": gettext_noop("Test"),
+    "expired": gettext_noop("Expired"),
     "failed": gettext_noop("Failed"),
     "initial": gettext_noop("First model"),
     "missing": gettext_noop("Missing"),
     "open": gettext_noop("Open"),
     "refused": gettext_noop("Refused"),
     "released": gettext_noop("Released"),
+    "replaced": gettext_noop("Replaced"),
     "requested": gettext_noop("Asked for"),
+    "revoked": gettext_noop("Revoked"),
     "stopped": gettext_noop("Stopped"),
     "sums": gettext_noop("Exact sums"),
     "tests": gettext_noop("only tests"),
     "train": gettext_noop("Training"),
     "trains": gettext_noop("trains"),
+    "valid": gettext_noop("Valid"),
     "withdrawn": gettext_noop("Withdrawn"),
 }
 
@@ -70,6 +76,7 @@ def document_of(
         "variables": [_variable(item) for item in facts.dictionary.variables] if facts.dictionary else [],
         "sites": [_site(item) for item in facts.sites],
         "approvals": [_approval(item) for item in facts.approvals],
+        "consents": [_consent(consent_told(item)) for item in facts.consents],
         "configuration": sorted(facts.plan["configuration"].items()),
         "steps": [{"at": shown_time(step.submitted_at), "step": step} for step in reversed(steps)],
         "sources": [item for item in listed if item[0].startswith("script/source/")],
@@ -117,6 +124,10 @@ def _words(item: Mapping[str, Any]) -> Json:
 
 def _times(item: Mapping[str, Any], *names: str) -> Json:
     return {name: shown_time(item[name]) for name in names}
+
+
+def _consent(item: Mapping[str, Any]) -> Json:
+    return {**item, **_words(item), **_times(item, "signed_at", "ended_at", "deleted_at")}
 
 
 def _variable(item: Mapping[str, Any]) -> Json:

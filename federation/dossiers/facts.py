@@ -14,6 +14,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import User
+from federation.dossiers.pooled import consents_behind
 from federation.releases.card import card_of, dataset_of, model_of
 from federation.releases.models import Release
 from federation.runs.models import Participant, Participation, Round, Run
@@ -26,6 +27,7 @@ from fedstudy_core.times import format_time
 from studies.dictionary.models import Dataset, DictionaryVersion
 from studies.enrolment.states import LEVELS
 from studies.lifecycle.models import ProtocolVersion
+from studies.pooling.models import PoolConsent
 from studies.scripts.models import Approval
 
 Json = dict[str, Any]
@@ -40,6 +42,7 @@ class Facts:
         protocol, dictionary: the versions in force when the run was planned, or the first after that.
         protocols: every version, the newest first.
         approvals: every statement of a site on the run's script version; `used` where the run stands on it.
+        consents: under which rows came that lay at a pool node when the run used them.
         card: the model card; None before any round was committed.
         model: the newest model, its schema, and what became of requests to release it.
     """
@@ -54,6 +57,7 @@ class Facts:
     dictionary: DictionaryVersion | None
     sites: list[Json]
     approvals: list[Json]
+    consents: list[PoolConsent]
     rounds: list[Json]
     results: Json
     card: Json | None
@@ -81,6 +85,7 @@ def facts_of(run: Run, *, by: User) -> Facts:
         dictionary=max((item.dictionary for item in datasets), key=lambda item: item.number, default=None),
         sites=[_site(item) for item in participants],
         approvals=[_approval(item, item.pk in used) for item in approvals],
+        consents=consents_behind({item.dataset_id for item in approvals if item.pk in used}),
         rounds=[_round(item) for item in rounds],
         results=_results(summary),
         card=_card(run),

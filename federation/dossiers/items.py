@@ -12,6 +12,7 @@ from django.template.loader import render_to_string
 
 from federation.dossiers.document import document_of
 from federation.dossiers.facts import Facts
+from federation.dossiers.pooled import FOLDER, consent_told, signed_files
 from federation.dossiers.sbom import bill_of
 from federation.dossiers.versions import Step, history_of
 from fedstudy_core.analysis.project import PROJECT, read_project
@@ -92,6 +93,12 @@ def _consent(facts: Facts) -> Iterator[Item]:
     for told in facts.approvals:
         title = f"{told['site']}: “{told['meaning']}”, as it was signed"
         yield Item(told["file"], envelopes[told["statement"]], title)
+    if facts.consents:
+        told_of = [consent_told(item) for item in facts.consents]
+        yield _json(f"{FOLDER}/consents.json", told_of, "Sites' consents to the pooling of rows that the run used")
+    for consent in facts.consents:
+        for path, (content, title) in signed_files(consent).items():
+            yield Item(path, content, title)
     yield _json("run/sites.json", facts.sites, "The sites in the run, and what their approvals ask for")
 
 

@@ -30,11 +30,14 @@ from fedstudy_core.canonical import digest
 from fedstudy_core.errors import Conflict
 from fedstudy_verify.dossier import DossierVerdict, verify_dossier
 from fedstudy_verify.verifying import Trust
+from nodes.registry.models import Node
 from studies.lifecycle.services import add_protocol
+from studies.pooling.models import PoolConsent, PooledTable
 from studies.scripts.services import submit_version
 from tests.api.world import World, fab
 from tests.audit.logs import SIGNER, sequence, sequence_while_waited_for
 from tests.factories.accounts import holder_of
+from tests.factories.pools import on_file
 from tests.web.markup import assert_sound
 from tests.web.rounds import commit_round, declare_subgroups, set_to_work
 
@@ -97,6 +100,26 @@ def test_a_dossier_holds_and_says_what_happened(world: World, ended: Run, tmp_pa
     model = read(tmp_path, "model/model.json")
     assert (model["sha256"], model["releases"]) == (digest(PARAMETERS), [])
     assert not (tmp_path / "model/model.safetensors").exists()
+
+
+def test_rows_that_lay_at_a_pool_node_are_told_with_their_consents(world: World, ended: Run, tmp_path: Path) -> None:
+    dataset, site = world.approval.dataset, world.approval.site
+    node = Node.objects.get(pk=dataset.node_id)
+    consent = on_file(world.study, site, node, dataset, world.pi)
+    PoolConsent.objects.filter(pk=consent.pk).update(envelope=b'{"signed": true}')
+    table = PooledTable.objects.create(dataset=dataset, pool_node=consent.key.pool_node, good_until=consent.not_after)
+    table.consents.add(consent)
+    found = write(tmp_path, ended, world.auditor)
+    assert (found.ok, found.problems) == (True, [])
+    (told,) = read(tmp_path, "pooling/consents.json")
+    assert (told["site"], told["rows"], told["level"], told["state"]) == (site.name, 80, "F3", "valid")
+    assert [signer["name"] for signer in told["signers"]] == [
+        signer["name"] for signer in consent.statement["approvers"]
+    ]
+    assert [(tmp_path / name).read_bytes() for name in told["files"]] == [b'{"signed": true}']
+    page = (tmp_path / "dossier.html").read_text("utf-8")
+    assert "lay at the study" in page
+    assert "Rows stay at the hospitals." not in page
 
 
 def test_the_document_is_read_by_people_and_by_itself(world: World, ended: Run, tmp_path: Path) -> None:
