@@ -42,6 +42,8 @@ COPY nodes/__init__.py nodes/__init__.py
 COPY nodes/registry nodes/registry
 COPY federation/__init__.py federation/__init__.py
 COPY federation/runs federation/runs
+COPY federation/degrees federation/degrees
+COPY federation/dossiers federation/dossiers
 COPY federation/releases federation/releases
 COPY federation/serverapps federation/serverapps
 COPY federation/strategies federation/strategies

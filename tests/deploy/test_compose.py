@@ -224,6 +224,13 @@ def test_the_portal_image_holds_every_application() -> None:
                 assert any((base / relative).is_relative_to(root) for root in roots), label
 
 
+def test_the_portal_image_holds_every_package_of_the_federation() -> None:
+    """Some have no tables, and are no applications."""
+    packages = {str(path.parent.relative_to(ROOT)) for path in (ROOT / "federation").glob("*/__init__.py")}
+    assert packages >= {"federation/runs", "federation/dossiers"}
+    assert packages <= {source for source, _ in Image("portal").copies()}
+
+
 def test_the_node_image_holds_nothing_of_the_portal() -> None:
     allowed = {"requirements.lock", "federation/core", "nodes/agent"}
     assert {source for source, _ in Image("node").copies()} == allowed
