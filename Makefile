@@ -2,8 +2,8 @@
 
 PYTHON ?= python3
 ARGS ?=
-# Of the tests: what a laptop has to spare.
-PROCESSES ?= 2
+# Of the tests: those of the whole stack mostly wait, so that three keep two cores at work.
+PROCESSES ?= 3
 BIN := $(or $(FEDSTUDY_VENV),.venv)/bin
 # One thread a process: four nodes share a small machine.
 export OMP_NUM_THREADS ?= 1
