@@ -99,7 +99,7 @@ def action_text(action: Mapping[str, Any]) -> str:
         case "keep":
             return _("as it is")
         case "round":
-            return _("rounded, {digits} decimals").format(digits=action["digits"])
+            return _rounded(action["digits"])
         case "band":
             return _("in bands of {width}").format(width=action["width"])
         case "top":
@@ -108,6 +108,12 @@ def action_text(action: Mapping[str, Any]) -> str:
             return _("dates moved by up to {most} days, secretly").format(most=action["most"])
         case other:
             return str(other)
+
+
+def _rounded(digits: int) -> str:
+    if digits > 0:
+        return ngettext("rounded, {digits} decimal", "rounded, {digits} decimals", digits).format(digits=digits)
+    return _("rounded to multiples of {step}").format(step=10**-digits)
 
 
 def _condition(item: Mapping[str, Any]) -> str:
