@@ -203,7 +203,7 @@ def test_nothing_is_best_where_all_are_alike_or_nothing_is_to_be_ranked() -> Non
 def test_a_run_is_planned_started_and_watched(
     signed_in: Portal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("fedstudy_client.resources.runs.time.sleep", lambda _: None)
+    monkeypatch.setattr("fedstudy_client.following.time.sleep", lambda _: None)
     planned = run("a", state="draft", committed=0)
     version = {"id": "v", "script": {"id": "x", "name": "forest"}, "study": {"id": "s", "name": "H"}, "number": 1}
     rest = dict.fromkeys(("size", "files", "parameters", "default_config", "declaration", "findings"))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fedstudy_client.problem import FedStudyProblem
+from fedstudy_client.following import follow
 from fedstudy_client.records_degrees import DegreeComparison
 from fedstudy_client.resources.base import Ref, Resource, id_of
 
@@ -66,17 +65,12 @@ class Degrees(Resource):
             every: seconds between two looks.
             progress: called with the comparison at each look.
         """
-        until = time.monotonic() + timeout
-        while True:
-            found = self.get(comparison)
-            if progress is not None:
-                progress(found)
-            if found.is_final:
-                return found
-            if time.monotonic() > until:
-                open_ = sum(item["run"]["state"] != "completed" for item in found.runs)
-                raise FedStudyProblem("E_DEADLINE", f"{open_} of {len(found.runs)} runs are still to come.")
-            time.sleep(every)
+        return follow(lambda: self.get(comparison), timeout=timeout, every=every, progress=progress, late=_late)
+
+
+def _late(found: DegreeComparison) -> str:
+    open_ = sum(item["run"]["state"] != "completed" for item in found.runs)
+    return f"{open_} of {len(found.runs)} runs are still to come."
 
 
 def _wanted(kinds: Sequence[str] | None) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import builtins
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fedstudy_client.dossiers import keep
-from fedstudy_client.problem import FedStudyProblem
+from fedstudy_client.following import follow
 from fedstudy_client.records import Run, Schedule
 from fedstudy_client.resources.base import Ref, Resource, id_of
 from fedstudy_client.rounds import Rounds
@@ -162,16 +161,13 @@ class Runs(Resource):
             every: seconds between two looks.
             progress: called with the run at each look.
         """
-        until = time.monotonic() + timeout
-        while True:
-            found = self.get(run)
-            if progress is not None:
-                progress(found)
-            if found.is_final:
-                return found
-            if time.monotonic() > until:
-                raise FedStudyProblem("E_DEADLINE", f"The run is still {found.state} after {timeout:.0f} s.")
-            time.sleep(every)
+        return follow(
+            lambda: self.get(run),
+            timeout=timeout,
+            every=every,
+            progress=progress,
+            late=lambda found: f"The run is still {found.state} after {timeout:.0f} s.",
+        )
 
     def rounds(self, run: Ref) -> Rounds:
         """Every round with its metrics, bytes, durations and participations; notebooks show a table and plots."""
