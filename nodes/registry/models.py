@@ -133,6 +133,10 @@ class Node(models.Model):
     def audit_label(self) -> str:
         return f"node {self.name}"
 
+    @property
+    def audit_standing(self) -> dict[str, str]:
+        return {"role": "node", "site": str(self.site_id)}
+
 
 class RetiredKeys(models.Model):
     """Keys that a node replaced: what it signed with them stays verifiable, and nobody uses them again."""

@@ -79,6 +79,11 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
         return self.name
 
     @property
+    def audit_standing(self) -> dict[str, str]:
+        """Roles in studies and at sites are events of their own, and change."""
+        return {"role": "platform administrator"} if self.is_platform_admin else {}
+
+    @property
     def zone(self) -> ZoneInfo:
         """The time zone in which the person reads times; UTC for one that is not known any more."""
         try:
@@ -231,6 +236,7 @@ class ApiToken(AbstractAuthToken):
     last_used_at = models.DateTimeField(null=True, blank=True)
     address = models.CharField(max_length=45, blank=True)
     agent = models.CharField(max_length=200, blank=True)
+    aal = models.PositiveSmallIntegerField(default=1, help_text="How many factors the program showed to get it")
 
     class Meta:
         ordering = ["-created", "id"]

@@ -5,7 +5,7 @@ A browser's session carries a handle that outlives the rotation of its key; what
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -23,6 +23,8 @@ from fedstudy_core.errors import NotFound
 
 HANDLE, STARTED, SEEN, ADDRESS, AGENT = "handle", "started", "seen", "address", "agent"
 VERIFIED = "verified"  # when the person showed last that it is them
+WAYS = "ways"  # by what they signed in
+STRONG = frozenset({"passkey", "code"})  # a passkey asks for a PIN or a finger, and a code comes after a password
 
 
 class SessionStore(DatabaseStore):
@@ -61,6 +63,21 @@ def begin(session: SessionBase, *, address: str, agent: str) -> None:
     now = timezone.now().timestamp()
     moments = {STARTED: now, SEEN: now, VERIFIED: now}
     session.update({HANDLE: str(uuid4()), **moments, ADDRESS: address[:45], AGENT: agent[:200]})
+
+
+def note_ways(session: SessionBase, ways: Sequence[str], *, has_factor: bool = False) -> None:
+    """Note in a browser's session by what its person signed in.
+
+    Args:
+        ways: "password", "code", "passkey", "single sign-on".
+        has_factor: a second factor was shown elsewhere.
+    """
+    session[WAYS] = {"ways": list(ways), "aal": 2 if has_factor or STRONG.intersection(ways) else 1}
+
+
+def ways_of(session: SessionBase) -> dict[str, Any]:
+    """By what the person of a session signed in (`ways`), and with how many factors (`aal`, 1 or 2); {} if unknown."""
+    return dict(session.get(WAYS, {}))
 
 
 def handle_of(session: SessionBase) -> UUID | None:

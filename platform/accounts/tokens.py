@@ -62,8 +62,12 @@ def revoke_token(*, token: ApiToken, by: User) -> None:
 
 
 @transaction.atomic
-def begin_program_session(*, user: User, address: str = "", agent: str = "") -> tuple[ApiToken, str]:
-    """Sign a program in as a person; the oldest of the person's ends where there would be too many."""
+def begin_program_session(*, user: User, address: str = "", agent: str = "", aal: int = 1) -> tuple[ApiToken, str]:
+    """Sign a program in as a person; the oldest of the person's ends where there would be too many.
+
+    Args:
+        aal: how many factors were shown, 1 or 2.
+    """
     User.objects.select_for_update().get(pk=user.pk)
     held = ApiToken.objects.filter(user=user, scopes=[])
     held.filter(expiry__lte=timezone.now()).delete()
@@ -76,8 +80,9 @@ def begin_program_session(*, user: User, address: str = "", agent: str = "") -> 
         last_used_at=now,
         address=address[:45],
         agent=agent[:200],
+        aal=aal,
     )
-    record(action="accounts:token:issued", actor=user, obj=user)
+    record(action="accounts:token:issued", actor=user, obj=user, detail={"factors": str(aal)})
     return token, secret
 
 

@@ -169,10 +169,11 @@ def _hidden(gap: Span, roots: dict[tuple[int, int], bytes]) -> bytes:
 
 def shown_line(leaf: Leaf, event: Event) -> bytes:
     """The line of an event that is shown: its place and hash, its texts with their salts, its leaf."""
-    names, detail = texts_of(event)
+    texts = texts_of(event)
+    context = f',"context":{_opened(texts.context)}' if texts.context else ""
     return (
-        f'{{"position":{leaf.position},"hash":"{bytes(leaf.hash).hex()}","names":{_opened(names)},'
-        f'"detail":{_opened(detail)},"leaf":{leaf.body}}}\n'
+        f'{{"position":{leaf.position},"hash":"{bytes(leaf.hash).hex()}","names":{_opened(texts.names)},'
+        f'"detail":{_opened(texts.detail)}{context},"leaf":{leaf.body}}}\n'
     ).encode()
 
 

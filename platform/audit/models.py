@@ -18,10 +18,10 @@ from django.utils import timezone
 # The words by which an entry is found: of who did what to what, and of its details; in no language's forms.
 WORDS = SearchVector("actor_label", "action", "object_label", "detail", config="simple")
 AREA = Func(F("action"), Value(":"), Value(1), function="split_part", output_field=models.CharField())
-# 32 random bytes that the database makes, also for events of before there was a tree.
+# 48 random bytes that the database makes; events of before there was a context have 32.
 SALT = Func(
     function="gen_random_uuid",
-    template="(uuid_send(%(function)s()) || uuid_send(%(function)s()))",
+    template="(uuid_send(%(function)s()) || uuid_send(%(function)s()) || uuid_send(%(function)s()))",
     output_field=models.BinaryField(),
 )
 ONLY_ADDED = pgtrigger.Update | pgtrigger.Delete
@@ -45,7 +45,8 @@ class Event(models.Model):
     site = models.CharField(max_length=36, blank=True)
     outcome = models.CharField(max_length=10, default="done")
     detail = models.TextField(default="{}", help_text="Canonical JSON")
-    salt = models.BinaryField(db_default=SALT, editable=False, help_text="Half for the names, half for the detail")
+    context = models.TextField(default="", db_default="", blank=True, help_text="Canonical JSON (audit.context)")
+    salt = models.BinaryField(db_default=SALT, editable=False, help_text="16 bytes for each of names, detail, context")
 
     class Meta:
         ordering = ["-id"]

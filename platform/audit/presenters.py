@@ -181,6 +181,12 @@ def detail_of(event: Event) -> dict[str, Any]:
     return found
 
 
+def context_of(event: Event) -> dict[str, Any]:
+    """Under which circumstances it was written (`audit.context`); nothing for events of before there was a context."""
+    found: dict[str, Any] = json.loads(event.context or "{}")
+    return found
+
+
 def sentence(event: Event) -> str:
     """What happened, in one sentence; events without words of their own are read from their action's name."""
     facts = {name: str(value) for name, value in detail_of(event).items()}

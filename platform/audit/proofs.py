@@ -13,21 +13,29 @@ from fedstudy_core.transparency.leaves import SALT_BYTES, BoundText, names_text
 
 
 @dataclass(frozen=True)
+class BoundTexts:
+    """What a leaf commits to; events of before there was one have no context."""
+
+    names: BoundText
+    detail: BoundText
+    context: BoundText | None
+
+
+@dataclass(frozen=True)
 class Proof:
     """That an event is in the log that a checkpoint signs.
 
     Attributes:
         position: of its leaf, counted from 0.
         leaf: the leaf's canonical JSON.
-        names, detail: the texts that the leaf commits to.
+        texts: that the leaf commits to.
         hashes: the inclusion proof, from the leaf up.
         checkpoint: the signed note.
     """
 
     position: int
     leaf: str
-    names: BoundText
-    detail: BoundText
+    texts: BoundTexts
     hashes: list[bytes]
     checkpoint: Checkpoint
 
@@ -65,11 +73,17 @@ def latest_checkpoint() -> Checkpoint:
     return found
 
 
-def texts_of(event: Event) -> tuple[BoundText, BoundText]:
-    """The names and the detail that the event's leaf commits to, with their salts."""
-    salt = bytes(event.salt)
-    names = names_text(event.actor_label, event.object_label)
-    return BoundText(salt[:SALT_BYTES], names), BoundText(salt[SALT_BYTES:], event.detail)
+def texts_of(event: Event) -> BoundTexts:
+    """What the event's leaf commits to, with the salts."""
+    salt, named = bytes(event.salt), (event.actor_label, event.object_label)
+    return bound_texts(salt, *named, detail=event.detail, context=event.context)
+
+
+def bound_texts(salt: bytes, actor: str, object_: str, *, detail: str, context: str) -> BoundTexts:
+    """The labels of actor and object, the detail and the context of an event, each with its part of the salt."""
+    first, second, third = (salt[at * SALT_BYTES : (at + 1) * SALT_BYTES] for at in range(3))
+    bound = BoundText(third, context) if context else None
+    return BoundTexts(BoundText(first, names_text(actor, object_)), BoundText(second, detail), bound)
 
 
 def encoded(hashes: list[bytes]) -> list[str]:
@@ -89,9 +103,8 @@ def proof_of(event: Event, witnessed: Checkpoint | None = None) -> Proof:
         checkpoint = witnessed
     if leaf is None or leaf.position >= checkpoint.size:
         raise Conflict("E_LOG_BEHIND")
-    names, detail = texts_of(event)
     hashes = stored_tree.inclusion_proof(leaf.position, checkpoint.size)
-    return Proof(leaf.position, leaf.body, names, detail, hashes, checkpoint)
+    return Proof(leaf.position, leaf.body, texts_of(event), hashes, checkpoint)
 
 
 def consistency(old: int, new: int) -> list[bytes]:

@@ -18,9 +18,10 @@ from django.db import connection, transaction
 from audit import stored_tree
 from audit.growth import FullTile, Growth
 from audit.models import Checkpoint, LogKey, Tile
+from audit.proofs import bound_texts
 from fedstudy_core.errors import Refusal
 from fedstudy_core.transparency import checkpoints
-from fedstudy_core.transparency.leaves import SALT_BYTES, BoundText, Leaf, names_text
+from fedstudy_core.transparency.leaves import Leaf
 from fedstudy_core.transparency.notes import LOG, NoteKey
 from fedstudy_core.transparency.tree import leaf_hash
 
@@ -33,7 +34,7 @@ ON CONFLICT DO NOTHING
 """
 BATCH = """
 SELECT id, event_id::text, at, actor, actor_label, action, object_type, object_id, object_label, study, site, outcome,
-       detail, salt
+       detail, context, salt
 FROM audit_queue JOIN audit_event ON audit_event.id = audit_queue.event
 ORDER BY id LIMIT %s
 """
@@ -117,8 +118,7 @@ class Sequencer:
 
 def _leaf(row: Sequence[Any]) -> Leaf:
     at: datetime = row[2]
-    salt = bytes(row[13])
-    actor, actor_label, action, object_type, object_id, object_label, study, site, outcome, detail = row[3:13]
+    actor, actor_label, action, object_type, object_id, object_label, study, site, outcome = row[3:12]
     return Leaf(
         event=row[1],
         at=at,
@@ -129,6 +129,5 @@ def _leaf(row: Sequence[Any]) -> Leaf:
         study=study,
         site=site,
         outcome=outcome,
-        names=BoundText(salt[:SALT_BYTES], names_text(actor_label, object_label)),
-        detail=BoundText(salt[SALT_BYTES:], detail),
+        **vars(bound_texts(bytes(row[14]), actor_label, object_label, detail=row[12], context=row[13])),
     )

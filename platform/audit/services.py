@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Model
 
+from audit import context
 from audit.models import Event
 from audit.signals import recorded
 from fedstudy_core import canonical
@@ -23,7 +24,9 @@ def record(
     outcome: str = "done",
     detail: Mapping[str, Any] | None = None,
 ) -> Event:
-    """Add an event. Call it inside the transaction of the change that it tells of.
+    """Add an event, with the context of the request, task or command at work (`audit.context`).
+
+    Call it inside the transaction of the change that it tells of.
 
     Args:
         action: "area:subject:action".
@@ -44,6 +47,7 @@ def record(
         site=_id(site),
         outcome=outcome,
         detail=canonical.dumps(_plain(dict(detail or {}))).decode("utf-8"),
+        context=context.text_for(actor),
     )
     recorded.send(sender=Event, event=event)
     return event

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from celery import Celery
-from celery.signals import task_postrun, worker_process_init
+from celery.signals import task_postrun, task_prerun, worker_process_init
 from kombu.transport.redis import Channel, QoS
 
 from fedstudy_core.memory import give_back_large_blocks
@@ -35,6 +35,7 @@ class Acknowledgements(QoS):
 
 Channel.QoS = Acknowledgements
 
+_CONTEXTS: dict[str, Any] = {}  # of the tasks at work here
 app = Celery("fedstudy")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
@@ -44,6 +45,22 @@ app.autodiscover_tasks()
 def _spare_memory(**_: object) -> None:
     """Models come and go in a worker: what it freed is not to stay with it."""
     give_back_large_blocks()
+
+
+@task_prerun.connect
+def _begin_context(task: Any, task_id: str = "", **_: object) -> None:
+    """Events of a task say which one wrote them."""
+    from audit.context import begin, of_system
+
+    _CONTEXTS[task_id] = begin(of_system(task.name, task_id))
+
+
+@task_postrun.connect
+def _end_context(task_id: str = "", **_: object) -> None:
+    from audit.context import end
+
+    if task_id in _CONTEXTS:
+        end(_CONTEXTS.pop(task_id))
 
 
 @task_postrun.connect

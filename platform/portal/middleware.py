@@ -1,4 +1,4 @@
-"""Middleware of the portal: request identity for the logs, security headers, static files under ASGI."""
+"""Middleware of the portal: a request's identity for the logs and its context, security headers, static files."""
 
 import re
 import time
@@ -10,6 +10,9 @@ import structlog
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from whitenoise.middleware import WhiteNoiseMiddleware
+
+from audit.context import under
+from portal.circumstances import OfRequest
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 log = structlog.get_logger("portal.request")
@@ -30,7 +33,7 @@ REQUEST_ID = re.compile(r"\A[A-Za-z0-9-]{8,64}\Z")
 
 
 class RequestIdentity:
-    """Gives every request an id, puts it into each log line and the answer, and logs the request once."""
+    """Gives every request an id, puts it into each log line, each event and the answer, and logs the request once."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -39,7 +42,7 @@ class RequestIdentity:
         given = request.headers.get("X-Request-ID", "")
         identity = given if REQUEST_ID.match(given) else uuid.uuid4().hex
         started = time.monotonic()
-        with structlog.contextvars.bound_contextvars(request_id=identity):
+        with structlog.contextvars.bound_contextvars(request_id=identity), under(OfRequest(request, identity)):
             response = self.get_response(request)
             milliseconds = round((time.monotonic() - started) * 1000)
             level = log.warning if response.status_code >= 500 else log.info

@@ -13,12 +13,14 @@ import structlog
 from asgiref.sync import sync_to_async
 from django.db import connection
 
+from audit.context import under
 from fedstudy_core.errors import FedStudyError, Forbidden, Invalid, NotFound
 from fedstudy_core.freight import OFFSET
 from nodes.registry.models import Node
 from portal.api.node_auth import acting_node
 from portal.bodies import Headers, headers_of, number_in, refuse, say_how_much, send_file, send_head, take
 from portal.body_limit import Application, Message, Receive, Scope, Send
+from portal.circumstances import NODE
 from portal.freight import SIGNED
 from studies.pooling import objects, selectors, storage
 from studies.pooling.models import PooledObject
@@ -45,7 +47,8 @@ class PoolDoor:
         if asked is None:
             await self._application(scope, receive, send)
         else:
-            await _answer(UUID(asked[1]), scope, receive, send)
+            with under(lambda: {"auth": NODE}):
+                await _answer(UUID(asked[1]), scope, receive, send)
 
 
 async def _answer(id: UUID, scope: Scope, receive: Receive, send: Send) -> None:

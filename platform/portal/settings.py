@@ -33,11 +33,15 @@ FEDSTUDY_RUNS_PER_NODE = environment.whole_number("FEDSTUDY_RUNS_PER_NODE", 4)
 # Which log of events this is, for ever, and the key that signs its checkpoints: only the sequencer can read that.
 FEDSTUDY_LOG_ORIGIN = environment.optional("FEDSTUDY_LOG_ORIGIN", f"{urlsplit(FEDSTUDY_PUBLIC_URL).netloc}/audit")
 FEDSTUDY_LOG_KEY = environment.existing_path("FEDSTUDY_LOG_KEY")
+# Makes the pseudonyms of sessions, addresses and programs in the log; who replaces and forgets it cuts them off.
+FEDSTUDY_LOG_SECRET = environment.secret_text("FEDSTUDY_LOG_SECRET") or f"log\n{SECRET_KEY}"
 # How many pages, of all people together, may listen to what changes at the same time; further ones ask by themselves.
 FEDSTUDY_MAX_STREAMS = environment.whole_number("FEDSTUDY_MAX_STREAMS", 200)
 # Networks inside to which webhooks may go, also without TLS; outside, webhooks go by TLS only.
 FEDSTUDY_WEBHOOK_NETWORKS = environment.networks("FEDSTUDY_WEBHOOK_NETWORKS")
 FEDSTUDY_VERSION = "0.1.0"
+# As the log names it: with the build of an image or a checkout, where whoever builds it says so.
+FEDSTUDY_SOFTWARE = "+".join(filter(None, (FEDSTUDY_VERSION, environment.optional("FEDSTUDY_BUILD"))))
 
 # Health checks ask on the machine itself, whatever name the portal has outside.
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", *environment.names("FEDSTUDY_ALLOWED_HOSTS")]

@@ -26,7 +26,8 @@ BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def leaf_of(number: int) -> Leaf:
-    """A made-up event; some have letters and quotes that JSON must write with care."""
+    """A made-up event; some have letters and quotes that JSON must write with care. Every second has a context."""
+    context = json.dumps({"auth": {"method": "session", "aal": 2}, "request": f"r-{number}", "software": "0.1.0 \\"})
     detail = json.dumps({"number": number, "words": 'quoted "ü" \\ \n' * (number % 3)}, ensure_ascii=False)
     return Leaf(
         event=f"00000000-0000-4000-8000-{number:012}",
@@ -40,6 +41,7 @@ def leaf_of(number: int) -> Leaf:
         outcome="done",
         names=BoundText(number.to_bytes(16, "big"), names_text("Ada Demo", "Demo run")),
         detail=BoundText(number.to_bytes(16, "little"), detail),
+        context=BoundText((number + 1000).to_bytes(16, "little"), context) if number % 2 else None,
     )
 
 
@@ -100,9 +102,10 @@ def _hidden(start: int, end: int, hashes: Sequence[bytes]) -> bytes:
 
 
 def _line(position: int, hash_: bytes, leaf: Leaf, body: bytes) -> bytes:
+    context = f',"context":{_opened(leaf.context)}' if leaf.context else ""
     return (
         f'{{"position":{position},"hash":"{hash_.hex()}","names":{_opened(leaf.names)},'
-        f'"detail":{_opened(leaf.detail)},"leaf":{body.decode()}}}\n'
+        f'"detail":{_opened(leaf.detail)}{context},"leaf":{body.decode()}}}\n'
     ).encode()
 
 

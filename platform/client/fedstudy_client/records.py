@@ -359,6 +359,7 @@ class Event(Record):
     study: str = ""
     site: str = ""
     detail: dict[str, Any] = field(default_factory=dict)
+    context: dict[str, Any] = field(default_factory=dict)
 
 
 FINAL = ("completed", "failed", "stopped")

@@ -32,6 +32,7 @@ class Proof(Record):
     file: str
     names: dict[str, str] = field(default_factory=dict)
     detail: dict[str, str] = field(default_factory=dict)
+    context: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)

@@ -196,7 +196,7 @@ def _entry(folder: Path) -> tuple[int, str, dict[str, str]]:
     found = EVENT.fullmatch(line + gap)
     if found is None:
         raise Unreadable(f"{ENTRY} is no entry of a log")
-    position, leaf = int(found[1]), found[7]
+    position, leaf = int(found[1]), found["leaf"]
     ((hash_, _),) = Rows(position).read(line + gap)
     proof = _json(ENTRY, rest)
     if not isinstance(proof, list) or not all(isinstance(item, str) and _PROOF.fullmatch(item) for item in proof):

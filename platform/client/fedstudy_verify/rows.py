@@ -1,6 +1,7 @@
 """One line of `log.jsonl` after another: an event with its leaf, or a run of events that are not shown.
 
-A line has one spelling; every byte of it is either compared with what it must be or bound by the tree.
+A line has one spelling; every byte of it is either compared with what it must be or bound by the tree. A leaf says in
+which form it is written: of form 1 names and detail are bound to it, of form 2 the context of the event as well.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ EVENT = re.compile(
     + _TEXT
     + rb',"detail":'
     + _TEXT
-    + rb',"leaf":'
-    rb"(\{[^\n]*\})\}\n"
+    + rb'(?:,"context":'
+    + _TEXT
+    + rb')?,"leaf":(?P<leaf>\{[^\n]*\})\}\n'
 )
 HIDDEN = re.compile(
     rb'\{"hidden":\[(0|[1-9][0-9]{0,15}),([1-9][0-9]{0,15})\],"roots":\[("[0-9a-f]{64}"(?:,"[0-9a-f]{64}")*)\]\}\n'
 )
+_FIRST, _SECOND = b',"v":1}', b',"v":2}'  # how leaves of either form end
 _DOMAIN = b"fedstudy-text-v1\n"
 
 
@@ -62,7 +65,7 @@ class Rows:
         if found is None:
             yield from self._hidden(line)
             return
-        position, hash_, names_salt, names, detail_salt, detail, leaf = found.groups()
+        position, hash_, names_salt, names, detail_salt, detail, context_salt, context, leaf = found.groups()
         if int(position) != self.position:
             raise Bad(f"event {self.position} should be here, and this says it is event {int(position)}")
         digest = sha256(b"\x00" + leaf).digest()
@@ -72,6 +75,7 @@ class Rows:
             raise Bad("the details of the event are not those that its leaf is bound to")
         if b'"names":"%s",' % _commitment(names_salt, names) not in leaf:
             raise Bad("the names of the event are not those that its leaf is bound to")
+        _check_context(leaf, context_salt, context)
         if matters(leaf):
             told = told_of(self.line, self.position, leaf, _plain(detail).decode())
             if told is None:
@@ -97,6 +101,15 @@ class Rows:
         self.hidden += end - start
         for root, level in zip(roots, heights, strict=True):
             yield unhexlify(root), level
+
+
+def _check_context(leaf: bytes, salt: bytes | None, text: bytes | None) -> None:
+    """Raises Bad unless a leaf of form 2 stands with the context that it is bound to, and one of form 1 with none."""
+    if salt is None or text is None:
+        if not leaf.endswith(_FIRST):
+            raise Bad("the context of the event is not there")
+    elif not leaf.endswith(_SECOND) or b'"context":"%s",' % _commitment(salt, text) not in leaf:
+        raise Bad("the context of the event is not the one that its leaf is bound to")
 
 
 def _commitment(salt: bytes, text: bytes) -> bytes:

@@ -16,9 +16,10 @@ _BEGINS = re.compile(
     rb'|registry:key:(?:registered|withdrawn))"'
 )
 _LEAF = re.compile(
-    rb'\{"action":"([a-z_:]+)","actor":' + _TEXT + rb',"at":"([^"\\]+)","detail":"[0-9a-f]{64}","event":"[^"\\]+",'
+    rb'\{"action":"([a-z_:]+)","actor":' + _TEXT + rb',"at":"([^"\\]+)",(?:"context":"[0-9a-f]{64}",)?'
+    rb'"detail":"[0-9a-f]{64}","event":"[^"\\]+",'
     rb'"names":"[0-9a-f]{64}","object":\{"id":' + _TEXT + rb',"type":' + _TEXT + rb'\},"outcome":"[a-z]+",'
-    rb'"site":' + _TEXT + rb',"study":' + _TEXT + rb',"v":1\}'
+    rb'"site":' + _TEXT + rb',"study":' + _TEXT + rb',"v":[12]\}'
 )
 
 

@@ -7,6 +7,7 @@ from rest_framework import serializers
 from rest_framework.response import Response
 
 from audit.models import Event
+from audit.presenters import context_of
 from audit.selectors import Narrowing, narrowed
 from federation.runs import selectors as runs
 from portal.api.base import Input, Output, PersonRequest, Resource, describe
@@ -27,11 +28,16 @@ class EventOut(Output):
     site = serializers.CharField(help_text="Id, or empty")
     outcome = serializers.ChoiceField(choices=["done", "refused", "failed"])
     detail = serializers.SerializerMethodField()
+    context = serializers.SerializerMethodField()
 
     def get_detail(self, event: Event) -> dict[str, Any]:
         """What else is known, by name."""
         value: dict[str, Any] = json.loads(event.detail)
         return value
+
+    def get_context(self, event: Event) -> dict[str, Any]:
+        """How the actor showed who they are, from where, in which request, by which software; empty where unknown."""
+        return context_of(event)
 
 
 class EventQuery(Input):

@@ -32,17 +32,18 @@ def sign_in(request: HttpRequest, *, email: str, password: str, code: str = "") 
     if replaces_password(user):
         note_refused_sign_in(email=email)
         raise Forbidden("E_SINGLE_SIGN_ON", status=401)
-    _check_factor(request, user, code)
+    aal = _check_factor(request, user, code)
     agent = request.headers.get("User-Agent", "")
-    session, key = begin_program_session(user=user, address=address_of(request), agent=agent)
+    session, key = begin_program_session(user=user, address=address_of(request), agent=agent, aal=aal)
     return key, session.expiry
 
 
-def _check_factor(request: HttpRequest, user: User, code: str) -> None:
+def _check_factor(request: HttpRequest, user: User, code: str) -> int:
+    """How many factors the person has shown with this one."""
     if not factors.has_factor(user):
         if factors.are_required():
             raise Forbidden("E_FACTOR_MISSING")
-        return
+        return 1
     if not code:
         raise Forbidden("E_FACTOR", status=401)
     if not may_try_a_code(request, user):
@@ -53,3 +54,4 @@ def _check_factor(request: HttpRequest, user: User, code: str) -> None:
         note_refused_sign_in(email=user.email)
         raise Forbidden(error.code, status=401) from error
     forget_codes(user)
+    return 2

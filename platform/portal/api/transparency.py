@@ -39,6 +39,7 @@ class ProofOut(Output):
     leaf = serializers.CharField(help_text="Canonical JSON; its hash is SHA-256 over a zero byte and these bytes")
     names = TextOut()
     detail = TextOut()
+    context = TextOut(allow_null=True, help_text="Null for events of before there was one, whose leaves have form 1")
     hashes = serializers.ListField(child=serializers.CharField(), help_text="Inclusion proof, in base64")
     key = serializers.CharField()
     size = serializers.IntegerField(help_text="Events in the log at the checkpoint")
@@ -87,8 +88,7 @@ class EventProofs(Resource):
             **_told(found.checkpoint),
             "position": found.position,
             "leaf": found.leaf,
-            "names": _opened(found.names),
-            "detail": _opened(found.detail),
+            **{name: _opened(text) for name, text in vars(found.texts).items()},
             "hashes": proofs.encoded(found.hashes),
             "file": found.as_file,
         }
@@ -104,5 +104,5 @@ def _told(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _opened(text: BoundText) -> dict[str, str]:
-    return {"salt": text.salt.hex(), "text": text.text}
+def _opened(text: BoundText | None) -> dict[str, str] | None:
+    return text and {"salt": text.salt.hex(), "text": text.text}

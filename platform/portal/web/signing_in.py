@@ -12,12 +12,14 @@ from django.utils import timezone
 from accounts import factors
 from accounts.identities import link_identity
 from accounts.models import User
+from accounts.sessions import note_ways
 from audit.services import record
 from fedstudy_core.errors import Conflict
 
 PENDING = "pending"
 LINK = "link"
 GOOD_FOR_S = 600
+SINGLE_SIGN_ON = "single sign-on"
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
@@ -26,10 +28,11 @@ def needs_factor(user: User) -> bool:
     return factors.are_required() or factors.has_factor(user)
 
 
-def wait_for_factor(request: HttpRequest, user: User, goes_to: str) -> None:
-    """Remember who said the right password, for ten minutes."""
+def wait_for_factor(request: HttpRequest, user: User, goes_to: str, *, shown: str = "password") -> None:
+    """Remember who said the right password, or was shown to be themselves otherwise, for ten minutes."""
     request.session.cycle_key()
-    request.session[PENDING] = {"user": str(user.pk), "at": timezone.now().timestamp(), "next": goes_to}
+    pending = {"user": str(user.pk), "at": timezone.now().timestamp(), "next": goes_to, "shown": shown}
+    request.session[PENDING] = pending
 
 
 def who_waits(request: HttpRequest) -> User | None:
@@ -60,10 +63,17 @@ def take_link(request: HttpRequest, user: User) -> None:
 
 
 @transaction.atomic
-def let_in(request: HttpRequest, user: User, by: str = "") -> str:
-    """Sign somebody in; returns where they wanted to go."""
+def let_in(request: HttpRequest, user: User, *, way: str, has_factor: bool = False) -> str:
+    """Sign somebody in; returns where they wanted to go.
+
+    Args:
+        way: what they have just shown: "password", "code", "passkey", "single sign-on".
+        has_factor: they showed a second factor elsewhere.
+    """
     pending = request.session.pop(PENDING, {})
-    record(action="accounts:session:opened", actor=user, obj=user, detail={"by": by} if by else {})
     take_link(request, user)
     login(request, user, backend=BACKEND)
+    before = [pending["shown"]] if pending.get("user") == str(user.pk) and "shown" in pending else []
+    note_ways(request.session, list(dict.fromkeys([*before, way])), has_factor=has_factor)
+    record(action="accounts:session:opened", actor=user, obj=user, detail={"by": way} if way == SINGLE_SIGN_ON else {})
     return str(pending.get("next") or "/")

@@ -73,7 +73,10 @@
     leaf: async (proof) => JSON.parse(proof.leaf).event === proof.event,
     texts: async (proof) => {
       const leaf = JSON.parse(proof.leaf);
-      return (await isBound(leaf, proof, "names")) && (await isBound(leaf, proof, "detail"));
+      const names = leaf.v === 2 ? ["names", "detail", "context"] : ["names", "detail"];
+      if (leaf.v !== 1 && leaf.v !== 2) return false;
+      for (const name of names) if (!(await isBound(leaf, proof, name))) return false;
+      return names.length === 3 || !proof.context;
     },
     path: async (proof) => {
       const note = noteOf(proof.checkpoint);

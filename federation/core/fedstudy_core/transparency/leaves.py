@@ -3,6 +3,9 @@
 Names of people and things, and the details of what happened, are not in a leaf but bound to it: the leaf holds
 SHA-256 over a random salt and the text. Who has salt and text can show that they belong to the leaf; once both are
 erased, nothing about anybody is left in a log that itself can never be changed.
+
+A leaf says in which form it is written (`v`). Form 1 has names and detail. Form 2 has the context as well: how the
+actor showed who they are, from where, in which request, by which software.
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ class Leaf:
         outcome: done, refused or failed.
         names: the labels of actor and object, as canonical JSON.
         detail: what else is known, as canonical JSON.
+        context: under which circumstances, as canonical JSON; None for events of before there was one (form 1).
     """
 
     event: str
@@ -58,6 +62,7 @@ class Leaf:
     outcome: str
     names: BoundText
     detail: BoundText
+    context: BoundText | None = None
 
     def body(self) -> bytes:
         """The leaf's bytes: canonical JSON. Characters that could deceive are replaced: every event has a leaf."""
@@ -69,15 +74,17 @@ class Leaf:
             "outcome": self.outcome,
         }
         object_ = {"type": self.object_type, "id": self.object_id}
+        context = {} if self.context is None else {"context": self.context.commitment}
         return canonical.dumps(
             {
-                "v": 1,
+                "v": 2 if context else 1,
                 "event": self.event,
                 "at": self.at.astimezone(UTC).strftime(_FORMAT),
                 "object": {name: canonical.plain_text(text) for name, text in object_.items()},
                 **{name: canonical.plain_text(text) for name, text in told.items()},
                 "names": self.names.commitment,
                 "detail": self.detail.commitment,
+                **context,
             }
         )
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from audit.models import Event
+from audit.presenters import context_of
 from federation.runs.evaluation import SubgroupResult
 from federation.runs.models import Participation, Round, Run
 from federation.runs.selectors import RunSummary
@@ -19,7 +20,7 @@ from studies.scripts.signatures import signatures_of
 
 EVENT_COLUMNS = (
     "number", "id", "at", "actor", "actor_label", "action", "object_type", "object_id", "object_label", "study", "site",
-    "outcome", "detail", "taken",
+    "outcome", "detail", "context", "taken",
 )  # fmt: skip
 
 
@@ -44,6 +45,7 @@ def event_record(event: Event, taken: Event) -> dict[str, Any]:
         "site": event.site,
         "outcome": event.outcome,
         "detail": json.loads(event.detail),
+        "context": context_of(event),
         "taken": str(taken.event_id),
     }
 

@@ -38,8 +38,7 @@ def shown_proof(event: Event, proof: Proof, key: str, cosigned: Iterable[Cosigna
         "event": str(event.event_id),
         "position": proof.position,
         "leaf": proof.leaf,
-        "names": _opened(proof.names),
-        "detail": _opened(proof.detail),
+        **{name: _opened(text) for name, text in vars(proof.texts).items()},
         "hashes": path,
         "key": key,
         "checkpoint": note,
@@ -67,5 +66,5 @@ def _hashes(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
             yield name.replace("_", " "), value
 
 
-def _opened(text: BoundText) -> dict[str, str]:
-    return {"salt": text.salt.hex(), "text": text.text}
+def _opened(text: BoundText | None) -> dict[str, str] | None:
+    return text and {"salt": text.salt.hex(), "text": text.text}

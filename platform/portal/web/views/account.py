@@ -20,7 +20,7 @@ from audit.services import record
 from fedstudy_core.codes import CODES
 from portal.throttles import may_try_to_sign_in
 from portal.web.forms.accounts import SignInForm
-from portal.web.signing_in import needs_factor, take_link, wait_for_factor
+from portal.web.signing_in import let_in, needs_factor, wait_for_factor
 
 # What became of single sign-on, by what its addresses lead back with: a tone and words.
 SSO_WORDS = {
@@ -66,9 +66,9 @@ class SignIn(LoginView):
         if needs_factor(user):
             wait_for_factor(self.request, user, self.get_success_url())
             return redirect("web:sign-in-factor")
-        record(action="accounts:session:opened", actor=user, obj=user)
-        take_link(self.request, user)
-        return super().form_valid(form)
+        goes_to = self.get_success_url()
+        let_in(self.request, user, way="password")
+        return redirect(goes_to)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         found = super().get_context_data(**kwargs)

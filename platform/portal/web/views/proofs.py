@@ -11,12 +11,13 @@ from django.utils.translation import gettext as _
 from accounts.permissions import Permission, can, check
 from audit import proofs
 from audit.models import Checkpoint, Event
-from audit.presenters import sentence
+from audit.presenters import context_of, sentence
 from federation.runs import selectors as runs
 from fedstudy_core.errors import Conflict, NotFound
 from nodes.registry.witnesses import Quorum, best_of_sites, quorum
 from portal.web.lists import page_of
 from portal.web.pages import PageRequest, page, render_page
+from portal.web.presenters.circumstances import circumstances_of
 from portal.web.presenters.events import event_rows
 from portal.web.presenters.proofs import ShownProof, hashes_of, shown_proof
 from portal.web.views.studies import find_study, speaks_in, study_frame
@@ -37,6 +38,7 @@ def event(request: PageRequest, event_id: UUID) -> HttpResponse:
         "event": found,
         "sentence": sentence(found),
         "hashes": hashes_of(found),
+        "circumstances": circumstances_of(context_of(found)),
         "proof": shown,
         "is_witnessed": shown is not None and shown.position < reached.size,
         "quorum": reached,

@@ -41,7 +41,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         if form.is_valid():
             trouble, status = try_factor(request, user, form.cleaned_data)
         if not trouble:
-            return redirect(let_in(request, user))
+            return redirect(let_in(request, user, way=_way(form.cleaned_data)))
     held = set(factors.factors_of(user).values_list("type", flat=True))
     context = {"form": FactorForm(), "trouble": trouble, "has_passkey": factors.PASSKEY in held}
     return render(request, "accounts/second_factor.html", context, status=status)
@@ -59,7 +59,7 @@ def set_up(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         codes = save(form, lambda data: add_factor(request, user, data))
         if codes is not None:
-            shown = {"codes": codes, "goes_to": let_in(request, user)}
+            shown = {"codes": codes, "goes_to": let_in(request, user, way=_way(form.cleaned_data))}
             return render(request, "accounts/recovery_codes.html", shown, status=201)
     context = {"form": form, "app": app_to_add(user, totp.get_totp_secret())}
     return render(request, "accounts/set_up.html", context, status=400 if form.errors else 200)
@@ -72,7 +72,8 @@ def passkey(request: HttpRequest) -> HttpResponse:
     throttle = SignInByAddress()
     if throttle.allow_request(request, None) and form.is_valid():  # type: ignore[arg-type]
         try:
-            return redirect(let_in(request, factors.check_passkey(None, form.cleaned_data["credential"] or {})))
+            user = factors.check_passkey(None, form.cleaned_data["credential"] or {})
+            return redirect(let_in(request, user, way="passkey"))
         except Forbidden:
             note_refused_sign_in(email="")
     log.warning("sign-in refused", address=request.META.get("REMOTE_ADDR", ""))
@@ -90,6 +91,10 @@ def passkey_options(request: HttpRequest, purpose: str) -> HttpResponse:
     if purpose == "factor":
         return JsonResponse(webauthn.begin_authentication(user))
     return JsonResponse(webauthn.begin_registration(user, passwordless=True))
+
+
+def _way(data: dict[str, Any]) -> str:
+    return "passkey" if data.get("credential") else "code"
 
 
 def try_factor(request: HttpRequest, user: User, data: dict[str, Any]) -> tuple[str, int]:

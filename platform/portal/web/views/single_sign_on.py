@@ -23,7 +23,7 @@ from accounts.services import note_refused_sign_in
 from portal.throttles import SignInByAddress
 from portal.web.pages import PageRequest, act, page, render_page
 from portal.web.presenters.account import account_tabs
-from portal.web.signing_in import let_in, needs_factor, offer_link, wait_for_factor
+from portal.web.signing_in import SINGLE_SIGN_ON, let_in, needs_factor, offer_link, wait_for_factor
 from portal.web.single_sign_on import LINK, SIGN_IN, Shown, come_back, is_offered, lead_there
 
 log = structlog.get_logger("portal.web")
@@ -75,9 +75,9 @@ def finish(request: HttpRequest, shown: Shown, process: str, asked: Mapping[str,
         return _stranger(request, shown)
     goes_to = str(asked.get("goes_to") or "/")
     if needs_factor(user) and not shown.has_factor:
-        wait_for_factor(request, user, goes_to)
+        wait_for_factor(request, user, goes_to, shown=SINGLE_SIGN_ON)
         return redirect("web:sign-in-factor")
-    let_in(request, user, by="single sign-on")
+    let_in(request, user, way=SINGLE_SIGN_ON, has_factor=shown.has_factor)
     return redirect(goes_to)
 
 
