@@ -36,10 +36,13 @@ def test_every_event_that_an_auditor_reads_is_proven(world: World) -> None:
         assert includes(leaf, told["position"], checkpoint.size, decoded(told["hashes"]), checkpoint.root)
         body = json.loads(told["leaf"])
         assert (body["event"], body["action"], body["study"]) == (event["id"], event["action"], event["study"])
-        for name in ("names", "detail"):
+        assert body["v"] == 2
+        for name in ("names", "detail", "context"):
             opened = BoundText(bytes.fromhex(told[name]["salt"]), told[name]["text"])
             assert opened.commitment == body[name]
         assert json.loads(told["detail"]["text"]) == event["detail"]
+        assert json.loads(told["context"]["text"]) == event["context"]
+        assert event["context"]["software"] == "0.1.0"
         assert told["file"].startswith(f"c2sp.org/tlog-proof@v1\nindex {told['position']}\n")
         assert told["file"].endswith(told["checkpoint"])
 

@@ -55,9 +55,25 @@ def test_a_leaf_tells_the_event_and_is_bound_to_its_texts() -> None:
     assert "because" not in leaf.body
     assert event.actor_label not in body.values()
     salt = bytes(event.salt)
-    assert len(salt) == 32
-    assert body["detail"] == BoundText(salt[16:], event.detail).commitment
+    assert (len(salt), body["v"]) == (48, 2)
+    assert body["detail"] == BoundText(salt[16:32], event.detail).commitment
+    assert body["context"] == BoundText(salt[32:], event.context).commitment
     assert body["names"] == BoundText(salt[:16], names_text(event.actor_label, event.object_label)).commitment
+
+
+def test_an_event_of_before_there_was_a_context_has_the_leaf_that_it_always_had() -> None:
+    """Its salt has two parts, its leaf the first form, byte by byte; and it stands beside newer ones in one tree."""
+    write_events(1)
+    told = {"actor": "system:tests", "actor_label": "tests", "action": "demo:thing:done", "object_type": "site"}
+    old = Event.objects.create(object_id="1", salt=bytes(range(32)), **told)
+    sequence()
+    body = json.loads(Leaf.objects.get(event=old.pk).body)
+    assert sorted(body) == [
+        "action", "actor", "at", "detail", "event", "names", "object", "outcome", "site", "study", "v",
+    ]  # fmt: skip
+    assert (body["v"], body["detail"]) == (1, BoundText(bytes(range(16, 32)), "{}").commitment)
+    assert body["names"] == BoundText(bytes(range(16)), names_text("tests", "")).commitment
+    assert_whole()
 
 
 def test_a_checkpoint_is_signed_when_the_log_has_grown_and_not_again() -> None:

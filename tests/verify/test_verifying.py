@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -136,6 +137,33 @@ def test_a_row_that_was_exchanged_with_its_hash_is_narrowed_down(whole: Path, tm
     assert not found.ok
     assert found.first_bad_row == {"line": 100, "position": 50, "until": 100}
     assert "exchanged" in found.problems[0]
+
+
+def test_an_altered_context_is_named_and_none_can_be_taken_out_or_put_in(copy: Path) -> None:
+    """Row 8 has a context, row 7 is of before there was one."""
+    log = copy / "log.jsonl"
+    rows = log.read_bytes().splitlines(keepends=True)
+    (context,) = re.findall(rb',"context":\{"salt":.*\},"leaf"', rows[7])
+    context = context.removesuffix(b',"leaf"')
+    changes = {
+        7: [
+            (
+                rows[7].replace(b'\\"aal\\": 2', b'\\"aal\\": 1'),
+                "the context of the event is not the one that its leaf",
+            ),
+            (rows[7].replace(b"r-7", b"r-8"), "the context of the event is not the one that its leaf"),
+            (rows[7].replace(context, b""), "the context of the event is not there"),
+        ],
+        6: [(rows[6].replace(b',"leaf"', context + b',"leaf"'), "the context of the event is not the one")],
+    }
+    for at, altered_rows in changes.items():
+        for row, problem in altered_rows:
+            assert row != rows[at]
+            log.write_bytes(b"".join([*rows[:at], row, *rows[at + 1 :]]))
+            write_manifest(copy)
+            found = verify(copy)
+            assert found.first_bad_row == {"line": at + 1, "position": at}
+            assert problem in found.problems[0]
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "earlier.jsonl", "keys.json", "manifest.json"])

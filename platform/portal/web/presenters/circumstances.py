@@ -22,6 +22,7 @@ WAYS = {
     "passkey": gettext_noop("passkey"),
     "single sign-on": gettext_noop("single sign-on"),
 }
+ROLES = {"platform administrator": gettext_noop("platform administrator"), "node": gettext_noop("node")}
 LEVELS = {1: gettext_noop("one factor"), 2: gettext_noop("two factors")}
 
 
@@ -55,8 +56,9 @@ def _auth(auth: Mapping[str, Any]) -> str:
 
 
 def _standing(actor: Mapping[str, Any]) -> str:
-    site = _("of site {site}").format(site=actor["site"]) if "site" in actor else ""
-    return " ".join(part for part in (_(str(actor.get("role", ""))) if actor.get("role") else "", site) if part)
+    role = str(actor.get("role", ""))
+    words = _(ROLES[role]) if role in ROLES else role
+    return _("{role} of site {site}").format(role=words, site=actor["site"]) if "site" in actor else words
 
 
 def _source(source: Mapping[str, Any]) -> str:
