@@ -28,7 +28,7 @@ class EventOut(Output):
     site = serializers.CharField(help_text="Id, or empty")
     outcome = serializers.ChoiceField(choices=["done", "refused", "failed"])
     detail = serializers.SerializerMethodField()
-    context = serializers.SerializerMethodField()
+    context = serializers.SerializerMethodField()  # type: ignore[assignment]  # a field's context is another thing
 
     def get_detail(self, event: Event) -> dict[str, Any]:
         """What else is known, by name."""

@@ -39,7 +39,9 @@ class ProofOut(Output):
     leaf = serializers.CharField(help_text="Canonical JSON; its hash is SHA-256 over a zero byte and these bytes")
     names = TextOut()
     detail = TextOut()
-    context = TextOut(allow_null=True, help_text="Null for events of before there was one, whose leaves have form 1")
+    context = TextOut(  # type: ignore[assignment]  # a field's context is another thing
+        allow_null=True, help_text="Null for events of before there was one, whose leaves have form 1"
+    )
     hashes = serializers.ListField(child=serializers.CharField(), help_text="Inclusion proof, in base64")
     key = serializers.CharField()
     size = serializers.IntegerField(help_text="Events in the log at the checkpoint")
@@ -105,4 +107,4 @@ def _told(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _opened(text: BoundText | None) -> dict[str, str] | None:
-    return text and {"salt": text.salt.hex(), "text": text.text}
+    return None if text is None else {"salt": text.salt.hex(), "text": text.text}

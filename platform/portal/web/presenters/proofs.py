@@ -67,4 +67,4 @@ def _hashes(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 
 def _opened(text: BoundText | None) -> dict[str, str] | None:
-    return text and {"salt": text.salt.hex(), "text": text.text}
+    return None if text is None else {"salt": text.salt.hex(), "text": text.text}

@@ -111,7 +111,7 @@ def invitation(request: HttpRequest) -> HttpResponse:
                 if needs_factor(user):
                     wait_for_factor(request, user, "/")
                     return redirect("web:sign-in-set-up")
-                return redirect(let_in(request, user))
+                return redirect(let_in(request, user, way="password"))
     except Forbidden:
         return render(request, "accounts/invitation_over.html", {"detail": CODES["E_INVITATION"]}, status=403)
     context = {"form": form, "token": token, "invitation": found, "role": _(Role(found.role).label)}
