@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import CharField, Q, QuerySet
+from django.db.models import CharField, Prefetch, Q, QuerySet
 from django.db.models.functions import Cast
 from django.utils import timezone
 
@@ -77,10 +77,25 @@ def events_for(user: User) -> QuerySet[Event]:
 
 
 def rounds_of(run: Run) -> QuerySet[Round]:
-    """The run's rounds with all that the round table shows."""
+    """The run's rounds with the models before and after them, and all that their sites answered."""
     return (
         run.round_set.select_related("model_in", "model_out")
         .prefetch_related("participations__participant__enrolment__site")
+        .order_by("number")
+    )
+
+
+# What no page of a whole run shows of a site's answer; the receipt alone is larger than all the rest.
+OF_ONE_ANSWER = ("receipt", "content_sha256", "message_id", "asked_at", "answered_at")
+
+
+def rounds_shown(run: Run) -> QuerySet[Round]:
+    """The run's rounds as far as the run page shows them."""
+    answers = Participation.objects.defer(*OF_ONE_ANSWER)
+    return (
+        run.round_set.select_related("model_out")
+        .defer("model_out__schema", "model_out__created_at")
+        .prefetch_related(Prefetch("participations", answers), "participations__participant__enrolment__site")
         .order_by("number")
     )
 

@@ -164,7 +164,7 @@ def test_a_long_run_shows_its_latest_rounds_and_all_on_demand(run: Run, browser:
         commit_round(run, number)
     client, there = browser("pi"), reverse("web:run", args=[run.pk])
     page = client.get(there).context["page"]
-    assert (len(page.rounds), page.hidden_rounds) == (25, 5)
+    assert (len(page.rounds), page.hidden_rounds) == (20, 10)
     answer = client.get(there, {"rounds": "all"})
     assert len(answer.context["page"].rounds) == 30
     assert "rounds=all" in answer.context["live_href"]

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiToken
 from accounts.scopes import TokenScope
-from portal.web.forms.events import Select
+from portal.web.forms.selects import Select
 
 
 class NameForm(forms.Form):

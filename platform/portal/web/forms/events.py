@@ -10,28 +10,16 @@ from itertools import groupby
 from typing import Any
 
 from django import forms
-from django.forms.utils import flatatt
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from audit.selectors import Narrowing
+from portal.web.forms.selects import Select, option_of
 from portal.web.presenters.events import AREAS, SENTENCES
 
 Options = Sequence[tuple[str, str]]
-
-
-class Select(forms.Select):
-    """A select of hundreds of options, written at once instead of by a template for each."""
-
-    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
-        attributes = flatatt(self.build_attrs(attrs or {}, {"name": name}))
-        return format_html("<select{}>{}</select>", attributes, self._options(str(value or "")))
-
-    def _options(self, chosen: str) -> SafeString:
-        return SafeString("".join(_option(option, chosen) for option in self.choices))
 
 
 class Kinds(Select):
@@ -42,18 +30,9 @@ class Kinds(Select):
         return SafeString(options.replace(f"{mark}>", f"{mark} selected>", 1))
 
 
-def _option(option: tuple[Any, Any], chosen: str | None) -> str:
-    value, label = option
-    if isinstance(label, list | tuple):
-        inside = "".join(_option(item, chosen) for item in label)
-        return f'<optgroup label="{escape(str(value))}">{inside}</optgroup>'
-    selected = " selected" if str(value) == chosen else ""
-    return f'<option value="{escape(str(value))}"{selected}>{escape(str(label))}</option>'
-
-
 @lru_cache
 def _written_kinds(_language: str | None) -> str:
-    return "".join(_option(option, chosen=None) for option in [("", gettext("Everything")), *_kinds()])
+    return "".join(option_of(item, chosen=None) for item in [("", gettext("Everything")), *_kinds()])
 
 
 def _kinds() -> list[tuple[str, Any]]:

@@ -15,6 +15,7 @@ from accounts.models import Site
 from nodes.registry.states import NODE
 from nodes.registry.versions import STANDINGS
 from portal.web.forms.people import NewcomerForm
+from portal.web.forms.selects import Select
 from portal.web.presenters.status import status_of
 
 STATES = [("", _("All")), ("open", _("Open")), ("closed", _("Closed"))]
@@ -39,7 +40,10 @@ class MoveForm(forms.Form):
 
     origin = forms.ChoiceField(label=_("From"), help_text=_("All roles at this site end at once."))
     to = forms.ModelChoiceField(
-        Site.objects.none(), label=_("To"), help_text=_("Its site admins are told, and give a role if they want to.")
+        Site.objects.none(),
+        label=_("To"),
+        help_text=_("Its site admins are told, and give a role if they want to."),
+        widget=Select,
     )
 
     def __init__(self, *args: Any, origins: Sequence[tuple[str, str]], sites: QuerySet[Site], **kwargs: Any) -> None:

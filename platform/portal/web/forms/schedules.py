@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from federation.runs.models import Run
 from federation.runs.schedules import Timing
+from portal.web.forms.selects import Select
 
 WEEKDAYS = (_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday"))
 
@@ -46,6 +47,7 @@ class ScheduleForm(forms.Form):
         required=False,
         initial="UTC",
         help_text=_("Changes between summer and winter are followed."),
+        widget=Select,
     )
     at = forms.DateTimeField(
         label=_("Moment (UTC)"),

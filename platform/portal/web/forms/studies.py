@@ -9,6 +9,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Site
+from portal.web.forms.selects import Select
 from portal.web.presenters.levels import level_choices
 from studies.enrolment.states import DEFAULT_LEVEL
 from studies.lifecycle.services import PROTOCOL_BYTES
@@ -47,7 +48,9 @@ class ProtocolForm(forms.Form):
 class InvitationForm(forms.Form):
     """A site to invite and the level to ask for."""
 
-    site = forms.ModelChoiceField(label=_("Site"), queryset=Site.objects.none(), empty_label=_("Choose a site"))
+    site = forms.ModelChoiceField(
+        label=_("Site"), queryset=Site.objects.none(), empty_label=_("Choose a site"), widget=Select
+    )
     level = forms.ChoiceField(
         label=_("Degree of federation"),
         initial=DEFAULT_LEVEL,

@@ -36,7 +36,7 @@ PHASES = {
     "evaluate": gettext_noop("Test"),
     "start": gettext_noop("Start"),
 }
-LATEST_ROUNDS = 25
+LATEST_ROUNDS = 20
 POOLED_AUC = "pooled-auc"
 
 

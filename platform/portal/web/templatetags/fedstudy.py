@@ -7,16 +7,20 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 from django import template
 from django.forms import BoundField
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from portal import changes
 from portal.web import formats
+from portal.web.presenters.charts import Chart
+from portal.web.presenters.events import EventRow
 from portal.web.presenters.icons import ICONS
 from portal.web.presenters.levels import level_of
 from portal.web.presenters.status import Status, status_of
@@ -96,10 +100,55 @@ def badge(label: str, tone: str = "idle", icon: str = "dot") -> SafeString:
     return _status(Status(label, tone, icon))
 
 
-@register.inclusion_tag("components/hash.html")
-def hash(value: str, *, length: int = 10, label: str = "hash") -> dict[str, Any]:
+@register.simple_tag
+def hash(value: str, *, length: int = 10, label: str = "hash") -> SafeString | str:
     """A shortened hash with a button that copies all of it."""
-    return {"value": value, "short": value[:length], "is_cut": len(value) > length, "label": label}
+    if not value:
+        return "–"
+    short = value if len(value) <= length else f"{value[:length]}…"
+    words = _("Copy the whole %(label)s") % {"label": label}
+    return format_html(COPIED, value, short, value, words, DRAWN["copy"])
+
+
+COPIED = (
+    '<span class="fs-hash"><code title="{}">{}</code>'
+    '<button type="button" class="fs-copy" data-copy="{}" aria-label="{}">{}</button></span>'
+)
+
+
+@register.simple_tag
+def pairs(found: Sequence[tuple[str, str]]) -> SafeString:
+    """Names with what stands beside them, as a list."""
+    return format_html('<dl class="fs-pairs">{}</dl>', format_html_join("", "<dt>{}</dt><dd>{}</dd>", found))
+
+
+@register.simple_tag
+def chart_rows(chart: Chart, best: int | None = None) -> SafeString:
+    """The rows of a chart's table, that of the best round marked: numbers only, and hundreds of them."""
+    lines = (
+        (number, ' class="is-best" data-best' if number == best else "", "".join(map(_score_cell, values)))
+        for number, values in chart.rows
+    )
+    return SafeString("".join(f'<tr{mark}><th scope="row">{number}</th>{cells}</tr>' for number, mark, cells in lines))
+
+
+def _score_cell(value: float | None) -> str:
+    return f'<td class="fs-number">{formats.score(value)}</td>'
+
+
+@register.simple_tag
+def only_like(row: EventRow, only: Mapping[str, str]) -> SafeString:
+    """Links that narrow the log to what is like one of its entries; `only` has the beginnings of their addresses."""
+    words = _(
+        'Only <a href="{person}">this person or part</a>, <a href="{object}">this object</a>, '
+        '<a href="{kind}">entries like this</a>'
+    )
+    return format_html(
+        words,
+        person=only["actor"] + quote(row.actor_name, safe=""),
+        object=only["object"] + quote(row.object_id, safe=""),
+        kind=only["kind"] + quote(row.action, safe=""),
+    )
 
 
 @register.inclusion_tag("components/signatures.html")

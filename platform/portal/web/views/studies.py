@@ -38,7 +38,7 @@ from studies.lifecycle.models import Study
 from studies.lifecycle.services import create_study, move_study
 from studies.lifecycle.states import STUDY
 
-STUDIES = 25
+STUDIES = 20
 MOST_UNLED = 50
 
 
