@@ -123,8 +123,8 @@ def pairs(found: Sequence[tuple[str, str]]) -> SafeString:
 
 
 @register.simple_tag
-def chart_rows(chart: Chart, best: int | None = None) -> SafeString:
-    """The rows of a chart's table, that of the best round marked: numbers only, and hundreds of them."""
+def chart_rows(chart: Chart, best: object) -> SafeString:
+    """The rows of a chart's table, that of the best round (if there is one) marked: numbers only, and hundreds of them."""
     lines = (
         (number, ' class="is-best" data-best' if number == best else "", "".join(map(_score_cell, values)))
         for number, values in chart.rows
