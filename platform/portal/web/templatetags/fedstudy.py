@@ -124,7 +124,7 @@ def pairs(found: Sequence[tuple[str, str]]) -> SafeString:
 
 @register.simple_tag
 def chart_rows(chart: Chart, best: object) -> SafeString:
-    """The rows of a chart's table, that of the best round (if there is one) marked: numbers only, and hundreds of them."""
+    """The rows of a chart's table, hundreds of numbers; that of the best round is marked."""
     lines = (
         (number, ' class="is-best" data-best' if number == best else "", "".join(map(_score_cell, values)))
         for number, values in chart.rows
