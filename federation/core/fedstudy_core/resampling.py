@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from fedstudy_core.metrics import MOST_REPLICATES
 
 LEAST_OF_A_CLASS = 5  # rows of each class, for replicates of the area under the curve
 _IDENTITY_BYTES = 6
-_DOMAIN = b"fedstudy resampling 1: "
+_DOMAIN = b"fedstudy resampling 2: "
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -63,8 +63,8 @@ class Resampling:
         Args:
             right: (rows,) numbers or booleans.
         """
-        replicates: list[float] = (self._of_all @ right.astype(np.float64) / len(self.labels)).tolist()
-        return replicates
+        values, rows = right.astype(np.float64), len(self.labels)
+        return [float(drawn @ values) / rows for drawn in self._of_all()]
 
     def areas(self, scores: Floats) -> list[float] | None:
         """Replicates of the area under the ROC curve, ties half; each class is drawn from by itself.
@@ -81,28 +81,31 @@ class Resampling:
             return None
         order = np.argsort(scores, kind="stable")
         starts = np.flatnonzero(np.concatenate([[True], np.diff(scores[order]) != 0]))
-        drawn = self._of_classes[:, order]
-        above = np.add.reduceat(drawn * self.labels[order], starts, axis=1)
-        below = np.add.reduceat(drawn * ~self.labels[order], starts, axis=1)
-        ranked = np.cumsum(below, axis=1) - below / 2
-        replicates: list[float] = ((above * ranked).sum(axis=1) / (positives * negatives)).tolist()
-        return replicates
+        is_positive = self.labels[order]
 
-    @cached_property
-    def _of_all(self) -> Floats:
-        return self._drawn(b"all ", np.arange(len(self.labels)))
+        def area(drawn: Integers) -> float:
+            above = np.add.reduceat(drawn * is_positive, starts)
+            below = np.add.reduceat(drawn * ~is_positive, starts)
+            return float(above @ (np.cumsum(below) - below / 2)) / (positives * negatives)
 
-    @cached_property
-    def _of_classes(self) -> Floats:
-        classes = ((b"positives ", self.labels), (b"negatives ", ~self.labels))
-        return sum((self._drawn(name, np.flatnonzero(chosen)) for name, chosen in classes), np.zeros(()))
+        return [area(drawn[order]) for drawn in self._of_classes()]
 
-    def _drawn(self, name: bytes, among: Integers) -> Floats:
-        """How often each row is drawn (times, rows): with replacement, as many as there are `among`."""
+    def _of_all(self) -> Iterator[Integers]:
+        yield from self._drawn(b"all ", np.arange(len(self.labels)))
+
+    def _of_classes(self) -> Iterator[Integers]:
+        positives = self._drawn(b"positives ", np.flatnonzero(self.labels))
+        negatives = self._drawn(b"negatives ", np.flatnonzero(~self.labels))
+        return (some + others for some, others in zip(positives, negatives, strict=True))
+
+    def _drawn(self, name: bytes, among: Integers) -> Iterator[Integers]:
+        """How often each row is drawn, (rows,) of each replicate: with replacement, as many as there are `among`.
+
+        One replicate is in memory at a time: all of them of a million rows would be gigabytes.
+        """
         seed = hmac.digest(self.key, _DOMAIN + name + self.rows, "sha256")
-        stream = hashlib.shake_256(seed).digest(4 * self.times * len(among))
-        chances = np.frombuffer(stream, dtype="<u4").astype(np.uint64)
-        places = ((chances * np.uint64(len(among))) >> np.uint64(32)).astype(np.int64)
-        rows = len(self.labels)
-        flat = among[places] + np.repeat(np.arange(self.times), len(among)) * rows
-        return np.bincount(flat, minlength=self.times * rows).reshape(self.times, rows).astype(np.float64)
+        for number in range(self.times):
+            stream = hashlib.shake_256(seed + number.to_bytes(2, "big")).digest(4 * len(among))
+            chances = np.frombuffer(stream, dtype="<u4").astype(np.uint64)
+            places = ((chances * np.uint64(len(among))) >> np.uint64(32)).astype(np.int64)
+            yield np.bincount(among[places], minlength=len(self.labels))
