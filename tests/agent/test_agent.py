@@ -12,7 +12,7 @@ import pytest
 
 from fedstudy_node.agent import RUN_CHECK, Agent
 from fedstudy_node.bell import Bell
-from fedstudy_node.errors import AnswerLost, NotTaken, Unreachable
+from fedstudy_node.errors import AnswerLost, NotTaken, TooLarge, Unreachable
 from tests.factories.agent import Node, make_node
 
 
@@ -27,6 +27,7 @@ class Fleet:
         self.asked_about: list[int] = []
         self.broken: Exception | None = None
         self.not_taken: set[int] = set()
+        self.too_large: set[int] = set()
         self.sent: list[int] = []
 
     def activate(self, previous: int | None) -> int:
@@ -42,6 +43,8 @@ class Fleet:
     def send(self, reply: Any) -> int:
         if reply.run_id in self.not_taken:
             raise NotTaken("the portal has no room")
+        if reply.run_id in self.too_large and hasattr(reply, "content"):
+            raise TooLarge("the portal takes no content of this size")
         self.sent.append(reply.run_id)
         return 1
 
@@ -69,6 +72,9 @@ class Desk:
     def take(self, incoming: Any) -> Any:
         self.taken.append(incoming.run_id)
         return self._answer(incoming)
+
+    def take_back(self, reply: Any) -> Any:
+        return SimpleNamespace(run_id=reply.run_id)
 
     def stop_overdue(self) -> list[Any]:
         return []
@@ -160,3 +166,12 @@ def test_a_reply_that_the_portal_does_not_take_waits_by_itself(node: Node) -> No
     agent._give_again_at = 0.0
     agent._exchange()
     assert fleet.sent == [2, 1]
+
+
+def test_of_a_reply_that_is_too_large_the_portal_is_told(node: Node) -> None:
+    fleet = Fleet()
+    agent = connected(node, fleet, Runs())
+    fleet.too_large = {1}
+    agent._outbox.extend([SimpleNamespace(run_id=1, content="much"), message(2)])
+    agent._exchange()
+    assert fleet.sent == [1, 2]

@@ -132,6 +132,21 @@ def test_numbers_beyond_all_numbers_on_the_pipe_end_the_script_only(office: Offi
     assert office.error(office.ask(office.node.order(office.node.approve(hostile))))[0] == "E_CHILD"
 
 
+def test_an_answer_that_is_not_taken_for_its_size_becomes_a_failure_with_a_receipt(office: Office) -> None:
+    order = office.node.order(office.node.approve(FAB))
+    reply = office.ask(order)
+    done, _ = office.read(reply)
+    code, account = office.error(office.desk.take_back(reply))
+    assert (code, account.outcome, account.code) == ("E_TOO_LARGE", "failed", "E_TOO_LARGE")
+    assert (account.run, account.round, account.phase, account.approval) == (
+        done.run, done.round, done.phase, done.approval
+    )  # fmt: skip
+    assert (account.update_sha256, account.examples, account.bytes_out) == (None, None, 0)
+    assert account.sequence > done.sequence
+    left = office.ledger.departures()[0]
+    assert (left.outcome, left.code, left.message_type) == ("failed", "E_TOO_LARGE", order.message_type)
+
+
 def test_after_a_failure_the_next_round_runs(office: Office) -> None:
     chosen = 'mode = "exit" if message.content["arrays"]["0"].numpy().sum() else "good"'
     broken = script(**{'mode = context.run_config["mode"]': chosen})

@@ -27,7 +27,7 @@ from fedstudy_core.freight import OFFSET, PREFIX, TICKET
 from fedstudy_core.keys import generate
 from fedstudy_node import freight as node_side
 from fedstudy_node.bulk import BulkTransport
-from fedstudy_node.errors import ContentLost, RunEnded, Unreachable
+from fedstudy_node.errors import ContentLost, RunEnded, TooLarge, Unreachable
 from fedstudy_node.freight import FreightClient
 from portal import freight as door
 from tests.api import world as worlds
@@ -287,6 +287,11 @@ def test_a_node_learns_when_nobody_waits_for_it_any_more(client: FreightClient) 
         client.hand_in(Packed([ANSWER]), "ticket", nothing)
     with pytest.raises(ContentLost):
         client.fetch(named(MODEL), "ticket", nothing)
+
+
+def test_a_node_learns_that_its_answer_is_too_large(client: FreightClient) -> None:
+    with pytest.raises(TooLarge):
+        client.hand_in(Packed([bytes(4_000_001)]), "ticket", nothing)
 
 
 def test_a_portal_that_sends_something_else_is_not_believed(client: FreightClient) -> None:

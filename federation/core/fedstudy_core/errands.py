@@ -98,6 +98,16 @@ def join_answers(before: Answer, main: Answer) -> RecordDict:
     return message
 
 
+def is_joined(message: RecordDict) -> bool:
+    """Whether a reply answers two errands."""
+    return BEFORE in message
+
+
+def with_error(message: RecordDict, error: str) -> RecordDict:
+    """A reply to two errands, with an error (of `flower.error_reason`) in the place of the main one's answer."""
+    return RecordDict({RECEIPT: ConfigRecord({ERROR: error}), BEFORE: message[BEFORE]})
+
+
 def split_answers(message: RecordDict) -> tuple[RecordDict | str, RecordDict | str]:
     """The answers to both errands, each a reply as `flower.unwrap_reply` reads it, or the reason of an error.
 

@@ -323,14 +323,20 @@ def unwrap_reply(message: RecordDict, freight: Freight | None = None) -> tuple[b
     Raises:
         Refusal: E_REPLY when the reply is not from a FedStudy node.
     """
-    record = message.get(RECEIPT)
-    if not isinstance(record, ConfigRecord) or not isinstance(receipt := record.get("receipt"), bytes):
-        raise Refusal("E_REPLY", "The reply carries no receipt.")
-    data = _packed(record, freight)
+    receipt = receipt_of(message)
+    data = _packed(message.config_records[RECEIPT], freight)
     packed = Packed([data])
     if freight is not None and data is freight.data:
         packed.__dict__["sha256"] = freight.sha256
     return receipt, unpack(data), packed
+
+
+def receipt_of(message: RecordDict) -> bytes:
+    """The receipt in a reply. Raises Refusal E_REPLY where there is none."""
+    record = message.get(RECEIPT)
+    if not isinstance(record, ConfigRecord) or not isinstance(receipt := record.get("receipt"), bytes):
+        raise Refusal("E_REPLY", "The reply carries no receipt.")
+    return receipt
 
 
 def freight_of(message: RecordDict) -> str | None:

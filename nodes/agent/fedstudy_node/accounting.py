@@ -9,7 +9,8 @@ from fedstudy_core.codes import CODES
 from fedstudy_core.errands import Answer
 from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.flower import Order
-from fedstudy_core.receipts import JournalHead, Receipt, sign_receipt
+from fedstudy_core.keys import public_text
+from fedstudy_core.receipts import JournalHead, Receipt, sign_receipt, verify_receipt
 from fedstudy_core.transport import AS_IS, Rounding
 from fedstudy_node import __version__
 from fedstudy_node.gate import Permit
@@ -74,6 +75,27 @@ class Accounting:
         receipt = self._receipt(asked, head, outcome=outcome, code=error.code)
         log.warning(outcome, code=error.code, detail=error.detail, flower_run=str(asked.flower_run))
         return Answer(error=flower.error_reason(error.code, detail, receipt))
+
+    def take_back(self, envelope: bytes, message_type: str, error: Refusal) -> Answer:
+        """Write of an answer with content, by its receipt, that it failed instead: it was not taken."""
+        told = verify_receipt(envelope, public_text(self._identity.public_key()))
+        departure = Departure(
+            study=told.study,
+            run=told.run,
+            flower_run=told.flower_run,
+            round=told.round,
+            message_type=message_type,
+            approval=told.approval or "",
+            outcome="failed",
+            code=error.code,
+            bytes_in=told.bytes_in,
+            bytes_out=0,
+            update_sha256="",
+        )
+        changes = {"outcome": "failed", "code": error.code, "update_sha256": None, "examples": None, "rounding": None}
+        numbers = {"sequence": self._ledger.next_number("receipt"), "journal": self._ledger.note_departure(departure)}
+        receipt = told.model_copy(update={**changes, **numbers, "bytes_out": 0, "ended_at": now_text()})
+        return Answer(error=flower.error_reason(error.code, error.detail, sign_receipt(receipt, self._identity)))
 
     def _receipt(
         self,

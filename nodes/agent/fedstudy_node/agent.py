@@ -15,7 +15,16 @@ import structlog
 
 from fedstudy_node.bell import Bell
 from fedstudy_node.desk import Desk
-from fedstudy_node.errors import AnswerLost, ContentLost, FleetError, KeyRefused, NotRegistered, NotTaken, RunEnded
+from fedstudy_node.errors import (
+    AnswerLost,
+    ContentLost,
+    FleetError,
+    KeyRefused,
+    NotRegistered,
+    NotTaken,
+    RunEnded,
+    TooLarge,
+)
 from fedstudy_node.flower import Fleet, Incoming, Outgoing
 from fedstudy_node.home import Home
 from fedstudy_node.pace import Pace
@@ -157,6 +166,10 @@ class Agent:
                 self._note_alive(self._outbox[0].run_id)
             except RunEnded as error:
                 log.info("reply_not_wanted", error=str(error))
+            except TooLarge as error:
+                log.warning("reply_too_large", error=str(error))
+                self._outbox[0] = self._desk.take_back(self._outbox[0])
+                continue
             except NotTaken as error:
                 log.warning("reply_not_taken", error=str(error))
                 self._not_taken.append(self._outbox[0])

@@ -25,7 +25,7 @@ from fedstudy_node.children import Died, Failed, Outcome, Ready, Replied, StateK
 from fedstudy_node.control import Control
 from fedstudy_node.egress import Allowance
 from fedstudy_node.errors import FleetError
-from fedstudy_node.flower import Incoming, Outgoing, RecordDict, message_head
+from fedstudy_node.flower import Incoming, Outgoing, RecordDict, instead_of, message_head
 from fedstudy_node.gate import Gate, Permit, check_order
 from fedstudy_node.home import Home, now_text
 from fedstudy_node.ledger import Ledger
@@ -118,6 +118,13 @@ class Desk:
             return self._ask(run, asked, order, permit, content)
         except FedStudyError as error:
             return self._decline(asked, "refused", error)
+
+    def take_back(self, reply: Outgoing) -> Outgoing:
+        """Return what goes in the place of a reply whose content is larger than the portal takes."""
+        size = reply.beside[0].size if reply.beside else 0
+        error = Refusal("E_TOO_LARGE", f"The answer has {size} bytes, more than the portal takes.")
+        receipt, kind = flower.receipt_of(reply.message.content), reply.message.metadata.message_type
+        return instead_of(reply, self._accounting.take_back(receipt, kind, error).error)
 
     def hear(self, run: ActiveRun) -> Iterator[Outgoing]:
         """Take in what a run's process said. Each answer is handed on before the next thing is looked at."""

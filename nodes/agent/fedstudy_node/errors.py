@@ -35,5 +35,9 @@ class NotTaken(FleetError):
     """The portal does not take the content of an answer now: it is away, or has no room."""
 
 
+class TooLarge(FleetError):
+    """The portal takes no content of this size, now or later."""
+
+
 class ContentLost(FleetError):
     """An object of a message did not come, or came with another content than announced."""

@@ -12,7 +12,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
@@ -54,7 +54,7 @@ from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supernode.fleet_http_client import FleetHttpClient
 from google.protobuf.message import DecodeError
 
-from fedstudy_core import flower
+from fedstudy_core import errands, flower
 from fedstudy_core.errors import Refusal
 from fedstudy_core.flower import Packed
 from fedstudy_core.freight import Freight
@@ -75,7 +75,7 @@ from fedstudy_node.signed import SignedHeaders, error_from
 # fmt: off
 __all__ = [
     "ArrayRecord", "Fleet", "Incoming", "MetricRecord", "Outgoing", "RecordDict", "RunInfo", "context_bytes",
-    "message_head", "refuse", "reply_to",
+    "instead_of", "message_head", "refuse", "reply_to",
 ]
 # fmt: on
 
@@ -255,6 +255,7 @@ class Fleet:
         Raises:
             RunEnded: nobody waits for it; a message that came under another number of this node is asked again.
             NotTaken: the portal does not take its content now.
+            TooLarge: it takes no content of this size.
         """
         if reply.message.metadata.src_node_id != self._node.node_id:
             raise RunEnded("the message came under another number of this node")
@@ -308,8 +309,21 @@ def reply_to(
 
 def refuse(incoming: Incoming, reason: str) -> Outgoing:
     """Make a reply that carries no content but a reason (a code, never an exception's text)."""
-    error = Error(code=ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason=reason)
-    return Outgoing(incoming.run_id, Message(error, reply_to=incoming.message), 0.0)
+    return Outgoing(incoming.run_id, Message(_raised(reason), reply_to=incoming.message), 0.0)
+
+
+def instead_of(reply: Outgoing, reason: str) -> Outgoing:
+    """Make a reply with a reason in the place of one whose content is not taken; what it answers besides stays."""
+    content, metadata = reply.message.content, copy(reply.message.metadata)
+    if errands.is_joined(content):
+        message = make_message(metadata=metadata, content=errands.with_error(content, reason))
+    else:
+        message = make_message(metadata=metadata, error=_raised(reason))
+    return replace(reply, message=message, beside=None)
+
+
+def _raised(reason: str) -> Error:
+    return Error(code=ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason=reason)
 
 
 def message_head(incoming: Incoming, message_type: str) -> str:

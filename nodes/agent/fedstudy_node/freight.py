@@ -18,13 +18,13 @@ from fedstudy_core import signed_request
 from fedstudy_core.flower import Packed
 from fedstudy_core.freight import OFFSET, PREFIX, TICKET, Freight
 from fedstudy_core.spool import Memory, Spool, let_go
-from fedstudy_node.errors import ContentLost, FleetError, RunEnded, Unreachable
+from fedstudy_node.errors import ContentLost, FleetError, RunEnded, TooLarge, Unreachable
 
 PART = 1024 * 1024
 PATIENCE = 120.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 # The portal's word that nobody waits for this any more.
-_OVER = frozenset({403, 404, 413})
+_OVER = frozenset({403, 404})
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,7 @@ class FreightClient:
 
         Raises:
             RunEnded: the portal takes nothing more for the run.
+            TooLarge: it takes no content of this size.
             Unreachable: nothing went through for `PATIENCE` seconds.
         """
         going = _Going(packed, address)
@@ -222,11 +223,13 @@ def _parts(packed: Packed, offset: int, alive: Callable[[], None]) -> Iterator[m
 
 
 def _check(answer: httpx.Response, over: type[FleetError]) -> None:
-    """Raise what an answer that is no success means: `over` when it is for good, else Unreachable or HTTPError."""
+    """Raise what no success means: `over` when nobody waits any more, else TooLarge, Unreachable or HTTPError."""
     if answer.is_success:
         return
     if answer.status_code in _OVER:
         raise over(f"the portal answered {answer.status_code}")
+    if answer.status_code == 413:
+        raise TooLarge("the portal takes no content of this size")
     if answer.status_code in (409, 422):
         raise httpx.HTTPError("what the portal holds differs")
     raise Unreachable(f"the portal answered {answer.status_code}")
