@@ -48,6 +48,10 @@ def test_a_review_from_the_question_to_the_answer(world: World, portal: Portal) 
 def test_one_s_own_account(world: World, portal: Portal) -> None:
     pi, elsewhere = portal.client(world.pi.email), portal.client(world.pi.email)
     assert pi.account.rename("Pat P. Investigator").name == "Pat P. Investigator"
+    assert pi.account.choose_time_zone("Europe/Zurich").time_zone == "Europe/Zurich"
+    assert (pi.account.choose_language("de").language, pi.me().name) == ("de", "Pat P. Investigator")
+    with pytest.raises(FedStudyProblem, match="E_INVALID"):
+        pi.account.choose_time_zone("Mars/Olympus")
     assert pi.account.factors() == []
     with pytest.raises(FedStudyProblem, match="E_NOT_FOUND"):
         pi.account.remove_factor(1)

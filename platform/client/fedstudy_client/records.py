@@ -43,7 +43,10 @@ class Name(Record):
 
 @dataclass(frozen=True)
 class Person(Record):
-    """A person. `roles` is filled for oneself, and by `users.get`: [{role, kind, id, name}]."""
+    """A person. `roles` is filled for oneself, and by `users.get`: [{role, kind, id, name}].
+
+    `time_zone` and `language` are told to oneself alone.
+    """
 
     id: str
     name: str
@@ -51,6 +54,8 @@ class Person(Record):
     is_active: bool = True
     is_platform_admin: bool = False
     roles: list[dict[str, Any]] = field(default_factory=list)
+    time_zone: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True)

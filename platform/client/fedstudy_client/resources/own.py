@@ -43,6 +43,14 @@ class Account(Resource):
         """Change how one is called."""
         return Person.read(self._http.patch("me", {"name": name}))
 
+    def choose_time_zone(self, time_zone: str) -> Person:
+        """Choose in which time zone pages show times, such as "Europe/Zurich"; the API's are UTC."""
+        return Person.read(self._http.patch("me", {"time_zone": time_zone}))
+
+    def choose_language(self, language: str) -> Person:
+        """Choose the language of pages and e-mail: "en", "de", or "" for the browser's. The API's is English."""
+        return Person.read(self._http.patch("me", {"language": language}))
+
     def change_password(self, *, current: str, new: str) -> None:
         """Change one's password; all other sessions end."""
         self._http.post("me/password", {"current": current, "new": new})
