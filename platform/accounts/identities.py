@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.duplicates import refuse_duplicates
 from accounts.models import Identity, User
 from audit.services import record
-from fedstudy_core.errors import NotFound
+from fedstudy_core.errors import NotFound, Refusal
 
 
 def identities_of(user: User) -> QuerySet[Identity]:
@@ -57,10 +57,14 @@ def unlink_identity(*, id: UUID, by: User) -> None:
 
     Raises:
         NotFound: E_NOT_FOUND.
+        Refusal: E_STATE for the last one of somebody who has no password.
     """
-    found = identities_of(by).filter(pk=id).first()
+    held = list(identities_of(User.objects.select_for_update().get(pk=by.pk)))
+    found = next((item for item in held if item.pk == id), None)
     if found is None:
         raise NotFound("E_NOT_FOUND", "There is no such link, or it is not yours.")
+    if len(held) == 1 and not by.has_usable_password():
+        raise Refusal("E_STATE", "You have no password: without this link you could not sign in any more.")
     record(action="accounts:identity:unlinked", actor=by, obj=by, detail={"issuer": found.issuer, "email": found.email})
     found.delete()
 

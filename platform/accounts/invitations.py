@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from typing import cast
+from uuid import UUID
 
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
@@ -13,6 +14,7 @@ from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from accounts.grants import check_may_give, grant_role
+from accounts.identities import link_identity
 from accounts.models import Invitation, Site, User
 from accounts.roles import Role
 from accounts.services import open_account
@@ -106,7 +108,30 @@ def take_up_invitation(*, token: str, name: str, password: str) -> User:
         Conflict: E_EXISTS for an address that has an account by now.
     """
     Invitation.objects.select_for_update().filter(digest=digest(token.encode())).first()
-    invitation = invitation_of(token)
+    return _take_up(invitation_of(token), name, password)
+
+
+@transaction.atomic
+def take_up_by_identity(*, invitation: UUID, name: str, issuer: str, subject: str, email: str) -> User:
+    """The same by single sign-on: the account has no password, and lets in who has just shown to be that identity.
+
+    Args:
+        invitation: whose link was shown in the session that comes back from the provider.
+        email: of the identity; the account's own is the one that was invited.
+
+    Raises:
+        Forbidden, Invalid: as `take_up_invitation`.
+        Conflict: E_EXISTS also for an identity that is linked to an account.
+    """
+    found = Invitation.objects.select_for_update().filter(pk=invitation).first()
+    if found is None or not found.is_open or found.content_object is None:
+        raise Forbidden("E_INVITATION")
+    user = _take_up(found, name, None)
+    link_identity(issuer=issuer, subject=subject, email=email, by=user)
+    return user
+
+
+def _take_up(invitation: Invitation, name: str, password: str | None) -> User:
     obj, role = cast(Model, invitation.content_object), Role(invitation.role)
     user = open_account(invitation.email, name, password)
     try:

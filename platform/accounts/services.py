@@ -97,8 +97,16 @@ def create_user(*, email: str, name: str, password: str, is_platform_admin: bool
     return user
 
 
-def open_account(email: str, name: str, password: str, *, is_platform_admin: bool = False) -> User:
-    """Store a person; the caller has checked who may do it, and records it. Raises Invalid, Conflict (E_EXISTS)."""
+def open_account(email: str, name: str, password: str | None, *, is_platform_admin: bool = False) -> User:
+    """Store a person; the caller has checked who may do it, and records it.
+
+    Args:
+        password: None for somebody who comes in by single sign-on alone.
+
+    Raises:
+        Invalid: E_INVALID with problems by field.
+        Conflict: E_EXISTS.
+    """
     email, name = email.strip().lower(), name.strip()
     user = User(email=email, name=name, is_platform_admin=is_platform_admin)
     problems = _account_problems(user, password)
@@ -110,7 +118,7 @@ def open_account(email: str, name: str, password: str, *, is_platform_admin: boo
     return user
 
 
-def _account_problems(user: User, password: str) -> list[FieldProblem]:
+def _account_problems(user: User, password: str | None) -> list[FieldProblem]:
     problems = []
     try:
         validate_email(user.email)
@@ -118,8 +126,7 @@ def _account_problems(user: User, password: str) -> list[FieldProblem]:
         problems.append(FieldProblem("email", "E_INVALID", "This is not an e-mail address."))
     if not 1 <= len(user.name) <= 120:
         problems.append(FieldProblem("name", "E_INVALID", "A name has 1 to 120 characters."))
-    problems += password_problems(user, password)
-    return problems
+    return problems if password is None else problems + password_problems(user, password)
 
 
 def password_problems(user: User, password: str, *, field: str = "password") -> list[FieldProblem]:

@@ -11,11 +11,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
+from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts.identities import link_identity
-from accounts.models import Identity, User
+from accounts.groups import holders
+from accounts.identities import link_identity, unlink_identity
+from accounts.invitations import invite_person
+from accounts.models import Identity, Invitation, User
+from accounts.roles import Role
 from audit.models import Event
+from fedstudy_core.errors import Refusal
 from portal.environment import SingleSignOn
 from tests.api.world import PASSWORD, World
 from tests.factories.factors import code_of, with_app
@@ -113,6 +118,63 @@ def test_a_verified_address_is_linked_once_its_owner_signs_in_too(world: World, 
     other = Client()
     there_and_back(other, other.get(START))
     assert signed_in(other)
+
+
+def invited_by_link(world: World, email: str = "new@demo.example") -> str:
+    _, token = invite_person(email=email, role=Role.AUDITOR, obj=world.study, by=world.pi)
+    return token
+
+
+def asked_to_join(client: Client, token: str, **more: str) -> Any:
+    return client.post("/invitation", {"token": token, "sso": "yes", **more})
+
+
+def test_who_was_invited_opens_their_account_by_it(world: World, provider: Provider) -> None:
+    provider.person |= {"name": "New Person", "email": "np@hospital.example", "email_verified": True}
+    token, client = invited_by_link(world), Client()
+    page = assert_sound(client.get("/invitation", {"token": token}).content.decode())
+    assert "Open it with Demo Hospital" in page.text
+    answer = there_and_back(client, asked_to_join(client, token))
+    assert (answer.headers["Location"], signed_in(client)) == (f"{SIGN_IN}/set-up", False)
+    user = User.objects.get(email="new@demo.example")
+    assert (user.name, user.has_usable_password()) == ("New Person", False)
+    assert list(holders(Role.AUDITOR, world.study).filter(pk=user.pk)) == [user]
+    found = Identity.objects.get()
+    assert (found.user, found.email) == (user, "np@hospital.example")
+    assert client.get("/invitation", {"token": token}).status_code == 403
+    with pytest.raises(Refusal, match="no password"):
+        unlink_identity(id=found.pk, by=user)
+    again = Client()  # before a second factor is set up nothing else opens
+    assert there_and_back(again, again.get(START)).headers["Location"] == f"{SIGN_IN}/factor"
+    secret = with_app(user)
+    there_and_back(again, again.get(START))
+    again.post(f"{SIGN_IN}/factor", {"code": code_of(secret)})
+    assert signed_in(again)
+
+
+def test_an_invitation_that_ended_meanwhile_opens_nothing(world: World, provider: Provider) -> None:
+    client, token = Client(), invited_by_link(world)
+    start = asked_to_join(client, token, name="Typed Name")
+    Invitation.objects.update(revoked_at=timezone.now())
+    assert there_and_back(client, start).status_code == 403
+    assert asked_to_join(client, token).status_code == 403
+    assert not Identity.objects.exists()
+    assert not User.objects.filter(email="new@demo.example").exists()
+
+
+def test_who_is_linked_already_opens_no_second_account(world: World, provider: Provider) -> None:
+    linked(world.pi, provider)
+    client = Client()
+    answer = there_and_back(client, asked_to_join(client, invited_by_link(world), name="Typed Name"))
+    assert answer.headers["Location"] == f"{SIGN_IN}?sso=taken"
+    assert "linked to one" in assert_sound(client.get(answer.headers["Location"]).content.decode()).text
+    assert not User.objects.filter(email="new@demo.example").exists()
+    assert Invitation.objects.get().is_open
+    provider.person = {"sub": "s-2"}
+    nameless = there_and_back(client, asked_to_join(client, invited_by_link(world)))
+    assert nameless.headers["Location"] == f"{SIGN_IN}?sso=nameless"
+    there_and_back(client, asked_to_join(client, invited_by_link(world), name="Typed Name"))
+    assert User.objects.get(email="new@demo.example").name == "Typed Name"
 
 
 def test_what_was_offered_to_one_is_not_linked_to_another(world: World, provider: Provider) -> None:

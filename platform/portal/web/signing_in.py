@@ -28,6 +28,11 @@ def needs_factor(user: User) -> bool:
     return factors.are_required() or factors.has_factor(user)
 
 
+def has_nothing_to_show(user: User) -> bool:
+    """Whether the person could not be asked here again who they are: they have neither password nor second factor."""
+    return not user.has_usable_password() and not factors.has_factor(user)
+
+
 def wait_for_factor(request: HttpRequest, user: User, goes_to: str, *, shown: str = "password") -> None:
     """Remember who said the right password, or was shown to be themselves otherwise, for ten minutes."""
     request.session.cycle_key()

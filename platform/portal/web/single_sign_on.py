@@ -36,12 +36,14 @@ class Shown:
 
     Attributes:
         email: empty where it does not say that it is verified.
+        name: empty where it does not say one.
         has_factor: whether a second factor was shown there, in a way that this portal counts.
     """
 
     issuer: str
     subject: str
     email: str
+    name: str
     has_factor: bool
 
     @classmethod
@@ -55,6 +57,7 @@ class Shown:
             issuer=str(token["iss"]),
             subject=str(token["sub"]),
             email=str(known.get("email", "")) if is_verified else "",
+            name=str(known.get("name") or ""),
             has_factor=bool(shown & sso.factor_amr) or token.get("acr") in sso.factor_acr,
         )
 
@@ -64,12 +67,13 @@ def is_offered() -> bool:
     return bool(settings.FEDSTUDY_SINGLE_SIGN_ON.issuer)
 
 
-def lead_there(request: HttpRequest, process: str, *, goes_to: str = "", person: str = "") -> HttpResponse:
+def lead_there(request: HttpRequest, process: str, **asked: str) -> HttpResponse:
     """The redirect to the provider.
 
     Args:
         process: SIGN_IN or LINK.
-        person: who links; the answer counts for them alone.
+        asked: comes back with the answer, in this session alone: `goes_to`; `person`, who links; or `invitation`,
+            which somebody takes up, with the `name` that they typed.
 
     Raises:
         RequestException: the provider does not answer.
@@ -77,7 +81,7 @@ def lead_there(request: HttpRequest, process: str, *, goes_to: str = "", person:
     nonce = secrets.token_urlsafe(24)
     provider = Exchange(request, PROVIDER).get_provider()
     answer: HttpResponse = provider.redirect(
-        request, process, data={"nonce": nonce, "goes_to": goes_to, "person": person}, auth_params={"nonce": nonce}
+        request, process, data={**asked, "nonce": nonce}, auth_params={"nonce": nonce}
     )
     return answer
 

@@ -38,6 +38,13 @@ SSO_WORDS = {
         "info",
         gettext_noop("There is an account with your e-mail address. Sign in to it here this once, and it is linked."),
     ),
+    "taken": (
+        "info",
+        gettext_noop(
+            "Your address has an account already, or who you are there is linked to one. Have the role given to that."
+        ),
+    ),
+    "nameless": ("bad", gettext_noop("Your name is missing: open the link that you were sent again, and type it.")),
 }
 
 log = structlog.get_logger("portal.web")

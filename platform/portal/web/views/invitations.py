@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
@@ -31,6 +32,8 @@ from portal.web.news import link_of
 from portal.web.pages import PageRequest, act, page, render_page, save
 from portal.web.presenters.people import invitation_rows
 from portal.web.signing_in import let_in, needs_factor, wait_for_factor
+from portal.web.single_sign_on import is_offered
+from portal.web.views.single_sign_on import join
 from portal.web.views.sites import find_site
 from portal.web.views.studies import find_study, study_frame
 
@@ -103,7 +106,10 @@ def invitation(request: HttpRequest) -> HttpResponse:
     token = request.POST.get("token") or request.GET.get("token", "")
     try:
         found = invitation_of(token)
-        form = NewcomerForm(request.POST or None)
+        is_by_sso = is_offered() and "sso" in request.POST
+        form = NewcomerForm(None if is_by_sso else request.POST or None)
+        if is_by_sso:
+            return join(request, found, request.POST.get("name", "")[:120])
         if request.method == "POST" and SetUpByAddress().allow_request(request, None):  # type: ignore[arg-type]
             user = save(form, lambda data: take_up_invitation(token=token, **data))
             if user is not None:
@@ -114,5 +120,6 @@ def invitation(request: HttpRequest) -> HttpResponse:
                 return redirect(let_in(request, user, way="password"))
     except Forbidden:
         return render(request, "accounts/invitation_over.html", {"detail": CODES["E_INVITATION"]}, status=403)
-    context = {"form": form, "token": token, "invitation": found, "role": _(Role(found.role).label)}
+    sso = settings.FEDSTUDY_SINGLE_SIGN_ON.name if is_offered() else ""
+    context = {"form": form, "token": token, "invitation": found, "role": _(Role(found.role).label), "sso": sso}
     return render(request, "accounts/invitation.html", context, status=400 if form.errors else 200)

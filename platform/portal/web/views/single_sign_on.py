@@ -10,7 +10,7 @@ import structlog
 from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
@@ -18,12 +18,22 @@ from django.views.decorators.http import require_GET
 from requests import RequestException
 
 from accounts.identities import identities_of, link_identity, owner_of, person_behind, unlink_identity
-from accounts.models import User
+from accounts.invitations import take_up_by_identity
+from accounts.models import Invitation, User
 from accounts.services import note_refused_sign_in
+from fedstudy_core.codes import CODES
+from fedstudy_core.errors import Conflict, Forbidden, Invalid
 from portal.throttles import SignInByAddress
 from portal.web.pages import PageRequest, act, page, render_page
 from portal.web.presenters.account import account_tabs
-from portal.web.signing_in import SINGLE_SIGN_ON, let_in, needs_factor, offer_link, wait_for_factor
+from portal.web.signing_in import (
+    SINGLE_SIGN_ON,
+    has_nothing_to_show,
+    let_in,
+    needs_factor,
+    offer_link,
+    wait_for_factor,
+)
 from portal.web.single_sign_on import LINK, SIGN_IN, Shown, come_back, is_offered, lead_there
 
 log = structlog.get_logger("portal.web")
@@ -53,6 +63,11 @@ def back(request: HttpRequest) -> HttpResponse:
     return come_back(request)
 
 
+def join(request: HttpRequest, invitation: Invitation, name: str) -> HttpResponse:
+    """Lead somebody to the provider who has just shown an invitation's link, to take it up by who they are there."""
+    return _lead(request, SIGN_IN, invitation=str(invitation.pk), name=name)
+
+
 def _lead(request: HttpRequest, process: str, **asked: str) -> HttpResponse:
     if not is_offered():
         raise Http404
@@ -70,11 +85,13 @@ def finish(request: HttpRequest, shown: Shown, process: str, asked: Mapping[str,
     """Sign in, or link, as somebody whom the provider knows."""
     if process == LINK:
         return _link(request, shown, str(asked.get("person")))
+    if asked.get("invitation"):
+        return _join(request, shown, asked)
     user = person_behind(shown.issuer, shown.subject)
     if user is None:
         return _stranger(request, shown)
     goes_to = str(asked.get("goes_to") or "/")
-    if needs_factor(user) and not shown.has_factor:
+    if (needs_factor(user) and not shown.has_factor) or has_nothing_to_show(user):
         wait_for_factor(request, user, goes_to, shown=SINGLE_SIGN_ON)
         return redirect("web:sign-in-factor")
     let_in(request, user, way=SINGLE_SIGN_ON, has_factor=shown.has_factor)
@@ -89,6 +106,23 @@ def refuse(request: HttpRequest, error: object = None) -> HttpResponse:
         return redirect(HERE)
     note_refused_sign_in(email="")
     return _to_sign_in("refused")
+
+
+def _join(request: HttpRequest, shown: Shown, asked: Mapping[str, Any]) -> HttpResponse:
+    """Open the account of somebody who was invited. A second factor comes next: there is no password to ask for."""
+    identity = {"issuer": shown.issuer, "subject": shown.subject, "email": shown.email}
+    name = str(asked.get("name") or "").strip() or shown.name.strip() or shown.email.partition("@")[0]
+    try:
+        user = take_up_by_identity(invitation=UUID(asked["invitation"]), name=name[:120], **identity)
+    except Forbidden:
+        return render(request, "accounts/invitation_over.html", {"detail": CODES["E_INVITATION"]}, status=403)
+    except Conflict:
+        return _to_sign_in("taken")
+    except Invalid:
+        return _to_sign_in("nameless")
+    messages.success(request, _("Welcome, {user_name}. Your account is open.").format(user_name=user.name))
+    wait_for_factor(request, user, "/", shown=SINGLE_SIGN_ON)
+    return redirect("web:sign-in-set-up")
 
 
 def _stranger(request: HttpRequest, shown: Shown) -> HttpResponse:
@@ -122,9 +156,14 @@ def own_links(request: PageRequest) -> HttpResponse:
         "rows": identities_of(request.user),
         "provider": settings.FEDSTUDY_SINGLE_SIGN_ON.name,
         "is_offered": is_offered(),
-        "replaces_password": settings.FEDSTUDY_SINGLE_SIGN_ON.replaces_password and not request.user.is_platform_admin,
+        "replaces_password": _comes_in_by_it_alone(request.user),
     }
     return render_page(request, "account/sso.html", context)
+
+
+def _comes_in_by_it_alone(user: User) -> bool:
+    replaced = settings.FEDSTUDY_SINGLE_SIGN_ON.replaces_password and not user.is_platform_admin
+    return replaced or not user.has_usable_password()
 
 
 @page("POST")
