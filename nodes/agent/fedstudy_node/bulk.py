@@ -34,9 +34,10 @@ class BulkTransport(httpx.BaseTransport):
         return httpx.Response(answer.status, headers=answer.getheaders(), stream=_Body(connection, answer))
 
     def _connection_to(self, url: httpx.URL) -> HTTPConnection:
+        # a port is always named: without one, the client takes the end of an IPv6 address for it
         if url.scheme == "https":
-            return HTTPSConnection(url.host, url.port, timeout=self._timeout_s, context=self._trust)
-        return HTTPConnection(url.host, url.port, timeout=self._timeout_s)
+            return HTTPSConnection(url.host, url.port or 443, timeout=self._timeout_s, context=self._trust)
+        return HTTPConnection(url.host, url.port or 80, timeout=self._timeout_s)
 
 
 def _exchange(connection: HTTPConnection, request: httpx.Request) -> HTTPResponse:
