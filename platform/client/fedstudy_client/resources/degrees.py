@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fedstudy_client.following import follow
+from fedstudy_client.records import FINAL
 from fedstudy_client.records_degrees import DegreeComparison
 from fedstudy_client.resources.base import Ref, Resource, id_of
 
@@ -69,7 +70,7 @@ class Degrees(Resource):
 
 
 def _late(found: DegreeComparison) -> str:
-    open_ = sum(item["run"]["state"] != "completed" for item in found.runs)
+    open_ = sum(item["run"]["state"] not in FINAL for item in found.runs)
     return f"{open_} of {len(found.runs)} runs are still to come."
 
 
