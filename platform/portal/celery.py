@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from celery import Celery
-from celery.signals import task_postrun, task_prerun, worker_process_init
+from celery.signals import task_postrun, task_prerun, worker_process_init, worker_ready
 from kombu.transport.redis import Channel, QoS
 
 from fedstudy_core.memory import give_back_large_blocks
@@ -61,6 +61,17 @@ def _end_context(task_id: str = "", **_: object) -> None:
 
     if task_id in _CONTEXTS:
         end(_CONTEXTS.pop(task_id))
+
+
+@worker_ready.connect
+def _note_start(sender: Any, **_: object) -> None:
+    """Say that this worker is there: its first task may come as late as half a minute after."""
+    from portal.health import REDIS_ERRORS
+    from portal.pulses import note_worker
+
+    with suppress(*REDIS_ERRORS):
+        for queue in sender.app.amqp.queues.consume_from:
+            note_worker(worker=sender.hostname, queue=queue)
 
 
 @task_postrun.connect

@@ -25,13 +25,22 @@ class Pulse:
     facts: Mapping[str, Any]
 
 
+def note_worker(*, worker: str, queue: str) -> None:
+    """Note that a worker is there.
+
+    Args:
+        queue: that it takes tasks from. The one for servers outside may have workers that do nothing else.
+    """
+    _note(OUTSIDE if queue == OUTSIDE else WORKERS, worker, version=settings.FEDSTUDY_VERSION)
+
+
 def note_task(*, worker: str, queue: str, task: str, result: Any) -> None:
     """Note that a worker finished a task; where it was one that speaks with the SuperLink, what came of that.
 
     Args:
-        queue: that the task came by. The one for servers outside may have workers that do nothing else.
+        queue: that the task came by.
     """
-    _note(OUTSIDE if queue == OUTSIDE else WORKERS, worker, version=settings.FEDSTUDY_VERSION)
+    note_worker(worker=worker, queue=queue)
     if task == SYNC and isinstance(result, str):
         _note(SUPERLINK, "superlink", code=result)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from federation.runs.services import Plan, create_run, start_run
 from federation.runs.tasks import sync_nodes
 from nodes.registry.models import Node
 from nodes.registry.versions import narrowed_nodes, spread, standing_of
-from portal import health, pulses
+from portal import celery, health, pulses
 from tests.api.world import World
 from tests.factories.registry import active_node
 
@@ -57,6 +58,13 @@ def test_a_worker_for_what_goes_outside_is_none_that_drives_runs() -> None:
     pulses.note_task(worker="worker@one", queue="outside", task="any", result=None)
     assert {part("workers").state, part("outside").state} == {"ok"}, "one worker may serve both queues"
     assert [item.name for item in health.software()].count("Worker worker@one") == 1
+
+
+def test_a_worker_that_has_just_started_counts_before_its_first_task() -> None:
+    queues = SimpleNamespace(consume_from={"fedstudy": None, "outside": None})
+    worker = SimpleNamespace(hostname="worker@new", app=SimpleNamespace(amqp=SimpleNamespace(queues=queues)))
+    celery.worker_ready.send(sender=worker)
+    assert {part("workers").state, part("outside").state} == {"ok"}
 
 
 def test_a_worker_of_another_version_is_named(settings: Any) -> None:
