@@ -13,11 +13,9 @@ from federation.runs.participants import LOWERED
 from federation.runs.phases import OWN_SERVER, sites_mixed
 from federation.runs.pooled import REVOKED, holds_what_it_may_not, levels_where_pooled
 from federation.runs.roles import PHASES_OF, TESTS
-from fedstudy_core.levels import PHASES, allows
+from fedstudy_core.levels import DOES, PHASES, allows
 from studies.scripts.models import Approval
 from studies.scripts.selectors import approvals_in_force
-
-DOES = {"query": "adding to exact sums", "train": "training", "evaluate": "testing the model"}
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ PHASES_AT: Mapping[str, frozenset[str]] = MappingProxyType(
         "F4": frozenset({"evaluate"}),
     }
 )
+DOES: Mapping[str, str] = MappingProxyType(
+    {"query": "adding to exact sums", "train": "training", "evaluate": "testing models"}
+)
 
 
 def allows(level: str, phase: str) -> bool:

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from fedstudy_core.errors import Refusal
-from fedstudy_core.levels import PHASES_AT, allows, phases_at
+from fedstudy_core.levels import DOES, PHASES_AT, allows, phases_at
 from fedstudy_node.home import Home, write_private
 
 USUAL = "F2"
-DOES = {"query": "adding to exact sums", "train": "training", "evaluate": "testing models"}
 
 
 @dataclass

@@ -8,6 +8,7 @@ from rich.syntax import Syntax
 
 from fedstudy_core.analysis import Finding, analyse
 from fedstudy_core.archives import read_archive
+from fedstudy_core.levels import DOES
 from fedstudy_core.packages import missing_packages
 from fedstudy_core.statement import Statement
 from fedstudy_node.cli.output import Output, moment, plain
@@ -17,7 +18,6 @@ from fedstudy_node.datasets import Dataset
 from fedstudy_node.declared import LEADERS, allowed, sent_back
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
-from fedstudy_node.levels import DOES
 from fedstudy_node.node_config import in_words
 from fedstudy_node.offers import Offer, Offers
 from fedstudy_node.signatures import signed_by
