@@ -76,6 +76,14 @@ def test_what_the_log_does_not_show_is_not_checked(tmp_path: Path) -> None:
     assert (found.problems, found.shown, found.checked, len(found.unchecked)) == ([], 3, 0, 3)
 
 
+def test_answers_that_no_commit_came_after_are_beside_what_the_log_tells(tmp_path: Path) -> None:
+    """The last tests of a run that was stopped: they would have been told with the next round."""
+    told = tables()
+    told[ROUNDS][2]["sites"].append({"site": "Demo Hospital", "receipt": "0" * 64})
+    found = compared(tmp_path, told)
+    assert (found.problems, found.shown, found.checked) == ([], 3, 3)
+
+
 CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "a model": (lambda told: told[ROUNDS][1].update(model_out="other"), "round 1 has other model_out than event 4"),
     "the model before": (lambda told: told[ROUNDS][2].update(model_in="other"), "round 2 has other model_in"),
