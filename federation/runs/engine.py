@@ -236,7 +236,7 @@ class Engine:
             return self.pace.next_pause(round_, moved=moved)
         if phase.asks == "in turn" and exchange.pass_on(round_, participants.new_deadline(self.run, round_)):
             return 0.0
-        exchange.give_up_on_awaited(round_)
+        exchange.give_up_on_awaited(round_, phase)
         return self._close_phase(round_, phase)
 
     def _needed(self, phase: phases.Phase) -> int:
@@ -264,7 +264,9 @@ class Engine:
         if len(done) < needed:
             if phase.asks == "one" and self._ask_another(round_, phase):
                 return 0.0
-            raise RoundFailed("E_QUORUM_LOST", participants.explain_shortfall(round_, len(done), needed))
+            raise RoundFailed(
+                participants.shortfall_code(rows), participants.explain_shortfall(round_, len(done), needed)
+            )
         result = self.aggregator.combine(round_, phase, done)
         tested = self._tested(round_)
         artifact = partial(self.aggregator.artifact, round_)

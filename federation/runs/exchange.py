@@ -139,7 +139,7 @@ class Exchange:
             stands = has_it and participant.node.may_act and allows(participant.level, phase.wire_name)
             stands = stands and not pool_is_stale(participant)
             code = "" if stands else participants.absence(participant, now, phase.wire_name)
-            if code not in ("", participants.AWAY):
+            if code not in ("", *participants.MAY_END):
                 self._miss(item, code, CODES[code])
             elif has_it:
                 sent.append(item)
@@ -160,16 +160,19 @@ class Exchange:
         journal.begin_turn(self._lease, round_, deadline)
         return True
 
-    def give_up_on_awaited(self, round_: Round) -> None:
+    def give_up_on_awaited(self, round_: Round, phase: Phase) -> None:
         now = timezone.now()
         for item in self.rows(round_):
             if item.state != "awaited":
                 continue
             if item.pk in self._again_at:
                 self._note_unreachable(item)
-            elif not item.message_id and participants.absence(item.participant, now) == participants.AWAY:
-                detail = "The site's node did not come back in time."
-                self._miss(item, participants.AWAY, detail)
+                continue
+            code = "" if item.message_id else participants.absence(item.participant, now, phase.wire_name)
+            if code == participants.AWAY:
+                self._miss(item, code, "The site's node did not come back in time.")
+            elif code == participants.LEVEL_AWAITED:
+                self._miss(item, code, CODES[code])
             else:
                 self._give_up_on(round_, item)
 

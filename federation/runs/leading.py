@@ -195,10 +195,12 @@ class Leader(Engine):
             moved = exchange.send_and_collect(round_, phase)
             self.heard_at = time.monotonic()
             return self.pace.next_pause(round_, moved=moved)
-        exchange.give_up_on_awaited(round_)
-        done = [item for item in exchange.rows(round_) if item.state == "done"]
+        exchange.give_up_on_awaited(round_, phase)
+        rows = exchange.rows(round_)
+        done = [item for item in rows if item.state == "done"]
         if len(done) < needed:
-            raise RoundFailed("E_QUORUM_LOST", participants.explain_shortfall(round_, len(done), needed))
+            why = participants.explain_shortfall(round_, len(done), needed)
+            raise RoundFailed(participants.shortfall_code(rows), why)
         server_journal.commit_exchange(self.lease, round_, self.relay.summary(done))
         exchange.forget()
         self.round = self.batch = None

@@ -14,13 +14,15 @@ from federation.runs.models import Participant, Participation, Round, Run
 from federation.runs.phases import EVALUATE, INITIAL, OWN_SERVER, SUMS, Phase, tests_before
 from federation.runs.pooled import REVOKED, pool_is_stale
 from federation.runs.roles import TRAINS
-from fedstudy_core.levels import allows
+from fedstudy_core.levels import PHASES, allows
 from fedstudy_core.metrics import MAX_EXAMPLES
 
 ONLINE = timedelta(seconds=30)
 LOOK_BACK, PATIENCE = 5, 3
 START_S = 60  # for a site's processes to unpack the script and to import what it stands on
-AWAY = "E_OFFLINE"  # the one absence that may end by itself
+AWAY = "E_OFFLINE"
+LEVEL_AWAITED = "E_LEVEL_AWAITED"  # the site's level was raised, and its node would still refuse
+MAY_END = (AWAY, LEVEL_AWAITED)  # the absences that may end by themselves
 LOWERED = "E_LEVEL"  # the site's level has fallen below what its part in the run asks for
 
 
@@ -49,7 +51,15 @@ def absence(participant: Participant, now: datetime, phase: str = "evaluate") ->
     declined = node.declines(participant.run_id)
     if declined:
         return declined
-    return AWAY if is_away(participant, now) else ""
+    if is_away(participant, now):
+        return AWAY
+    return LEVEL_AWAITED if _would_refuse(participant, phase) else ""
+
+
+def _would_refuse(participant: Participant, phase: str) -> bool:
+    """Whether a site's node still holds to a level that does not allow a phase which the site's level allows."""
+    known = participant.node.level_in(participant.enrolment.study_id)
+    return bool(known) and allows(participant.level, phase) and not allows(known, phase)
 
 
 def is_away(participant: Participant, now: datetime) -> bool:
@@ -72,8 +82,13 @@ def most_rows(participant: Participant) -> int:
 def absences(run: Run) -> dict[Participant, str]:
     """The sites that a start still waits for, each with its code."""
     now = timezone.now()
-    codes = {participant: absence(participant, now) for participant in _of(run)}
+    codes = {participant: absence(participant, now) or _waits_for_level(participant) for participant in _of(run)}
     return {participant: code for participant, code in codes.items() if code}
+
+
+def _waits_for_level(participant: Participant) -> str:
+    asked = [phase for phase in PHASES if participant.is_asked_for(phase)]
+    return LEVEL_AWAITED if any(_would_refuse(participant, phase) for phase in asked) else ""
 
 
 def trainers_there(run: Run, absent: Collection[Participant]) -> int:
@@ -113,7 +128,7 @@ class RollCall:
 
     @property
     def may_come_back(self) -> list[Participant]:
-        return [participant for participant, code in self.absent.items() if code == AWAY]
+        return [participant for participant, code in self.absent.items() if code in MAY_END]
 
 
 def roll_call(run: Run, round_: Round, phase: Phase) -> RollCall:
@@ -166,6 +181,12 @@ ASKED = {
     "train": "training",
     "evaluate": "testing the model",
 }
+
+
+def shortfall_code(rows: Collection[Participation]) -> str:
+    """The code of a round that too few answered: that a pool's rows were taken back, where nobody else is missing."""
+    codes = {item.code for item in rows if item.state != "done"}
+    return REVOKED if codes == {REVOKED} else "E_QUORUM_LOST"
 
 
 def explain_shortfall(round_: Round, done: int, needed: int) -> str:

@@ -18,7 +18,7 @@ from audit.models import Event
 from federation.runs import states
 from federation.runs.evaluation import Evaluation, newest_evaluation
 from federation.runs.models import Attempt, Participant, Participation, Round, Run, Schedule
-from federation.runs.participants import absences, waits_until
+from federation.runs.participants import LEVEL_AWAITED, absences, waits_until
 from federation.runs.phases import EVALUATE, TRAIN
 from fedstudy_core import metrics as measures
 from fedstudy_core.errors import NotFound
@@ -124,10 +124,13 @@ class SiteResult:
 
 @dataclass(frozen=True)
 class Awaited:
+    """A site that a run waits for; `level` is the one that its node has still to take up, empty otherwise."""
+
     site: str
     phase: str
     since: datetime
     until: datetime | None
+    level: str = ""
 
 
 @dataclass(frozen=True)
@@ -176,8 +179,10 @@ def run_summary(run: Run, rounds: Sequence[Round] | QuerySet[Round]) -> RunSumma
 def _awaited(run: Run) -> list[Awaited]:
     if run.state == "waiting":
         until = waits_until(run)
+        since = run.queued_at or run.created_at
         return [
-            Awaited(item.enrolment.site.name, "start", run.queued_at or run.created_at, until) for item in absences(run)
+            Awaited(item.enrolment.site.name, "start", since, until, item.level if code == LEVEL_AWAITED else "")
+            for item, code in absences(run).items()
         ]
     rows = Participation.objects.filter(round__run=run, round__state="open", state="awaited")
     return [

@@ -113,6 +113,11 @@ class Node(models.Model):
         """By how many seconds the node's clock was ahead of the portal's at its last heartbeat."""
         return self.status.get("clock_off_s")
 
+    def level_in(self, study: object) -> str:
+        """The level in a study that the node holds to, as it said last; empty where it said none."""
+        known: str = self.status.get("levels", {}).get(str(study), "")
+        return known
+
     def declines(self, run: object) -> str:
         """The code by which the site's people keep the node out of a run: E_PAUSED, E_VETO or none."""
         if self.paused:

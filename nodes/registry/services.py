@@ -286,7 +286,7 @@ def note_heartbeat(
 
     Args:
         status: what else the node says of itself: `datasets` (id and fingerprint of each), its `clock`, `paused`
-            (since when and why, or None) and `vetoes` (ids of runs).
+            (since when and why, or None), `vetoes` (ids of runs) and `levels` (by study).
         boot: which start of the agent speaks. When two take turns, the node is frozen.
         sequence: of the request.
 

@@ -101,6 +101,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "pooling:object:announced": "{site_name} announced {rows} pooled rows, encrypted as {sha256}.",
         "pooling:object:received": "{rows} encrypted rows of {site_name} came as {sha256}.",
         "pooling:object:refused": "What {site_name} sent in place of pooled rows was refused ({code}).",
+        "pooling:object:removed": "The portal removed what it held of the encrypted rows of {site_name} ({reason}).",
         "pooling:table:made": "The pool node made a table of the rows of {sites} sites.",
         "releases:card:changed": "{actor} changed the words of the model card of “{object}”.",
         "releases:release:requested": "{actor} asked to release the model of “{object}” to {recipient}.",

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.groups import holders
@@ -35,8 +34,10 @@ from studies.enrolment.services import end_pooled_level
 from studies.enrolment.states import TAKING_PART
 from studies.lifecycle.models import Study
 from studies.lifecycle.services import check_under_way
-from studies.pooling import states, storage
+from studies.pooling import states
 from studies.pooling.models import PoolConsent, PooledTable, PoolKey, PoolNode
+from studies.pooling.news import have_look
+from studies.pooling.removal import remove_object
 from studies.pooling.selectors import active_key, pool_node_of
 from studies.pooling.signals import consent_changed
 
@@ -156,7 +157,6 @@ def revoke_consent(*, consent: PoolConsent, reason: str = "", delete: bool = Fal
 
     Raises:
         Forbidden, NotFound: who does not speak for the site.
-        Conflict: E_STATE to delete rows under a key with which a newer consent's are sealed.
     """
     consent = _locked(consent)
     check_for_site(by, Permission.APPROVAL_REVOKE, consent.site, consent.study)
@@ -176,7 +176,6 @@ def record_revocation(*, envelope: bytes, trusted: Mapping[str, VerifyingKey], b
     Raises:
         Refusal: the codes of `verify_revocation`; E_CONSENT when it is about another study, site or node.
         NotFound: E_NO_CONSENT when there is no such consent of this node.
-        Conflict: as `revoke_consent`.
     """
     said = verify_revocation(envelope, trusted)
     found = PoolConsent.objects.filter(sha256=said.consent, node_id=str(by.pk)).first()
@@ -198,15 +197,17 @@ def record_revocation(*, envelope: bytes, trusted: Mapping[str, VerifyingKey], b
 
 
 def _ask_deletion(consent: PoolConsent, by: Any) -> None:
-    """Remove what the portal holds of these rows, and have the pool node destroy its key."""
+    """Remove what the portal holds of these rows, and have the pool node destroy its key.
+
+    A key with which a newer consent's rows are sealed is destroyed with these; until then the pool node removes what it
+    holds of the older ones.
+    """
     if consent.state != "revoked" or consent.delete_asked_at is not None:
         return
-    if consent.key.consents.filter(state="valid").exists():
-        raise Conflict("E_STATE", "A newer consent's rows are sealed with the same key: revoke that consent instead.")
     consent.delete_asked_at = timezone.now()
     consent.save(update_fields=["delete_asked_at"])
-    for item in consent.sent.all():
-        transaction.on_commit(partial(storage.remove, item))
+    for item in consent.sent.exclude(state="refused").select_related("consent__site"):
+        remove_object(item, "its site asked for deletion", by)
     _have_pool_look(consent)
     _tell("deletion_asked", consent, by)
 
@@ -236,11 +237,11 @@ def record_deletion(*, envelope: bytes, trusted: Mapping[str, VerifyingKey], by:
     states.CONSENT.move(consent, "deleted")
     consent.deletion, consent.deleted_at = envelope, parse_time(said.destroyed_at)
     consent.save(update_fields=["state", "deletion", "deleted_at"])
-    for item in consent.sent.filter(state="revoked"):
+    for item in consent.sent.filter(state="revoked").select_related("consent__site"):
         states.OBJECT.move(item, "deleted")
         item.deleted_at = timezone.now()
         item.save(update_fields=["state", "deleted_at"])
-        transaction.on_commit(partial(storage.remove, item))
+        remove_object(item, "the pool node destroyed the key", by)
     gone = (timezone.now() + BACKUPS_KEPT).date().isoformat()
     facts = {"statement": document_id(envelope), "objects": list(said.objects), "recipient": said.recipient}
     _tell("deleted", consent, by, destroyed_at=said.destroyed_at, backups_until=gone, **facts)
@@ -302,9 +303,9 @@ def end_consent(consent: PoolConsent, state: str, reason: str, by: Any, *, revoc
     consent.ended_at, consent.reason = timezone.now(), reason
     consent.revocation = revocation
     consent.save(update_fields=["state", "ended_at", "reason", "revocation"])
-    for item in consent.sent.filter(state__in=states.HELD):
+    for item in consent.sent.filter(state__in=states.HELD).select_related("consent__site"):
         if item.state in states.COMING or state == "replaced":
-            transaction.on_commit(partial(storage.remove, item))
+            remove_object(item, "a newer consent took its place" if state == "replaced" else "its consent ended", by)
         states.OBJECT.move(item, "revoked")
         item.ended_at = timezone.now()
         item.save(update_fields=["state", "ended_at"])
@@ -318,7 +319,7 @@ def end_consent(consent: PoolConsent, state: str, reason: str, by: Any, *, revoc
 
 
 def _have_pool_look(consent: PoolConsent) -> None:
-    PoolNode.objects.filter(keys=consent.key_id).update(news=F("news") + 1)
+    have_look(PoolNode.objects.filter(keys=consent.key_id))
 
 
 def _locked(consent: PoolConsent) -> PoolConsent:

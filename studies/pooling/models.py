@@ -141,6 +141,18 @@ class PoolConsent(models.Model):
         """Its state, and expired as soon as it is."""
         return "expired" if self.state == "valid" and not self.is_valid else self.state
 
+    @property
+    def has_come(self) -> bool:
+        """Whether rows came under it, so that the pool node may hold some; selectors may have asked (`rows_came`)."""
+        known: bool | None = vars(self).get("rows_came")
+        return self.sent.filter(completed_at__isnull=False).exists() if known is None else known
+
+    @property
+    def awaits_proof(self) -> bool:
+        """Whether its rows are to be gone, and the pool node has not proved yet that they are."""
+        is_due = self.delete_asked_at is not None or self.retention_until <= timezone.now()
+        return is_due and self.state != "deleted" and self.has_come
+
 
 class PooledObject(models.Model):
     """One encrypted object of a site. The portal holds its bytes and can open none of them."""
@@ -158,6 +170,7 @@ class PooledObject(models.Model):
     completed_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True, help_text="When it was revoked or refused")
     deleted_at = models.DateTimeField(null=True, blank=True)
+    removed_at = models.DateTimeField(null=True, blank=True, help_text="When the portal removed its bytes")
 
     class Meta:
         ordering = ["announced_at"]

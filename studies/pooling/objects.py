@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Sum
 from django.utils import timezone
 
 from accounts.permissions import Permission, SiteAgent, can
@@ -22,9 +22,12 @@ from studies.dictionary.models import Dataset
 from studies.lifecycle.models import Study
 from studies.pooling import states, storage
 from studies.pooling.models import PoolConsent, PooledObject, PooledTable, PoolNode
+from studies.pooling.news import have_look
 
 # What every sealed object begins with (the age format's header with an X25519 recipient): plain rows do not.
 SEALED = b"age-encryption.org/v1\n-> X25519 "
+# Under one consent comes one object; what came otherwise than it was described may be sent anew a few times.
+MOST_OBJECTS = 10
 
 
 @transaction.atomic
@@ -34,7 +37,7 @@ def announce_object(*, manifest: bytes, trusted: Mapping[str, VerifyingKey], by:
     Raises:
         Forbidden: E_NO_CONSENT without a consent in force.
         Refusal: the codes of `verify_manifest` and `check_manifest`.
-        Conflict: E_EXISTS when another object came under this consent.
+        Conflict: E_EXISTS when another object came under this consent; E_POOL_LIMIT when too much was refused.
         Invalid: E_TOO_LARGE.
     """
     said = verify_manifest(manifest, trusted)
@@ -47,6 +50,7 @@ def announce_object(*, manifest: bytes, trusted: Mapping[str, VerifyingKey], by:
         return known
     if known is not None:
         raise Conflict("E_EXISTS", "Another object came under this consent; new rows want a new consent.")
+    _check_limit(consent, said.size)
     item = PooledObject.objects.create(
         consent=consent,
         manifest=manifest,
@@ -59,6 +63,14 @@ def announce_object(*, manifest: bytes, trusted: Mapping[str, VerifyingKey], by:
     storage.expect(item)
     _record("announced", item, by)
     return item
+
+
+def _check_limit(consent: PoolConsent, size: int) -> None:
+    """Refuse (E_POOL_LIMIT) what would make too many objects, or too many bytes, of one consent."""
+    bytes_before = consent.sent.aggregate(all=Sum("size"))["all"] or 0
+    too_many = consent.sent.count() >= MOST_OBJECTS
+    if too_many or bytes_before + size > 2 * settings.FEDSTUDY_MAX_FREIGHT:
+        raise Conflict("E_POOL_LIMIT", "Too much of what was announced under this consent was refused: sign a new one.")
 
 
 def _consent_for(said: ObjectManifest, by: SiteAgent) -> PoolConsent:
@@ -95,7 +107,7 @@ def complete_object(*, item: PooledObject, by: SiteAgent) -> PooledObject:
     states.OBJECT.move(item, "complete")
     item.completed_at = timezone.now()
     item.save(update_fields=["state", "completed_at"])
-    PoolNode.objects.filter(keys=item.consent.key_id).update(news=F("news") + 1)
+    have_look(PoolNode.objects.filter(keys=item.consent.key_id))
     _record("received", item, by)
     return item
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F
-
 from accounts.signals import node_revoked
 from studies.enrolment.models import Enrolment
 from studies.enrolment.pooling import register
@@ -15,6 +13,7 @@ from studies.enrolment.states import TAKING_PART
 from studies.pooling.consents import end_consents
 from studies.pooling.levels import PooledRows
 from studies.pooling.models import PoolNode
+from studies.pooling.news import have_look
 from studies.pooling.services import end_pools_of
 
 
@@ -30,7 +29,7 @@ def _end_when_site_leaves(*, enrolment: Enrolment, old: str, by: Any, **_: Any) 
         end_consents(site_id=enrolment.site_id, study_id=enrolment.study_id, reason=reason, by=by)
         end_pools_of(site=enrolment.site, study_id=enrolment.study_id, reason=reason, by=by)
     elif enrolment.state in TAKING_PART and old not in TAKING_PART:
-        PoolNode.objects.filter(study=enrolment.study_id, state="named").update(news=F("news") + 1)
+        have_look(PoolNode.objects.filter(study=enrolment.study_id, state="named"))
 
 
 def _end_of_node(*, node_id: UUID, site_id: UUID, by: Any, **_: Any) -> None:

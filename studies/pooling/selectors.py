@@ -17,6 +17,8 @@ from studies.lifecycle.selectors import studies_with
 from studies.lifecycle.states import EDITABLE
 from studies.pooling.models import PoolConsent, PooledObject, PoolKey, PoolNode
 
+_ROWS_CAME = Exists(PooledObject.objects.filter(consent=OuterRef("pk"), completed_at__isnull=False))
+
 
 def pool_node_of(study: Study | UUID) -> PoolNode | None:
     """The study's pool node at present."""
@@ -58,12 +60,14 @@ def consents_visible_to(user: User) -> QuerySet[PoolConsent]:
     studies = studies_with(user, Permission.DATASETS_VIEW)
     sites = sites_with(user, Permission.SITE_DATASETS_VIEW)
     rows = PoolConsent.objects.filter(Q(study__in=studies) | Q(site__in=sites))
+    rows = rows.annotate(rows_came=_ROWS_CAME)
     return rows.select_related("study", "site", "key__pool_node__site", "dataset").defer("envelope")
 
 
 def standing_consents(study: Study) -> QuerySet[PoolConsent]:
     """The newest consent of each site in a study; in one query."""
     rows = PoolConsent.objects.filter(study=study).order_by("site__name", "site_id", "-recorded_at")
+    rows = rows.annotate(rows_came=_ROWS_CAME)
     return rows.distinct("site__name", "site_id").select_related("site").defer("envelope", "revocation", "deletion")
 
 
@@ -89,6 +93,12 @@ def objects_for_pool(node_id: UUID | str) -> QuerySet[PooledObject]:
     """What a pool node is to open, to drop or to delete."""
     rows = PooledObject.objects.filter(consent__key__pool_node__node_id=str(node_id))
     return rows.filter(state__in=("complete", "revoked")).select_related("consent__site")
+
+
+def keys_with_rows_to_come(node_id: UUID | str) -> set[UUID]:
+    """The keys of a pool node for which a consent is in force under which no rows have come yet."""
+    rows = PoolConsent.objects.filter(key__pool_node__node_id=str(node_id), state="valid").exclude(_ROWS_CAME)
+    return set(rows.values_list("key", flat=True))
 
 
 def objects_of_site(node_id: UUID | str) -> QuerySet[PooledObject]:

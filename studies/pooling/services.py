@@ -23,6 +23,7 @@ from studies.lifecycle.services import check_under_way
 from studies.pooling import states
 from studies.pooling.consents import end_consent
 from studies.pooling.models import PoolConsent, PoolKey, PoolNode
+from studies.pooling.news import have_look
 from studies.pooling.selectors import pool_node_of
 
 
@@ -50,6 +51,7 @@ def name_pool_node(*, study: Study, site: Site, node: SiteAgent, node_name: str,
             return named
         raise Conflict("E_EXISTS", f"“{named}” holds this study's pooled rows; end that first.")
     pool = PoolNode.objects.create(study=study, site=site, node_id=str(node.pk), node_name=node_name, named_by=by)
+    have_look(PoolNode.objects.filter(pk=pool.pk))
     _record("node:named", pool, by, {})
     return pool
 
@@ -83,8 +85,9 @@ def _end(pool: PoolNode, reason: str, by: Any) -> PoolNode:
     Study.objects.select_for_update().get(pk=pool.study_id)
     pool = PoolNode.objects.select_for_update(of=("self",)).select_related("study", "site").get(pk=pool.pk)
     states.POOL_NODE.move(pool, "ended")
-    pool.ended_at, pool.ended_reason, pool.news = timezone.now(), reason, pool.news + 1
-    pool.save(update_fields=["state", "ended_at", "ended_reason", "news"])
+    pool.ended_at, pool.ended_reason = timezone.now(), reason
+    pool.save(update_fields=["state", "ended_at", "ended_reason"])
+    have_look(PoolNode.objects.filter(pk=pool.pk))
     _record("node:ended", pool, by, {"reason": reason})
     for consent in PoolConsent.objects.select_for_update().filter(key__pool_node=pool, state="valid"):
         end_consent(consent, "revoked", "the pool node was ended", by)

@@ -17,6 +17,12 @@ def shelf() -> Shelf:
     return Shelf(Path(settings.FEDSTUDY_DATA_DIR) / "pool")
 
 
+def names() -> list[str]:
+    """The ids of the objects of which something lies here."""
+    folder = Path(settings.FEDSTUDY_DATA_DIR) / "pool"
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
 def expect(item: PooledObject) -> None:
     """Take the bytes of an object from now on."""
     shelf().expect(str(item.pk), _ONE)

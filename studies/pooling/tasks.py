@@ -7,9 +7,12 @@ from celery import shared_task
 
 @shared_task
 def expire_consents() -> None:
-    """End the consents whose time is over."""
+    """End the consents whose time is over, and remove the rows whose retention is."""
     from django.utils import timezone
 
-    from studies.pooling import consents
+    from studies.pooling import consents, removal
 
-    consents.expire_consents(timezone.now())
+    now = timezone.now()
+    consents.expire_consents(now)
+    removal.end_retention(now)
+    removal.sweep()

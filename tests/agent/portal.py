@@ -50,6 +50,7 @@ class FakePortal:
         self.words: str | None = None
         self.state = "active"
         self.lists: Any = None
+        self.level = "F2"
 
     def answer(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, Any]:
         """Answer a request: status and body."""
@@ -127,6 +128,7 @@ class FakePortal:
             "version": VERSION,
             "study": STUDY,
             "study_title": "Hearts",
+            "level": self.level,
             "script": "numbers",
             "number": 1,
             "sha256": self.listed_sha256,

@@ -52,12 +52,13 @@ class FakePortal:
         ([": connected"], 1),
         ([": connected", "", ": alive", ""], 1),
         ([": connected", "", "event: message", "data:", "", "event: message"], 3),
+        ([": connected", "", "event: news", "data:", "", "event: message"], 2),
     ],
 )
 def test_it_rings_once_connected_and_for_every_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], rings: int
 ) -> None:
-    bell, stop, rung = Bell(), threading.Event(), []
+    bell, stop, rung, asked = Bell(), threading.Event(), [], []
     monkeypatch.setattr(bell, "ring", lambda: rung.append(bell.answered))
 
     @contextmanager
@@ -65,10 +66,11 @@ def test_it_rings_once_connected_and_for_every_message(
         yield FakePortal(lines)
 
     monkeypatch.setattr(wakes, "open_portal", portal)
-    thread = Wakes(make_node(tmp_path).home, bell, stop)
+    thread = Wakes(make_node(tmp_path).home, bell, stop, lambda: asked.append(True))
     monkeypatch.setattr(wakes, "FIRST_RETRY", 0.0)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(stop, "wait", lambda *_: stop.set())
         thread.run()
     assert rung == [True] * rings
+    assert len(asked) == lines.count("event: news")
     assert not bell.answered, "the node asks by itself again"

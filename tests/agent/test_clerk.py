@@ -18,6 +18,7 @@ from fedstudy_node.datasets import Datasets
 from fedstudy_node.errors import NodeError
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
+from fedstudy_node.levels import Levels
 from fedstudy_node.offers import Offers
 from fedstudy_node.policies import Policies, build_policy
 from fedstudy_node.signing import Signing
@@ -26,7 +27,7 @@ from tests.agent import portal as portals
 from tests.agent.portal import APPROVAL, VERSION, FakePortal
 from tests.agent.test_console import Console
 from tests.agent.test_control import wait_for
-from tests.factories.agent import PASSPHRASE, script
+from tests.factories.agent import PASSPHRASE, STUDY, script
 
 OFFER = {
     "version": VERSION,
@@ -158,6 +159,20 @@ def test_a_file_on_the_shelf_is_shown_only_as_what_it_is(desk: Desk) -> None:
     (desk.home.bundles_path / f"{sha256}.fab").write_bytes(script(**{"calls": "cells"}))
     with pytest.raises(NodeError, match="E_BUNDLE"):
         Offers(desk.home).fetch(VERSION, None)
+
+
+def test_it_says_when_the_site_s_level_changed(desk: Desk) -> None:
+    changes: list[str] = []
+    stop, home = Event(), desk.home
+    desk.clerk = Clerk(
+        home, lambda ledger: open_portal(home, ledger), stop, lambda: changes.append(Levels(home).of(STUDY))
+    )
+    for _ in range(2):
+        desk.work()
+    desk.console.portal.level = "F0"
+    for _ in range(2):
+        desk.work()
+    assert changes == ["F2", "F0"]
 
 
 def test_the_paperwork_goes_on_after_what_nobody_foresaw(desk: Desk) -> None:

@@ -7,6 +7,7 @@ import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -330,6 +331,14 @@ def test_two_agents_freeze_a_node_until_it_brings_a_token(world: World) -> None:
     answer = world.keys.send(world.node.pk, "POST", "rotate", rotation(world, new, token))
     assert answer.json()["node_state"] == "active"
     assert new.send(world.node.pk, "GET", "studies").status_code == 200
+
+
+def test_a_node_says_which_levels_it_holds_to(world: World) -> None:
+    study = str(world.study.pk)
+    assert beat(world, "a", levels={study: "F3"}).status_code == 200
+    node = Node.objects.get(pk=world.node.pk)
+    assert (node.level_in(study), node.level_in(uuid4())) == ("F3", "")
+    refused(beat(world, "a", levels={study: "F9"}), 400, "E_INVALID")
 
 
 def test_a_pause_is_shown_with_its_reason(world: World) -> None:

@@ -13,6 +13,7 @@ from accounts.models import User
 from accounts.roles import Role
 from accounts.tokens import begin_program_session
 from fedstudy_core import wire, wire_pool
+from studies.pooling.consents import record_revocation
 from studies.pooling.models import PoolConsent, PooledObject
 from tests.api.test_node import HEARTBEAT
 from tests.api.world import NodeKeys, facts
@@ -118,6 +119,23 @@ def test_nodes_of_others_get_nothing(pool: Pool) -> None:
     refused(stranger.say("POST", "pool/consents", {"envelope": "no base64"}), 400, "E_INVALID")
 
 
+def test_the_pool_node_hears_of_a_deletion_once_the_newer_rows_under_the_key_have_come() -> None:
+    """It keeps a key for rows that it has, and knows nothing of those that are still to come."""
+    pool = new_pool()
+    centre, first = Speaker(pool.centre), pool.give()
+    pool.send(first)
+    second = pool.give()
+    record_revocation(envelope=pool.revocation(first, delete=True), trusted=pool.member.revokers, by=pool.member.node)
+
+    def told() -> list[tuple[str, bool, bool]]:
+        rows = centre.say("GET", "pool/objects").json()
+        return [(row["state"], row["delete"], bool(row["revocation"])) for row in rows]
+
+    assert told() == [("revoked", False, False)]
+    pool.send(second)
+    assert told() == [("revoked", True, True), ("complete", False, False)]
+
+
 def test_people_see_what_is_pooled_and_end_it() -> None:
     pool = new_pool()
     consent = pool.give()
@@ -139,7 +157,8 @@ def test_people_see_what_is_pooled_and_end_it() -> None:
     ended = admin.post(f"{one}/revoke", {"reason": "enough"}, format="json").json()
     assert (ended["state"], ended["reason"], ended["delete_asked_at"]) == ("revoked", "enough", None)
     steward = client(holder_of(Role.STEWARD, pool.member.site))
-    assert steward.post(f"{one}/delete-rows", {}, format="json").json()["delete_asked_at"] is not None
+    asked = steward.post(f"{one}/delete-rows", {}, format="json").json()
+    assert (asked["delete_asked_at"] is not None, asked["awaits_proof"]) == (True, True)
     assert pi.get(f"{study}/pool").json()["rows"] == 0
     assert pi.delete(f"{study}/pool").status_code == 204
     refused(pi.delete(f"{study}/pool"), 404, "E_NO_POOL")

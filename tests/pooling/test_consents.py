@@ -319,12 +319,6 @@ def test_rows_are_deleted_when_the_pool_node_signed_that_their_key_is_gone(
     assert [row.site for row in selectors.keys_wanted(centre.node.pk)] == [pool.member.site], "a new key is wanted"
 
 
-def test_rows_under_a_key_in_use_are_not_deleted(pool: Pool) -> None:
-    first, second = pool.give(), pool.give()
-    assert second.state == "valid"
-    assert refusal(lambda: revoke_consent(consent=first, delete=True, by=pool.member.admin)) == "E_STATE"
-
-
 def test_a_table_with_rows_that_ended_is_not_taken(pool: Pool) -> None:
     consent = pool.give()
     pool.send(consent)

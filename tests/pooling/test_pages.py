@@ -85,7 +85,11 @@ def test_the_site_revokes_and_the_investigator_is_told(pool: Pool) -> None:
     assert browser(holder_of(Role.STEWARD, pool.member.site)).post(f"{address}/delete-rows").status_code == 302
     consent.refresh_from_db()
     assert consent.delete_asked_at is not None
-    assert "has still to prove" in read(pool.member.admin, address)
+    for reader in (pool.member.admin, holder_of(Role.AUDITOR, pool.study)):
+        page = read(reader, address)
+        assert "The pool node has not confirmed its deletion yet" in page
+        assert "Removed here" in page
+    assert "Deletion not confirmed by the pool node yet" in read(pool.pi, f"/studies/{pool.study.pk}/pool")
 
 
 def test_deleting_asks_again_who_it_is(pool: Pool, settings: Any) -> None:

@@ -43,6 +43,35 @@ def honest_reply(site: Site, order: Any, content: Any) -> Reply:
     return Reply("", site.done(order, honest(site, order, content)), "", True, 100)
 
 
+def test_a_run_waits_until_a_node_has_taken_up_the_level_that_its_site_raised(rehearse) -> None:
+    """The node would refuse to train until then."""
+    scene, link = rehearse(rounds=1, quorum=3)
+    Run.objects.filter(pk=scene.run.pk).update(wait_s=600)
+    node = scene.nodes[1]
+    node.status = {"levels": {str(scene.run.study_id): "F0"}}
+    node.save()
+    run = step(scene)
+    assert run.state == "waiting"
+    (awaited,) = run_summary(run, rounds_of(run)).awaited
+    assert (awaited.site, awaited.level) == ("Site 1", "F2")
+    assert not link.sites["101"].asked
+    node.status = {"levels": {str(scene.run.study_id): "F2"}}
+    node.save()
+    assert drive(scene).state == "completed"
+
+
+def test_a_round_goes_on_without_a_site_whose_node_never_takes_up_its_level(rehearse) -> None:
+    scene, link = rehearse(rounds=1, quorum=2)
+    node = scene.nodes[1]
+    node.status = {"levels": {str(scene.run.study_id): "F0"}}
+    node.save()
+    run = drive(scene)
+    assert run.state == "completed"
+    assert settle(run, "train", 1)["Site 1"] == ("missing", "E_LEVEL_AWAITED")
+    assert settle(run, "evaluate", 1)["Site 1"] == ("done", ""), "testing is allowed at each level"
+    assert (1, "train") not in link.sites["101"].asked
+
+
 def test_a_round_below_its_quorum_waits_for_a_site_to_come_back(rehearse) -> None:
     scene, link = rehearse(rounds=1, quorum=3)
     drive_to_round(scene, 1)

@@ -14,6 +14,7 @@ from federation.runs.lowering import lower_participants
 from federation.runs.models import Participant, Run
 from federation.runs.obstacles import obstacles
 from federation.runs.pooled import runs_with
+from federation.runs.roles import TESTS, TRAINS
 from federation.runs.services import Plan, plan_run
 from studies.pooling.consents import end_consent
 from studies.pooling.models import PoolConsent, PooledTable, PoolNode
@@ -73,6 +74,16 @@ def test_from_the_next_round_on_rows_that_were_taken_back_are_not_used(rehearse)
     assert settle(run, "train", 1)["Site 1"] == ("done", "")
     assert settle(run, "train", 2)["Site 1"] == ("missing", "E_POOL_REVOKED")
     assert (2, "train") not in link.sites["101"].asked
+
+
+def test_a_run_on_the_pool_alone_ends_when_rows_are_taken_back(rehearse) -> None:
+    scene, _ = rehearse(rounds=3, quorum=1, parts=[("F3", TESTS), ("F2", TRAINS)])
+    table, _ = pool_table(scene)
+    drive_to_round(scene, 2)
+    take_back(table)
+    run = drive(scene)
+    assert (run.state, run.reason_code) == ("failed", "E_POOL_REVOKED")
+    assert "Site 1 missing (E_POOL_REVOKED)" in run.reason
 
 
 def test_work_that_waits_at_the_pool_node_is_not_waited_for(rehearse) -> None:

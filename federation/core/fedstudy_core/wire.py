@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -73,6 +73,7 @@ class HeartbeatRequest(_Body):
             broke on which a message may have been.
         vetoes: ids of the runs in which the site ended its part.
         page_url: where the node's own page is, for links to it; empty where it has none, None before that is settled.
+        levels: the levels that the node holds to, by study.
     """
 
     agent_version: str
@@ -83,6 +84,7 @@ class HeartbeatRequest(_Body):
     paused: Pause | None = None
     vetoes: list[str] = Field(default=[], max_length=1000)
     page_url: str | None = Field(default=None, max_length=300, pattern=r"^(https?://[a-z0-9.-]+(:[0-9]{1,5})?)?$")
+    levels: dict[Annotated[str, Field(max_length=36)], Participation] = Field(default={}, max_length=1000)
 
 
 class PoolNews(_Body):

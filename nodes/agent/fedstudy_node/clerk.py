@@ -19,6 +19,7 @@ from fedstudy_core.errors import FedStudyError
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.home import Home
 from fedstudy_node.ledger import Ledger
+from fedstudy_node.levels import Levels
 from fedstudy_node.offers import Offers
 from fedstudy_node.policies import Policies, StandingPolicy, admit, answered
 from fedstudy_node.pooling.consenting import Consenting
@@ -36,9 +37,15 @@ class Clerk(threading.Thread):
     """Looks after the paperwork every 10 s, and at once when asked to."""
 
     def __init__(
-        self, home: Home, open_portal: Callable[[Ledger], AbstractContextManager[Portal]], stop: threading.Event
+        self,
+        home: Home,
+        open_portal: Callable[[Ledger], AbstractContextManager[Portal]],
+        stop: threading.Event,
+        level_changed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`level_changed` is called when this node holds to another level from now on."""
         super().__init__(name="clerk", daemon=True)
+        self._level_changed = level_changed
         self._home = home
         self._open_portal = open_portal
         self._stop_asked = stop
@@ -74,7 +81,7 @@ class Clerk(threading.Thread):
         """Fetch, admit, hand in; what the portal does not take now is tried again next time."""
         try:
             self._tell_approvers(portal)
-            rows = Offers(self._home).refresh(portal)
+            rows = self._refresh(portal)
             self._fetch(rows, portal)
             self._admit(rows, ledger)
             self._hand_in(Signing(self._home, ledger), portal)
@@ -85,6 +92,14 @@ class Clerk(threading.Thread):
             self._said = error.detail
         else:
             self._said = ""
+
+    def _refresh(self, portal: Portal) -> list[dict[str, Any]]:
+        """Ask what is offered, and at which levels."""
+        before = Levels(self._home).all()
+        rows = Offers(self._home).refresh(portal)
+        if Levels(self._home).all() != before:
+            self._level_changed()
+        return rows
 
     def _tell_approvers(self, portal: Portal) -> None:
         """Tell the portal who may sign here, when the agent starts and whenever that has changed."""

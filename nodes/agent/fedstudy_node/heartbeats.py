@@ -13,6 +13,7 @@ from fedstudy_node.clock import Clock
 from fedstudy_node.control import Control
 from fedstudy_node.datasets import Datasets
 from fedstudy_node.home import Home
+from fedstudy_node.levels import Levels
 from fedstudy_node.portal import Portal, PortalRefusal
 from fedstudy_node.rotation import KeyChange
 from fedstudy_node.status import Status
@@ -21,7 +22,7 @@ log = structlog.get_logger()
 
 INTERVAL = 10.0
 INTERVAL_WHILE_PENDING = 2.0
-MOST_VETOES = 1000  # as the portal takes them
+MOST_VETOES = MOST_LEVELS = 1000  # as the portal takes them
 
 
 class Heartbeats(threading.Thread):
@@ -115,6 +116,7 @@ class Heartbeats(threading.Thread):
             "paused": paused,
             "vetoes": list(state.vetoes)[-MOST_VETOES:],
             "page_url": self._status.get("page"),
+            "levels": dict(list(Levels(self._home).all().items())[-MOST_LEVELS:]),
         }
 
     def _has_new_keys(self, error: FedStudyError) -> bool:

@@ -25,14 +25,14 @@ class Levels:
 
     def keep(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Keep what the portal says with the scripts that it offers."""
-        known = self._all()
+        known = self.all()
         told = {str(row["study"]): str(row["level"]) for row in rows if row["level"] in PHASES_AT}
         if known | told != known:
             write_private(self._file, json.dumps(known | told).encode())
 
     def of(self, study: str) -> str:
         """Return the site's level in a study; the usual one where the portal has not said any."""
-        return self._all().get(study, USUAL)
+        return self.all().get(study, USUAL)
 
     def check(self, study: str, phase: str) -> None:
         """Refuse a phase that the level does not allow (E_LEVEL)."""
@@ -40,7 +40,8 @@ class Levels:
         if not allows(level, phase):
             raise Refusal("E_LEVEL", f"The site takes part at level {level}, which does not allow {DOES[phase]}.")
 
-    def _all(self) -> dict[str, str]:
+    def all(self) -> dict[str, str]:
+        """Return the levels that the portal said, by study."""
         if not self._file.exists():
             return {}
         kept: dict[str, str] = json.loads(self._file.read_bytes())

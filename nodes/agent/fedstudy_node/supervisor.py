@@ -57,7 +57,7 @@ def serve(home: Home, stop: threading.Event) -> None:
         home, open_portal, Datasets(home), status, control,
         clock=clock, sandbox=sandbox.level, stop=stop, wake=wake, tell_pool=pool.tell,
     )  # fmt: skip
-    clerk = Clerk(home, partial(connecting.open_portal, home), stop)
+    clerk = Clerk(home, partial(connecting.open_portal, home), stop, heartbeats.hurry)
     with closing(Ledger(home.ledger_path)) as ledger:
         ledger.forget_old_replies()
         agent = build_agent(
@@ -67,17 +67,22 @@ def serve(home: Home, stop: threading.Event) -> None:
         )  # fmt: skip
         warden = Warden(control, agent.runs, Approvals(home), Datasets(home), stop=stop, changed=heartbeats.hurry)
         page = PageServer(home, control, status, hurry=clerk.hurry, served=heartbeats.hurry)
-        for thread in (heartbeats, warden, clerk, pool, Wakes(home, bell, stop), Watching(home, stop)):
+        wakes = Wakes(home, bell, stop, partial(_hurry, clerk, heartbeats))
+        for thread in (heartbeats, warden, clerk, pool, wakes, Watching(home, stop)):
             thread.start()
         page.start()
         agent.run()
     page.close()
-    for waiting in (clerk, pool):
-        waiting.hurry()
+    _hurry(clerk, pool)
     for thread in (heartbeats, clerk, pool):
         thread.join(timeout=2)
     status.set(fleet="stopped", portal="stopped", runs=[])
     log.info("stopped", node=settings.node)
+
+
+def _hurry(*waiting: Clerk | Heartbeats | PoolWatch) -> None:
+    for thread in waiting:
+        thread.hurry()
 
 
 def _open_portal(home: Home, clock: Clock, identity: Ed25519PrivateKey) -> Portal:

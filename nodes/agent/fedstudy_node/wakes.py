@@ -1,12 +1,12 @@
-"""The thread that hears from the portal that a message waits, so that the node need not ask the SuperLink all the time.
+"""The thread that hears from the portal that something waits, so that the node need not ask all the time.
 
-The portal says only that something waits; what it is, the SuperLink says. Without this connection the node asks by
-itself, more often and a little later.
+The portal says only that something waits: a message, which the SuperLink has, or news of the site's levels and of
+pooled rows. Without this connection the node asks by itself, more often and a little later.
 """
 
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import structlog
@@ -20,13 +20,17 @@ from fedstudy_node.ledger import Ledger
 log = structlog.get_logger()
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 30.0
+NEWS = "event: news"
 
 
 class Wakes(threading.Thread):
     """Holds the connection and rings the bell; connects again for ever."""
 
-    def __init__(self, home: Home, bell: Bell, stop: threading.Event) -> None:
+    def __init__(
+        self, home: Home, bell: Bell, stop: threading.Event, ask_for_news: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(name="wakes", daemon=True)
+        self._ask_for_news = ask_for_news
         self._home = home
         self._bell = bell
         self._stop_asked = stop
@@ -47,7 +51,7 @@ class Wakes(threading.Thread):
                 retry = min(retry * 2, LONGEST_RETRY)
 
     def _listen(self) -> None:
-        """Ring for every event; something may have come before the connection stood, so ring for that too."""
+        """Ring for every message; one may have come before the connection stood, so ring for that too."""
         try:
             with (
                 closing(Ledger(self._home.ledger_path)) as ledger,
@@ -62,6 +66,8 @@ class Wakes(threading.Thread):
         for line in lines:
             if self._stop_asked.is_set():
                 return
-            if line.startswith("event:") or not self._bell.answered:
+            if line == NEWS:
+                self._ask_for_news()
+            elif line.startswith("event:") or not self._bell.answered:
                 self._bell.answered, self._said = True, ""
                 self._bell.ring()

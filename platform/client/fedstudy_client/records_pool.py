@@ -16,7 +16,7 @@ class StudyPool(Record):
     Attributes:
         pool_node: {node, name, site, named_at} of the node that holds them; None where none is named.
         rows: that the pool holds and may use.
-        sites: {site, level, state, not_after} of each site that pools rows, or did.
+        sites: {site, level, state, not_after, awaits_proof} of each site that pools rows, or did.
         candidates: nodes that could be named, for who may name one: [{id, name}].
     """
 
@@ -30,7 +30,8 @@ class StudyPool(Record):
 class PoolConsent(Record):
     """What a site consented to, as it was signed (`statement`), and what became of it.
 
-    States: valid, replaced, expired, revoked, deleted.
+    States: valid, replaced, expired, revoked, deleted. `awaits_proof`: its rows are to be gone, and the pool node has
+    not proved yet that they are.
     """
 
     id: str
@@ -47,3 +48,4 @@ class PoolConsent(Record):
     ended_at: datetime | None = None
     delete_asked_at: datetime | None = None
     deleted_at: datetime | None = None
+    awaits_proof: bool = False

@@ -102,7 +102,7 @@ class Agent(ViewSet):
             node=request.user,
             agent_version=body.agent_version,
             sandbox=body.sandbox,
-            status=body.model_dump(include={"datasets", "clock", "paused", "vetoes"}),
+            status=body.model_dump(include={"datasets", "clock", "paused", "vetoes", "levels"}),
             boot=body.boot,
             sequence=request.auth,
         )

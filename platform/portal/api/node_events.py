@@ -1,4 +1,4 @@
-"""The connection that a node holds open to hear at once that a message waits for it."""
+"""The connection that a node holds open to hear at once that something waits for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from portal.api.problems import MEDIA_TYPE, as_json, problem
 
 @method_decorator(csrf_exempt, name="dispatch")
 class NodeEvents(View):
-    """Server-sent events: `message` whenever the SuperLink has something for the node."""
+    """Server-sent events: `message` whenever the SuperLink has something for the node, `news` when the portal has."""
 
     http_method_names = ("get",)
 

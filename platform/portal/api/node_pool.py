@@ -107,9 +107,12 @@ class Pool(ViewSet):
 
     @describe("List the pooled objects that the pool node is to open, drop or delete", output=PooledObjects)
     def list(self, request: NodeRequest) -> Response:
-        rows = list(selectors.objects_for_pool(acting(request).pk))
+        node = acting(request)
+        rows = list(selectors.objects_for_pool(node.pk))
         nodes = Node.objects.in_bulk({UUID(row.consent.node_id) for row in rows})
-        return Response([_told(row, nodes[UUID(row.consent.node_id)]).model_dump() for row in rows])
+        awaited = selectors.keys_with_rows_to_come(node.pk)
+        told = [_told(row, nodes[UUID(row.consent.node_id)], row.consent.key_id in awaited) for row in rows]
+        return Response([row.model_dump() for row in told])
 
     @describe("Hand in that a site's pooled rows are deleted", input=wire.PoolEnvelope)
     def deleted(self, request: NodeRequest) -> Response:
@@ -118,8 +121,14 @@ class Pool(ViewSet):
         return Response(status=204)
 
 
-def _told(item: PooledObject, node: Node) -> wire.PooledObject:
+def _told(item: PooledObject, node: Node, key_is_awaited: bool) -> wire.PooledObject:
+    """What the pool node hears of an object.
+
+    Of a deletion it hears once the rows of a newer consent have come that are sealed with the same key: it keeps a key
+    for rows that it has, and does not know of those that are still to come.
+    """
     consent: PoolConsent = item.consent
+    waits = key_is_awaited and consent.delete_asked_at is not None
     return wire.PooledObject(
         object=str(item.pk),
         study=str(consent.study_id),
@@ -130,8 +139,8 @@ def _told(item: PooledObject, node: Node) -> wire.PooledObject:
         size=item.size,
         manifest=_packed(item.manifest),
         consent=_packed(consent.envelope),
-        revocation=_packed(consent.revocation or b""),
-        delete=consent.delete_asked_at is not None,
+        revocation="" if waits else _packed(consent.revocation or b""),
+        delete=consent.delete_asked_at is not None and not waits,
         node_key=node.identity_key,
         approvers=node.approvers,
     )

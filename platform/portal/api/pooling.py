@@ -35,6 +35,7 @@ class SitePoolOut(Output):
     level = serializers.CharField()
     state = serializers.ChoiceField(choices=states.CONSENT.states, source="standing")
     not_after = serializers.DateTimeField()
+    awaits_proof = serializers.BooleanField(help_text="The pool node has not confirmed yet that its rows are gone")
 
 
 class PoolOut(Output):
@@ -69,6 +70,9 @@ class ConsentOut(Output):
     reason = serializers.CharField()
     delete_asked_at = serializers.DateTimeField(allow_null=True)
     deleted_at = serializers.DateTimeField(allow_null=True)
+    awaits_proof = serializers.BooleanField(
+        help_text="Its rows are to be gone, and the pool node has not proved yet that they are"
+    )
 
 
 class RunWithOut(Output):

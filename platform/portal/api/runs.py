@@ -255,6 +255,7 @@ class AwaitedOut(Output):
     phase = serializers.CharField()
     since = serializers.DateTimeField()
     until = serializers.DateTimeField()
+    level = serializers.CharField(help_text="That the site's node has still to take up; empty where it is not that")
 
 
 class ResultsOut(Output):

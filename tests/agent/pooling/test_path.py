@@ -218,6 +218,34 @@ def test_the_time_of_a_replaced_consent_ends_without_the_key_of_the_newer_one(re
     assert len(region.portal.deletions) == 2
 
 
+def test_rows_of_a_replaced_consent_are_deleted_and_their_key_with_the_newer_ones(region: Region) -> None:
+    region.centre.work()
+    first = region.hospitals[0]
+    old = first.share()
+    region.centre.work()
+    (sealed,) = [item.manifest.sha256 for item in region.portal.objects.values()]
+    new = first.share(days=200)
+    region.centre.work()
+    rows, vault = len(region.centre.table()), Vault(region.centre.home)
+    first.facts("revoke", old[:12], "--delete")
+    for _ in range(2):
+        region.centre.work()
+    assert not vault.sealed_path(sealed).exists()
+    assert [entry["why"] for entry in region.centre.journal("pool_removed")] == ["revoked"]
+    assert (vault.key(STUDY, first.site) is not None, len(region.centre.table())) == (True, rows)
+    assert not region.portal.deletions
+    first.facts("revoke", STUDY, "--delete")
+    region.centre.work()
+    assert vault.key(STUDY, first.site) is None
+    assert {deletion.consent for deletion in region.portal.deletions} == {old, new}
+
+
+def test_tools_for_backups_leave_the_keys_out(region: Region) -> None:
+    region.centre.work()
+    tag = region.centre.home.path / "poolnode" / "CACHEDIR.TAG"
+    assert tag.read_text().startswith("Signature: 8a477f597d28d172789f06886806bc55\n")
+
+
 def test_rows_are_deleted_though_one_who_consented_has_left_the_site(region: Region) -> None:
     region.open()
     first = region.hospitals[0]

@@ -24,7 +24,7 @@ from fedstudy_node.pooling.carriage import OBJECTS, freight_client
 from fedstudy_node.pooling.memory import Memory
 from fedstudy_node.pooling.opening import Listed, check_usable, listed, open_object
 from fedstudy_node.pooling.table import Pooled, PooledTables
-from fedstudy_node.pooling.vault import Pair, Vault
+from fedstudy_node.pooling.vault import GONE, Pair, Vault
 from fedstudy_node.portal import Portal
 
 log = structlog.get_logger()
@@ -118,12 +118,9 @@ class Keeper:
         """Stop using what was taken back, is over or replaced; destroy what is to be destroyed."""
         state = self._vault.state()
         if item.is_past_retention(self._now()):
-            if any(self._stands_on_key_of(item, other) for other in items):
-                self._remove(item, ledger)
-            else:
-                self._destroy(item, items, "retention", ledger)
+            self._end(item, items, "retention", ledger)
         elif item.is_revoked and item.is_to_be_deleted:
-            self._destroy(item, items, "revoked", ledger)
+            self._end(item, items, "revoked", ledger)
         elif item.is_revoked:
             if item.consent_id not in state.over:
                 self._vault.remember_over(item.consent_id, "revoked")
@@ -146,14 +143,21 @@ class Keeper:
         is_in_force = not (other.is_revoked or other.is_past_retention(self._now()))
         return same_key and is_in_force and other.consent_id not in self._vault.state().over
 
-    def _remove(self, item: Listed, ledger: Ledger) -> None:
-        """Remove what is here of rows whose time is over; the key goes once no other consent stands on it."""
-        if item.consent_id in self._vault.state().over:
+    def _end(self, item: Listed, items: list[Listed], why: Reason, ledger: Ledger) -> None:
+        """Destroy the key of rows that are to be gone; where another consent stands on it, remove what is here."""
+        if any(self._stands_on_key_of(item, other) for other in items):
+            self._remove(item, why, ledger)
+        else:
+            self._destroy(item, items, why, ledger)
+
+    def _remove(self, item: Listed, why: Reason, ledger: Ledger) -> None:
+        """Remove what is here of some rows; the key goes once no other consent stands on it."""
+        if self._vault.state().over.get(item.consent_id) in GONE:
             return
-        self._drop(item.consent_id, "retention", ledger)
+        self._drop(item.consent_id, why, ledger)
         self._vault.remove_sealed(item.manifest.sha256)
-        self._vault.remember_over(item.consent_id, "retention")
-        told = {"study": item.consent.study, "site": item.consent.site, "sha256": item.manifest.sha256}
+        self._vault.remember_over(item.consent_id, "retention" if why == "retention" else "removed")
+        told = {"study": item.consent.study, "site": item.consent.site, "sha256": item.manifest.sha256, "why": why}
         ledger.journal.append("pool_removed", item.consent_id, told)
 
     def _destroy(self, item: Listed, items: list[Listed], why: Reason, ledger: Ledger) -> None:

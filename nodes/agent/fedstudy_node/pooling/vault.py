@@ -18,6 +18,11 @@ from fedstudy_node.home import Home, write_private
 from fedstudy_node.pooling.sealing import Key, make_key, recipient_of
 
 Pair = tuple[str, str]  # study and site, by id
+# What tools for backups look for in folders that are to be left out (https://bford.info/cachedir/).
+TAG = """Signature: 8a477f597d28d172789f06886806bc55
+# A copy of a key outlives its destruction: leave this folder out of backups.
+"""
+GONE = ("retention", "removed", "destroyed")  # of whose rows nothing is here any more
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,9 @@ class Vault:
         folder = self._folder / name
         for path in (self._folder, folder):
             path.mkdir(mode=0o700, exist_ok=True)
+        tag = self._folder / "CACHEDIR.TAG"
+        if not tag.exists():
+            write_private(tag, TAG.encode("ascii"))
         return folder
 
     def _key_file(self, study: str, site: str) -> Path:
@@ -128,8 +136,8 @@ class State:
     """What a pool node remembers.
 
     Attributes:
-        over: why a consent does not count any more, by its id: "revoked", "retention" (its rows are
-            removed, the key is in use), "destroyed" (with the key).
+        over: why a consent does not count any more, by its id: "revoked"; "retention" and "removed" (its rows are
+            removed as its time was over or its site asked, the key is in use); "destroyed" (with the key).
         newest: the highest sequence of consents seen, by study and site.
     """
 

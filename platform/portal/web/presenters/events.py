@@ -145,6 +145,7 @@ SENTENCES = {
     "pooling:object:announced": gettext_noop("Pooled rows announced"),
     "pooling:object:received": gettext_noop("Pooled rows received, encrypted"),
     "pooling:object:refused": gettext_noop("Pooled rows refused"),
+    "pooling:object:removed": gettext_noop("Encrypted rows removed from the portal"),
     "pooling:table:made": gettext_noop("Pool node made a table of pooled rows"),
     "releases:card:changed": gettext_noop("Words of a model card changed"),
     "releases:release:requested": gettext_noop("Release of a model asked for"),

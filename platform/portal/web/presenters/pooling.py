@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from fedstudy_core.times import parse_time
+from nodes.registry.models import Node
 from portal.web.presenters.levels import Level, level_of
 from studies.pooling.models import PoolConsent, PooledObject
 
@@ -26,6 +27,22 @@ class SiteRow:
     state: str
     rows: int | None
     not_after: dt.datetime
+    awaits_proof: bool
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is missing until a site knows that its rows are gone.
+
+    Attributes:
+        why: what became due: the site asked, or retention is over.
+        heard_at: when the pool node was heard of last.
+        key_in_use: a newer consent's rows are sealed with the same key.
+    """
+
+    why: str
+    heard_at: dt.datetime | None
+    key_in_use: bool
 
 
 @dataclass(frozen=True)
@@ -64,6 +81,20 @@ def site_row(consent: PoolConsent, rows: int | None, *, is_readable: bool) -> Si
         state=consent.standing,
         rows=rows,
         not_after=consent.not_after,
+        awaits_proof=consent.awaits_proof,
+    )
+
+
+def proof_of(consent: PoolConsent) -> Proof | None:
+    """What is missing of the proof that a consent's rows are gone; None where nothing is."""
+    if not consent.awaits_proof:
+        return None
+    asked = consent.delete_asked_at is not None
+    node = Node.objects.filter(pk=consent.key.pool_node.node_id).first()
+    return Proof(
+        why=_("Deletion was asked for.") if asked else _("The time for which the rows may be held is over."),
+        heard_at=node.last_seen_at if node else None,
+        key_in_use=consent.key.consents.filter(state="valid").exists(),
     )
 
 
