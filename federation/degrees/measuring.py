@@ -22,6 +22,7 @@ class Measured:
     """A run of a comparison as far as it is. Sites go by the ids of their enrolments.
 
     Attributes:
+        trains: who was to train, the pool node among them.
         tests: what each site said of its test of the last tested model.
         trained: rows that trained it at each site's own node.
         exposed: rows by site that had left for the pool node, when it trained on these.
@@ -30,6 +31,7 @@ class Measured:
 
     entry: DegreeEntry
     run: Run
+    trains: frozenset[UUID]
     tests: Mapping[UUID, Metrics]
     trained: Mapping[UUID, int]
     exposed: Mapping[str, int]
@@ -108,6 +110,7 @@ def _measured(
     return Measured(
         entry=entry,
         run=entry.run,
+        trains=frozenset(item.enrolment_id for item in entry.run.participants.all() if item.trains),
         tests={site: metrics for site, metrics in tests.items() if site not in pools},
         trained={site: rows for site, rows in trained.items() if site not in pools},
         exposed=_exposed(entry),

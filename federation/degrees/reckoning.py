@@ -1,13 +1,15 @@
 """From the runs of a comparison to its tables: what each degree of federation brings at each site, and what it costs.
 
 A row of sites alone, or of sites left out, is made of several runs: each site's figure there is of the model that it
-trained by itself, or that never saw its rows. All other rows are one run each.
+trained by itself, or that never saw its rows. All other rows are of one run. Of several seeds a row has each of its
+runs once a seed, and figures are means over them; differences are taken seed by seed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from federation.degrees.kinds import CENTRAL, FEDERATED, HYBRID, KINDS, OF_ONE_SITE
@@ -42,10 +44,12 @@ class DegreeRow:
         weighted_gain, ranking_gain, gains: less the base row's, on the same test rows; None for the base itself.
         trained: rows on which a model was trained: of the row's runs the fewest and the most.
         exposed: rows that had left their sites.
+        seconds, bytes: what the runs of one seed took; of several the mean.
     """
 
     kind: str
     runs: tuple[Measured, ...]
+    seeds: tuple[int | None, ...]
     pooled_sites: tuple[str, ...]
     degree: float | None
     sites: tuple[Figure | None, ...]
@@ -130,36 +134,51 @@ def reckon(comparison: DegreeComparison, measured: Measurements, metric: str = "
     )
 
 
+Tests = Mapping[UUID, Metrics]
+Seed = int | None  # None of a script without one
+
+
 @dataclass(frozen=True)
 class _Part:
-    """The runs of a row, and each site's test that counts there."""
+    """The runs of a row, and by seed each site's test that counts there."""
 
     kind: str
     runs: tuple[Measured, ...]
-    tests: Mapping[UUID, Metrics]
+    tests: Mapping[Seed, Tests]
+
+    def of(self, site: UUID) -> dict[Seed, Metrics]:
+        """A site's test of each seed of which there is one."""
+        return {seed: tests[site] for seed, tests in self.tests.items() if site in tests}
 
 
 def _parts(measured: Measurements) -> Sequence[_Part]:
     found = []
     for kind in KINDS:
-        runs = tuple(item for item in measured.runs if item.entry.kind == kind and item.is_tested)
-        if kind not in OF_ONE_SITE:
-            found += [_Part(kind, (item,), item.tests) for item in runs]
-        elif runs:
-            found.append(_Part(kind, runs, _diagonal(runs)))
+        groups: dict[Any, list[Measured]] = {}
+        for item in measured.runs:
+            if item.entry.kind == kind and item.is_tested:
+                alike = () if kind in OF_ONE_SITE else (item.entry.table_id, item.trains)
+                groups.setdefault(alike, []).append(item)
+        found += [_Part(kind, tuple(runs), _by_seed(kind, runs)) for runs in groups.values()]
     return found
 
 
-def _diagonal(runs: Sequence[Measured]) -> dict[UUID, Metrics]:
-    """Of each run the test of the site that it is about; of several about one site the newest."""
-    sites = [(item.entry.enrolment_id, item) for item in runs]
-    return {site: item.tests[site] for site, item in sites if site is not None and site in item.tests}
+def _by_seed(kind: str, runs: Sequence[Measured]) -> dict[Seed, Tests]:
+    """By seed all tests of its run, or the diagonal of its runs; of several about the same the newest."""
+    found: dict[Seed, dict[UUID, Metrics]] = {}
+    for item in runs:
+        tests = found.setdefault(item.entry.seed, {})
+        if kind not in OF_ONE_SITE:
+            tests.update(item.tests)
+        elif (site := item.entry.enrolment_id) in item.tests:
+            tests[site] = item.tests[site]
+    return {seed: tests for seed, tests in found.items() if tests}
 
 
 def _names(runs: Sequence[Measured]) -> tuple[str, ...]:
     tests = [metrics for item in runs for metrics in item.tests.values()]
     found = {name for metrics in tests for name, value in metrics.items() if isinstance(value, int | float)}
-    found |= {AUC} if any(site_figure(metrics, AUC) for metrics in tests) else set()
+    found |= {AUC} if any(site_figure([metrics], AUC) for metrics in tests) else set()
     return tuple(sorted(found - NO_FIGURES, key=lambda name: (name != AUC, name)))
 
 
@@ -172,40 +191,54 @@ def _same_rows(runs: Sequence[Measured]) -> bool:
 
 
 def _row(part: _Part, base: _Part | None, ids: Sequence[UUID], metric: str) -> DegreeRow:
-    tests = [part.tests[site] for site in ids if site in part.tests]
+    together = _together([part.tests], ids)[0]
     others = base if base is not part else None
-    both = [site for site in ids if others and site in part.tests and site in others.tests]
-    ours, theirs = [part.tests[site] for site in both], [others.tests[site] for site in both if others]
+    ours, theirs = _together([part.tests, others.tests], ids) if others else ([], [])
     at_home = sum(sum(item.trained.values()) for item in part.runs)
     pooled, exposed = sum(item.pooled for item in part.runs), part.runs[-1].exposed
     trained = [sum(item.trained.values()) + item.pooled for item in part.runs]
+    seeds = len({item.entry.seed for item in part.runs})
     return DegreeRow(
         kind=part.kind,
         runs=part.runs,
+        seeds=tuple(part.tests),
         pooled_sites=tuple(sorted(exposed)),
         degree=at_home / (at_home + pooled) if at_home + pooled else None,
-        sites=tuple(_if_there(part.tests.get(site), lambda item: site_figure(item, metric)) for site in ids),
-        weighted=weighted_figure(tests, metric),
-        ranking=ranking_figure(tests) if metric == AUC else None,
+        sites=tuple(site_figure([*part.of(site).values()], metric) for site in ids),
+        weighted=weighted_figure(together, metric),
+        ranking=ranking_figure(together) if metric == AUC else None,
         gains=tuple(_gain(part, others, site, metric) for site in ids),
-        weighted_gain=weighted_difference(ours, theirs, metric) if both else None,
-        ranking_gain=ranking_difference(ours, theirs) if both and metric == AUC else None,
+        weighted_gain=weighted_difference(ours, theirs, metric),
+        ranking_gain=ranking_difference(ours, theirs) if metric == AUC else None,
         trained=(min(trained), max(trained)),
         exposed=sum(exposed.values()),
-        seconds=sum(item.effort.duration_ms or 0 for item in part.runs) / 1000,
-        bytes=sum(item.effort.bytes_sent + item.effort.bytes_received for item in part.runs),
+        seconds=sum(item.effort.duration_ms or 0 for item in part.runs) / 1000 / seeds,
+        bytes=round(sum(item.effort.bytes_sent + item.effort.bytes_received for item in part.runs) / seeds),
     )
 
 
-def _if_there(metrics: Metrics | None, make: Callable[[Metrics], Figure | None]) -> Figure | None:
-    return None if metrics is None else make(metrics)
+def _together(parts: Sequence[Mapping[Seed, Tests]], ids: Sequence[UUID]) -> list[list[list[Metrics]]]:
+    """Of each part by seed the tests of the same sites: those seeds that all have, and of them those of the most sites.
+
+    While runs are under way a seed may lack sites: a mean over others would not be the same measure.
+    """
+    common = {
+        seed: [site for site in ids if all(site in part[seed] for part in parts)]
+        for seed in parts[0]
+        if all(seed in part for part in parts)
+    }
+    sites = max(common.values(), key=len, default=[])
+    seeds = [seed for seed, found in common.items() if found == sites and sites]
+    return [[[part[seed][site] for site in sites] for seed in seeds] for part in parts]
 
 
 def _gain(one: _Part | None, other: _Part | None, site: UUID, metric: str) -> Figure | None:
-    """One row less another at a site; None where one of them has no test of it."""
-    if one is None or other is None or site not in one.tests or site not in other.tests:
+    """One row less another at a site, seed by seed; None where there is no seed of which both have a test of it."""
+    if one is None or other is None:
         return None
-    return site_difference(one.tests[site], other.tests[site], metric)
+    ours, theirs = one.of(site), other.of(site)
+    seeds = [seed for seed in ours if seed in theirs]
+    return site_difference([ours[seed] for seed in seeds], [theirs[seed] for seed in seeds], metric)
 
 
 def _contributions(
@@ -218,16 +251,16 @@ def _contributions(
     for enrolment in measured.sites:
         site = enrolment.pk
         over_own = _gain(base, own, site, metric)
-        shared = _if_there(base.tests.get(site), lambda item: site_figure(item, metric))
+        shared = _figure_of(base, site, metric)
         found.append(
             Contribution(
                 site=enrolment.site.name,
                 rows=shared.rows if shared else 0,
-                own=_if_there(own.tests.get(site) if own else None, lambda item: site_figure(item, metric)),
+                own=_figure_of(own, site, metric),
                 shared=shared,
                 over_own=over_own,
                 over_pooled=_gain(base, pooled, site, metric),
-                unseen=_if_there(unseen.tests.get(site) if unseen else None, lambda item: site_figure(item, metric)),
+                unseen=_figure_of(unseen, site, metric),
                 over_unseen=_gain(base, unseen, site, metric),
                 to_others=_to_others(base, unseen, site, metric),
                 is_worse=_is_worse(over_own, better),
@@ -237,14 +270,17 @@ def _contributions(
     return found
 
 
+def _figure_of(part: _Part | None, site: UUID, metric: str) -> Figure | None:
+    return site_figure([*part.of(site).values()], metric) if part else None
+
+
 def _to_others(base: _Part, unseen: _Part | None, left: UUID, metric: str) -> Figure | None:
     """What the other sites have of a site's rows: the shared model less the one without them."""
-    run = next((item for item in unseen.runs if item.entry.enrolment_id == left), None) if unseen else None
-    if run is None:
-        return None
-    others = [site for site in base.tests if site != left and site in run.tests]
-    ours, theirs = [base.tests[site] for site in others], [run.tests[site] for site in others]
-    return weighted_difference(ours, theirs, metric) if others else None
+    runs = unseen.runs if unseen else ()
+    without = {item.entry.seed: item.tests for item in runs if item.entry.enrolment_id == left}
+    others = [site for tests in base.tests.values() for site in tests if site != left]
+    ours, theirs = _together([base.tests, without], list(dict.fromkeys(others)))
+    return weighted_difference(ours, theirs, metric)
 
 
 def _is_worse(gain: Figure | None, better: str) -> bool:

@@ -104,7 +104,7 @@ def test_the_area_of_a_ranking_is_not_the_mean_of_the_sites() -> None:
     """Scores at A are high, at B low: each ranks its own rows well, together less so."""
     first = {"num-examples": 4, "score-positives": [0, 0, 0, 2], "score-negatives": [0, 0, 2, 0]}
     second = {"num-examples": 4, "score-positives": [0, 2, 0, 0], "score-negatives": [2, 0, 0, 0]}
-    weighted, ranking = weighted_figure([first, second], "auc"), ranking_figure([first, second])
+    weighted, ranking = weighted_figure([[first, second]], "auc"), ranking_figure([[first, second]])
     assert value(weighted) == 1.0
     assert value(ranking) == 0.75  # of 16 pairs, the 4 of B's positives with A's negatives are the wrong way round
     assert ranking is not None
@@ -113,6 +113,6 @@ def test_the_area_of_a_ranking_is_not_the_mean_of_the_sites() -> None:
 
 
 def test_a_site_that_reports_no_figure_has_none() -> None:
-    assert site_figure({"num-examples": 3}, "auc") is None
-    assert weighted_figure([{"num-examples": 3}], "auc") is None
-    assert ranking_figure([{"num-examples": 3}]) is None
+    assert site_figure([{"num-examples": 3}], "auc") is None
+    assert weighted_figure([[{"num-examples": 3}]], "auc") is None
+    assert ranking_figure([[{"num-examples": 3}]]) is None

@@ -1,21 +1,25 @@
 """Figures of models that sites tested, each with its interval where there is one, and differences between two models.
 
 Everything is made of what sites report of a test: plain metrics, `num-examples`, counts of scores, and replicates. A
-mean over sites weighs them by the rows that they tested.
+mean over sites weighs them by the rows that they tested. Models may be trained with several seeds: then there is a test
+of each, and a figure is the mean over them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 
 from fedstudy_core.bootstrap import (
+    Interval,
     Measure,
     difference,
     interval_of,
     interval_of_difference,
+    over_seeds,
     read_test,
     weighted,
 )
@@ -25,6 +29,7 @@ from fedstudy_core.metrics import NEGATIVES, POSITIVES, REPLICATES_OF, WEIGHT, M
 AUC = "auc"  # score counts give it where a script does not report it
 
 Metrics = Mapping[str, Metric]
+Sites = Sequence[Metrics]
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Figure:
     Attributes:
         rows: test rows that it stands on.
         replicates: of the bootstrap that gave the interval; 0 for a closed form, or no interval.
+        seeds: whose mean it is.
+        deviation: of the seeds' values (of the sample); None of a single one.
     """
 
     value: float
@@ -41,34 +48,55 @@ class Figure:
     high: float | None = None
     rows: int = 0
     replicates: int = 0
+    seeds: int = 1
+    deviation: float | None = None
 
 
-def site_figure(metrics: Metrics, name: str) -> Figure | None:
-    """A metric of one site's test; None where the site did not report it.
+def site_figure(tests: Sequence[Metrics], name: str) -> Figure | None:
+    """A metric of one site's tests, of each seed one; None where the site did not report it.
 
-    Its interval is the bootstrap's where the site sent replicates, and else, of an area, that of DeLong.
+    Its interval is the bootstrap's where the site sent replicates, and else, of an area, that of DeLong. Of several
+    seeds it says how the mean of just these would change with other test rows; `deviation` says how they lie apart.
     """
-    counted = _area([metrics]) if name == AUC else None
-    told = read_test(metrics, name)
-    if told is None:
-        return None if counted is None else _figure(counted.value, counted.interval, [metrics])
-    interval = interval_of(told)
-    if interval is None:
-        return _figure(told.value, counted.interval if counted else None, [metrics])
-    return Figure(told.value, *interval, rows=told.rows, replicates=told.times)
+    told = [(test, measure) for test in tests if (measure := _test(test, name))]
+    mean = over_seeds([measure for _, measure in told])
+    if mean is None:
+        return None
+    found = interval_of(mean)
+    if found is None and name == AUC:
+        return _of(mean, _mean_interval([_area([test]) for test, _ in told]), replicates=0)
+    return _of(mean, found)
 
 
-def weighted_figure(sites: Sequence[Metrics], name: str) -> Figure | None:
-    """The mean of the sites that report a metric, weighted by the rows that they tested; None where none does."""
-    tests = [test for site in sites if (test := _test(site, name)) is not None]
-    mean = weighted(tests)
+def weighted_figure(tests: Sequence[Sites], name: str) -> Figure | None:
+    """The mean of the sites that report a metric, weighted by the rows that they tested; None where none does.
+
+    Args:
+        tests: of each seed those of the same sites.
+    """
+    means = [weighted([test for site in sites if (test := _test(site, name))]) for sites in tests]
+    mean = over_seeds([item for item in means if item])
     return None if mean is None else _of(mean, interval_of(mean))
 
 
-def ranking_figure(sites: Sequence[Metrics]) -> Figure | None:
+def ranking_figure(tests: Sequence[Sites]) -> Figure | None:
     """The area under the curve of all sites' test rows in one ranking, from their score counts; None without these."""
-    found = _area(sites)
-    return None if found is None else _figure(found.value, found.interval, sites)
+    found = [_area(sites) for sites in tests]
+    areas = [Measure(area.value, _rows(sites)) for sites, area in zip(tests, found, strict=True) if area]
+    mean = over_seeds(areas)
+    return None if mean is None else _of(mean, _mean_interval([item for item in found if item]))
+
+
+def _mean_interval(found: Sequence[Estimate | None]) -> Interval | None:
+    """Of the mean over seeds, from each seed's own interval: their mean, None where one has none.
+
+    The mean's deviation is at most the mean of the deviations (Cauchy-Schwarz), which it is where other rows would
+    change all seeds alike.
+    """
+    ends = [item.interval for item in found if item and item.interval]
+    if not ends or len(ends) < len(found):
+        return None
+    return fmean(low for low, _ in ends), fmean(high for _, high in ends)
 
 
 def are_of_other_rows(one: Metrics, other: Metrics) -> bool:
@@ -77,55 +105,74 @@ def are_of_other_rows(one: Metrics, other: Metrics) -> bool:
     return one.get(WEIGHT) != other.get(WEIGHT) or (None not in keys and keys[0] != keys[1])
 
 
-def site_difference(one: Metrics, other: Metrics, name: str) -> Figure | None:
+def site_difference(ones: Sequence[Metrics], others: Sequence[Metrics], name: str) -> Figure | None:
     """A metric of one model less that of another, tested by a site on the same rows, that were drawn alike.
 
     Without an interval where they are not the same, or no replicates say so.
+
+    Args:
+        ones, others: by seed, in the same order.
     """
-    found = _test(one, name), _test(other, name)
-    if found[0] is None or found[1] is None:
-        return None
-    apart = difference(found[0], found[1])
-    return _of(apart, interval_of_difference(apart))
+    pairs = [(_test(one, name), _test(other, name)) for one, other in zip(ones, others, strict=True)]
+    apart = over_seeds([difference(one, other) for one, other in pairs if one and other])
+    return None if apart is None else _of(apart, interval_of_difference(apart))
 
 
-def weighted_difference(ones: Sequence[Metrics], others: Sequence[Metrics], name: str) -> Figure | None:
-    """The same of the weighted means of several sites, which stand in the same order.
+def weighted_difference(ones: Sequence[Sites], others: Sequence[Sites], name: str) -> Figure | None:
+    """The same of the weighted means of several sites, which stand in the same order at every seed.
 
     Raises:
-        ValueError: for one of more sites than the other.
+        ValueError: for one of more sites or seeds than the other.
     """
-    pairs = list(zip(ones, others, strict=True))
-    both = [(first, second) for pair in pairs if (first := _test(pair[0], name)) and (second := _test(pair[1], name))]
-    mean = weighted([difference(*pair) for pair in both])
+    seeds = [list(zip(one, other, strict=True)) for one, other in zip(ones, others, strict=True)]
+    means = [weighted([item for pair in pairs if (item := _difference(*pair, name))]) for pairs in seeds]
+    mean = over_seeds([item for item in means if item])
     if mean is None:
         return None
-    same = not any(are_of_other_rows(*pair) for pair in pairs)
+    same = not any(are_of_other_rows(*pair) for pairs in seeds for pair in pairs)
     return _of(mean, interval_of_difference(mean) if same else None)
 
 
-def ranking_difference(ones: Sequence[Metrics], others: Sequence[Metrics]) -> Figure | None:
-    """The same of the areas of all rows in one ranking, without an interval: no site can draw from others' rows."""
-    one, other = ranking_figure(ones), ranking_figure(others)
-    return None if one is None or other is None else Figure(one.value - other.value, rows=one.rows)
+def ranking_difference(ones: Sequence[Sites], others: Sequence[Sites]) -> Figure | None:
+    """The same of the areas of all rows in one ranking, without an interval.
+
+    What varies there is how each site's rows rank among those of the others; no site can draw from others' rows, and
+    replicates of the sites' own areas do not tell it.
+    """
+    pairs = [(_area(one), _area(other)) for one, other in zip(ones, others, strict=True)]
+    apart = over_seeds([Measure(one.value - other.value, _rows(ones[0])) for one, other in pairs if one and other])
+    return None if apart is None else _of(apart, None)
+
+
+def _difference(one: Metrics, other: Metrics, name: str) -> Measure | None:
+    first, second = _test(one, name), _test(other, name)
+    return difference(first, second) if first and second else None
 
 
 def _test(metrics: Metrics, name: str) -> Measure | None:
     """What a site says of a metric; an area that it does not tell comes from its score counts."""
     told = read_test(metrics, name)
     counted = _area([metrics]) if told is None and name == AUC else None
-    return told if counted is None else Measure(counted.value, round(_number(metrics, WEIGHT) or 0))
+    return told if counted is None else Measure(counted.value, _rows([metrics]))
 
 
-def _of(measure: Measure, interval: tuple[float, float] | None) -> Figure:
-    if interval is None:
-        return Figure(measure.value, rows=measure.rows)
-    return Figure(measure.value, *interval, rows=measure.rows, replicates=measure.times)
-
-
-def _figure(value: float, interval: tuple[float, float] | None, sites: Sequence[Metrics]) -> Figure:
+def _of(measure: Measure, interval: Interval | None, *, replicates: int | None = None) -> Figure:
+    """The figure of a measure; `replicates` gave the interval, those of the measure unless something else did."""
     low, high = interval or (None, None)
-    return Figure(value, low, high, rows=sum(round(_number(site, WEIGHT) or 0) for site in sites))
+    used = measure.times if replicates is None else replicates
+    return Figure(
+        value=measure.value,
+        low=low,
+        high=high,
+        rows=measure.rows,
+        replicates=used if interval else 0,
+        seeds=measure.seeds,
+        deviation=measure.deviation,
+    )
+
+
+def _rows(sites: Sites) -> int:
+    return sum(round(_number(site, WEIGHT) or 0) for site in sites)
 
 
 def _number(metrics: Metrics, name: str) -> float | None:
