@@ -13,8 +13,11 @@ from federation.runs.comparing import Effort, Rounds, committed_rounds, effort_o
 from federation.runs.models import Participant, Participation, Run
 from federation.runs.phases import EVALUATE, TRAIN
 from fedstudy_core.figures import Metrics
+from fedstudy_core.metrics import REPLICATES_OF
 from studies.enrolment.models import Enrolment
 from studies.pooling.models import PoolConsent
+
+BOOTSTRAP = "bootstrap"  # the parameter by which a script is asked for replicates of its last test
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,17 @@ class Measured:
     def is_tested(self) -> bool:
         """Whether it is over, and its last model was tested."""
         return self.run.state == "completed" and bool(self.tests)
+
+
+def ended_untold(item: Measured) -> bool:
+    """Whether a run ended early after a test that nobody knew to be its last: so it has no bootstrap replicates.
+
+    Where some sites only test, and with strategies that ask one site after the other, it is that test that ends it.
+    """
+    run = item.run
+    early = run.ends_after is not None and run.ends_after < run.rounds
+    asked = early and item.is_tested and bool(run.config.get(BOOTSTRAP))
+    return asked and not any(REPLICATES_OF in metrics for metrics in item.tests.values())
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from federation.degrees.kinds import KINDS, OF_ONE_SITE, OF_POOLED_ROWS
 class DegreeComparison(models.Model):
     """One script version under one plan, trained at several degrees of federation and tested on the same rows.
 
-    `plan` is what all its runs share: strategy and its parameters, the script's configuration with its seed, rounds.
+    `plan` is what all its runs share: strategy and its parameters, the script's configuration but for the seed, rounds.
+    Each way of training is run once for each of `seeds`; these are none where the script takes none.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -24,6 +25,7 @@ class DegreeComparison(models.Model):
     label = models.CharField(max_length=80)
     kinds = models.JSONField(help_text="What is wanted, of `federation.degrees.kinds`")
     plan = models.JSONField()
+    seeds = models.JSONField(default=list)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -47,6 +49,7 @@ class DegreeEntry(models.Model):
         "enrolment.Enrolment", on_delete=models.PROTECT, related_name="+", null=True, blank=True
     )
     table = models.ForeignKey("pooling.PooledTable", on_delete=models.PROTECT, related_name="+", null=True, blank=True)
+    seed = models.BigIntegerField(null=True, blank=True)
     run = models.ForeignKey("runs.Run", on_delete=models.PROTECT, related_name="degree_entries")
     position = models.PositiveIntegerField()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -26,3 +27,9 @@ def comparison_for(user: User, comparison_id: UUID) -> DegreeComparison:
     if found is None:
         raise NotFound("E_NOT_FOUND", "There is no such comparison, or it is not yours to see.")
     return found
+
+
+def mark_of(comparison: DegreeComparison) -> str:
+    """Changes with the state of each of its runs, and with their number: as long as it is the same, so is the page."""
+    states = comparison.entries.order_by("position").values_list("position", "run__state")
+    return hashlib.sha256(repr(list(states)).encode()).hexdigest()[:16]

@@ -12,8 +12,10 @@ from accounts.models import User
 from accounts.permissions import Permission, check
 from audit.services import record
 from federation.degrees.kinds import KINDS
+from federation.degrees.measuring import BOOTSTRAP
 from federation.degrees.models import DegreeComparison, DegreeEntry
 from federation.degrees.outline import Shape, outline_of
+from federation.degrees.seeds import SEED, checked_seeds, own_seed
 from federation.runs.lineage import plan_of
 from federation.runs.models import Run
 from federation.runs.phases import OWN_SERVER
@@ -24,8 +26,9 @@ from studies.lifecycle.models import Study
 from studies.lifecycle.services import check_under_way
 from studies.scripts.models import ScriptVersion
 
-MOST_RUNS, LABEL_LENGTH = 60, 80
-BOOTSTRAP, REPLICATES = "bootstrap", 200  # of a script that draws its test rows anew, for intervals of differences
+MOST_RUNS, LABEL_LENGTH = 120, 80
+LONGEST_SITE, LONGEST_LABEL = 30, 120  # of a run's label
+REPLICATES = 200  # of a script that draws its test rows anew, for intervals of differences
 TO_START = ("draft", "failed", "stopped")
 OF_ITS_SITES = ("label", "sites", "validators", "quorum")  # what a plan says of one run alone
 
@@ -39,29 +42,41 @@ class Hindered:
     detail: str
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What is to be compared.
+
+    Attributes:
+        kinds: ways of training that are wanted (`federation.degrees.kinds`).
+        seeds: each way is run once for each of them; that of the plan alone when None.
+    """
+
+    kinds: Sequence[str] = KINDS
+    seeds: Sequence[int] | None = None
+
+
 def create_comparison(
-    *, study: Study, version: ScriptVersion, plan: Plan, kinds: Sequence[str] = KINDS, label: str = "", by: User
+    *, study: Study, version: ScriptVersion, plan: Plan, wish: Wish = Wish(), label: str = "", by: User
 ) -> DegreeComparison:
     """Plan the runs of a comparison; nothing is sent to any site yet.
 
     Args:
         plan: what all runs share; whom it names as sites is left aside.
-        kinds: ways of training that are wanted (`federation.degrees.kinds`).
 
     Raises:
         Invalid: E_INVALID, E_TOO_FEW_SITES where none of them is possible now, and what `create_run` raises.
         Conflict: as `create_run`.
     """
-    return _create(study=study, version=version, plan=plan, kinds=kinds, label=label, source=None, by=by)
+    return _create(study=study, version=version, plan=plan, wish=wish, label=label, source=None, by=by)
 
 
-def compare_run(*, run: Run, kinds: Sequence[str] = KINDS, by: User) -> DegreeComparison:
+def compare_run(*, run: Run, wish: Wish = Wish(), by: User) -> DegreeComparison:
     """The same by the plan of a run, which takes its place in the comparison where all sites tested it.
 
     Raises: as `create_comparison`.
     """
     plan, label = plan_of(run), run.label
-    return _create(study=run.study, version=run.version, plan=plan, kinds=kinds, label=label, source=run, by=by)
+    return _create(study=run.study, version=run.version, plan=plan, wish=wish, label=label, source=run, by=by)
 
 
 @transaction.atomic
@@ -70,13 +85,13 @@ def _create(
     study: Study,
     version: ScriptVersion,
     plan: Plan,
-    kinds: Sequence[str],
+    wish: Wish,
     label: str,
     source: Run | None,
     by: User,
 ) -> DegreeComparison:
     check(by, Permission.RUN_START, study)
-    _check_kinds(kinds)
+    _check_kinds(wish.kinds)
     if version.declaration.get("server") == "own":
         raise Invalid("E_STRATEGY", "The script's own ServerApp asks whom it likes: no site can be held to testing.")
     plan = _with_replicates(plan, version)
@@ -84,14 +99,23 @@ def _create(
         study=study,
         version=version,
         label=(label or f"{version.script.name} v{version.number}")[:LABEL_LENGTH],
-        kinds=[kind for kind in KINDS if kind in kinds],
+        kinds=[kind for kind in KINDS if kind in wish.kinds],
+        seeds=_seeds_of(version, plan, wish),
         plan={name: value for name, value in asdict(plan).items() if name not in OF_ITS_SITES},
         created_by=by,
     )
     runs = _plan_missing(comparison, by, source)
-    detail = {"version": version.sha256, "kinds": comparison.kinds, "runs": [str(run.pk) for run in runs]}
+    detail = {"version": version.sha256, "kinds": comparison.kinds, "seeds": comparison.seeds}
+    detail |= {"runs": [str(run.pk) for run in runs]}
     record(action="degrees:comparison:created", actor=by, obj=comparison, study=study.pk, detail=detail)
     return comparison
+
+
+def _seeds_of(version: ScriptVersion, plan: Plan, wish: Wish) -> list[int]:
+    if wish.seeds is not None:
+        return checked_seeds(wish.seeds, version)
+    own = own_seed(version, plan.config)
+    return [] if own is None else [own]
 
 
 def _with_replicates(plan: Plan, version: ScriptVersion) -> Plan:
@@ -109,34 +133,46 @@ def _check_kinds(kinds: Sequence[str]) -> None:
 
 
 @transaction.atomic
-def extend_comparison(*, comparison: DegreeComparison, by: User) -> list[Run]:
+def extend_comparison(*, comparison: DegreeComparison, seeds: Sequence[int] = (), by: User) -> list[Run]:
     """Plan the runs that have become possible since: after a level changed, or rows were pooled.
+
+    Args:
+        seeds: that are to be added to the comparison's; those that it has already stay as they are.
 
     Returns none where nothing has. Raises Conflict (E_STATE) in a study that is over, and as `create_comparison`.
     """
-    comparison = DegreeComparison.objects.select_for_update(of=("self",)).select_related("study").get(pk=comparison.pk)
+    locked = DegreeComparison.objects.select_for_update(of=("self",)).select_related("study", "version")
+    comparison = locked.get(pk=comparison.pk)
     check(by, Permission.RUN_START, comparison.study)
     check_under_way(comparison.study, "and takes no more runs")
+    added = [seed for seed in seeds if seed not in comparison.seeds]
     try:
         with transaction.atomic():
+            _add_seeds(comparison, added)
             runs = _plan_missing(comparison, by, None)
     except _NothingNew:
         return []
-    detail = {"runs": [str(run.pk) for run in runs]}
+    detail = {"runs": [str(run.pk) for run in runs], "seeds": added}
     record(action="degrees:comparison:extended", actor=by, obj=comparison, study=comparison.study_id, detail=detail)
     return runs
+
+
+def _add_seeds(comparison: DegreeComparison, added: Sequence[int]) -> None:
+    if added:
+        comparison.seeds = checked_seeds([*comparison.seeds, *added], comparison.version)
+        comparison.save(update_fields=["seeds"])
 
 
 class _NothingNew(Invalid):
     """No way of training that is wanted is possible now, other than those that are there."""
 
 
-def start_comparison(*, comparison: DegreeComparison, by: User) -> list[Hindered]:
+def start_comparison(*, comparison: DegreeComparison, seeds: Sequence[int] = (), by: User) -> list[Hindered]:
     """Plan what has become possible, and queue every run that has not begun, failed or was stopped.
 
     Returns the runs that could not be started; the log notes each try.
     """
-    extend_comparison(comparison=comparison, by=by)
+    extend_comparison(comparison=comparison, seeds=seeds, by=by)
     entries = comparison.entries.filter(run__state__in=TO_START).select_related("run__study", "run__version__script")
     hindered = []
     for entry in entries:
@@ -156,24 +192,34 @@ def note_export(*, comparison: DegreeComparison, file: str, by: User) -> None:
 
 
 def _plan_missing(comparison: DegreeComparison, by: User, source: Run | None) -> list[Run]:
-    """Plan a run for each shape that the comparison lacks. Raises Invalid where there is none."""
+    """Plan a run for each shape and seed that the comparison lacks. Raises Invalid where there is none."""
     known = {_key_of(entry) for entry in _entries(comparison)}
-    outline = outline_of(comparison.study)
-    shapes = [item for item in outline.shapes if item.kind in comparison.kinds and item.key not in known]
-    if not shapes:
+    shapes = [item for item in outline_of(comparison.study).shapes if item.kind in comparison.kinds]
+    seeds: list[int | None] = [*comparison.seeds] or [None]
+    lacking = [_Lacking(shape, seed) for seed in seeds for shape in shapes if (seed, *shape.key) not in known]
+    if not lacking:
         raise _NothingNew("E_TOO_FEW_SITES", "No site can train in a way that is wanted and not planned yet.")
-    if len(known) + len(shapes) > MOST_RUNS:
-        raise Invalid("E_INVALID", f"These would be more than {MOST_RUNS} runs: ask for fewer ways of training.")
-    planned = [(shape, _run_for(comparison, shape, by, source)) for shape in shapes]
-    made = [(shape, run) for shape, run in planned if run is not None]
+    if len(known) + len(lacking) > MOST_RUNS:
+        words = f"These would be more than {MOST_RUNS} runs: ask for fewer ways of training, or for fewer seeds."
+        raise Invalid("E_INVALID", words)
+    planned = [(item, _run_for(comparison, item, by, source)) for item in lacking]
+    made = [(item, run) for item, run in planned if run is not None]
     if not made:
         raise _NothingNew("E_TOO_FEW_SITES", "The strategy needs more sites than can train.")
-    for position, (shape, run) in enumerate(made, start=len(known)):
+    for position, (item, run) in enumerate(made, start=len(known)):
         DegreeEntry.objects.create(
-            comparison=comparison, kind=shape.kind, enrolment=shape.enrolment, table=shape.table, run=run,
-            position=position,
+            comparison=comparison, kind=item.shape.kind, enrolment=item.shape.enrolment, table=item.shape.table,
+            seed=item.seed, run=run, position=position,
         )  # fmt: skip
     return [run for _, run in made]
+
+
+@dataclass(frozen=True)
+class _Lacking:
+    """A way of training with a seed of which the comparison has no run yet."""
+
+    shape: Shape
+    seed: int | None
 
 
 def _entries(comparison: DegreeComparison) -> list[DegreeEntry]:
@@ -182,41 +228,48 @@ def _entries(comparison: DegreeComparison) -> list[DegreeEntry]:
 
 def _key_of(entry: DegreeEntry) -> Any:
     trains = frozenset(item.enrolment_id for item in entry.run.participants.all() if item.role == TRAINS)
-    return entry.kind, entry.enrolment_id, entry.table_id, trains
+    return entry.seed, entry.kind, entry.enrolment_id, entry.table_id, trains
 
 
-def _run_for(comparison: DegreeComparison, shape: Shape, by: User, source: Run | None) -> Run | None:
+def _run_for(comparison: DegreeComparison, lacking: _Lacking, by: User, source: Run | None) -> Run | None:
     """The run of a shape: `source` where it fits, else a new one; None where the strategy needs more sites."""
-    if source is not None and source.config == comparison.plan["config"] and _fits(source, shape):
+    plan = _plan_for(comparison, lacking)
+    if source is not None and source.config == plan.config and _fits(source, lacking.shape):
         return source
-    plan = _plan_for(comparison, shape)
     try:
         with transaction.atomic():
             return create_run(study=comparison.study, version=comparison.version, plan=plan, by=by)
     except Invalid as error:
         if error.code != "E_TOO_FEW_SITES":
             raise
-    if len(shape.trains) > 1:
+    if len(lacking.shape.trains) > 1:
         return None
     # Of one site nothing is combined: the plainest strategy says the same.
     plain = replace(plan, strategy="fedavg", strategy_parameters={})
     return create_run(study=comparison.study, version=comparison.version, plan=plain, by=by)
 
 
-def _plan_for(comparison: DegreeComparison, shape: Shape) -> Plan:
+def _plan_for(comparison: DegreeComparison, lacking: _Lacking) -> Plan:
+    shape = lacking.shape
     trains = {item.pk for item in shape.trains}
     everybody = {item.pk: item for item in (*shape.trains, *shape.tests)}
+    config = dict(comparison.plan["config"] or {})
+    if lacking.seed is not None:
+        config[SEED] = lacking.seed
     return Plan(
-        **comparison.plan,
-        label=f"{comparison.label} · {_words(shape)}",
+        **{**comparison.plan, "config": config},
+        label=_label(comparison, lacking),
         sites=[str(pk) for pk in everybody],
         validators=[str(pk) for pk in everybody if pk not in trains],
     )
 
 
-def _words(shape: Shape) -> str:
-    site = shape.enrolment.site.name[:30] if shape.enrolment else ""
-    return {"alone": f"{site} alone", "left-out": f"without {site}"}.get(shape.kind, shape.kind)
+def _label(comparison: DegreeComparison, lacking: _Lacking) -> str:
+    shape = lacking.shape
+    site = shape.enrolment.site.name[:LONGEST_SITE] if shape.enrolment else ""
+    words = {"alone": f"{site} alone", "left-out": f"without {site}"}.get(shape.kind, shape.kind)
+    seed = f", seed {lacking.seed}" if len(comparison.seeds) > 1 else ""
+    return f"{comparison.label[: LONGEST_LABEL - len(words) - len(seed) - 3]} · {words}{seed}"
 
 
 def _fits(run: Run, shape: Shape) -> bool:

@@ -17,6 +17,7 @@ COMPARISON = cast(
     DegreeComparison,
     SimpleNamespace(
         label="Degrees_1",
+        seeds=[42],
         study_id=uuid.uuid4(),
         version_id=uuid.uuid4(),
         version=SimpleNamespace(declaration={"headline": "auc", "local_layers": ["bias"]}),
@@ -31,13 +32,16 @@ def told(auc: float, rows: int, **more: Any) -> dict[str, Any]:
 
 
 def run_of(kind: str, tests: Tests, *, site: str = "", trained: dict[str, int] | None = None, pooled: int = 0,
-           exposed: dict[str, int] | None = None, state: str = "completed") -> Measured:  # fmt: skip
+           exposed: dict[str, int] | None = None, state: str = "completed", seed: int = 42) -> Measured:  # fmt: skip
     """A run of a kind in which these sites tested, of 2 s and 30 bytes."""
-    entry = SimpleNamespace(kind=kind, enrolment=SITES.get(site), enrolment_id=SITES[site].pk if site else None)
-    run = SimpleNamespace(state=state, pk=uuid.uuid4(), label=f"{kind} {site}".strip())
+    enrolment = SITES[site].pk if site else None
+    entry = SimpleNamespace(kind=kind, enrolment=SITES.get(site), enrolment_id=enrolment, table_id=None, seed=seed)
+    label, config = f"{kind} {site}".strip(), {"bootstrap": 200, "seed": seed}
+    run = SimpleNamespace(state=state, pk=uuid.uuid4(), label=label, config=config, ends_after=None, rounds=3)
     return Measured(
         entry=cast(Any, entry),
         run=cast(Any, run),
+        trains=frozenset(SITES[name].pk for name in trained or {}),
         tests={SITES[name].pk: metrics for name, metrics in tests.items()},
         trained={SITES[name].pk: rows for name, rows in (trained or {}).items()},
         exposed=exposed or {},

@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import io
 
+import pytest
 from django.template.loader import render_to_string
 
 from federation.degrees.outline import Lacking
 from portal.web.downloads import csv_file
 from portal.web.presenters.degree_files import COLUMNS, degree_latex, degree_records
 from portal.web.presenters.degrees import present_degrees
-from tests.degrees.scene import reckoned
-from tests.degrees.test_reckoning import EVERYTHING
+from tests.degrees.scene import reckoned, run_of
+from tests.degrees.test_reckoning import EVERYTHING, TOGETHER_ANEW
 
 FOUND = reckoned(*EVERYTHING)
 PAGE = present_degrees(FOUND, [Lacking("central", "still_local", ("A",))])
@@ -57,3 +58,42 @@ def test_the_files_have_every_figure() -> None:
     assert r"Degrees\_1" in text
     assert r"Central & 0\,\% & $0.900$ & $0.800$ & $0.875$ & -- & $+0.125$ & 80 \\" in text
     assert text.count(r"\midrule") == 1
+
+
+def test_several_seeds_are_told_with_how_they_deviate() -> None:
+    found = reckoned(*EVERYTHING, TOGETHER_ANEW)
+    page = present_degrees(found, [])
+    drawn = render_to_string("degrees/_table.html", {"page": page})
+    assert "2 seeds" in drawn
+    assert "± 0.088" in drawn, "0.125 / 2 ** 0.5"
+    assert "seed by seed" in drawn
+    assert "seed by seed" not in render_to_string("degrees/_table.html", {"page": PAGE})
+    rows = list(csv.DictReader(io.StringIO(csv_file("x.csv", degree_records(found), COLUMNS).content.decode())))
+    (told,) = [
+        row for row in rows if (row["degree"], row["site"], row["measure"]) == ("federated", "All sites", "weighted")
+    ]
+    assert (told["seeds"], float(told["deviation"])) == ("2", pytest.approx(0.125 / 2**0.5))
+    text = degree_latex(found)
+    assert r"$0.812 \pm 0.088$" in text
+    assert "mean and standard deviation of 2 seeds" in text
+
+
+def test_gains_in_one_ranking_are_told_without_an_interval_and_why() -> None:
+    drawn = render_to_string("degrees/_table.html", {"page": PAGE})
+    assert "Gains in one ranking have no interval" in drawn
+
+
+@pytest.mark.parametrize(("ends_after", "told"), [(None, ()), (2, ("central",)), (3, ())])
+def test_a_run_that_ended_early_without_replicates_is_named(ends_after: int | None, told: tuple[str, ...]) -> None:
+    early = run_of("central", {"A": {"auc": 0.9, "num-examples": 30}}, pooled=80)
+    early.run.ends_after = ends_after
+    assert present_degrees(reckoned(early), []).lack_replicates == told
+    drawn = run_of("central", {"A": {"auc": 0.9, "num-examples": 30, "replicates-of": 3}}, pooled=80)
+    drawn.run.ends_after = ends_after
+    assert present_degrees(reckoned(drawn), []).lack_replicates == ()
+
+
+def test_the_page_is_live_while_runs_are_at_work() -> None:
+    at_work = run_of("central", {}, state="queued")
+    assert present_degrees(reckoned(*EVERYTHING, at_work), []).is_live
+    assert not PAGE.is_live

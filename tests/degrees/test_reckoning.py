@@ -116,3 +116,44 @@ def test_a_site_that_reports_no_figure_has_none() -> None:
     assert site_figure([{"num-examples": 3}], "auc") is None
     assert weighted_figure([[{"num-examples": 3}]], "auc") is None
     assert ranking_figure([[{"num-examples": 3}]]) is None
+
+
+# The same two sites with another seed: alone 0.8 and 0.7, together 0.9 and 0.8.
+ALONE_ANEW = (
+    run_of("alone", {"A": told(0.8, 30), "B": told(0.5, 10)}, site="A", trained={"A": 60}, seed=43),
+    run_of("alone", {"A": told(0.4, 30), "B": told(0.7, 10)}, site="B", trained={"B": 20}, seed=43),
+)
+TOGETHER_ANEW = run_of("federated", {"A": told(0.9, 30), "B": told(0.8, 10)}, trained={"A": 60, "B": 20}, seed=43)
+
+
+def test_runs_of_several_seeds_are_one_row_with_their_mean() -> None:
+    found = reckoned(*ALONE, TOGETHER, *ALONE_ANEW, TOGETHER_ANEW)
+    alone, together = found.rows
+    assert [row.seeds for row in found.rows] == [(42, 43), (42, 43)]
+    assert [value(figure) for figure in together.sites] == [0.85, 0.7]
+    assert value(together.weighted) == 0.8125  # (0.75 + 0.875) / 2
+    assert together.weighted is not None
+    assert together.weighted.deviation == pytest.approx(0.125 / 2**0.5)
+    assert [value(gain) for gain in alone.gains] == [-0.1, 0.1]  # A: -0.1 and -0.1; B: 0.3 and -0.1
+    assert alone.gains[0] is not None
+    assert alone.gains[0].deviation == pytest.approx(0), "seed by seed it is the same"
+    assert (together.seconds, together.bytes) == (2.0, 30), "of one seed"
+    assert (alone.seconds, alone.bytes, alone.trained) == (4.0, 60, (20, 60))
+    second = found.contributions[1]
+    assert (value(second.own), value(second.over_own), second.is_worse) == (0.8, -0.1, True)
+
+
+def test_while_a_seed_lacks_runs_means_are_of_what_is_there_for_both() -> None:
+    alone, together = reckoned(*ALONE, TOGETHER, TOGETHER_ANEW, ALONE_ANEW[0]).rows
+    assert [figure and figure.seeds for figure in alone.sites] == [2, 1]
+    assert value(alone.weighted) == 0.75, "of the seed that both sites have"
+    assert value(alone.weighted_gain) == 0.0
+    assert [figure and figure.seeds for figure in together.sites] == [2, 2]
+
+
+def test_what_a_site_brings_to_others_is_taken_seed_by_seed() -> None:
+    anew = run_of("left-out", {"A": told(0.5, 30), "B": told(0.9, 10)}, site="A", trained={"B": 20}, seed=43)
+    first = reckoned(TOGETHER, TOGETHER_ANEW, *LEFT_OUT, anew).contributions[0]
+    assert value(first.to_others) == -0.2  # at B: 0.6 - 0.9 and 0.8 - 0.9
+    assert first.to_others is not None
+    assert first.to_others.seeds == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,8 @@ from accounts.services import grant_role
 from audit.models import Event
 from federation.degrees.models import DegreeComparison, DegreeEntry
 from federation.degrees.outline import outline_of
-from federation.degrees.services import compare_run, create_comparison, extend_comparison, start_comparison
+from federation.degrees.selectors import mark_of
+from federation.degrees.services import Wish, compare_run, create_comparison, extend_comparison, start_comparison
 from federation.runs.models import Run
 from federation.runs.roles import TRAINS
 from federation.runs.services import Plan
@@ -38,7 +40,10 @@ class Stage:
 
     def compare(self, **wishes: Any) -> DegreeComparison:
         plan = wishes.pop("plan", Plan(rounds=2))
-        return create_comparison(study=self.study, version=self.scene.run.version, plan=plan, by=self.pi, **wishes)
+        label = wishes.pop("label", "")
+        return create_comparison(
+            study=self.study, version=self.scene.run.version, plan=plan, wish=Wish(**wishes), label=label, by=self.pi
+        )
 
     def level(self, position: int, level: str) -> None:
         Enrolment.objects.filter(study=self.study, site__name=f"Site {position}").update(level=level)
@@ -163,3 +168,86 @@ def test_only_who_may_start_runs_compares(stage: Stage) -> None:
     stranger = User.objects.create(email="stranger@demo.example", name="Demo Stranger")
     with pytest.raises(NotFound):
         create_comparison(study=stage.study, version=stage.scene.run.version, plan=Plan(), by=stranger)
+
+
+SEED = {"name": "seed", "type": "int", "default": 42, "min": 0.0, "max": 1000.0}
+
+
+def with_seed(stage: Stage) -> None:
+    """The script takes a seed, as the library's do."""
+    version = stage.scene.run.version
+    version.parameters = [*version.parameters, SEED]
+    version.save(update_fields=["parameters"])
+
+
+def seeds_by_kind(comparison: DegreeComparison) -> dict[str, list[int | None]]:
+    found: dict[str, list[int | None]] = {}
+    for entry in comparison.entries.select_related("run"):
+        assert entry.run.config.get("seed") == entry.seed
+        found.setdefault(entry.kind, []).append(entry.seed)
+    return found
+
+
+def test_each_way_of_training_is_run_once_for_each_seed(stage: Stage) -> None:
+    with_seed(stage)
+    comparison = stage.compare(kinds=["alone", "federated"], seeds=[7, 8])
+    assert seeds_by_kind(comparison) == {"alone": [7, 7, 7, 8, 8, 8], "federated": [7, 8]}
+    assert [entry.seed for entry in comparison.entries.all()] == [7] * 4 + [8] * 4, "the first seed comes first"
+    labels = comparison.entries.values_list("run__label", flat=True)
+    assert labels[0] == "demo v1 · Site 0 alone, seed 7"
+    assert len(set(labels)) == 8
+    assert json.loads(Event.objects.get(action="degrees:comparison:created").detail)["seeds"] == [7, 8]
+
+
+def test_without_a_wish_there_is_the_plan_s_seed_alone(stage: Stage) -> None:
+    with_seed(stage)
+    assert seeds_by_kind(stage.compare(kinds=["federated"])) == {"federated": [42]}
+    chosen = stage.compare(kinds=["federated"], plan=Plan(rounds=2, config={"seed": 5}))
+    assert (chosen.seeds, seeds_by_kind(chosen)) == ([5], {"federated": [5]})
+
+
+def test_seeds_are_added_later_and_none_is_run_twice(stage: Stage) -> None:
+    with_seed(stage)
+    comparison = stage.compare(kinds=["federated"], seeds=[7])
+    start_comparison(comparison=comparison, seeds=[8, 7, 9], by=stage.pi)
+    comparison.refresh_from_db()
+    assert (comparison.seeds, seeds_by_kind(comparison)) == ([7, 8, 9], {"federated": [7, 8, 9]})
+    assert json.loads(Event.objects.get(action="degrees:comparison:extended").detail)["seeds"] == [8, 9]
+    with pytest.raises(Invalid, match="E_RUN_CONFIG"):
+        extend_comparison(comparison=comparison, seeds=[1001], by=stage.pi)
+    with pytest.raises(Invalid, match="E_INVALID"):
+        extend_comparison(comparison=comparison, seeds=range(20, 28), by=stage.pi)
+    comparison.refresh_from_db()
+    assert comparison.seeds == [7, 8, 9], "what is refused leaves nothing"
+
+
+@pytest.mark.parametrize("seeds", [(), (7, 7), tuple(range(11))], ids=["none", "one twice", "eleven"])
+def test_seeds_that_make_no_sense_are_refused(stage: Stage, seeds: tuple[int, ...]) -> None:
+    with_seed(stage)
+    with pytest.raises(Invalid, match="E_INVALID"):
+        stage.compare(seeds=seeds)
+
+
+def test_a_script_that_takes_no_seed_is_trained_once(stage: Stage) -> None:
+    comparison = stage.compare(kinds=["federated"])
+    assert (comparison.seeds, comparison.entries.get().seed) == ([], None)
+    with pytest.raises(Invalid, match="E_INVALID"):
+        stage.compare(seeds=[7])
+
+
+def test_a_run_takes_the_place_of_its_own_seed(stage: Stage) -> None:
+    with_seed(stage)
+    run = stage.scene.run
+    Run.objects.filter(pk=run.pk).update(state="running", config={"seed": 8})
+    Run.objects.filter(pk=run.pk).update(state="completed", ended_at=timezone.now())
+    comparison = compare_run(run=Run.objects.get(pk=run.pk), wish=Wish(kinds=["federated"], seeds=[7, 8]), by=stage.pi)
+    assert seeds_by_kind(comparison) == {"federated": [7, 8]}
+    assert comparison.entries.get(seed=8).run == run
+
+
+def test_the_mark_changes_with_its_runs_states(stage: Stage) -> None:
+    comparison = stage.compare(kinds=["federated"])
+    before = mark_of(comparison)
+    assert mark_of(comparison) == before
+    Run.objects.filter(degree_entries__comparison=comparison).update(state="stopped", ended_at=timezone.now())
+    assert mark_of(comparison) != before

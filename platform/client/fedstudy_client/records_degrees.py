@@ -16,12 +16,12 @@ class DegreeComparison(Record):
     """One plan, trained at several degrees of federation and tested on the same rows.
 
     A list of the study's tells of each its plan only; `get` has the tables, of `metric`. A figure is {value, low, high,
-    rows, replicates}.
+    rows, replicates, seeds, deviation}: the mean over seeds, and how these deviate from it.
 
     Attributes:
         rows: one for each degree: its figures by site, weighted and ranked, what it gains over `base`, what it took.
         contributions: one for each site: its gain over its own model, and what its rows bring to the others.
-        runs: [{kind, site, run}].
+        runs: [{kind, site, seed, run}].
         lacking: [{kind, reason, sites}], ways of training that the study does not allow now.
         hindered: [{run, code, detail}], of the last start.
     """
@@ -31,6 +31,7 @@ class DegreeComparison(Record):
     kinds: list[str]
     plan: dict[str, Any] = field(repr=False)
     created_at: datetime
+    seeds: list[int] = field(default_factory=list)
     metric: str = ""
     metrics: list[str] = field(default_factory=list)
     sites: list[str] = field(default_factory=list)
@@ -50,7 +51,10 @@ class DegreeComparison(Record):
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of what `lines` have."""
-        return ("degree", "local", *self.sites, "weighted", "ranking", "gain", "rows trained", "exposed", "s", "bytes")
+        return (
+            *("degree", "seeds", "local", *self.sites, "weighted", "deviation", "ranking", "gain"),
+            *("rows trained", "exposed", "s", "bytes"),
+        )
 
     @property
     def lines(self) -> list[tuple[Any, ...]]:
@@ -61,9 +65,11 @@ class DegreeComparison(Record):
         for row in self.rows:
             yield (
                 ", ".join((row["kind"], *row["pooled_sites"])),
+                len(row["seeds"]),
                 row["degree"],
                 *(_value(figure) for figure in row["sites"]),
                 _value(row["weighted"]),
+                row["weighted"] and row["weighted"]["deviation"],
                 _value(row["ranking"]),
                 _value(row["weighted_gain"]),
                 _span(row["trained"]),

@@ -13,6 +13,7 @@ from federation.degrees.measuring import Measured, measure
 from federation.degrees.models import DegreeComparison
 from federation.degrees.outline import outline_of
 from federation.degrees.reckoning import DegreeRow, reckon
+from federation.degrees.seeds import MOST_SEEDS
 from federation.runs import selectors as run_selectors
 from federation.runs.services import Plan
 from portal.api.base import Flag, Input, Output, PersonRequest, Resource, describe, find
@@ -21,8 +22,8 @@ from portal.api.runs import ConfigValueField
 from studies.lifecycle import selectors as study_selectors
 from studies.scripts import selectors as script_selectors
 
-OWN_FIELDS = ("kinds", "label", "start")
-OF_COMPARISON = ("id", "study_id", "version_id", "label", "kinds", "plan", "created_at")
+OWN_FIELDS = ("wish", "label", "start")
+OF_COMPARISON = ("id", "study_id", "version_id", "label", "kinds", "seeds", "plan", "created_at")
 
 
 class Wanted(Input):
@@ -30,7 +31,24 @@ class Wanted(Input):
         child=serializers.ChoiceField(choices=KINDS), required=False, min_length=1,
         help_text="Ways of training that are wanted; all when left out",
     )  # fmt: skip
+    seeds = serializers.ListField(
+        child=serializers.IntegerField(), required=False, min_length=1, max_length=MOST_SEEDS,
+        help_text="Each way of training is run once for each of them; that of the plan alone when left out",
+    )  # fmt: skip
     start = Flag(required=False, default=True, help_text="Start the runs at once")
+
+    def to_internal_value(self, data: Any) -> Any:
+        """`kinds` and `seeds` are one wish."""
+        values = super().to_internal_value(data)
+        given = {name: values.pop(name) for name in ("kinds", "seeds") if name in values}
+        return {**values, "wish": services.Wish(**given)}
+
+
+class MoreSeeds(Input):
+    seeds = serializers.ListField(
+        child=serializers.IntegerField(), required=False, default=list, max_length=MOST_SEEDS,
+        help_text="To be added to those of the comparison",
+    )  # fmt: skip
 
 
 class NewDegreeComparison(Wanted):
@@ -60,6 +78,8 @@ class FigureOut(Output):
     high = serializers.FloatField(allow_null=True)
     rows = serializers.IntegerField(help_text="Test rows that it stands on")
     replicates = serializers.IntegerField(help_text="Of the bootstrap; 0 for a closed form, or no interval")
+    seeds = serializers.IntegerField(help_text="Whose mean it is; of differences taken seed by seed")
+    deviation = serializers.FloatField(allow_null=True, help_text="Of the seeds' values; null of a single one")
 
 
 class DegreeComparisonOut(Output):
@@ -68,6 +88,10 @@ class DegreeComparisonOut(Output):
     version = serializers.UUIDField(source="version_id")
     label = serializers.CharField()  # type: ignore[assignment]
     kinds = serializers.ListField(child=serializers.CharField())
+    seeds = serializers.ListField(
+        child=serializers.IntegerField(),
+        help_text="Each way of training is run once for each of them",
+    )
     plan = serializers.DictField(help_text="What all its runs share")
     created_at = serializers.DateTimeField()
 
@@ -75,6 +99,7 @@ class DegreeComparisonOut(Output):
 class DegreeRunOut(Output):
     kind = serializers.ChoiceField(choices=KINDS, source="entry.kind")
     site = serializers.SerializerMethodField(help_text="Who trains alone, or is left out; empty for the other kinds")
+    seed = serializers.IntegerField(source="entry.seed", allow_null=True)
     run = ComparedRunOut()
 
     @extend_schema_field(serializers.CharField())
@@ -87,6 +112,9 @@ class DegreeRowOut(Output):
 
     kind = serializers.ChoiceField(choices=KINDS)
     runs = serializers.SerializerMethodField()
+    seeds = serializers.ListField(
+        child=serializers.IntegerField(allow_null=True), help_text="Of which it has tests so far"
+    )
     pooled_sites = serializers.ListField(child=serializers.CharField(), help_text="Whose rows lay at the pool node")
     degree = serializers.FloatField(
         allow_null=True, help_text="Share of the rows trained on that stayed at their sites"
@@ -96,14 +124,14 @@ class DegreeRowOut(Output):
     ranking = FigureOut(allow_null=True, help_text="AUC of all test rows in one ranking; null for other metrics")
     gains = serializers.ListField(child=FigureOut(allow_null=True), help_text="Less the base row's, paired")
     weighted_gain = FigureOut(allow_null=True)
-    ranking_gain = FigureOut(allow_null=True)
+    ranking_gain = FigureOut(allow_null=True, help_text="Without an interval: no site can draw from others' rows")
     trained = serializers.ListField(
         child=serializers.IntegerField(), min_length=2, max_length=2,
         help_text="Rows on which a model was trained: the fewest and the most of the row's runs",
     )  # fmt: skip
     exposed = serializers.IntegerField(help_text="Rows that had left their sites")
-    seconds = serializers.FloatField(help_text="Of all its runs, from start to end")
-    bytes = serializers.IntegerField(help_text="Sent to sites and back")
+    seconds = serializers.FloatField(help_text="Of all its runs of a seed, from start to end; the mean over seeds")
+    bytes = serializers.IntegerField(help_text="Sent to sites and back; the mean over seeds")
 
     @extend_schema_field(serializers.ListField(child=serializers.UUIDField()))
     def get_runs(self, row: DegreeRow) -> list[str]:
@@ -214,7 +242,12 @@ class DegreeComparisons(DegreesBase):
     def retrieve(self, request: PersonRequest, id: UUID) -> Response:
         return self.tables(self.row(id), hindered=[], metric=self.query(MetricQuery)["metric"])
 
-    @describe("Plan what has become possible, and start what has not begun, failed or was stopped", output=DegreesOut)
+    @describe(
+        "Plan what has become possible, and start what has not begun, failed or was stopped",
+        input=MoreSeeds,
+        output=DegreesOut,
+    )
     def start(self, request: PersonRequest, id: UUID) -> Response:
-        comparison = self.row(id)
-        return self.tables(comparison, hindered=services.start_comparison(comparison=comparison, by=request.user))
+        comparison, values = self.row(id), self.read(MoreSeeds)
+        hindered = services.start_comparison(comparison=comparison, by=request.user, **values)
+        return self.tables(self.row(id), hindered=hindered)

@@ -24,6 +24,10 @@ Kinds = Annotated[
     list[str] | None,
     typer.Option("--kind", help="alone, left-out, federated, hybrid or central; all of them without it."),
 ]
+Seeds = Annotated[
+    list[int] | None,
+    typer.Option("--seed", help="Run each way of training with this seed; several times for the mean over seeds."),
+]
 Watch = Annotated[bool, typer.Option("--watch", help="Wait until all runs have ended.")]
 
 NEEDS = {
@@ -66,6 +70,7 @@ def compare(
     config_set: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE")] = None,
     rounds: Annotated[int | None, typer.Option(min=1)] = None,
     kind: Kinds = None,
+    seed: Seeds = None,
     watch: Watch = False,
     as_json: AsJson = False,
 ) -> None:
@@ -77,19 +82,22 @@ def compare(
         raise typer.BadParameter("The run's plan is taken as it is; leave its options out.", param_hint="RUN")
     with portal() as connected:
         if run is not None:
-            made = connected.degrees.of_run(find_run(connected, run, study), kinds=kind)
+            made = connected.degrees.of_run(find_run(connected, run, study), kinds=kind, seeds=seed)
         else:
             place = find_study(connected, study)
             chosen = newest_version(connected, find_script(connected, place, script), version)
-            made = connected.degrees.create(place, chosen, label=label, kinds=kind, **given)
+            made = connected.degrees.create(place, chosen, label=label, kinds=kind, seeds=seed, **given)
         _follow(connected, made, watch, Output(as_json))
 
 
 @app.command()
-def start(which: Which, study: InStudy = None, watch: Watch = False, as_json: AsJson = False) -> None:
-    """Plan what has become possible, and start what has not begun, failed or was stopped."""
+def start(
+    which: Which, study: InStudy = None, *, seed: Seeds = None, watch: Watch = False, as_json: AsJson = False
+) -> None:
+    """Plan what has become possible, and start what has not begun, failed or was stopped; --seed adds seeds."""
     with portal() as connected:
-        _follow(connected, connected.degrees.start(_find(connected, which, study)), watch, Output(as_json))
+        begun = connected.degrees.start(_find(connected, which, study), seeds=seed)
+        _follow(connected, begun, watch, Output(as_json))
 
 
 def _find(connected: FedStudy, which: str, study: str | None) -> DegreeComparison:
@@ -115,6 +123,8 @@ def _show(found: DegreeComparison, output: Output) -> None:
     output.facts(found.raw)
     done = sum(item["run"]["state"] == "completed" for item in found.runs)
     output.say(f"“{found.label}”: {done} of {len(found.runs)} runs completed ({found.id}).")
+    if len(found.seeds) > 1:
+        output.say(f"Figures are means over the seeds {', '.join(map(str, found.seeds))}.")
     if found.rows:
         output.table(f"{found.metric} by degree of federation", found.columns, found.lines)
     if found.contributions:

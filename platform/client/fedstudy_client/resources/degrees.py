@@ -29,6 +29,7 @@ class Degrees(Resource):
         *,
         label: str = "",
         kinds: Sequence[str] | None = None,
+        seeds: Sequence[int] | None = None,
         start: bool = True,
         **plan: Any,
     ) -> DegreeComparison:
@@ -37,19 +38,27 @@ class Degrees(Resource):
         Args:
             kinds: of "alone", "left-out", "federated", "hybrid" and "central"; all when None. What the study does not
                 allow now is in `lacking`, and planned by `start` once it does.
+            seeds: each way of training is run once for each of them, 10 at most; that of the plan alone when None.
             plan: what all runs share, as in `runs.create`: rounds, strategy, strategy_parameters, config and others.
         """
-        body = {"version": id_of(version), "label": label, "start": start, **plan, **_wanted(kinds)}
+        body = {"version": id_of(version), "label": label, "start": start, **plan, **_wanted(kinds, seeds)}
         return DegreeComparison.read(self._http.post(f"studies/{id_of(study)}/degree-comparisons", body))
 
-    def of_run(self, run: Ref, *, kinds: Sequence[str] | None = None, start: bool = True) -> DegreeComparison:
+    def of_run(
+        self, run: Ref, *, kinds: Sequence[str] | None = None, seeds: Sequence[int] | None = None, start: bool = True
+    ) -> DegreeComparison:
         """The same by the plan of a run, which takes its place in the comparison where all sites tested it."""
-        body = {"start": start, **_wanted(kinds)}
+        body = {"start": start, **_wanted(kinds, seeds)}
         return DegreeComparison.read(self._http.post(f"runs/{id_of(run)}/degree-comparisons", body))
 
-    def start(self, comparison: Ref) -> DegreeComparison:
-        """Plan what has become possible, and start what has not begun, failed or was stopped."""
-        return DegreeComparison.read(self._http.post(f"degree-comparisons/{id_of(comparison)}/start"))
+    def start(self, comparison: Ref, *, seeds: Sequence[int] | None = None) -> DegreeComparison:
+        """Plan what has become possible, and start what has not begun, failed or was stopped.
+
+        Args:
+            seeds: that are to be added to the comparison's.
+        """
+        there = f"degree-comparisons/{id_of(comparison)}/start"
+        return DegreeComparison.read(self._http.post(there, _wanted(None, seeds)))
 
     def wait(
         self,
@@ -74,5 +83,5 @@ def _late(found: DegreeComparison) -> str:
     return f"{open_} of {len(found.runs)} runs are still to come."
 
 
-def _wanted(kinds: Sequence[str] | None) -> dict[str, Any]:
-    return {} if kinds is None else {"kinds": [*kinds]}
+def _wanted(kinds: Sequence[str] | None, seeds: Sequence[int] | None) -> dict[str, Any]:
+    return {name: [*given] for name, given in (("kinds", kinds), ("seeds", seeds)) if given is not None}

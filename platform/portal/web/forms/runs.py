@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from federation.degrees.seeds import own_seed
 from federation.runs.halting import better_when
 from federation.runs.services import ROUNDS_KEY, Plan
 from federation.strategies.catalogue import STRATEGIES
@@ -15,6 +16,7 @@ from federation.strategies.description import Description
 from fedstudy_core.parameters import Parameter, as_text
 from fedstudy_core.transport import AS_IS, HALF
 from portal.web.forms.run_sites import SITE, filled_from_sites, part_fields, sites_planned
+from portal.web.forms.seeds import SeedsField
 from studies.enrolment.models import Enrolment
 from studies.scripts.models import ScriptVersion
 
@@ -98,6 +100,13 @@ class RunForm(forms.Form):
         widget=forms.NumberInput(attrs={"step": "any"}),
         help_text=_("What is not more than this is no gain, in the metric's own unit."),
     )
+    seeds = SeedsField(
+        label=_("Seeds of a comparison"),
+        help_text=_(
+            "Whole numbers with commas between them, ten at most: each way of training is run once for each, and the"
+            " page shows their mean. When empty, the one seed among the parameters."
+        ),
+    )
 
     def __init__(
         self,
@@ -117,6 +126,8 @@ class RunForm(forms.Form):
         script = [Parameter.model_validate(item) for item in chosen.parameters]
         self._add(SCRIPT, (item for item in script if item.name != ROUNDS_KEY))
         self._add(f"{STRATEGY}{self.chosen_strategy.name}:", self.chosen_strategy.parameters)
+        if own_seed(chosen, None) is None:
+            del self.fields["seeds"]
         own = chosen.declaration.get("server") == "own"
         self.fields.update(part_fields(enrolments, filled or {}, led_by_script=own))
         headline = str(chosen.declaration.get("headline", ""))

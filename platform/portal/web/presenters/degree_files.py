@@ -12,7 +12,7 @@ from portal.web.presenters.degrees import row_name
 
 COLUMNS = (
     "degree", "pooled_sites", "share_local", "metric", "site", "measure", "value", "low", "high", "test_rows",
-    "replicates", "rows_trained_least", "rows_trained_most", "rows_exposed", "seconds", "bytes",
+    "replicates", "seeds", "deviation", "rows_trained_least", "rows_trained_most", "rows_exposed", "seconds", "bytes",
 )  # fmt: skip
 SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
     letter: f"\\{letter}" for letter in "&%$#_{}"
@@ -56,7 +56,8 @@ def _told(about: dict[str, Any], figures: dict[str, Figure | None]) -> Iterator[
         if figure is not None:
             yield {
                 **about, "measure": measure, "value": figure.value, "low": figure.low, "high": figure.high,
-                "test_rows": figure.rows, "replicates": figure.replicates,
+                "test_rows": figure.rows, "replicates": figure.replicates, "seeds": figure.seeds,
+                "deviation": figure.deviation,
             }  # fmt: skip
 
 
@@ -65,11 +66,16 @@ def degree_latex(found: Degrees) -> str:
     head = ["Degree", "Local", *found.sites, "Weighted", "Ranking", "Gain", "Exposed"]
     lines = [" & ".join(map(_escaped, head)), *(" & ".join(_cells(row)) for row in found.rows)]
     body = " \\\\\n".join([lines[0] + " \\\\ \\midrule\n" + lines[1], *lines[2:]]) if len(lines) > 1 else lines[0]
-    caption = _escaped(f"{found.comparison.label}: {metric_name(found.metric)} by degree of federation")
+    caption = _escaped(f"{found.comparison.label}: {metric_name(found.metric)} by degree of federation{_seeds(found)}")
     return (
         f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n\\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}\n"
         f"\\toprule\n{body} \\\\\n\\bottomrule\n\\end{{tabular}}\n\\end{{table}}\n"
     )
+
+
+def _seeds(found: Degrees) -> str:
+    most = max((len(row.seeds) for row in found.rows), default=1)
+    return f", mean and standard deviation of {most} seeds" if most > 1 else ""
 
 
 def _cells(row: DegreeRow) -> list[str]:
@@ -81,7 +87,8 @@ def _cells(row: DegreeRow) -> list[str]:
 def _figure(figure: Figure | None, sign: str = "") -> str:
     if figure is None:
         return "--"
-    value = f"${figure.value:{sign}.3f}$"
+    apart = "" if figure.deviation is None else f" \\pm {figure.deviation:.3f}"
+    value = f"${figure.value:{sign}.3f}{apart}$"
     if figure.low is None or figure.high is None:
         return value
     return f"{value} [${figure.low:{sign}.3f}$, ${figure.high:{sign}.3f}$]"

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from federation.degrees.kinds import ALONE, CENTRAL, FEDERATED, HYBRID, LEFT_OUT, OF_ONE_SITE
-from federation.degrees.measuring import Measured
+from federation.degrees.measuring import Measured, ended_untold
 from federation.degrees.models import DegreeComparison
 from federation.degrees.outline import NO_POOL, POOLED_AWAY, STILL_LOCAL, Lacking
 from federation.degrees.reckoning import Contribution, DegreeRow, Degrees
+from federation.degrees.seeds import SEED
 from federation.runs.models import Run
+from federation.runs.services import Plan
+from federation.runs.states import LIVE
 from federation.strategies.catalogue import STRATEGIES
 from fedstudy_core.figures import AUC, Figure
 from portal.web.formats import duration, score, share, size
+from portal.web.forms.runs import filled_from
 from portal.web.presenters.charts import metric_name, series_number
 from portal.web.presenters.degree_plot import Plot, plot_of
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure, and its interval or what else stands small below it."""
+    """A figure, how its seeds deviate from it, and its interval or what else stands small below it."""
 
     text: str
     sub: str = ""
+    apart: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,11 +42,13 @@ class Line:
 
     name: str
     sub: str
+    seeds: str
     degree: str
     sites: tuple[Cell, ...]
     weighted: Cell
     ranking: Cell
     gain: Cell
+    ranking_gain: Cell
     trained: str
     exposed: int
     time: str
@@ -69,6 +77,7 @@ class RunLine:
 
     run: Run
     kind: str
+    seed: int | None
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,10 @@ class DegreesPage:
     personalised: tuple[Personalised, ...]
     same_rows: bool
     is_bootstrapped: bool
+    is_live: bool
+    seeds: str
+    has_seeds: bool
+    lack_replicates: tuple[str, ...]
 
 
 def present_degrees(found: Degrees, lacking: Sequence[Lacking]) -> DegreesPage:
@@ -122,6 +135,10 @@ def present_degrees(found: Degrees, lacking: Sequence[Lacking]) -> DegreesPage:
         personalised=tuple(_personalised(found.comparison)) if worse else (),
         same_rows=found.same_rows,
         is_bootstrapped=any(figure and figure.replicates for row in found.rows for figure in row.sites),
+        is_live=any(item.run.state in LIVE for item in found.runs),
+        seeds=", ".join(map(str, found.comparison.seeds)),
+        has_seeds=any(len(row.seeds) > 1 for row in found.rows),
+        lack_replicates=tuple(item.run.label for item in found.runs if ended_untold(item)),
     )
 
 
@@ -147,16 +164,24 @@ def _line(row: DegreeRow) -> Line:
     return Line(
         name=row_name(row),
         sub=_about(row),
+        seeds=_seeds(row),
         degree=share(row.degree),
         sites=tuple(map(_cell, row.sites)),
         weighted=_cell(row.weighted),
         ranking=_cell(row.ranking),
         gain=_gain(row.weighted_gain),
+        ranking_gain=_gain(row.ranking_gain),
         trained=str(most) if least == most else _("{least} to {most}").format(least=least, most=most),
         exposed=row.exposed,
         time=duration(1000 * row.seconds),
         size=size(row.bytes),
     )
+
+
+def _seeds(row: DegreeRow) -> str:
+    """How many seeds its figures are of, where it is more than one."""
+    number = len(row.seeds)
+    return ngettext("{number} seed", "{number} seeds", number).format(number=number) if number > 1 else ""
 
 
 def _about(row: DegreeRow) -> str:
@@ -172,13 +197,17 @@ def _about(row: DegreeRow) -> str:
 def _cell(figure: Figure | None) -> Cell:
     if figure is None:
         return Cell("–")
-    return Cell(score(figure.value), _interval(figure, score))
+    return Cell(score(figure.value), _interval(figure, score), _apart(figure))
 
 
 def _gain(figure: Figure | None) -> Cell:
     if figure is None:
         return Cell("–")
-    return Cell(f"{figure.value:+.3f}", _interval(figure, lambda value: f"{value:+.3f}"))
+    return Cell(f"{figure.value:+.3f}", _interval(figure, lambda value: f"{value:+.3f}"), _apart(figure))
+
+
+def _apart(figure: Figure) -> str:
+    return "" if figure.deviation is None else f"± {figure.deviation:.3f}"
 
 
 def _interval(figure: Figure, text: object) -> str:
@@ -208,9 +237,9 @@ def _site(item: Contribution, place: int) -> SiteLine:
 def _run(item: Measured) -> RunLine:
     entry = item.entry
     name = kind_name(entry.kind)
-    return RunLine(
-        item.run, f"{name}: {entry.enrolment.site.name}" if entry.kind in OF_ONE_SITE and entry.enrolment else name
-    )
+    if entry.kind in OF_ONE_SITE and entry.enrolment:
+        name = f"{name}: {entry.enrolment.site.name}"
+    return RunLine(item.run, name, entry.seed)
 
 
 def _lacking(item: Lacking) -> str:
@@ -246,6 +275,9 @@ def _personalised(comparison: DegreeComparison) -> Iterator[Personalised]:
 
 
 def _filled(comparison: DegreeComparison, strategy: str) -> str:
-    plan = comparison.plan
-    config = {f"parameter:{name}": value for name, value in (plan.get("config") or {}).items()}
-    return urlencode({"version": comparison.version_id, "strategy": strategy, "rounds": plan["rounds"], **config})
+    """The comparison's plan by another strategy, as the form of a new run begins with it."""
+    plan = Plan(**comparison.plan)
+    if comparison.seeds:
+        plan = replace(plan, config={**(plan.config or {}), SEED: comparison.seeds[0]})
+    plan = replace(plan, label=f"{comparison.label} · {strategy}", strategy=strategy, strategy_parameters={})
+    return urlencode({"version": comparison.version_id, **filled_from(plan)})

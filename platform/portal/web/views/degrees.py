@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -19,6 +21,7 @@ from federation.degrees.reckoning import Degrees, reckon
 from federation.runs import selectors as run_selectors
 from portal.downloads import file_response
 from portal.web.downloads import csv_file
+from portal.web.forms.seeds import SeedsForm
 from portal.web.lists import page_of
 from portal.web.pages import PageRequest, page, refusals_said, render_page
 from portal.web.presenters.degree_files import COLUMNS, degree_latex, degree_records
@@ -45,8 +48,11 @@ def study_degrees(request: PageRequest, study_id: UUID) -> HttpResponse:
 
 @page()
 def comparison(request: PageRequest, comparison_id: UUID) -> HttpResponse:
-    """One comparison by a metric, or as a file (`form`)."""
+    """One comparison by a metric, or as a file (`form`); for htmx its live part, or 204 while nothing changed."""
     made = selectors.comparison_for(request.user, comparison_id)
+    mark = selectors.mark_of(made)
+    if request.htmx and request.GET.get("mark") == mark:
+        return HttpResponse(status=204)
     found = reckon(made, measure(made), request.GET.get("metric", ""))
     if form := request.GET.get("form", ""):
         return _as_file(request, found, form)
@@ -55,9 +61,11 @@ def comparison(request: PageRequest, comparison_id: UUID) -> HttpResponse:
         "study": made.study,
         "page": present_degrees(found, lacking),
         "may_start": can(request.user, Permission.RUN_START, made.study),
-        "crumbs": crumbs_in_study(made.study),
+        "live_href": f"{request.path}?{urlencode({'metric': found.metric, 'mark': mark})}",
     }
-    return render_page(request, "degrees/comparison.html", context)
+    if request.htmx:
+        return render(request, "degrees/_live.html", {**context, "is_part": True})
+    return render_page(request, "degrees/comparison.html", {**context, "crumbs": crumbs_in_study(made.study)})
 
 
 def _as_file(request: PageRequest, found: Degrees, form: str) -> HttpResponse:
@@ -85,17 +93,21 @@ def of_run(request: PageRequest, run_id: UUID) -> HttpResponse:
 
 @page("POST")
 def start(request: PageRequest, comparison_id: UUID) -> HttpResponse:
-    """Plan what has become possible, and start what has not begun, failed or was stopped."""
+    """Plan what has become possible or has another seed, and start what has not begun, failed or was stopped."""
     made = selectors.comparison_for(request.user, comparison_id)
     answer: HttpResponse = redirect("web:degree-comparison", made.pk)
+    form = SeedsForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, form.errors["seeds"][0])
+        return answer
     with refusals_said(request):
-        answer = begun(request, made)
+        answer = begun(request, made, form.cleaned_data["seeds"])
     return answer
 
 
-def begun(request: PageRequest, made: DegreeComparison) -> HttpResponse:
+def begun(request: PageRequest, made: DegreeComparison, seeds: Sequence[int] = ()) -> HttpResponse:
     """Start a comparison's runs, say what hinders them, and show it."""
-    hindered = services.start_comparison(comparison=made, by=request.user)
+    hindered = services.start_comparison(comparison=made, seeds=seeds, by=request.user)
     if hindered:
         words = ngettext(
             "{number} run could not start: {detail}", "{number} runs could not start: {detail}", len(hindered)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts.permissions import Permission, check
 from federation.degrees.models import DegreeComparison
-from federation.degrees.services import create_comparison
+from federation.degrees.services import Wish, create_comparison
 from federation.runs import lineage, selectors, services
 from federation.runs.models import Run
 from fedstudy_core.errors import FedStudyError
@@ -95,7 +95,8 @@ def _plan(request: PageRequest, study: Study, form: RunForm) -> Run:
 def _compare(request: PageRequest, study: Study, form: RunForm) -> DegreeComparison:
     """Whom the form names as sites is left aside: a comparison asks all."""
     plan = form.plan
-    return create_comparison(study=study, version=form.chosen, plan=plan, label=plan.label, by=request.user)
+    wish = Wish(seeds=form.cleaned_data.get("seeds") or None)
+    return create_comparison(study=study, version=form.chosen, plan=plan, wish=wish, label=plan.label, by=request.user)
 
 
 def _after_plan(request: PageRequest, made: Run) -> HttpResponse:
