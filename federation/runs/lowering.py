@@ -10,7 +10,7 @@ from audit.services import record
 from federation.runs import states
 from federation.runs.models import Participant, Run
 from federation.runs.pooled import levels_where_pooled
-from federation.runs.roles import PHASES_OF
+from federation.runs.roles import PHASES_OF, TESTS
 from federation.runs.signals import run_changed
 from fedstudy_core.levels import given_up
 from studies.enrolment.models import Enrolment
@@ -30,7 +30,8 @@ def lower_participants(run: Run, *, by: Any) -> None:
     A site whose rows are in the table of the run's pool node only tests, as at the level of its consent.
     """
     participants = list(run.participants.select_related("enrolment__site", "enrolment__dataset__pooled_table"))
-    pooled = levels_where_pooled([item.enrolment for item in participants])
+    testing = [item.enrolment_id for item in participants if item.role == TESTS]
+    pooled = levels_where_pooled([item.enrolment for item in participants], testing)
     for participant in participants:
         level = pooled.get(participant.enrolment_id, participant.enrolment.level)
         lost = given_up(participant.level, level)

@@ -32,7 +32,8 @@ def obstacles(run: Run, at: datetime | None = None) -> list[Obstacle]:
     approvals = approvals_of(run, at or timezone.now())
     rows = run.participants.select_related("enrolment__site", "enrolment__dataset__pooled_table", "node")
     participants, found = list(rows), []
-    pooled = levels_where_pooled([item.enrolment for item in participants])
+    testing = [item.enrolment_id for item in participants if item.role == TESTS]
+    pooled = levels_where_pooled([item.enrolment for item in participants], testing)
     for participant in participants:
         approval = approvals.get(approval_key(participant))
         problem = _standing(participant, pooled.get(participant.enrolment_id)) or _signing(run, participant, approval)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from uuid import UUID
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, Count, F, IntegerField, Min, OuterRef, Q, QuerySet, Subquery, When
 from django.utils import timezone
 
 from federation.runs.models import Model, Participant, Participation, Run
@@ -34,15 +34,16 @@ def pool_is_stale(participant: Participant) -> bool:
     return participant.approval is not None and holds_what_it_may_not(participant.approval.dataset)
 
 
-def levels_where_pooled(enrolments: Collection[Enrolment]) -> Mapping[UUID, str]:
+def levels_where_pooled(enrolments: Collection[Enrolment], testing: Collection[UUID] = ()) -> Mapping[UUID, str]:
     """The levels of their consents, by enrolment, of those of these sites whose rows are in a pool's table among them.
 
     Where both take part, a site is asked for no more than that, whatever its own level is: its rows count in the table.
+
+    Args:
+        testing: enrolments that only test: a pool node among them trains on nobody's rows.
     """
-    tables = [table for item in enrolments if (table := _table_of(item.dataset)) is not None]
-    if not tables:
-        return {}
-    consents = PoolConsent.objects.filter(tables__in=tables, state="valid", not_after__gt=timezone.now())
+    datasets = [item.dataset_id for item in enrolments if item.dataset_id and item.pk not in testing]
+    consents = PoolConsent.objects.filter(tables__dataset__in=datasets, state="valid", not_after__gt=timezone.now())
     by_site = dict(consents.values_list("site", "level"))
     return {item.pk: by_site[item.site_id] for item in enrolments if item.site_id in by_site}
 
@@ -50,22 +51,31 @@ def levels_where_pooled(enrolments: Collection[Enrolment]) -> Mapping[UUID, str]
 def runs_with(consent: PoolConsent) -> QuerySet[Run]:
     """The runs whose models have seen the rows that a site pooled, and those that go on from such a model.
 
-    A run counts once a round is committed for which the pool node answered, other than by testing. `made` says how
-    many of its models that concerns, `latest_model` the SHA-256 of the newest.
+    A run counts from its first committed round for which the pool node answered, other than by testing; what was forked
+    from a round before that has not seen them. `made` says how many of its models that concerns, `latest_model` the
+    SHA-256 of the newest.
     """
+    first = _first_rounds(consent)
+    since = Case(*(When(pk=run, then=number) for run, number in first.items()), output_field=IntegerField())
+    newest = Model.objects.filter(run=OuterRef("pk")).order_by("-round_number")
+    rows = Run.objects.filter(pk__in=first).select_related("version__script", "study").annotate(since=since)
+    concerned = Count("models", filter=Q(models__round_number__gte=F("since")))
+    return rows.annotate(made=concerned, latest_model=Subquery(newest.values("sha256")[:1])).order_by("-created_at")
+
+
+def _first_rounds(consent: PoolConsent) -> dict[UUID, int]:
+    """By run the first round whose model has seen the rows; 0 of those that begin with such a model of another run."""
     seen = Participation.objects.filter(
         ~Q(phase=EVALUATE),
         state="done",
         round__state="committed",
         approval__dataset__pooled_table__consents=consent,
     )
-    found: set[UUID] = set(seen.values_list("round__run", flat=True).distinct())
-    young = found
+    rows = seen.order_by().values_list("round__run").annotate(first=Min("round__number"))
+    first: dict[UUID, int] = dict(rows)
+    young = set(first)
     while young:
-        young = set(Run.objects.filter(parent__in=young).values_list("pk", flat=True)) - found
-        found |= young
-    newest = Model.objects.filter(run=OuterRef("pk")).order_by("-round_number")
-    rows = Run.objects.filter(pk__in=found).select_related("version__script", "study")
-    return rows.annotate(made=Count("models"), latest_model=Subquery(newest.values("sha256")[:1])).order_by(
-        "-created_at"
-    )
+        forks = Run.objects.filter(parent__in=young).values_list("pk", "parent", "parent_round")
+        young = {run for run, parent, number in forks if number >= first[parent] and first.get(run) != 0}
+        first |= dict.fromkeys(young, 0)
+    return first

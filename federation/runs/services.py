@@ -108,8 +108,9 @@ def plan_run(*, study: Study, version: ScriptVersion, plan: Plan, by: User) -> R
     if version.state != "submitted":
         raise Conflict("E_STATE", "This version was taken back; no new run may use it.")
     enrolments = _chosen_enrolments(study, plan)
-    levels = {item.pk: item.level for item in enrolments} | dict(levels_where_pooled(enrolments))
-    roles = _roles(plan, enrolments, levels)
+    testing = _held_to_testing(plan, enrolments)
+    levels = {item.pk: item.level for item in enrolments} | dict(levels_where_pooled(enrolments, testing))
+    roles = {item.pk: TESTS if item.pk in testing else role_at(levels[item.pk]) for item in enrolments}
     quorum = _check_numbers(plan, [roles[item.pk] for item in enrolments].count(TRAINS), len(enrolments))
     strategy_parameters = _check_strategy(plan, version, quorum)
     if plan.strategy != OWN_SERVER and not version.declaration.get("initial"):
@@ -178,8 +179,8 @@ def _wrong_choices(chosen: Sequence[Enrolment | None]) -> Iterator[FieldProblem]
             yield FieldProblem(field, "E_NOT_READY", f"{enrolment.site.name} is {enrolment.state}, not ready.")
 
 
-def _roles(plan: Plan, enrolments: Sequence[Enrolment], levels: Mapping[UUID, str]) -> dict[UUID, str]:
-    """Each site's part in the run, by its enrolment: what its level allows, unless the plan has it test only."""
+def _held_to_testing(plan: Plan, enrolments: Sequence[Enrolment]) -> set[UUID]:
+    """The enrolments that the plan has only test, whatever their level allows."""
     if plan.validators and plan.strategy == OWN_SERVER:
         words = "The script's own ServerApp asks its sites for what it likes: none of them can be held to testing."
         raise Invalid("E_INVALID", words, errors=[FieldProblem("validators", "E_INVALID", words)])
@@ -188,8 +189,7 @@ def _roles(plan: Plan, enrolments: Sequence[Enrolment], levels: Mapping[UUID, st
     if strange:
         words = "A site that only tests is one of those that take part."
         raise Invalid("E_INVALID", words, errors=[FieldProblem(f"validators.{strange[0]}", "E_INVALID", words)])
-    testing = {known[str(name)].pk for name in plan.validators}
-    return {item.pk: TESTS if item.pk in testing else role_at(levels[item.pk]) for item in enrolments}
+    return {known[str(name)].pk for name in plan.validators}
 
 
 def _node_id(enrolment: Enrolment) -> str:

@@ -11,11 +11,12 @@ from django.utils import timezone
 
 from federation.runs import engine
 from federation.runs.lowering import lower_participants
-from federation.runs.models import Participant, Run
+from federation.runs.models import Participant, Participation, Run
 from federation.runs.obstacles import obstacles
 from federation.runs.pooled import runs_with
 from federation.runs.roles import TESTS, TRAINS
 from federation.runs.services import Plan, plan_run
+from portal.web.forms.run_sites import part_fields
 from studies.pooling.consents import end_consent
 from studies.pooling.models import PoolConsent, PooledTable, PoolNode
 from tests.factories.pools import on_file
@@ -142,6 +143,16 @@ def test_a_site_whose_rows_are_in_the_pool_of_a_run_only_tests_there(rehearse) -
     assert alone.participants.get().role == "trains", "the pool is not in this one"
 
 
+def test_the_form_of_a_run_offers_no_training_beside_the_pool_node(rehearse) -> None:
+    scene, _ = rehearse(rounds=1, quorum=3)
+    pool_table(scene)
+    enrolments = [item.enrolment for item in scene.run.participants.select_related("enrolment__site")]
+    offered = [dict(field.choices)["full"] for field in part_fields(enrolments, {}, led_by_script=False).values()]
+    assert [str(words).split(",")[0] for words in offered] == [
+        "tests the model beside the pool node", "trains and tests", "trains and tests",
+    ]  # fmt: skip
+
+
 def test_a_run_that_was_planned_before_rows_came_to_the_pool_counts_none_twice(rehearse) -> None:
     scene, link = rehearse(rounds=1, quorum=2)
     assert "E_LEVEL" not in [item.code for item in obstacles(scene.run)]
@@ -196,3 +207,32 @@ def test_runs_that_wait_for_other_rows_go_on(rehearse) -> None:
     PooledTable.objects.get().consents.clear()
     end_consent(consent, "revoked", "", "system:test")
     assert scene.reload().state == "waiting"
+
+
+def test_only_models_since_the_pool_node_answered_have_seen_its_rows(rehearse) -> None:
+    """The pool node was away in the preparation and in round 1, and what was forked from round 1 goes without them."""
+    scene, _ = rehearse(rounds=2, quorum=3)
+    _, consent = pool_table(scene)
+    run = drive(scene)
+    assert [(item.pk, item.made) for item in runs_with(consent)] == [(run.pk, 3)]
+    Participation.objects.filter(round__run=run, round__number__lt=2, participant__position=POOL).delete()
+    for number in (1, 2):
+        child = Run.objects.get(pk=run.pk)
+        child.pk, child.label, child.parent, child.parent_round = None, f"from {number}", run, number
+        child.save()
+    (again,) = runs_with(consent).filter(pk=run.pk)
+    assert (again.made, again.latest_model) == (1, run.models.get(round_number=2).sha256)
+    assert set(runs_with(consent).exclude(pk=run.pk).values_list("label", flat=True)) == {"from 2"}
+
+
+def test_a_pool_node_that_only_tests_holds_nobody_to_testing(rehearse) -> None:
+    scene, _ = rehearse(rounds=1, quorum=3)
+    pool_table(scene)
+    run, centre = scene.run, scene.run.participants.get(position=POOL)
+    plan = Plan(label="The pool looks on", rounds=1, validators=[str(centre.enrolment_id)])
+    made = plan_run(study=run.study, version=run.version, plan=plan, by=run.created_by)
+    parts = {item.position: (item.level, item.role) for item in made.participants.all()}
+    assert parts == {0: ("F2", "trains"), POOL: ("F2", "tests"), 2: ("F2", "trains")}
+    assert "E_LEVEL" not in [item.code for item in obstacles(made)]
+    lower_participants(made, by="somebody")
+    assert made.participants.get(position=0).level == "F2"

@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from federation.runs.pooled import levels_where_pooled
 from federation.runs.roles import ADDS, TESTS, TRAINS, role_at
 from federation.runs.services import Plan
 from studies.enrolment.models import Enrolment
@@ -19,6 +20,7 @@ FULL_PART = {
     ADDS: _("adds to exact sums and tests"),
     TESTS: _("tests the model"),
 }
+TESTS_BESIDE_POOL = _("tests the model beside the pool node, which has its rows; trains without that")
 
 
 def part_fields(
@@ -26,14 +28,18 @@ def part_fields(
 ) -> dict[str, forms.ChoiceField]:
     """A field for each ready site, by its name. Unless something is filled in, every site does all that it may.
 
+    A site whose rows are in the table of the pool node trains at home only where that one is not in the run.
+
     Args:
         led_by_script: the script's own ServerApp asks whom it likes, so no site can be held to testing.
     """
     chosen = any(name.startswith(SITE) for name in filled)
+    pooled = levels_where_pooled(enrolments)
     fields = {}
     for enrolment in enrolments:
         role = role_at(enrolment.level)
-        choices = [(FULL, FULL_PART[role])]
+        is_elsewhere = role_at(pooled.get(enrolment.pk, enrolment.level)) != role
+        choices = [(FULL, TESTS_BESIDE_POOL if is_elsewhere else FULL_PART[role])]
         if role != TESTS and not led_by_script:
             choices.append((ONLY_TESTS, _("only tests the model")))
         fields[f"{SITE}{enrolment.pk}"] = forms.ChoiceField(
