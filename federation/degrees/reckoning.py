@@ -170,7 +170,7 @@ def _by_seed(kind: str, runs: Sequence[Measured]) -> dict[Seed, Tests]:
         tests = found.setdefault(item.entry.seed, {})
         if kind not in OF_ONE_SITE:
             tests.update(item.tests)
-        elif (site := item.entry.enrolment_id) in item.tests:
+        elif (site := item.entry.enrolment_id) is not None and site in item.tests:
             tests[site] = item.tests[site]
     return {seed: tests for seed, tests in found.items() if tests}
 

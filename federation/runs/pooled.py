@@ -75,7 +75,13 @@ def _first_rounds(consent: PoolConsent) -> dict[UUID, int]:
     first: dict[UUID, int] = dict(rows)
     young = set(first)
     while young:
-        forks = Run.objects.filter(parent__in=young).values_list("pk", "parent", "parent_round")
-        young = {run for run, parent, number in forks if number >= first[parent] and first.get(run) != 0}
+        forks = Run.objects.filter(parent__in=young).only("pk", "parent", "parent_round")
+        young = {run.pk for run in forks if _has_seen(run, first) and first.get(run.pk) != 0}
         first |= dict.fromkeys(young, 0)
     return first
+
+
+def _has_seen(fork: Run, first: Mapping[UUID, int]) -> bool:
+    """Whether the model with which a fork began had seen the rows."""
+    since = None if fork.parent_id is None else first.get(fork.parent_id)
+    return since is not None and fork.parent_round is not None and fork.parent_round >= since

@@ -18,7 +18,7 @@ class SeedsField(forms.CharField):
 
     def to_python(self, value: Any) -> Any:
         """The numbers as a list."""
-        words = super().to_python(value).replace(",", " ").split()
+        words = (super().to_python(value) or "").replace(",", " ").split()
         if len(words) > MOST_SEEDS or not all(word.isdecimal() for word in words):
             raise forms.ValidationError(_("Up to ten whole numbers, with commas between them."))
         return [int(word) for word in words]

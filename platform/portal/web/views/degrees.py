@@ -98,7 +98,7 @@ def start(request: PageRequest, comparison_id: UUID) -> HttpResponse:
     answer: HttpResponse = redirect("web:degree-comparison", made.pk)
     form = SeedsForm(request.POST)
     if not form.is_valid():
-        messages.error(request, form.errors["seeds"][0])
+        messages.error(request, str(form.errors["seeds"][0]))
         return answer
     with refusals_said(request):
         answer = begun(request, made, form.cleaned_data["seeds"])
