@@ -31,7 +31,7 @@ def planned(world: World, browser: Browser) -> DegreeComparison:
     assert "Up to ten whole numbers" in sound(browser("pi").post(there, {**fields, "seeds": "1, x"}), 400).text
     assert "each of them once" in sound(browser("pi").post(there, {**fields, "seeds": "7 7"}), 400).text
     browser("pi").post(there, {**fields, "seeds": "7, 8"})
-    return DegreeComparison.objects.get()
+    return DegreeComparison.objects.get(study=world.study)
 
 
 def test_a_comparison_has_the_seeds_of_the_form_and_takes_more(
