@@ -61,9 +61,11 @@ def test_a_worker_for_what_goes_outside_is_none_that_drives_runs() -> None:
 
 
 def test_a_worker_that_has_just_started_counts_before_its_first_task() -> None:
-    queues = SimpleNamespace(consume_from={"fedstudy": None, "outside": None})
-    worker = SimpleNamespace(hostname="worker@new", app=SimpleNamespace(amqp=SimpleNamespace(queues=queues)))
-    celery.worker_ready.send(sender=worker)
+    class Worker:
+        hostname = "worker@new"
+        app = SimpleNamespace(amqp=SimpleNamespace(queues=SimpleNamespace(consume_from=("fedstudy", "outside"))))
+
+    celery.worker_ready.send(sender=Worker())
     assert {part("workers").state, part("outside").state} == {"ok"}
 
 
