@@ -64,4 +64,4 @@ USER 10001:10001
 VOLUME /var/lib/fedstudy
 EXPOSE 8000
 ENTRYPOINT ["/bin/sh", "/app/deploy/images/entrypoint.sh"]
-CMD ["uvicorn", "portal.asgi:application", "--host=0.0.0.0", "--port=8000", "--lifespan=off", "--no-access-log"]
+CMD ["uvicorn", "portal.asgi:application", "--host=0.0.0.0", "--port=8000", "--lifespan=on", "--no-access-log"]

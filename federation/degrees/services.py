@@ -10,6 +10,7 @@ from django.db import transaction
 
 from accounts.models import User
 from accounts.permissions import Permission, check
+from audit.readings import note_daily
 from audit.services import record
 from federation.degrees.kinds import KINDS
 from federation.degrees.measuring import BOOTSTRAP
@@ -181,6 +182,11 @@ def start_comparison(*, comparison: DegreeComparison, seeds: Sequence[int] = (),
         except FedStudyError as error:
             hindered.append(Hindered(entry.run, error.code, error.detail))
     return hindered
+
+
+def note_view(*, comparison: DegreeComparison, by: User) -> None:
+    """Note in the log that somebody looks at what came of a comparison; once for each person, comparison and day."""
+    note_daily(action="degrees:comparison:viewed", by=by, obj=comparison, study=comparison.study_id)
 
 
 @transaction.atomic

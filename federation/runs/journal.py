@@ -11,7 +11,6 @@ from django.db import transaction
 from django.db.models import F, Max
 from django.utils import timezone
 
-from audit.services import record
 from federation.runs import halting, states
 from federation.runs.accounts import accounted
 from federation.runs.lease import Lease
@@ -20,9 +19,9 @@ from federation.runs.models import RECEIVED, Attempt, Model, Participant, Partic
 from federation.runs.participants import LOWERED, RollCall, new_deadline
 from federation.runs.phases import EVALUATE, TRAIN, Phase, next_phase, tests_before
 from federation.runs.signals import run_changed
+from federation.runs.telling import tell, tell_opened, tell_site
 from fedstudy_core.updates import Schema
 
-ENGINE = "system:engine"
 RESULT_FIELDS = ["metrics", "candidate_sha256", "shared_sha256", "state_sha256"]
 SITE = "participant__enrolment__site__name"
 SETTLED_FIELDS = (
@@ -57,31 +56,6 @@ class PhaseResult(Protocol):
     def state(self) -> str: ...
 
 
-def _event(run: Run, action: str, *, outcome: str = "done", **detail: object) -> None:
-    record(action=action, actor=ENGINE, obj=run, study=run.study_id, outcome=outcome, detail=detail)
-
-
-def _site_event(participation: Participation, **detail: object) -> None:
-    site = participation.participant.enrolment.site
-    round_ = participation.round
-    outcome = "refused" if participation.state == "refused" else "failed"
-    record(
-        action=f"runs:site:{participation.state}",
-        actor=ENGINE,
-        obj=round_.run,
-        study=round_.run.study_id,
-        site=site.pk,
-        outcome=outcome,
-        detail={
-            "round": round_.number,
-            "phase": participation.phase,
-            "site": site.name,
-            "code": participation.code,
-            **detail,
-        },
-    )
-
-
 @transaction.atomic
 def begin_run(lease: Lease, *, absent: Sequence[str]) -> None:
     run = lease.locked_run()
@@ -91,7 +65,7 @@ def begin_run(lease: Lease, *, absent: Sequence[str]) -> None:
     run.save(update_fields=["state", "started_at"])
     if resumed:
         _reopen_phase(run)
-    _event(run, "runs:run:resumed" if resumed else "runs:run:began", rounds=run.rounds, absent=list(absent))
+    tell(run, "runs:run:resumed" if resumed else "runs:run:began", rounds=run.rounds, absent=list(absent))
 
 
 def _reopen_phase(run: Run) -> None:
@@ -108,7 +82,7 @@ def begin_attempt(lease: Lease, flower_run_id: str) -> Attempt:
     run = lease.locked_run()
     number = (run.attempts.aggregate(last=Max("number"))["last"] or 0) + 1
     attempt = Attempt.objects.create(run=run, number=number, flower_run_id=flower_run_id)
-    _event(run, "runs:attempt:announced", attempt=number, flower_run=flower_run_id)
+    tell(run, "runs:attempt:announced", attempt=number, flower_run=flower_run_id)
     return attempt
 
 
@@ -120,7 +94,7 @@ def lose_attempt(lease: Lease, attempt: Attempt, reason: str) -> None:
     attempt.ended_at, attempt.token, attempt.reason = timezone.now(), "", reason[:200]
     attempt.save(update_fields=["state", "ended_at", "token", "reason"])
     Participation.objects.filter(round__run=run, state="awaited").update(message_id="")
-    _event(run, "runs:attempt:lost", outcome="failed", attempt=attempt.number, reason=reason[:200])
+    tell(run, "runs:attempt:lost", outcome="failed", attempt=attempt.number, reason=reason[:200])
 
 
 @dataclass(frozen=True)
@@ -138,7 +112,7 @@ def open_phase(lease: Lease, round_: Round, phase: Phase, deadline: datetime, ca
     Where fewer than `needed` are there, those who may come back until the deadline are awaited too.
     """
     lease.hold()
-    now = timezone.now()
+    now, begins = timezone.now(), not round_.phase
     round_.phase, round_.phase_started_at, round_.deadline_at = phase.name, now, deadline
     if round_._state.adding:
         round_.save()
@@ -152,9 +126,11 @@ def open_phase(lease: Lease, round_: Round, phase: Phase, deadline: datetime, ca
     rows = [_asked(round_, phase.name, participant, code, now) for participant, code in roll]
     tests = _tests(round_.before, roll, now) if tests_before(round_, phase.name) else []
     Participation.objects.bulk_create([*rows, *(test for test in tests if test.pk is None)])
+    if begins:
+        tell_opened(round_, [participant for participant, code in roll if not code])
     for row in rows:
         if row.state == "missing":
-            _site_event(row)
+            tell_site(row)
     run_changed.send(sender=Run, run_id=lease.run_id)
     return Asked(rows, tests)
 
@@ -267,7 +243,7 @@ def note_absence(
     _settle(participation, state, code=code, detail=detail[:500], bytes_received=size, receipt=receipt)
     if state == "missing" and code != LOWERED:
         Participant.objects.filter(pk=participation.participant_id).update(last_missed_at=participation.answered_at)
-    _site_event(participation, detail=detail[:200])
+    tell_site(participation, detail=detail[:200])
 
 
 def _settle(participation: Participation, state: str, **values: object) -> None:
@@ -336,7 +312,7 @@ def _commit(round_: Round, artifact: Artifact) -> None:
     round_.bytes_sent, round_.bytes_received = sum(row[5] for row in own), sum(row[6] for row in own)
     round_.duration_ms = _milliseconds(round_.committed_at - round_.started_at)
     round_.save()
-    _event(
+    tell(
         round_.run,
         "runs:round:committed",
         round=round_.number,
@@ -366,7 +342,7 @@ def pause_run(lease: Lease) -> None:
     states.RUN.move(run, "paused")
     run.lease_owner, run.lease_until = "", None
     run.save(update_fields=["state", "lease_owner", "lease_until"])
-    _event(run, "runs:run:paused")
+    tell(run, "runs:run:paused")
 
 
 @transaction.atomic
@@ -390,4 +366,4 @@ def _end(run: Run, state: str, code: str, reason: str) -> None:
     run.lease_owner, run.lease_until = "", None
     run.save(update_fields=["state", "ended_at", "reason_code", "reason", "lease_owner", "lease_until"])
     outcome = "done" if state == "completed" else "failed"
-    _event(run, f"runs:run:{state}", outcome=outcome, code=code, reason=reason[:200])
+    tell(run, f"runs:run:{state}", outcome=outcome, code=code, reason=reason[:200])

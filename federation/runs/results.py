@@ -8,6 +8,7 @@ from django.db import transaction
 
 from accounts.models import User
 from accounts.permissions import Permission, check
+from audit.readings import note_daily
 from audit.services import record
 from federation.runs.models import Model, Run, RunFile
 from federation.runs.storage import file_store, model_store
@@ -66,6 +67,12 @@ def fetch_file(*, run: Run, sha256: str, by: User) -> tuple[RunFile, bytes]:
     detail = {"name": found.name, "sha256": sha256}
     record(action="runs:file:downloaded", actor=by, obj=run, study=run.study_id, detail=detail)
     return found, file_store().get(sha256)
+
+
+def note_view(*, run: Run, by: User) -> None:
+    """Note that somebody sees the results of a run that began; once for each person, run and day."""
+    if run.started_at is not None:
+        note_daily(action="runs:results:viewed", by=by, obj=run, study=run.study_id)
 
 
 @transaction.atomic

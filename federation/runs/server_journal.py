@@ -12,9 +12,10 @@ from django.utils import timezone
 from audit.services import record
 from federation.runs import states
 from federation.runs.accounts import accounted
-from federation.runs.journal import ENGINE, Artifact
+from federation.runs.journal import Artifact
 from federation.runs.lease import Lease
 from federation.runs.models import Model, Round, Run, RunFile
+from federation.runs.telling import ENGINE
 
 RESULT = "result"
 

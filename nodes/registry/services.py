@@ -29,6 +29,7 @@ TOKEN_LIFE = timedelta(hours=24)
 HEARD = ("pending", "active")
 NAME_LENGTH, VERSION_LENGTH, SANDBOX_LENGTH, REASON_LENGTH = 80, 40, 10, 300
 MOST_APPROVERS = 50
+CLOCK_OFF_S, CLOCK_RIGHT_S = 5, 2  # a clock that is off is told of again once it is right
 
 
 @transaction.atomic
@@ -310,11 +311,15 @@ def _note(node: Node, new: tuple[str, str], status: Mapping[str, Any]) -> None:
     was_online, seen_before, was_paused = node.online, node.last_seen_at, node.paused
     changed = (node.agent_version, node.sandbox) != new
     node.agent_version, node.sandbox = new
-    node.status, node.last_seen_at = {**status, "clock_off_s": _clock_off(status.get("clock"), now)}, now
+    off, was_off = _clock_off(status.get("clock"), now), bool(node.status.get("clock_is_off"))
+    is_off = abs(off) > (CLOCK_RIGHT_S if was_off else CLOCK_OFF_S) if off is not None else was_off
+    node.status, node.last_seen_at = {**status, "clock_off_s": off, "clock_is_off": is_off}, now
     node.save(update_fields=["agent_version", "sandbox", "status", "last_seen_at", "boots"])
     node_seen.send(sender=Node, node_id=node.pk, site_id=node.site_id)
     if changed:
         _record("changed", node, node, agent_version=node.agent_version, sandbox=node.sandbox)
+    if is_off != was_off:
+        _record("clock_off" if is_off else "clock_right", node, node, seconds=str(off))
     if node.state == "active" and not was_online:
         _record("came_online", node, node, silent_since=seen_before.isoformat() if seen_before else "")
     if node.paused and not was_paused:

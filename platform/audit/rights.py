@@ -23,6 +23,8 @@ STATEMENTS = (
     f"REVOKE INSERT, UPDATE, DELETE ON {ADDED_BY_SEQUENCER} FROM {PORTAL}",
     f"REVOKE UPDATE, DELETE ON {ADDED_BY_PORTAL}, {QUEUE} FROM {PORTAL}",
     f"GRANT SELECT ON {ADDED_BY_PORTAL} TO {SEQUENCER}",
+    f"GRANT INSERT ON audit_event TO {SEQUENCER}",  # that the log goes on under another name is an event
+    f"GRANT USAGE, SELECT ON SEQUENCE audit_event_id_seq TO {SEQUENCER}",
     f"GRANT SELECT, INSERT, DELETE ON {QUEUE} TO {SEQUENCER}",
     f"GRANT SELECT, INSERT ON {ADDED_BY_SEQUENCER} TO {SEQUENCER}",
     f"GRANT USAGE, SELECT ON SEQUENCE audit_tile_id_seq, audit_logkey_id_seq, audit_succession_id_seq TO {SEQUENCER}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -14,11 +15,20 @@ from audit.signals import recorded
 from fedstudy_core import canonical
 
 
+@dataclass(frozen=True)
+class Thing:
+    """What an event is about where that is no row of the database."""
+
+    kind: str
+    id: str
+    label: str
+
+
 def record(
     *,
     action: str,
     actor: Any,
-    obj: Model,
+    obj: Model | Thing,
     study: object = None,
     site: object = None,
     outcome: str = "done",
@@ -36,13 +46,14 @@ def record(
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("an audit event is written in the transaction of the change it tells of")
+    about = obj if isinstance(obj, Thing) else Thing(obj._meta.model_name or "", str(obj.pk), str(obj))
     event = Event.objects.create(
         actor=getattr(actor, "audit_name", str(actor)),
         actor_label=getattr(actor, "audit_label", str(actor).removeprefix("system:")),
         action=action,
-        object_type=obj._meta.model_name or "",
-        object_id=str(obj.pk),
-        object_label=str(obj)[:200],
+        object_type=about.kind,
+        object_id=about.id,
+        object_label=about.label[:200],
         study=_id(study),
         site=_id(site),
         outcome=outcome,

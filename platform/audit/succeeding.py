@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import Exists, Max, OuterRef, QuerySet
 
 from audit.models import Checkpoint, Cosignature, LogKey, Succession, WitnessRefusal
+from audit.services import record
 from fedstudy_core.errors import Invalid, Refusal
 from fedstudy_core.transparency import checkpoints
 from fedstudy_core.transparency.checkpoints import Checkpoint as Signed
@@ -50,8 +51,10 @@ def succeed(*, origin: str, key: Ed25519PrivateKey, seen: str = "") -> Statement
     note = Note(statement.text, (sign(statement.text, new.name, key),))
     if NoteKey.of(old.name, LOG, key.public_key()) == old:
         note = note.with_signatures(sign(statement.text, old.name, key))
-    Succession.objects.create(origin=origin, note=str(note))
+    found = Succession.objects.create(origin=origin, note=str(note))
     LogKey.objects.create(key=str(new))
+    detail = {"old": old.name, "size": last.size, "root": last.root.hex(), "new": new.name, "key": str(new)}
+    record(action="audit:log:succeeded", actor="system:restart_log", obj=found, detail=detail)
     return statement
 
 

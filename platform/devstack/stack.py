@@ -157,7 +157,7 @@ def _portal(environment: Mapping[str, str], folders: Folders, port: int, process
     words = ["-m", "uvicorn", "portal.asgi:application", "--host", "127.0.0.1", "--port", str(port)]
     words += ["--workers", str(processes)] if processes > 1 else []
     # Nodes hold connections open, which a portal that stops does not wait for.
-    words += ["--lifespan", "off", "--timeout-graceful-shutdown", "2", "--no-access-log", "--log-level", "warning"]
+    words += ["--lifespan", "on", "--timeout-graceful-shutdown", "2", "--no-access-log", "--log-level", "warning"]
     return Command(
         name="portal",
         argv=[sys.executable, *words],

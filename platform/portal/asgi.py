@@ -17,14 +17,17 @@ from portal.failures import too_large_page
 from portal.freight import FreightDoor
 from portal.handler import Handler
 from portal.pool_door import PoolDoor
+from portal.starting import Start
 
-application = FreightDoor(
-    PoolDoor(
-        BodyLimit(
-            Handler(),
-            body=settings.FEDSTUDY_MAX_BODY,
-            upload=settings.FEDSTUDY_MAX_UPLOAD,
-            page=too_large_page,
+application = Start(
+    FreightDoor(
+        PoolDoor(
+            BodyLimit(
+                Handler(),
+                body=settings.FEDSTUDY_MAX_BODY,
+                upload=settings.FEDSTUDY_MAX_UPLOAD,
+                page=too_large_page,
+            )
         )
     )
 )

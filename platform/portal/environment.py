@@ -172,6 +172,12 @@ class SingleSignOn:
         return {"openid_connect": {"APPS": [app]}}
 
     @property
+    def open_part(self) -> tuple[object, ...]:
+        """All of it but the secret, in an order that is always the same."""
+        known = (self.issuer, self.client_id, self.name, self.verified_claims)
+        return (*known, sorted(self.factor_amr), sorted(self.factor_acr), self.replaces_password)
+
+    @property
     def origins(self) -> list[str]:
         """Where forms may lead to: the provider's own origin, and those that its pages have."""
         own = urlsplit(self.issuer)

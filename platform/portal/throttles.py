@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
 
 from accounts.models import User
+from accounts.refusals import note_locked_out
 
 
 class ByAddress(SimpleRateThrottle):
@@ -17,7 +18,25 @@ class ByAddress(SimpleRateThrottle):
         return f"throttle:{self.scope}:{self.get_ident(request)}"
 
 
-class SignInByAddress(ByAddress):
+class Locking(SimpleRateThrottle):
+    """Tries to show who one is: when there were too many, the log is told once for as long as the count lasts."""
+
+    duration: int
+
+    def allow_request(self, request: Any, view: Any) -> bool:
+        is_allowed = bool(super().allow_request(request, view))
+        if not is_allowed:
+            note_locked_out(
+                limit=str(self.scope), key=str(self.key), lasts_s=self.duration, email=self.account(request)
+            )
+        return is_allowed
+
+    def account(self, request: Any) -> str:
+        """The e-mail address of the account, where that is known."""
+        return ""
+
+
+class SignInByAddress(Locking, ByAddress):
     """Tries to sign in from one address."""
 
     scope = "sign-in"
@@ -29,26 +48,32 @@ class SetUpByAddress(ByAddress):
     scope = "setup"
 
 
-class PasswordByPerson(SimpleRateThrottle):
+class PasswordByPerson(Locking):
     """Tries of somebody who is signed in to say their present password."""
 
     scope = "password"
+
+    def account(self, request: Any) -> str:
+        return str(request.user.email)
 
     def get_cache_key(self, request: Any, view: Any) -> str:
         return f"throttle:{self.scope}:{request.user.pk}"
 
 
-class CodeByPerson(SimpleRateThrottle):
+class CodeByPerson(Locking):
     """Tries of a second factor; whoever gets it right begins anew."""
 
     scope = "code"
 
     def __init__(self, user: User) -> None:
-        self.name = f"throttle:{self.scope}:{user.pk}"
+        self.name, self.email = f"throttle:{self.scope}:{user.pk}", user.email
         super().__init__()
 
     def get_cache_key(self, request: Any, view: Any) -> str:
         return self.name
+
+    def account(self, request: Any) -> str:
+        return self.email
 
 
 class JoinCodeByPerson(SimpleRateThrottle):
@@ -66,7 +91,7 @@ class EnrolByAddress(ByAddress):
     scope = "enrol"
 
 
-class SignInByAccount(SimpleRateThrottle):
+class SignInByAccount(Locking):
     """Tries to sign in to one account, from anywhere; counts the same whether the account exists or not."""
 
     scope = "sign-in-account"
@@ -76,6 +101,9 @@ class SignInByAccount(SimpleRateThrottle):
         if email is None:
             return None
         return f"throttle:{self.scope}:{hashlib.sha256(email.strip().lower().encode()).hexdigest()[:32]}"
+
+    def account(self, request: Any) -> str:
+        return _account(request) or ""
 
 
 def _account(request: Request | HttpRequest) -> str | None:
@@ -89,17 +117,17 @@ def _account(request: Request | HttpRequest) -> str | None:
 def may_try_to_sign_in(request: HttpRequest) -> bool:
     """Count a try to sign in by the page, and say whether it may go on."""
     throttles = [SignInByAddress(), SignInByAccount()]
-    return all(throttle.allow_request(request, None) for throttle in throttles)  # type: ignore[arg-type]
+    return all(throttle.allow_request(request, None) for throttle in throttles)
 
 
 def may_try_a_password(request: HttpRequest) -> bool:
     """Count a try to say one's present password by a page, and say whether it may go on."""
-    return PasswordByPerson().allow_request(request, None)  # type: ignore[arg-type]
+    return PasswordByPerson().allow_request(request, None)
 
 
 def may_try_a_code(request: Request | HttpRequest, user: User) -> bool:
     """Count a try of somebody's second factor, and say whether it may go on."""
-    return CodeByPerson(user).allow_request(request, None)  # type: ignore[arg-type]
+    return CodeByPerson(user).allow_request(request, None)
 
 
 def may_try_a_join_code(request: HttpRequest) -> bool:

@@ -64,6 +64,6 @@ def test_each_adds_only_what_is_its_own(database: psycopg.Connection) -> None:
         "'done', '{}')"
     )
     assert refused(database, leaf) is by_portal
-    assert refused(database, event) is not by_portal
+    assert not refused(database, event)
     assert refused(database, "DELETE FROM audit_queue") is by_portal
     assert refused(database, "SELECT FROM accounts_user") is not by_portal

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from audit.models import Checkpoint, Cosignature, LogKey, WitnessRefusal
+from audit.models import Checkpoint, Cosignature, Event, LogKey, WitnessRefusal
+from audit.presenters import detail_of, sentence
 from audit.proofs import latest_checkpoint, succession
 from audit.succeeding import succeed
 from fedstudy_core.errors import Invalid, Refusal
@@ -54,6 +55,9 @@ def test_where_nobody_refuses_the_last_checkpoint_is_the_end() -> None:
     assert (told.size, told.root) == (5, bytes(last.root))
     assert read(succession().encode()) == (told, True)
     assert LogKey.objects.values_list("key", flat=True).first() == str(told.new)
+    event = Event.objects.get(action="audit:log:succeeded")  # written with it, and placed by the next sequencer
+    assert sentence(event) == f"The log of {SIGNER.origin} ended at 5 events and goes on as {NEW}."
+    assert (event.actor, detail_of(event)["root"]) == ("system:restart_log", told.root.hex())
 
 
 def test_the_largest_that_is_refused_to_be_left_is_the_end() -> None:

@@ -265,19 +265,28 @@ def test_heartbeats_are_noted_only_when_something_changed(home: tuple[Site, User
     node, _ = active_node(*home)
     start = len(actions_of(node))
     beat(node, status={"datasets": [], "clock": "2030-01-01T00:00:00Z"})
-    assert actions_of(node)[start:] == ["changed", "came_online"]
+    assert actions_of(node)[start:] == ["changed", "clock_off", "came_online"]
     for _ in range(3):
         node = beat(node)
     assert node.online
-    assert len(actions_of(node)) == start + 2
+    assert len(actions_of(node)) == start + 3
     beat(node, agent_version="1.1")
     beat(node, agent_version="1.1", sandbox="S0")
-    assert actions_of(node)[start + 2 :] == ["changed", "changed"]
+    assert actions_of(node)[start + 3 :] == ["changed", "changed"]
     Node.objects.filter(pk=node.pk).update(last_seen_at=timezone.now() - timedelta(seconds=31))
     assert not Node.objects.get(pk=node.pk).online
     beat(node, agent_version="1.1", sandbox="S0")
-    assert actions_of(node)[start + 4 :] == ["came_online"]
+    assert actions_of(node)[start + 5 :] == ["came_online"]
     assert list(selectors.online_nodes()) == [node]
+
+
+def test_a_clock_is_told_of_when_it_goes_wrong_and_when_it_is_right_again(home: tuple[Site, User]) -> None:
+    node, _ = active_node(*home)
+    beat(node)
+    start = len(actions_of(node))
+    for off_s in (4, -4, 90, 4, 90, -1, 4):
+        beat(node, status={"clock": (timezone.now() + timedelta(seconds=off_s)).isoformat()})
+    assert actions_of(node)[start:] == ["clock_off", "clock_right"]
 
 
 @pytest.mark.parametrize("state", NODE.states)

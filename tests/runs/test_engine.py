@@ -64,7 +64,7 @@ def test_a_round_takes_few_statements_however_many_sites_there_are(rehearse, mon
     commits = [at for at, sql in enumerate(sent) if sql.startswith('INSERT INTO "runs_model"')]
     rounds = [sent[begin:end] for begin, end in pairwise(commits[1:-1])]
     work = [[sql for sql in sqls if not sql.startswith(("SAVEPOINT", "RELEASE"))] for sqls in rounds]
-    assert {len(sqls) for sqls in work} == {20}, work[0]
+    assert {len(sqls) for sqls in work} == {21}, work[0]
     assert {sum(sql.startswith("SAVEPOINT") for sql in sqls) for sqls in rounds} == {4}, "transactions"
 
 
@@ -98,6 +98,10 @@ def test_each_commit_and_each_refusal_is_in_the_audit_log(rehearse) -> None:
     assert actions.count("runs:site:refused") == 3
     assert actions.count("runs:round:committed") == 2
     assert actions[-1] == "runs:run:completed"
+    begun = [json.loads(event.detail) for event in Event.objects.filter(action="runs:round:opened").order_by("pk")]
+    sites = [item.enrolment.site.name for item in run.participants.order_by("position")]
+    assert [(row["round"], row["sites"]) for row in begun] == [(0, sites), (1, sites)]
+    assert {len(row["configuration"]) for row in begun} == {64}
     told = json.loads(Event.objects.filter(action="runs:round:committed").latest("pk").detail)["sites"]
     bound = {row["site"]: row["receipt"] for row in told if row["phase"] == "train"}
     kept = Participation.objects.filter(round__run=run, phase="train")

@@ -29,6 +29,8 @@ ALTERED: dict[str, Callable[[Json], Json]] = {
     "leaf": lambda proof: {**proof, "leaf": proof["leaf"].replace('"done"', '"fine"')},
     "event": lambda proof: {**proof, "event": "another"},
     "texts": lambda proof: {**proof, "names": {**proof["names"], "text": proof["names"]["text"] + " "}},
+    "context": lambda proof: {**proof, "context": {**proof["context"], "text": proof["context"]["text"] + " "}},
+    "no context": lambda proof: {**proof, "context": None},
     "path": lambda proof: {**proof, "hashes": [flipped(proof["hashes"][0], 5), *proof["hashes"][1:]]},
     "shorter": lambda proof: {**proof, "hashes": proof["hashes"][:-1]},
     "position": lambda proof: {**proof, "position": proof["position"] ^ 1},

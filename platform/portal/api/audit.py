@@ -8,9 +8,11 @@ from rest_framework.response import Response
 
 from audit.models import Event
 from audit.presenters import context_of
+from audit.readings import note_log_read
 from audit.selectors import Narrowing, narrowed
 from federation.runs import selectors as runs
 from portal.api.base import Input, Output, PersonRequest, Resource, describe
+from studies.lifecycle.selectors import visible_to as visible_studies
 
 
 class EventOut(Output):
@@ -64,5 +66,7 @@ class Events(Resource):
     @describe("List events, newest first", output=EventOut, many=True, parameters=[EventQuery])
     def list(self, request: PersonRequest) -> Response:
         wanted = self.query(EventQuery)
+        asked = visible_studies(request.user).filter(pk=wanted["study"]).first() if "study" in wanted else None
+        note_log_read(by=request.user, study=asked)
         wanted |= {"kind": wanted.pop("action", ""), "text": wanted.pop("q", "")}
         return self.page(narrowed(self.rows(), Narrowing(**wanted)))

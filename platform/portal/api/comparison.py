@@ -8,6 +8,7 @@ from rest_framework import serializers
 from rest_framework.response import Response
 
 from federation.runs.comparing import FEWEST, MOST, Metric, compare_runs
+from federation.runs.results import note_view
 from portal.api.base import Input, Output, PersonRequest, Resource, describe
 from studies.lifecycle import selectors as study_selectors
 
@@ -97,4 +98,7 @@ class StudyComparison(Resource):
     )
     def retrieve(self, request: PersonRequest, id: UUID) -> Response:
         ids = self.query(ComparisonQuery)["runs"]
-        return self.answer(compare_runs(study=self.row(id), ids=ids, by=request.user))
+        found = compare_runs(study=self.row(id), ids=ids, by=request.user)
+        for run in found.runs:
+            note_view(run=run, by=request.user)
+        return self.answer(found)

@@ -240,7 +240,9 @@ class DegreeComparisons(DegreesBase):
 
     @describe("A comparison with its tables", output=DegreesOut, parameters=[MetricQuery])
     def retrieve(self, request: PersonRequest, id: UUID) -> Response:
-        return self.tables(self.row(id), hindered=[], metric=self.query(MetricQuery)["metric"])
+        made, metric = self.row(id), self.query(MetricQuery)["metric"]
+        services.note_view(comparison=made, by=request.user)
+        return self.tables(made, hindered=[], metric=metric)
 
     @describe(
         "Plan what has become possible, and start what has not begun, failed or was stopped",

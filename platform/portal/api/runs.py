@@ -388,4 +388,5 @@ class Runs(Resource):
     def _with_results(self, request: PersonRequest, id: UUID) -> Run:
         run: Run = self.row(id)
         check(request.user, Permission.RESULTS_VIEW, run.study)
+        results.note_view(run=run, by=request.user)
         return run

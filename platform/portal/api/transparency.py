@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from audit import proofs
 from audit.models import Checkpoint
+from audit.readings import note_proof
 from federation.runs import selectors as runs
 from fedstudy_core.errors import NotFound
 from fedstudy_core.transparency.leaves import BoundText
@@ -74,7 +75,9 @@ class Log(Resource):
     @describe("Prove that the log only grew", output=ConsistencyOut, parameters=[ConsistencyQuery])
     def consistency(self, request: PersonRequest) -> Response:
         asked = self.query(ConsistencyQuery)
-        return self.answer({**asked, "hashes": proofs.encoded(proofs.consistency(**asked))}, ConsistencyOut)
+        told = {**asked, "hashes": proofs.encoded(proofs.consistency(**asked))}
+        note_proof(by=request.user)
+        return self.answer(told, ConsistencyOut)
 
 
 class EventProofs(Resource):
@@ -86,6 +89,7 @@ class EventProofs(Resource):
         if event is None:
             raise NotFound("E_NOT_FOUND")
         found = proofs.proof_of(event)
+        note_proof(by=request.user)
         shown = {
             **_told(found.checkpoint),
             "position": found.position,

@@ -8,7 +8,7 @@ from django.http import Http404, HttpResponse
 
 from accounts.permissions import Permission, check
 from federation.runs.comparing import FEWEST, MOST, Comparison, compare_runs
-from federation.runs.results import note_exports
+from federation.runs.results import note_exports, note_view
 from federation.runs.selectors import runs_for
 from fedstudy_core.errors import NotFound
 from portal.web.downloads import csv_file, json_file
@@ -31,6 +31,8 @@ def comparison(request: PageRequest, study_id: UUID) -> HttpResponse:
     found = compare_runs(study=study, ids=chosen, by=request.user) if FEWEST <= len(chosen) <= MOST else None
     if form:
         return _as_file(request, found, form)
+    for run in found.runs if found else ():
+        note_view(run=run, by=request.user)
     context = {
         "study": study,
         "chosen": chosen,

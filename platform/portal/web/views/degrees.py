@@ -56,6 +56,7 @@ def comparison(request: PageRequest, comparison_id: UUID) -> HttpResponse:
     found = reckon(made, measure(made), request.GET.get("metric", ""))
     if form := request.GET.get("form", ""):
         return _as_file(request, found, form)
+    services.note_view(comparison=made, by=request.user)
     lacking = [item for item in outline_of(made.study).lacking if item.kind in made.kinds]
     context = {
         "study": made.study,

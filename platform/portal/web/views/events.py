@@ -15,6 +15,7 @@ from accounts.models import Site
 from accounts.permissions import Permission, can, check
 from audit.export import files as proven_files
 from audit.models import Event
+from audit.readings import note_log_read
 from audit.selectors import Narrowing, indexed_with_words, narrowed, newest_with_words
 from audit.services import note_export
 from federation.runs import selectors as runs
@@ -48,6 +49,8 @@ def events(request: PageRequest) -> HttpResponseBase:
     found = narrowed(rows, form.narrowing)
     if request.GET.get("form"):
         return _as_file(request, found, None)
+    asked = form.narrowing.study
+    note_log_read(by=request.user, study=visible_studies(request.user).filter(pk=asked).first() if asked else None)
     searched = _searched(request, rows, form.narrowing)
     shown = page_of(request, found, "-id") if searched is None else searched
     return render_page(request, "events/list.html", {**_log(request, shown, form), "base_template": "base.html"})
@@ -64,6 +67,7 @@ def study_events(request: PageRequest, study_id: UUID) -> HttpResponseBase:
     found = narrowed(runs.events_for(request.user).filter(study=str(study.pk)), form.narrowing)
     if request.GET.get("form"):
         return _as_file(request, found, study)
+    note_log_read(by=request.user, study=study)
     frame = {**study_frame(request, study, "study-events"), "base_template": "studies/base.html"}
     log = _log(request, page_of(request, found, "-id"), form)
     return render_page(request, "events/list.html", {**log, "is_part": not reads_all, **frame})

@@ -12,6 +12,7 @@ from accounts.permissions import Permission, can, check
 from audit import proofs
 from audit.models import Checkpoint, Event
 from audit.presenters import context_of, sentence
+from audit.readings import note_log_read, note_proof
 from federation.runs import selectors as runs
 from fedstudy_core.errors import Conflict, NotFound
 from nodes.registry.witnesses import Quorum, best_of_sites, quorum
@@ -29,6 +30,7 @@ def event(request: PageRequest, event_id: UUID) -> HttpResponse:
     found = runs.events_for(request.user).filter(event_id=event_id).first()
     if found is None:
         raise NotFound("E_NOT_FOUND")
+    note_proof(by=request.user)
     best = best_of_sites()
     reached = quorum(best)
     proof = _proof_of(found, reached)
@@ -61,6 +63,7 @@ def timeline(request: PageRequest, study_id: UUID) -> HttpResponse:
     study = find_study(request, study_id)
     if not can(request.user, Permission.AUDIT_VIEW, study) and not speaks_in(request, study):
         check(request.user, Permission.AUDIT_VIEW, study)
+    note_log_read(by=request.user, study=study)
     found = page_of(request, runs.events_for(request.user).filter(study=str(study.pk)), "-id")
     told = [(item, sentence(item)) for item in found]
     frame = study_frame(request, study, "study-events")

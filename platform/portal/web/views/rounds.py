@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from accounts.permissions import Permission, check
 from federation.runs import selectors
+from federation.runs.results import note_view
 from federation.strategies.catalogue import STRATEGIES
 from portal.web.formats import value_text
 from portal.web.pages import PageRequest, page, render_page
@@ -22,6 +23,7 @@ def comparison(request: PageRequest, run_id: UUID) -> HttpResponse:
     """The committed rounds `first` and `second` beside each other; the last two where none is named."""
     found = selectors.run_for(request.user, run_id)
     check(request.user, Permission.RESULTS_VIEW, found.study)
+    note_view(run=found, by=request.user)
     committed = selectors.rounds_of(found).filter(state="committed")
     numbers = list(committed.values_list("number", flat=True))
     chosen = _chosen(request, numbers)

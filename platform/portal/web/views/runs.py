@@ -51,6 +51,7 @@ def _live_context(request: PageRequest, found: Run, mark: str) -> dict[str, Any]
     all_rounds = request.GET.get("rounds") == "all"
     check(request.user, Permission.RESULTS_VIEW, found.study)
     rounds = list(selectors.rounds_shown(found))
+    results.note_view(run=found, by=request.user)
     summary = selectors.run_summary(found, rounds)
     shown: RunPage = present_run(found, summary, rounds, mark=mark, all_rounds=all_rounds)
     query = f"?mark={mark}" + ("&rounds=all" if all_rounds else "")

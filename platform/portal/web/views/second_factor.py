@@ -70,7 +70,7 @@ def passkey(request: HttpRequest) -> HttpResponse:
     """Sign in by a passkey alone: it is two factors by itself, as it asks for a PIN or a finger."""
     form = FactorForm(request.POST)
     throttle = SignInByAddress()
-    if throttle.allow_request(request, None) and form.is_valid():  # type: ignore[arg-type]
+    if throttle.allow_request(request, None) and form.is_valid():
         try:
             user = factors.check_passkey(None, form.cleaned_data["credential"] or {})
             return redirect(let_in(request, user, way="passkey"))

@@ -58,7 +58,7 @@ def back(request: HttpRequest) -> HttpResponse:
     """Where the provider sends people back to."""
     if not is_offered():
         raise Http404
-    if not SignInByAddress().allow_request(request, None):  # type: ignore[arg-type]
+    if not SignInByAddress().allow_request(request, None):
         return _to_sign_in("throttled")
     return come_back(request)
 
