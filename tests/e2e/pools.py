@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psycopg
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from devstack.demo import people
 from devstack.demo.cast import DATASET, Hospital, Person
 from devstack.demo.people import Sessions
@@ -17,6 +20,7 @@ from devstack.nodes import NodeHome
 from federation.library.heart_disease.heart_disease.preparation import COLUMNS
 from federation.library.heart_disease.source import write_centres
 from fedstudy_client import FedStudy
+from fedstudy_core.keys import public_from_text
 from tests.stage import Json, Stage
 
 STEWARD = "Demo Steward"
@@ -90,9 +94,23 @@ class Pool:
         auditor = self.stage.prepared.sessions.of(self.stage.cast.auditor)
         return list(auditor.each("audit/events", study=self.study, action=action))
 
-    def journal(self, kind: str) -> list[Json]:
-        """What the pool node wrote down of a kind."""
-        return [row for row in self.node.command("log", "--limit", "500")["entries"] if row["kind"] == kind]
+    def key_of(self, hospital: Hospital) -> Path:
+        """Where the pool node keeps its key for a hospital."""
+        site = self.stage.prepared.sites[hospital.centre]
+        return self.node.home / "poolnode" / "keys" / f"{self.study}.{site}.key"
+
+    def levels(self) -> dict[str, str]:
+        """The level of each site, as the investigator reads it."""
+        rows = self.stage.investigator.each(f"studies/{self.study}/enrolments")
+        return {item["site"]["name"]: item["level"] for item in rows}
+
+    def deletions(self) -> tuple[Ed25519PublicKey, list[bytes]]:
+        """The pool node's key, and what it signed once rows were gone."""
+        with psycopg.connect(self.stage.stack.services.postgres.superuser_url) as database:
+            row = database.execute("SELECT identity_key FROM registry_node WHERE id = %s", [self.node_id]).fetchone()
+            signed = database.execute("SELECT deletion FROM pooling_poolconsent WHERE deletion IS NOT NULL").fetchall()
+        assert row is not None
+        return public_from_text(row[0]), [bytes(envelope) for (envelope,) in signed]
 
     def tables(self) -> list[Json]:
         """The tables that the pool node offers."""
@@ -109,12 +127,12 @@ class Pool:
         node.command(
             "trust", "add", STEWARD, "--role", "data steward", "--passphrase-file", str(self._steward(hospital))
         )
-        node.command("pool", "recovery-key", str(self._recovery(hospital)))
+        node.command("pool", "recovery-key", str(self.recovery_of(hospital)))
 
     def _steward(self, hospital: Hospital) -> Path:
         return self.folder / f"{hospital.node}.passphrase"
 
-    def _recovery(self, hospital: Hospital) -> Path:
+    def recovery_of(self, hospital: Hospital) -> Path:
         """The file with the hospital's own key."""
         return self.folder / f"{hospital.node}.key"
 
@@ -171,6 +189,12 @@ class Pool:
         """The person's client, who just signed in."""
         with FedStudy(self.stage.stack.portal_url).login(person.email, person.password) as portal:
             yield portal
+
+    def consent_of(self, hospital: Hospital) -> str:
+        """The id of the consent of a hospital that is in force."""
+        with self.client(hospital.admin) as portal:
+            consents = portal.pooling.consents(self.study)
+        return next(item.id for item in consents if item.site.name == hospital.centre and item.state == "valid")
 
 
 def set_up_pool(stage: Stage, folder: Path, signers: tuple[Hospital, ...]) -> Pool:

@@ -1,18 +1,25 @@
-"""Looking for a value wherever a stack keeps anything, and in a backup, made as the documentation says."""
+"""Looking for a value wherever a stack keeps anything, and in a backup, made and restored as the documentation says."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import redis
+from psycopg import sql
 
+from devstack.nodes import NodeHome
 from devstack.postgres import find_binaries
 from devstack.stack import Stack
+
+RESTORED = "restored"
+SECRET = b"AGE-SECRET-KEY-1"
 
 
 def marks(number: str) -> dict[str, bytes]:
@@ -40,7 +47,7 @@ def traces(stack: Stack, number: str, backup: Path) -> dict[str, set[str]]:
     places = {
         "Valkey": valkey_dump(stack),
         **{str(path): path.read_bytes() for path in files(backup)},
-        **{str(path): _read(path) for path in files(stack.folders.state) if "hospitals" not in path.parts},
+        **{str(path): read(path) for path in files(stack.folders.state) if "hospitals" not in path.parts},
         **{f"the portal's environment: {name}": value.encode() for name, value in stack.environment.items()},
     }
     found = {place: found_in(content, number) for place, content in places.items()}
@@ -52,7 +59,8 @@ def files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
 
 
-def _read(path: Path) -> bytes:
+def read(path: Path) -> bytes:
+    """What a file holds; nothing where it is gone meanwhile."""
     try:
         return path.read_bytes()
     except FileNotFoundError:  # PostgreSQL and the workers tidy up meanwhile
@@ -74,4 +82,37 @@ def back_up(stack: Stack, folder: Path) -> Path:
     shutil.copytree(stack.folders.data, folder / "data")
     shutil.copytree(stack.folders.state / "log", folder / "secrets")
     (folder / "secrets" / "secret-key").write_text(stack.environment["FEDSTUDY_SECRET_KEY"])
+    return folder
+
+
+def restore(stack: Stack, backup: Path, folder: Path) -> dict[str, bytes]:
+    """Restore a backup into a database and a folder of its own; the pooled objects there, by their sites' names."""
+    shutil.copytree(backup, folder)
+    postgres = stack.services.postgres
+    with psycopg.connect(postgres.superuser_url, autocommit=True) as database:
+        database.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(RESTORED)))
+    there = postgres.superuser_url.replace(f"/{postgres.superuser_url.split('/')[-1].split('?')[0]}?", f"/{RESTORED}?")
+    load = [str(find_binaries() / "psql"), "--quiet", "--no-psqlrc", "--output", "/dev/null", "--file"]
+    subprocess.run([*load, str(folder / "database.sql"), there], check=True, capture_output=True)
+    by_hash = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in files(folder / "data" / "pool")}
+    with psycopg.connect(there) as database:
+        rows = database.execute(
+            "SELECT site.name, item.sha256 FROM pooling_pooledobject item"
+            " JOIN pooling_poolconsent consent ON consent.id = item.consent_id"
+            " JOIN accounts_site site ON site.id = consent.site_id WHERE item.state = 'complete'"
+        ).fetchall()
+    return {name: by_hash[sha256].read_bytes() for name, sha256 in rows}
+
+
+def back_up_node(node: NodeHome, file: Path) -> Path:
+    """A node's home as a tool takes it that leaves out what is marked: docs/pooling.md, Run a pool node."""
+    words = ["tar", "--create", "--exclude-caches", f"--file={file}", f"--directory={node.home}", "."]
+    assert subprocess.run(words, check=False).returncode in (0, 1), "1: a file changed meanwhile"
+    return file
+
+
+def restore_node(backup: Path, folder: Path) -> Path:
+    """The home that a backup makes."""
+    folder.mkdir()
+    subprocess.run(["tar", "--extract", f"--file={backup}", f"--directory={folder}"], check=True)
     return folder
