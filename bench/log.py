@@ -1,7 +1,8 @@
 """How fast events are taken in and get their places: many writers, PostgreSQL and the sequencer on one machine.
 
 Every writer adds rows as `audit.services.record` does, each in a transaction of its own. First all write as fast as
-they can; then they keep a steady pace. The delay is the time from an event to the first signed checkpoint that has it.
+they can; then they keep a steady pace, which aims a little above the bar: who aims at the bar can only stay below it.
+The delay is the time from an event to the first signed checkpoint that has it.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from devstack.services import Folders
 
 RESULTS = Path(__file__).parent / "results"
 PROCESSES, THREADS = 4, 16
-BURST, RATE, SECONDS = 10_000, 2_000, 30
-BARS = {"p99_ms": 50, "rate": RATE, "delay_s": 5}
+BURST, AIM, SECONDS = 10_000, 2_200, 30
+BARS = {"p99_ms": 50, "rate": 2_000, "delay_s": 5}
 DELAYS = """
 SELECT max(signed.at - audit_event.at), avg(signed.at - audit_event.at)
 FROM audit_leaf JOIN audit_event ON audit_event.id = audit_leaf.event
@@ -62,13 +63,13 @@ def main() -> None:
                 time.sleep(0.1)
             writes = PROCESSES * THREADS
             burst = measure(database, environment, each=-(-BURST // writes), pace_s=0)
-            steady = measure(database, environment, each=RATE * options.seconds // writes, pace_s=writes / RATE)
+            steady = measure(database, environment, each=AIM * options.seconds // writes, pace_s=writes / AIM)
     result = {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "writers": PROCESSES * THREADS,
         "machine": machine.describe() | {"load": {"before": before, "after": machine.load()}},
         "burst": burst,
-        "steady": steady,
+        "steady": {"aim": AIM, **steady},
         "bars": BARS,
     }
     options.json.write_text(json.dumps(result, indent=1) + "\n")

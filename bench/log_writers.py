@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sys
 import threading
 import time
@@ -16,11 +17,15 @@ import psycopg
 # The row that `audit.services.record` adds when a round is committed, in a transaction of its own.
 INSERT = """
 INSERT INTO audit_event (event_id, at, actor, actor_label, action, object_type, object_id, object_label, study, site,
-                         outcome, detail)
-VALUES (%s, %s, 'system:worker', 'worker', 'runs:round:committed', 'run', %s, 'Demo run', %s, '', 'done', %s)
+                         outcome, detail, context, salt)
+VALUES (%s, %s, 'system:worker', 'worker', 'runs:round:committed', 'run', %s, 'Demo run', %s, '', 'done', %s, %s, %s)
 """
 STUDY = str(uuid4())
 DETAIL = json.dumps({"model_in": "a" * 64, "model_out": "b" * 64, "round": 7}, separators=(",", ":"))
+CONTEXT = json.dumps(
+    {"auth": {"method": "system", "part": "worker"}, "request": str(uuid4()), "software": "0.1.0+0123456789ab"},
+    separators=(",", ":"),
+)
 WARM_UP = 6  # after five times psycopg lets the server keep the statement
 
 
@@ -54,7 +59,8 @@ def write(ready: threading.Barrier, share: float, each: int, pace_s: float) -> t
 
 
 def _add(database: psycopg.Connection) -> None:
-    database.execute(INSERT, (uuid4(), datetime.now(UTC), str(uuid4()), STUDY, DETAIL))
+    salt = secrets.token_bytes(48)
+    database.execute(INSERT, (uuid4(), datetime.now(UTC), str(uuid4()), STUDY, DETAIL, CONTEXT, salt))
 
 
 if __name__ == "__main__":

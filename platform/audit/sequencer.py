@@ -39,6 +39,7 @@ FROM audit_queue JOIN audit_event ON audit_event.id = audit_queue.event
 ORDER BY id LIMIT %s
 """
 DONE = "DELETE FROM audit_queue WHERE event = ANY(%s)"
+FILED = "SELECT audit_file_words()"
 PLACED = "COPY audit_leaf (position, event, body, hash) FROM STDIN"
 
 
@@ -68,6 +69,7 @@ class Sequencer:
     signer: LogSigner
     growth: Growth
     signed: int
+    filed: int = 0
 
     @classmethod
     def begin(cls, signer: LogSigner) -> Sequencer:
@@ -114,6 +116,13 @@ class Sequencer:
             Checkpoint.objects.create(size=size, root=found.root, note=str(found.signed(self.signer.private)))
         self.signed = size
         return True
+
+    def file_words(self) -> None:
+        """Put the words of new events from the list where they wait into their index."""
+        if self.filed != self.growth.edge.size:
+            with connection.cursor() as cursor:
+                cursor.execute(FILED)
+            self.filed = self.growth.edge.size
 
 
 def _leaf(row: Sequence[Any]) -> Leaf:

@@ -205,10 +205,10 @@ def _beat(environment: Mapping[str, str], folders: Folders) -> Command:
 
 
 def sequencer_command(environment: Mapping[str, str], folders: Folders) -> Command:
-    """The log's sequencer, by its own role (`services.sequencer_environment`)."""
+    """The log's sequencer, by its own role (`services.sequencer_environment`). It gives way to those who write."""
     return Command(
         name="sequencer",
-        argv=[sys.executable, str(ROOT / "manage.py"), "sequence_log"],
+        argv=["nice", "-n", "5", sys.executable, str(ROOT / "manage.py"), "sequence_log"],
         log=folders.logs / "sequencer.log",
         env=environment,
         cwd=ROOT,

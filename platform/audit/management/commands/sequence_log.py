@@ -80,6 +80,8 @@ class Command(BaseCommand):
             placed = sequencer.place_batch()
             if time.monotonic() >= due:
                 sequencer.sign_checkpoint()
+                if placed < AT_ONCE:  # nothing waits for a place
+                    sequencer.file_words()
                 self._tell_alive()
                 due = time.monotonic() + BETWEEN_CHECKPOINTS_S
             if placed < AT_ONCE:
