@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
+from itertools import chain
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -32,17 +33,22 @@ def contents_digest(items: Sequence[Item]) -> str:
     return digest(_json(_listed({item.path: item.sha256 for item in items})))
 
 
-def sealed(items: Sequence[Item], log: Iterable[File], event: Event, key: Ed25519PrivateKey) -> Iterator[File]:
+def sealed(
+    items: Sequence[Item], waiting: Iterable[bytes], log: Iterable[File], event: Event, key: Ed25519PrivateKey
+) -> Iterator[File]:
     """Every file of the dossier, in the order in which they are made.
 
     Args:
         items: with the contents that `event` names.
-        log: the files of an export that begins before its checkpoint is looked at here.
-        event: the log's entry of this dossier, which that checkpoint has.
+        waiting: pieces without content, until the log has signed `event`; they end the last item.
+        log: the files of an export that begins after that.
+        event: the log's entry of this dossier, which that export's checkpoint has.
         key: that `event` names.
     """
     digests = {item.path: item.sha256 for item in items}
-    yield from ((item.path, iter([item.content])) for item in items)
+    *others, last = items
+    yield from ((item.path, iter([item.content])) for item in others)
+    yield last.path, chain([last.content], waiting)
     checkpoint = b""
     for name, pieces in log:
         if name == "checkpoint":

@@ -14,7 +14,7 @@ from audit import export, proofs
 from audit.export import File
 from audit.models import Event, Leaf
 from audit.services import record
-from audit.waiting import wait_for_checkpoint
+from audit.waiting import check_at_work, until_signed
 from federation.dossiers.crate import crate_of
 from federation.dossiers.facts import Facts, facts_of
 from federation.dossiers.items import Item, items_of
@@ -31,12 +31,13 @@ from nodes.registry.witnesses import best_of_sites, quorum
 def make_dossier(*, run: Run, by: User) -> Iterator[File]:
     """The names and contents of a run's dossier, with the part of the study's log that the person may read.
 
-    The model is in it where it was released and the person may have it. The log has the entry of the dossier before
-    this returns.
+    The model is in it where it was released and the person may have it. The log has the entry of the dossier when
+    this returns, and signs it while the files are read: until then there are pieces without content.
 
     Raises:
         Forbidden: E_FORBIDDEN.
-        Conflict: E_STATE for a run that has not ended; E_LOG_BEHIND while the log signs nothing.
+        Conflict: E_STATE for a run that has not ended; E_LOG_BEHIND while the log signs nothing, also while the files
+            are read.
         Refusal: E_ARTIFACT, E_ARTIFACT_MISSING, when the released model is not there any more.
     """
     check(by, Permission.RESULTS_VIEW, run.study)
@@ -44,12 +45,12 @@ def make_dossier(*, run: Run, by: User) -> Iterator[File]:
     if not run.is_final:
         raise Conflict("E_STATE", f"This run is {run.state}; dossiers are of runs that have ended.")
     proofs.latest_checkpoint()  # before anything is noted: it may be too early for a dossier
+    check_at_work()
     key = generate()
     with transaction.atomic():
         items = _items(run, by)
         event = _note(run, items, public_text(key.public_key()), by)
-    wait_for_checkpoint(event)
-    return sealed(items, _log(run, by), event, key)
+    return sealed(items, until_signed(event), _log(run, by), event, key)
 
 
 def dossier_name(run: Run) -> str:
@@ -79,7 +80,7 @@ def _log(run: Run, by: User) -> Iterator[File]:
     last = Leaf.objects.filter(event__in=ends.values("pk")).aggregate(last=Max("position"))["last"]
     needed = found.needed if last is None or found.size > last else 0
     rows = runs.events_for(by).filter(study=str(run.study_id))
-    return export.files(rows, best, needed, keeping=Documents())
+    yield from export.files(rows, best, needed, keeping=Documents())
 
 
 def _note(run: Run, items: list[Item], key: str, by: User) -> Event:

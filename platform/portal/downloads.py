@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import zipfile
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -15,6 +16,7 @@ from django.utils.http import content_disposition_header
 
 BYTES = "application/octet-stream"
 PIECE = 64 * 1024
+LOOK_S = 0.1
 
 
 def file_response(name: str, content: bytes | str, kind: str = BYTES) -> HttpResponse:
@@ -32,12 +34,18 @@ def name_file(response: HttpResponseBase, name: str) -> None:
 def zip_stream(
     request: HttpRequest, name: str, files: Iterable[tuple[str, Iterable[bytes]]], mark: str = ""
 ) -> HttpResponseBase:
-    """Files of any length in one zip file, with a mark as its comment; each is read while it is sent."""
+    """Files of any length in one zip file, with a mark as its comment; each is read while it is sent.
+
+    A piece without content says that there is nothing yet; it is asked for the next one a moment later.
+    """
     return sent_in_pieces(request, name, _zipped(files, mark), "application/zip")
 
 
 def sent_in_pieces(request: HttpRequest, name: str, pieces: Iterator[bytes], kind: str) -> HttpResponseBase:
-    """A file whose pieces are made while it is sent; under ASGI a plain iterator would be read to its end before."""
+    """A file whose pieces are made while it is sent; under ASGI a plain iterator would be read to its end before.
+
+    An empty piece says that there is nothing yet; no thread is held until the next one is asked for.
+    """
     content = _one_by_one(pieces) if isinstance(request, ASGIRequest) else pieces
     response = StreamingHttpResponse(content, content_type=kind)
     name_file(response, name)
@@ -47,11 +55,14 @@ def sent_in_pieces(request: HttpRequest, name: str, pieces: Iterator[bytes], kin
 async def _one_by_one(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """The pieces, each made in the thread of the request."""
 
-    def following() -> bytes:
-        return next(pieces, b"")
+    def following() -> bytes | None:
+        return next(pieces, None)
 
-    while piece := await sync_to_async(following)():
-        yield piece
+    while (piece := await sync_to_async(following)()) is not None:
+        if piece:
+            yield piece
+        else:
+            await asyncio.sleep(LOOK_S)
 
 
 class _Sink(io.RawIOBase):
@@ -82,5 +93,7 @@ def _zipped(files: Iterable[tuple[str, Iterable[bytes]]], mark: str) -> Iterator
             with archive.open(name, "w", force_zip64=True) as file:
                 for piece in pieces:
                     file.write(piece)
-                    yield from sink.take(PIECE)
+                    yield from sink.take(PIECE if piece else 1)
+                    if not piece:
+                        yield b""
     yield from sink.take()

@@ -36,7 +36,14 @@ def sequence(signer: LogSigner = SIGNER) -> Sequencer:
 
 def sequence_while_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for the log finds it at work."""
-    monkeypatch.setattr(waiting, "_pause", sequence)
+    looked = waiting._is_signed
+
+    def after_its_work(event: Event) -> bool:
+        sequence()
+        return looked(event)
+
+    monkeypatch.setattr(waiting, "_is_signed", after_its_work)
+    monkeypatch.setattr(waiting, "PATIENCE_S", 3_600.0)  # what a test wrote before may have waited for a while
 
 
 def assert_whole() -> None:

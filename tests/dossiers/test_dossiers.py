@@ -236,8 +236,32 @@ def test_there_is_no_dossier_of_a_run_that_goes_on(world: World) -> None:
 def test_a_log_that_stands_still_is_waited_for_in_vain(
     world: World, ended: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "_pause", lambda: None)
+    """The first who asks sees their file break off; whoever asks later is told at once, and nothing is noted."""
+    monkeypatch.setattr(waiting, "_is_signed", lambda event: False)
     monkeypatch.setattr(waiting, "PATIENCE_S", 0.0)
-    with pytest.raises(Conflict) as refused:
+    sequence()
+    files = make_dossier(run=ended, by=world.pi)
+    with pytest.raises(Conflict, match="E_LOG_BEHIND"):
+        for _, pieces in files:
+            list(pieces)
+    assert noted() == 1
+    with pytest.raises(Conflict, match="E_LOG_BEHIND"):
         make_dossier(run=ended, by=world.pi)
-    assert refused.value.code == "E_LOG_BEHIND"
+    assert noted() == 1
+
+
+def test_who_waits_for_the_log_is_told_that_there_is_nothing_yet(
+    world: World, ended: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([False, False])
+
+    def is_signed(event: Event) -> bool:
+        return next(looks, True) and bool(sequence())
+
+    monkeypatch.setattr(waiting, "_is_signed", is_signed)
+    pieces = [piece for _, content in make_dossier(run=ended, by=world.pi) for piece in content]
+    assert pieces.count(waiting.NOTHING_YET) == 2
+
+
+def noted() -> int:
+    return Event.objects.filter(action="runs:dossier:exported").count()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from audit.selectors import visible_to
 from audit.services import record
 from federation.runs.models import Run
 from federation.runs.storage import model_store
+from portal.downloads import LOOK_S, zip_stream
 from portal.web.downloads import csv_file, json_lines_stream
 from tests.api.world import World
 from tests.web.conftest import Browser
@@ -137,6 +139,23 @@ async def test_a_long_file_is_sent_while_it_is_made() -> None:
     assert len(made) < 1_000
     whole = first + b"".join([piece async for piece in pieces])
     assert [json.loads(line)["number"] for line in whole.splitlines()] == made == list(range(5_000))
+
+
+async def test_no_thread_is_held_while_there_is_nothing_to_send_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        looked.append(seconds)
+
+    monkeypatch.setattr("portal.downloads.asyncio.sleep", pause)
+    files = [("first.txt", iter([b"first", b"", b""])), ("second.txt", iter([b"second"]))]
+    answer = zip_stream(AsyncRequestFactory().get("/"), "x.zip", files)
+    assert isinstance(answer, StreamingHttpResponse)
+    pieces = [piece async for piece in answer]
+    assert looked == [LOOK_S, LOOK_S]
+    assert b"first.txt" in pieces[0], "what there is has been sent before the first pause"
+    with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
+        assert [archive.read(name) for name in archive.namelist()] == [b"first", b"second"]
 
 
 def test_a_text_is_no_formula() -> None:

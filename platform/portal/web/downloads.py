@@ -72,7 +72,8 @@ def _pieces(lines: Iterable[str]) -> Iterator[bytes]:
         if size >= PIECE:
             yield "".join(held).encode()
             held, size = [], 0
-    yield "".join(held).encode()
+    if held:
+        yield "".join(held).encode()
 
 
 def _stream(request: HttpRequest, name: str, lines: Iterable[str], kind: str) -> HttpResponseBase:
