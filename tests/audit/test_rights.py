@@ -12,6 +12,7 @@ from psycopg.errors import InsufficientPrivilege
 from psycopg.sql import SQL, Composed, Identifier
 
 from audit.models import Checkpoint, Cosignature, Event, Leaf, LogKey, Succession, Tile, WitnessRefusal
+from audit.sequencer import FILED
 from tests.audit.logs import sequence, write_events
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -67,3 +68,11 @@ def test_each_adds_only_what_is_its_own(database: psycopg.Connection) -> None:
     assert not refused(database, event)
     assert refused(database, "DELETE FROM audit_queue") is by_portal
     assert refused(database, "SELECT FROM accounts_user") is not by_portal
+
+
+def test_the_sequencer_files_words_in_indexes_that_are_not_its_own() -> None:
+    write_events(3)
+    settings = connection.settings_dict
+    with psycopg.connect(host=settings["HOST"], user="fedstudy_log", dbname=settings["NAME"]) as opened:
+        assert refused(opened, "SELECT gin_clean_pending_list('audit_event_words')")
+        assert opened.execute(FILED).fetchone() == (2,), "pages of two lists that there were"

