@@ -19,6 +19,8 @@ from typing import Any
 from django.apps import apps
 from django.db import connection
 
+from tests.audit.untold import PART, UNTOLD
+
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).relative_to(ROOT)
 # What these do is a part of a change that somebody else makes: whoever calls them is asked.
@@ -34,7 +36,7 @@ ALL = "*"
 
 # What changes without an event, and why: names of columns.
 HEARD = "what a node says of itself at each heartbeat; where it comes, goes, pauses or changes there is an event"
-UNTOLD: Mapping[str, tuple[frozenset[str], str]] = {
+UNTOLD_COLUMNS: Mapping[str, tuple[frozenset[str], str]] = {
     "registry_node": (
         frozenset({"agent_version", "boots", "last_seen_at", "last_sequence", "sandbox", "status"}), HEARD
     ),
@@ -116,16 +118,37 @@ class Watch:
 
 
 def writer() -> str:
-    """The function of the portal whose statement this is; empty where a test makes it itself."""
-    frame = sys._getframe(2)
+    """The function of the portal whose statement this is.
+
+    Empty where a test makes it itself, and where it belongs to what needs no event (`tests.audit.untold`). Of what is a
+    part of somebody else's change, they are asked.
+    """
+    by, frame = "", sys._getframe(2)
     while frame is not None:
-        path = Path(frame.f_code.co_filename)
-        if path.is_relative_to(ROOT) and ".venv" not in path.parts:
-            place = path.relative_to(ROOT)
-            if place != HERE and f"{place}" not in PARTS:
-                return "" if place.parts[0] == "tests" else f"{place}:{frame.f_code.co_name}"
+        place = asked(frame.f_code.co_filename)
+        if place.startswith("tests/"):
+            return by
+        if place:
+            why = UNTOLD.get(f"{module_of(place)}.{frame.f_code.co_qualname}", PART)
+            if why != PART:
+                return ""
+            by = by or f"{place}:{frame.f_code.co_name}"
         frame = frame.f_back
-    return ""
+    return by
+
+
+@cache
+def asked(filename: str) -> str:
+    """Which of our files this is; empty for a library's and for those that others answer for."""
+    path = Path(filename)
+    if not path.is_relative_to(ROOT) or ".venv" in path.parts:
+        return ""
+    place = path.relative_to(ROOT)
+    return "" if place == HERE or f"{place}" in PARTS else f"{place}"
+
+
+def module_of(place: str) -> str:
+    return place.removeprefix("platform/").removesuffix(".py").replace("/", ".")
 
 
 @cache
@@ -137,7 +160,7 @@ def domain_tables() -> frozenset[str]:
 
 def is_untold(write: Write) -> bool:
     """Whether this is among what changes without an event."""
-    columns, _ = UNTOLD.get(write.table, (frozenset(), ""))
+    columns, _ = UNTOLD_COLUMNS.get(write.table, (frozenset(), ""))
     return write.table in UNTOLD_TABLES or write.columns <= columns
 
 
