@@ -108,7 +108,6 @@ def run(walk: Walk) -> None:
         page.get_by_role("heading", name="Ended").wait_for()
         page.get_by_role("heading", name="Evaluation").scroll_into_view_if_needed()
     with walk.step("Take the model home"):
-        page.reload()
         page.locator("summary", has_text="Download").click()
         with page.expect_download() as download:
             page.get_by_role("link", name="Newest model (safetensors)").click()

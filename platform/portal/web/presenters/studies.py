@@ -9,12 +9,12 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from federation.strategies.catalogue import STRATEGIES
 from nodes.registry.models import Node
 from portal.web.addresses import address
 from portal.web.presenters.charts import metric_name
 from portal.web.presenters.levels import Level, level_of
 from portal.web.presenters.picture import Picture, decision_of
+from portal.web.presenters.strategies import strategy_title
 from portal.web.presenters.waits import Reader, Wait, waits_of
 from studies.enrolment.models import Enrolment
 
@@ -116,14 +116,14 @@ TRANSITIONS = {
     ),
     "closed": Transition(
         "closed",
-        gettext_noop("Close"),
+        gettext_noop("Close the study"),
         gettext_noop("Close the study?"),
         gettext_noop("no new run can start. Results and log stay readable."),
         False,
     ),
     "archived": Transition(
         "archived",
-        gettext_noop("Archive"),
+        gettext_noop("Archive the study"),
         gettext_noop("Archive the study?"),
         gettext_noop("it is kept for the record; this cannot be undone."),
         False,
@@ -159,14 +159,13 @@ def _breadth(run: Any) -> tuple[int, dt.datetime]:
 
 def run_row(run: Any) -> RunRow:
     """A line of a list of runs; the run carries what `pictures_of` adds."""
-    strategy = STRATEGIES.get(run.strategy)
     headline = run.version.declaration.get("headline", "")
     value = ((run.latest_metrics or {}).get("evaluate") or {}).get(headline)
     return RunRow(
         href=address("web:run", run.pk),
         label=run.label,
         script=f"{run.version.script.name} v{run.version.number}",
-        strategy=strategy.title if strategy else run.strategy,
+        strategy=strategy_title(run.strategy),
         state=run.state,
         committed=run.committed,
         total=run.rounds,

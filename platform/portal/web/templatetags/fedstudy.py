@@ -24,6 +24,7 @@ from portal.web.presenters.events import EventRow
 from portal.web.presenters.icons import ICONS
 from portal.web.presenters.levels import level_of
 from portal.web.presenters.status import Status, status_of
+from portal.web.presenters.strategies import strategy_title
 from portal.web.presenters.words import said_in_browser
 from studies.scripts.signatures import Signature
 
@@ -34,6 +35,7 @@ register.filter("filesize_iec", formats.size)
 register.filter("score", formats.score)
 register.filter("share", formats.share)
 register.filter("initials", formats.initials)
+register.filter("strategy_title", strategy_title)
 
 
 @register.simple_tag

@@ -11,11 +11,11 @@ from django.urls import reverse
 from accounts.permissions import Permission, check
 from federation.runs import selectors
 from federation.runs.results import note_view
-from federation.strategies.catalogue import STRATEGIES
 from portal.web.formats import value_text
 from portal.web.pages import PageRequest, page, render_page
 from portal.web.presenters.navigation import crumbs_in_study
 from portal.web.presenters.rounds import present_beside
+from portal.web.presenters.strategies import strategy_title
 
 
 @page()
@@ -28,10 +28,9 @@ def comparison(request: PageRequest, run_id: UUID) -> HttpResponse:
     numbers = list(committed.values_list("number", flat=True))
     chosen = _chosen(request, numbers)
     configuration = {**found.config, **found.strategy_parameters}
-    strategy = STRATEGIES.get(found.strategy)
     context = {
         "run": found,
-        "strategy": strategy.title if strategy else found.strategy,
+        "strategy": strategy_title(found.strategy),
         "numbers": numbers,
         "first": chosen[0] if chosen else None,
         "second": chosen[-1] if chosen else None,

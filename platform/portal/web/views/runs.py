@@ -19,7 +19,6 @@ from federation.runs.models import PRIORITIES, Run
 from federation.runs.obstacles import obstacles
 from federation.runs.phases import OWN_SERVER
 from federation.runs.states import RUN
-from federation.strategies.catalogue import STRATEGIES
 from portal.downloads import file_response, zip_stream
 from portal.web.downloads import csv_file, json_file
 from portal.web.formats import value_text
@@ -29,6 +28,7 @@ from portal.web.presenters.exports import result_records, round_records, run_rec
 from portal.web.presenters.navigation import crumbs_in_study
 from portal.web.presenters.run_sites import present_sites
 from portal.web.presenters.runs import RunPage, present_run
+from portal.web.presenters.strategies import strategy_title
 
 NOT_MARKED = ("draft", "waiting")  # what they wait for is not the run's, and its mark says nothing of it
 
@@ -61,9 +61,8 @@ def _live_context(request: PageRequest, found: Run, mark: str) -> dict[str, Any]
 
 def _head_context(request: PageRequest, found: Run) -> dict[str, Any]:
     """The head of the page: it changes with what may be done to the run."""
-    strategy = STRATEGIES.get(found.strategy)
     return {
-        "strategy": strategy.title if strategy else found.strategy,
+        "strategy": strategy_title(found.strategy),
         "sites_count": found.participants.count(),
         "may_download": can(request.user, Permission.MODEL_DOWNLOAD, found.study),
         **_buttons(request, found),
