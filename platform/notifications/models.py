@@ -29,6 +29,8 @@ KINDS = (
     "webhook",
     "log",
     "level",
+    "enrolment",
+    "run",
 )
 
 # What stands on the page in any case: somebody else changed what one may, or how one gets in.

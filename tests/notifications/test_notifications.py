@@ -16,7 +16,7 @@ from fedstudy_core.errors import Invalid
 from notifications import selectors, services
 from notifications.models import Notification, Preference
 from notifications.services import choose_email, choose_kinds, email, mark_all_read, mark_read, notify
-from studies.enrolment.services import accept_invitation, invite_site
+from studies.enrolment.services import accept_invitation, invite_site, withdraw_site
 from studies.scripts.models import Approval, ScriptVersion
 from studies.scripts.reviews import answer_thread, open_thread
 from studies.scripts.services import record_approval, revoke_approval, submit_version
@@ -57,6 +57,19 @@ def test_an_invited_site_is_told(part: SiteInStudy) -> None:
     steward = holder_of(Role.STEWARD, site)
     invite_site(study=part.study, site=site, by=part.pi)
     assert (told(admin), told(steward), told(part.admin)) == (["invitation"], [], [])
+
+
+def test_the_investigator_is_told_how_far_a_site_is(part: SiteInStudy) -> None:
+    """Of each step that the study waits for, and not of what they did themselves."""
+    site, admin = new_site()
+    enrolment = invite_site(study=part.study, site=site, by=part.pi)
+    assert told(part.pi) == []
+    accept_invitation(enrolment=enrolment, by=admin)
+    (news,) = selectors.visible_to(part.pi)
+    assert (news.kind, news.link) == ("enrolment", f"/enrolments/{enrolment.pk}")
+    assert news.subject == f"{site.name}, “{part.study.title}”: takes part."
+    withdraw_site(enrolment=enrolment, by=admin)
+    assert [item.subject.rpartition(": ")[2] for item in selectors.visible_to(part.pi)] == ["withdrew.", "takes part."]
 
 
 def test_sites_that_take_part_are_told_of_versions(part: SiteInStudy) -> None:

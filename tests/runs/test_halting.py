@@ -5,13 +5,16 @@ from __future__ import annotations
 import pytest
 from flwr.app import MetricRecord, RecordDict
 
+from accounts.roles import Role
 from audit.models import Event
 from federation.runs.flower import Reply
 from federation.runs.halting import Rule, Verdict, better_when, judge
 from federation.runs.models import Run
 from federation.runs.services import Plan, create_run
 from fedstudy_core.errors import Invalid
+from notifications.selectors import visible_to
 from tests.api import world as worlds
+from tests.factories.accounts import holder_of
 from tests.runs.scene import Scene, drive
 from tests.runs.simulation import SuperLink, honest
 
@@ -117,3 +120,16 @@ def test_the_scripts_headline_is_watched_where_nothing_is_said() -> None:
     world.version.refresh_from_db()
     run = create_run(study=world.study, version=world.version, plan=Plan(), by=world.pi)
     assert (run.metric, run.better, run.patience) == ("val-loss", "lower", 0)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("refused", "told"), [("", "is completed"), ("E_SIG", "failed")])
+def test_whoever_leads_the_study_is_told_how_a_run_ended(rehearse, refused, told) -> None:
+    scene, link = rehearse(rounds=1)
+    leader = holder_of(Role.PI, scene.run.study)
+    for site in link.sites.values() if refused else ():
+        site.behave = lambda site, order, _: site.refuse(order, refused)
+    drive(scene)
+    (news,) = visible_to(leader)
+    assert (news.kind, news.subject) == ("run", f"The run “{scene.run.label}” {told}.")
+    assert news.link == f"/runs/{scene.run.pk}"

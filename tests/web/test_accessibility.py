@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import transaction
 from django.urls import reverse
 
+from audit.services import record
 from federation.runs.models import Run
 from tests.browsers import barriers, chromium, complaints_of, excess, needs_chromium, photograph
 from tests.security.access import pages, scene
@@ -69,12 +71,15 @@ FILES = {
 
 @pytest.fixture
 def people(transactional_db: None) -> Scene:
-    """Their study's run is at work, and the site waits for a second node."""
+    """Their study's run is at work, the site waits for a second node, and the log has a sentence with a hash."""
     built = scene.build()
     run = set_to_work(built.own)
     for number in (1, 2):
         commit_round(run, number)
     built.own.run = Run.objects.get(pk=run.pk)
+    with transaction.atomic():
+        facts = {"files": 32, "contents": "0" * 64}
+        record(action="runs:dossier:exported", actor="system:engine", obj=run, study=run.study, detail=facts)
     return built
 
 

@@ -24,13 +24,19 @@ class Person:
 
 @dataclass(frozen=True)
 class Hospital:
-    """A site: `centre` is its name in the data, `node` the name of its node."""
+    """A site: `centre` is its name in the data, `node` the name of its node; some have a data steward too."""
 
     centre: str
     short_name: str
     city: str
     country: str
     admin: Person
+    steward: Person | None = None
+
+    @property
+    def people(self) -> list[Person]:
+        """Who works here."""
+        return [self.admin] if self.steward is None else [self.admin, self.steward]
 
     @property
     def node(self) -> str:
@@ -54,19 +60,33 @@ class Cast:
             self.administrator,
             self.investigator,
             self.auditor,
-            *(hospital.admin for hospital in self.hospitals),
+            *(person for hospital in self.hospitals for person in hospital.people),
         ]
 
 
 def make_cast() -> Cast:
-    """The demo's people and hospitals, with fresh passwords."""
+    """The demo's people and hospitals, with fresh passwords. Two have stewards: a model's release asks two."""
     return Cast(
         administrator=Person("admin@demo.example", "Demo Administrator", "platform admin"),
         investigator=Person("pi@demo.example", "Demo Investigator", "principal investigator"),
         auditor=Person("auditor@demo.example", "Demo Auditor", "auditor"),
         hospitals=(
-            Hospital("Cleveland", "cleveland", "Cleveland", "US", _admin("cleveland", "Demo Admin Cleveland")),
-            Hospital("Hungary", "hungary", "Budapest", "HU", _admin("hungary", "Demo Admin Hungary")),
+            Hospital(
+                "Cleveland",
+                "cleveland",
+                "Cleveland",
+                "US",
+                _admin("cleveland", "Demo Admin Cleveland"),
+                _steward("cleveland", "Demo Steward Cleveland"),
+            ),
+            Hospital(
+                "Hungary",
+                "hungary",
+                "Budapest",
+                "HU",
+                _admin("hungary", "Demo Admin Hungary"),
+                _steward("hungary", "Demo Steward Hungary"),
+            ),
             Hospital("Switzerland", "switzerland", "Zurich", "CH", _admin("switzerland", "Demo Admin Switzerland")),
             Hospital(
                 "VA Long Beach",
@@ -81,3 +101,7 @@ def make_cast() -> Cast:
 
 def _admin(short_name: str, name: str) -> Person:
     return Person(f"{short_name}@demo.example", name, f"site admin, {short_name}")
+
+
+def _steward(short_name: str, name: str) -> Person:
+    return Person(f"steward-{short_name}@demo.example", name, f"data steward, {short_name}")

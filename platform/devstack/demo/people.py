@@ -83,6 +83,9 @@ def open_sites(sessions: Sessions, cast: Cast) -> dict[str, str]:
         site = administrator.post("sites", {**names, "city": hospital.city, "country": hospital.country})
         administrator.post(f"sites/{site['id']}/people", {"user": hospital.admin.email, "role": "admin"})
         sites[hospital.centre] = site["id"]
+        if hospital.steward is not None:
+            steward = {"user": hospital.steward.email, "role": "steward"}
+            sessions.of(hospital.admin).post(f"sites/{site['id']}/people", steward)
     return sites
 
 

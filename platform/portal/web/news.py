@@ -16,10 +16,12 @@ from accounts.groups import holders
 from accounts.models import AccessRequest, Invitation, Site, User
 from accounts.roles import Role
 from accounts.signals import access_asked, access_decided, factors_reset, person_invited, person_moved
-from audit.models import WitnessRefusal
+from audit.models import Event, WitnessRefusal
+from audit.signals import recorded
 from federation.releases.models import Release
 from federation.releases.selectors import sites_in
 from federation.releases.signals import release_changed
+from federation.runs.models import Run
 from nodes.registry.models import Node
 from nodes.registry.signals import log_refused
 from notifications.services import notify, send_link
@@ -52,6 +54,8 @@ def connect() -> None:
     signals.approval_recorded.connect(_decision, dispatch_uid="web.news.decision")
     consent_changed.connect(_consent, dispatch_uid="web.news.consent")
     signals.approval_revoked.connect(_revoked, dispatch_uid="web.news.revoked")
+    enrolment_changed.connect(_site_moved, dispatch_uid="web.news.site_moved")
+    recorded.connect(_run_ended, dispatch_uid="web.news.run_ended")
 
 
 def _factors(*, user: User, by: User, **_: Any) -> None:
@@ -122,6 +126,42 @@ def _invitation(*, enrolment: Enrolment, by: Any, **_: Any) -> None:
             link=reverse("web:enrolment", args=[enrolment.pk]),
             key=f"invitation:{enrolment.pk}:{enrolment.invited_at.timestamp():.0f}",
         )
+
+
+MOVES = {"accepted": "takes part", "ready": "is ready", "declined": "declined", "withdrawn": "withdrew"}
+
+
+def _site_moved(*, enrolment: Enrolment, old: str, by: Any, **_: Any) -> None:
+    """Investigators wait for a site's answer and for its data; that a ready site is not ready any more is news too."""
+    if enrolment.state not in MOVES:
+        return
+    words = "is not ready any more" if old == "ready" and enrolment.state == "accepted" else MOVES[enrolment.state]
+    notify(
+        people=_others(holders(Role.PI, enrolment.study), by),
+        kind="enrolment",
+        subject=f"{enrolment.site.name}, “{enrolment.study.title}”: {words}.",
+        link=reverse("web:enrolment", args=[enrolment.pk]),
+        key=f"enrolment:{uuid4()}",
+    )
+
+
+ENDS = {"runs:run:completed": "is completed", "runs:run:failed": "failed"}
+
+
+def _run_ended(*, event: Event, **_: Any) -> None:
+    """Whoever leads the study need not sit by a run. The many runs of a comparison are told only where they fail."""
+    if event.action not in ENDS:
+        return
+    run = Run.objects.select_related("study").get(pk=event.object_id)
+    if event.action == "runs:run:completed" and run.degree_entries.exists():
+        return
+    notify(
+        people=holders(Role.PI, run.study),
+        kind="run",
+        subject=f"The run “{run.label}” {ENDS[event.action]}.",
+        link=reverse("web:run", args=[run.pk]),
+        key=f"run:{event.event_id}",
+    )
 
 
 def _level(*, enrolment: Enrolment, old: str, by: Any, **_: Any) -> None:

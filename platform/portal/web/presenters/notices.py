@@ -36,6 +36,11 @@ WORDS = {
         gettext_noop("Levels of participation"),
         gettext_noop("A site of your study shares more or less from now on."),
     ),
+    "enrolment": (
+        gettext_noop("Sites' answers"),
+        gettext_noop("A site of your study takes part, is ready, declined or withdrew."),
+    ),
+    "run": (gettext_noop("Runs that end"), gettext_noop("A run of your study is completed, or failed.")),
     "decided": (
         gettext_noop("Answers to your requests"),
         gettext_noop("A role that you asked for was given or refused."),
