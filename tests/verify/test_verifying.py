@@ -297,6 +297,10 @@ def test_a_damaged_archive_does_not_hold(what: str, problem: str, copy: Path, tm
     assert (found.ok, found.problems) == (False, [problem])
 
 
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+    assert verify(tmp_path / "log.zip").problems == [f"there is no {tmp_path / 'log.zip'}."]
+
+
 def test_it_needs_the_standard_library_and_cryptography_only() -> None:
     program = "import sys, fedstudy_verify.cli; print(sorted({name.partition('.')[0] for name in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

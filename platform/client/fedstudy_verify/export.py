@@ -41,6 +41,8 @@ class Folder:
 
 class Archive:
     def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise Missing(f"there is no {path}")
         try:
             self._zip = zipfile.ZipFile(path)
         except DAMAGED as error:
