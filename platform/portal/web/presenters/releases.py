@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from federation.releases.card import model_of
 from federation.runs.models import Run
 from portal.web.formats import score, value_text
-from portal.web.presenters.charts import pooled_name
+from portal.web.presenters.charts import metric_name, pooled_name
 from portal.web.presenters.signatures import under
 from studies.scripts.signatures import Signature
 
@@ -33,7 +33,9 @@ def models_to_release(run: Run) -> list[tuple[int, str]]:
     newest = model_of(run)
     found = [(newest.round_number, _("The newest, of round {number}").format(number=newest.round_number))]
     if run.best_round is not None and run.best_round != newest.round_number:
-        words = _("The best by {metric}, of round {number}").format(metric=run.metric, number=run.best_round)
+        words = _("The best by {metric}, of round {number}").format(
+            metric=metric_name(run.metric), number=run.best_round
+        )
         found.append((run.best_round, words))
     return found
 
