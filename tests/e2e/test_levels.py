@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+import redis
 
 from devstack.demo import people
 from devstack.demo.cast import Hospital
@@ -34,6 +35,11 @@ class Site:
         """Its admin signs the script at the node's console, which asks the portal for the level."""
         dataset = self.stage.prepared.datasets[self.name]
         people.approve_script(self.stage.stack, self.hospital, self.stage.prepared.version, dataset)
+
+    def wake(self) -> None:
+        """Have its node ask the portal now, as a level that is changed there does."""
+        with redis.Redis.from_url(self.stage.stack.services.valkey.url) as valkey:
+            valkey.publish(f"fedstudy:wake:{self.stage.prepared.nodes[self.name]}", "news")
 
     def asked_in(self, run: str) -> set[str]:
         """The phases in which the site has a row in the run."""
@@ -85,6 +91,7 @@ def test_a_site_at_f0_tests_and_its_node_refuses_a_forged_order_to_train(stage: 
     forge = "UPDATE enrolment_enrolment SET level = %s WHERE id = %s"
     with stage.tampered_database() as database:
         database.execute(forge, ["F2", stage.prepared.enrolments[site.name]])
+    site.wake()
     run = stage.start_run(rounds=1, quorum=3, label="Forged")
     assert stage.wait_for_end(run)["state"] == "completed"
     rows = [row for item in stage.rounds(run) for row in item["sites"] if row["site"] == site.name]
