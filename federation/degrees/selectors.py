@@ -10,6 +10,8 @@ from django.db.models import QuerySet
 from accounts.models import User
 from accounts.permissions import Permission
 from federation.degrees.models import DegreeComparison
+from federation.degrees.outline import Lacking, outline_of
+from federation.degrees.reckoning import Degrees
 from fedstudy_core.errors import NotFound
 from studies.lifecycle import selectors as studies
 
@@ -33,3 +35,11 @@ def mark_of(comparison: DegreeComparison) -> str:
     """Changes with the state of each of its runs, and with their number: as long as it is the same, so is the page."""
     states = comparison.entries.order_by("position").values_list("position", "run__state")
     return hashlib.sha256(repr(list(states)).encode()).hexdigest()[:16]
+
+
+def lacking_in(found: Degrees) -> list[Lacking]:
+    """The wanted ways of training that the study does not allow now, but for those that have a run of each seed."""
+    seeds: set[int | None] = {*found.comparison.seeds} or {None}
+    there = {(item.entry.kind, item.entry.seed) for item in found.runs}
+    wanted = [item for item in outline_of(found.comparison.study).lacking if item.kind in found.comparison.kinds]
+    return [item for item in wanted if not {(item.kind, seed) for seed in seeds} <= there]

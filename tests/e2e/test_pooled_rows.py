@@ -34,6 +34,15 @@ from fedstudy_core.keys import key_id
 from fedstudy_core.pooling.statements import verify_deletion
 from fedstudy_node.pooling.deidentify import read_table
 from fedstudy_node.pooling.sealing import open_sealed
+from tests.e2e.degrees_of_pool import (
+    ASKED,
+    Shown,
+    begin_comparison,
+    centralise,
+    check_comparison,
+    extend_comparison,
+    read_comparison,
+)
 from tests.e2e.pools import CANARY, CENTRE, Pool, parts, set_up_pool, write_with_canary
 from tests.e2e.traces import (
     SECRET,
@@ -83,6 +92,7 @@ class Pooled:
     f3: Json
     f4: Json
     central: Json
+    compared: Shown
     open_rows: Path
     backup: Path
     centre_backup: Path
@@ -94,7 +104,8 @@ class Pooled:
 def pooled(pool: Pool, two: tuple[Hospital, Hospital]) -> Pooled:
     """One hospital pools a part, then two pool all: chosen on a page and by the client; nothing is restarted."""
     first, second = two
-    f2 = pool.run("All at F2", rounds=1)
+    f2 = pool.run("All at F2", rounds=1, config=ASKED)
+    comparison = begin_comparison(pool, f2)
     pool.share("F3", first)
     pool.approve_table(sites=1)
     pool.choose_on_page(first, "F3")
@@ -104,14 +115,18 @@ def pooled(pool: Pool, two: tuple[Hospital, Hospital]) -> Pooled:
     pool.choose_by_client(first, "F4")
     pool.choose_on_page(second, "F4")
     f4 = pool.run("Two at F4")
+    extend_comparison(pool, comparison)
     testing = [pool.stage.prepared.enrolments[hospital.centre] for hospital in two]
     central = pool.run("All training in one place", sites=[pool.enrolment, *testing], rounds=ROUNDS)
+    compared = read_comparison(pool, centralise(pool, comparison, pool.stage.cast.hospitals[2:]))
     open_rows, (table,) = pool.folder / "open.parquet", pool.memory
     shutil.copy(table, open_rows)
     backup = back_up(pool.stage.stack, pool.folder / "backup")
     keys = {pool.key_of(hospital).read_bytes().strip() for hospital in two}
     centre = back_up_node(pool.node, pool.folder / "centre.tar")
-    return Pooled(f2, f3, f4, central, open_rows, backup, centre, keys, traces(pool.stage.stack, CANARY, backup))
+    return Pooled(
+        f2, f3, f4, central, compared, open_rows, backup, centre, keys, traces(pool.stage.stack, CANARY, backup)
+    )
 
 
 @dataclass(frozen=True)
@@ -276,6 +291,10 @@ def timeline(pool: Pool) -> list[str]:
             if older is None:
                 return told[::-1]
             query = html.unescape(older[1])
+
+
+def test_a_comparison_shows_what_each_degree_brings_and_costs(pooled: Pooled) -> None:
+    check_comparison(pooled.compared, TRAINING)
 
 
 def test_training_in_one_place_is_plain_training_on_the_pooled_rows(pool: Pool, pooled: Pooled) -> None:

@@ -11,7 +11,6 @@ from federation.degrees import selectors, services
 from federation.degrees.kinds import KINDS
 from federation.degrees.measuring import Measured, measure
 from federation.degrees.models import DegreeComparison
-from federation.degrees.outline import outline_of
 from federation.degrees.reckoning import DegreeRow, reckon
 from federation.degrees.seeds import MOST_SEEDS
 from federation.runs import selectors as run_selectors
@@ -190,7 +189,7 @@ class DegreesBase(Resource):
         """A comparison with its tables as an answer."""
         found = reckon(comparison, measure(comparison), metric)
         about = {name: getattr(comparison, name) for name in OF_COMPARISON}
-        lacking = [item for item in outline_of(comparison.study).lacking if item.kind in comparison.kinds]
+        lacking = selectors.lacking_in(found)
         return self.answer(
             {**vars(found), **about, "lacking": lacking, "hindered": hindered}, DegreesOut, status=status
         )

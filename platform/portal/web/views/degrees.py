@@ -16,7 +16,6 @@ from accounts.permissions import Permission, can, check
 from federation.degrees import selectors, services
 from federation.degrees.measuring import measure
 from federation.degrees.models import DegreeComparison
-from federation.degrees.outline import outline_of
 from federation.degrees.reckoning import Degrees, reckon
 from federation.runs import selectors as run_selectors
 from portal.downloads import file_response
@@ -57,7 +56,7 @@ def comparison(request: PageRequest, comparison_id: UUID) -> HttpResponse:
     if form := request.GET.get("form", ""):
         return _as_file(request, found, form)
     services.note_view(comparison=made, by=request.user)
-    lacking = [item for item in outline_of(made.study).lacking if item.kind in made.kinds]
+    lacking = selectors.lacking_in(found)
     context = {
         "study": made.study,
         "page": present_degrees(found, lacking),
