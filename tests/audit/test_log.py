@@ -136,9 +136,8 @@ def test_events_are_found_by_object_and_site() -> None:
 
 
 def test_sentences_of_every_known_action_are_whole() -> None:
-    site = SiteFactory.create(name="Demo Hospital")
     for action in presenters.SENTENCES:
-        text = presenters.sentence(event(site, action=action))
+        text = presenters.sentence(Event(action=action, actor_label="tests", object_label="Demo Hospital"))
         assert text[0].isupper(), action
         assert text.endswith("."), action
         assert "{" not in text, action
