@@ -155,7 +155,7 @@ def take_model(*, release: Release, by: User) -> tuple[Model, bytes]:
 
 def _lock(run: Run, permission: Permission, by: User) -> None:
     """Lock the run's study; refuse who may not do this, or not now."""
-    study = Study.objects.select_for_update().get(pk=run.study_id)
+    study = Study.objects.select_for_update(no_key=True).get(pk=run.study_id)
     check(by, permission, study)
     _check_open(study)
 
@@ -167,7 +167,7 @@ def _check_open(study: Study) -> None:
 
 def _locked(release: Release, site: Site, by: User) -> Release:
     """The release, locked after its study, once it is clear that `by` is a data steward of a site in its model."""
-    study = Study.objects.select_for_update().get(pk=release.run.study_id)
+    study = Study.objects.select_for_update(no_key=True).get(pk=release.run.study_id)
     check_for_site(by, Permission.RELEASE_COSIGN, site, study)
     _check_open(study)
     release = Release.objects.select_for_update(of=("self",)).select_related("run__study", "model").get(pk=release.pk)

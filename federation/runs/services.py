@@ -317,7 +317,7 @@ def _go_on(run: Run, by: User) -> Run | None:
 
 @transaction.atomic
 def _queue(run: Run, by: User) -> Run:
-    Study.objects.select_for_update().get(pk=run.study_id)  # it does not close meanwhile
+    Study.objects.select_for_update(no_key=True).get(pk=run.study_id)  # it does not close meanwhile
     run = Run.objects.select_for_update(of=("self",)).select_related("version__script", "study").get(pk=run.pk)
     check(by, Permission.RUN_START, run.study)
     if run.study.state != "active":

@@ -30,7 +30,7 @@ def register_webhook(*, study: Study, url: str, kinds: Collection[str], by: User
         Refusal: E_STATE for a study that has too many.
     """
     check(by, Permission.WEBHOOKS_MANAGE, study)
-    study = Study.objects.select_for_update(of=("self",)).get(pk=study.pk)
+    study = Study.objects.select_for_update(of=("self",), no_key=True).get(pk=study.pk)
     check_under_way(study, "and tells no more news")
     _check(url, kinds)
     if Webhook.objects.filter(study=study).count() >= Webhook.MOST:

@@ -72,7 +72,7 @@ def register_dataset(*, study: Study, site: Site, node_id: UUID | str, facts: Da
     """
     _check_node(by, node_id, site)
     _check_facts(facts)
-    study = Study.objects.select_for_update().get(pk=study.pk)
+    study = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
     dictionary = current_dictionary(study)
     if study.state not in INVITING or dictionary is None:
         raise Conflict("E_STATE", "This study takes no datasets at the moment.")
@@ -154,7 +154,7 @@ def withdraw_datasets(
         offered = offered.filter(study=study)
     if node_id is not None:
         offered = offered.filter(node_id=str(node_id))
-    studies = Study.objects.select_for_update().filter(pk__in=offered.values("study")).order_by("pk")
+    studies = Study.objects.select_for_update(no_key=True).filter(pk__in=offered.values("study")).order_by("pk")
     found = list(offered.select_for_update().filter(study__in=list(studies)))
     for dataset in found:
         _withdraw(dataset, reason, by)

@@ -37,7 +37,7 @@ def invite_site(*, study: Study, site: Site, level: str = states.DEFAULT_LEVEL, 
         Refusal: E_DUTIES when somebody would lead or audit the study and speak for the site.
         Invalid: E_INVALID for a level that is unknown, or at which rows are pooled: that a site chooses itself.
     """
-    study = Study.objects.select_for_update().get(pk=study.pk)
+    study = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
     check(by, Permission.STUDY_INVITE, study)
     if study.state not in INVITING:
         raise Conflict("E_STATE", f"Sites are invited while a study recruits or is active; this one is {study.state}.")
@@ -239,7 +239,7 @@ def _settle(enrolment: Enrolment, by: Any) -> None:
 
 def _locked(enrolment: Enrolment) -> Enrolment:
     """The enrolment, locked after its study, as every change in a study does: nothing waits in a circle."""
-    Study.objects.select_for_update().get(pk=enrolment.study_id)
+    Study.objects.select_for_update(no_key=True).get(pk=enrolment.study_id)
     rows = Enrolment.objects.select_for_update(of=("self",)).select_related("study", "site", "dataset")
     return rows.get(pk=enrolment.pk)
 

@@ -98,7 +98,7 @@ def invite_first_sites(
     """
     if not sites:
         raise Invalid("E_INVALID", "Choose a site or more.")
-    study = Study.objects.select_for_update().get(pk=study.pk)
+    study = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
     if study.state == STUDY.initial:
         study = move_study(study=study, to="recruiting", by=by)
     return [invite_site(study=study, site=site, level=level, by=by) for site in sites]

@@ -79,7 +79,7 @@ def lock_for_change(study: Study, permission: Permission, by: User) -> Study:
         NotFound, Forbidden: without the permission, or, after the draft, without that to amend.
         Conflict: E_STATE for a closed study.
     """
-    study = Study.objects.select_for_update().get(pk=study.pk)
+    study = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
     check(by, permission, study)
     if study.state != states.STUDY.initial:
         check(by, Permission.STUDY_AMEND, study)
@@ -165,7 +165,7 @@ def move_study(*, study: Study, to: str, by: User) -> Study:
         Conflict: E_STATE, when the state does not follow or something is missing for it, such as a data dictionary
             before sites are recruited.
     """
-    study = Study.objects.select_for_update().get(pk=study.pk)
+    study = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
     check(by, Permission.STUDY_MOVE, study)
     old = states.STUDY.move(study, to)
     study_moving.send(sender=Study, study=study, old=old)

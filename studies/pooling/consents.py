@@ -97,7 +97,7 @@ def record_consent(*, site: Site, envelope: bytes, trusted: Mapping[str, Approve
 
 def _study_of(said: Consent, site: Site) -> Study:
     """The study, locked, in which the site takes part."""
-    study = Study.objects.select_for_update().filter(pk=said.study).first()
+    study = Study.objects.select_for_update(no_key=True).filter(pk=said.study).first()
     taking = {"study": said.study, "site": site, "state__in": TAKING_PART}
     if study is None or not Enrolment.objects.filter(**taking).exists():
         raise Conflict("E_NOT_READY", "The site takes no part in this study.")
@@ -324,7 +324,7 @@ def _have_pool_look(consent: PoolConsent) -> None:
 
 def _locked(consent: PoolConsent) -> PoolConsent:
     """The consent, locked after its study, as every change in a study does: nothing waits in a circle."""
-    Study.objects.select_for_update().get(pk=consent.study_id)
+    Study.objects.select_for_update(no_key=True).get(pk=consent.study_id)
     rows = PoolConsent.objects.select_for_update(of=("self",)).select_related("study", "site", "key__pool_node")
     return rows.get(pk=consent.pk)
 

@@ -78,7 +78,7 @@ def _consent_for(said: ObjectManifest, by: SiteAgent) -> PoolConsent:
     found = PoolConsent.objects.filter(sha256=said.consent, node_id=str(by.pk), state="valid").first()
     if found is None:
         raise Forbidden("E_NO_CONSENT")
-    Study.objects.select_for_update().get(pk=found.study_id)
+    Study.objects.select_for_update(no_key=True).get(pk=found.study_id)
     consent = PoolConsent.objects.select_for_update(of=("self",)).select_related("site").get(pk=found.pk)
     if not consent.is_valid or not can(by, Permission.DATASET_REGISTER, consent.site):
         raise Forbidden("E_NO_CONSENT")
@@ -134,7 +134,7 @@ def refuse_object(*, item: PooledObject, code: str, by: SiteAgent) -> None:
 
 def locked(item: PooledObject) -> PooledObject:
     """The object, locked after its study."""
-    Study.objects.select_for_update().get(pool_consents__sent=item)
+    Study.objects.select_for_update(no_key=True).get(pool_consents__sent=item)
     rows = PooledObject.objects.select_for_update(of=("self",)).select_related("consent__site", "consent__key")
     return rows.get(pk=item.pk)
 
@@ -147,7 +147,7 @@ def note_table(*, dataset: Dataset, consents: Sequence[str], by: SiteAgent) -> P
         NotFound: E_NO_POOL when the node is not the pool node of the dataset's study.
         Refusal: E_CONSENT for one that is not of this study; E_CONSENT_REVOKED, E_CONSENT_EXPIRED for one that ended.
     """
-    Study.objects.select_for_update().get(pk=dataset.study_id)
+    Study.objects.select_for_update(no_key=True).get(pk=dataset.study_id)
     pool = PoolNode.objects.filter(study=dataset.study_id, node_id=str(by.pk), state="named").first()
     if pool is None or dataset.node_id != pool.node_id:
         raise NotFound("E_NO_POOL")

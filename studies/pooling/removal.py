@@ -44,7 +44,7 @@ def end_retention(now: datetime) -> int:
     overdue = PoolConsent.objects.filter(pk__in=kept.values("consent")).exclude(state="valid")
     number = 0
     for pk, study in overdue.order_by("study_id", "pk").values_list("pk", "study_id"):
-        Study.objects.select_for_update().get(pk=study)
+        Study.objects.select_for_update(no_key=True).get(pk=study)
         rows = kept.filter(consent=pk).select_for_update(of=("self",)).select_related("consent__site")
         for item in rows:
             remove_object(item, "its retention is over", CLOCK)

@@ -36,7 +36,7 @@ def name_pool_node(*, study: Study, site: Site, node: SiteAgent, node_name: str,
         Conflict: E_STATE in a study that is over; E_NODE for a node that is not active; E_NOT_READY when its site takes
             no part in the study; E_EXISTS when another node is named.
     """
-    study = Study.objects.select_for_update().get(pk=study.pk)
+    study = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
     check(by, Permission.STUDY_INVITE, study)
     check_under_way(study, "and names no pool node")
     if not node.may_act or node.site_id != site.pk:
@@ -82,7 +82,7 @@ def end_pools_of(*, node_id: UUID | str | None = None, site: Site | None = None,
 
 
 def _end(pool: PoolNode, reason: str, by: Any) -> PoolNode:
-    Study.objects.select_for_update().get(pk=pool.study_id)
+    Study.objects.select_for_update(no_key=True).get(pk=pool.study_id)
     pool = PoolNode.objects.select_for_update(of=("self",)).select_related("study", "site").get(pk=pool.pk)
     states.POOL_NODE.move(pool, "ended")
     pool.ended_at, pool.ended_reason = timezone.now(), reason
@@ -105,7 +105,7 @@ def register_key(
         Refusal: the codes of `verify_key`; E_CONSENT when the statement is about something else.
         Conflict: E_EXISTS when there is another key for the site, or the key was used before.
     """
-    Study.objects.select_for_update().get(pk=pool.study_id)
+    Study.objects.select_for_update(no_key=True).get(pk=pool.study_id)
     pool = PoolNode.objects.select_for_update(of=("self",)).select_related("study", "site").get(pk=pool.pk)
     if pool.state != "named" or pool.node_id != str(by.pk):
         raise NotFound("E_NO_POOL")

@@ -37,7 +37,7 @@ def create_script(*, study: Study, name: str, by: User) -> Script:
         Conflict: E_STATE in a closed study; E_EXISTS for a name that is taken.
         Invalid: E_INVALID.
     """
-    study = Study.objects.select_for_update().get(pk=study.pk)
+    study = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
     check(by, Permission.SCRIPT_SUBMIT, study)
     check_under_way(study, "and takes no more scripts")
     name = name.strip()

@@ -26,13 +26,13 @@ def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
 def told_study() -> tuple[Study, User, Webhook]:
     study, pi = new_study(state="active")
     url = "https://hook.example.org/in"
-    webhook, _ = services.register_webhook(study=study, url=url, kinds=["run.completed"], by=pi)
+    webhook, _ = services.register_webhook(study=study, url=url, kinds=["run.paused"], by=pi)
     return study, pi, webhook
 
 
 @transaction.atomic
 def happen(study: Study) -> None:
-    record(action="runs:run:completed", actor="system:engine", obj=study, study=study.pk)
+    record(action="runs:run:paused", actor="system:engine", obj=study, study=study.pk)
 
 
 def test_what_is_being_told_is_not_sent_after_the_webhook_is_off() -> None:
