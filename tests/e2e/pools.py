@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -219,3 +221,23 @@ def set_up_pool(stage: Stage, folder: Path, signers: tuple[Hospital, ...]) -> Po
 def parts(run: Mapping[str, object]) -> dict[str, tuple[str, str]]:
     """Level and part of each site, as a run's record has them."""
     return {item["name"]: (item["level"], item["role"]) for item in run["sites"]}  # type: ignore[attr-defined]
+
+
+def timeline(pool: Pool) -> list[str]:
+    """The study's timeline as its auditor reads it, oldest first."""
+    address, told = f"/studies/{pool.study}/timeline", []
+    with pool.stage.browser(pool.stage.cast.auditor) as browser:
+        query = ""
+        while True:
+            page = browser.get(f"{address}{query}").text
+            items = re.findall(r'<li class="mb-2">(.*?)</li>', page, re.DOTALL)
+            told += [" ".join(html.unescape(re.sub(r"<[^>]+>", "", item)).split()) for item in items]
+            older = re.search(r'href="([^"]+)"\s+rel="next"', page)
+            if older is None:
+                return told[::-1]
+            query = html.unescape(older[1])
+
+
+def version_of(file: Path) -> int | None:
+    """What changes when a file is made anew; None where it is gone."""
+    return next((path.stat().st_mtime_ns for path in file.parent.glob(file.name)), None)

@@ -43,7 +43,7 @@ from tests.e2e.degrees_of_pool import (
     extend_comparison,
     read_comparison,
 )
-from tests.e2e.pools import CANARY, CENTRE, Pool, parts, set_up_pool, write_with_canary
+from tests.e2e.pools import CANARY, CENTRE, Pool, parts, set_up_pool, timeline, version_of, write_with_canary
 from tests.e2e.traces import (
     SECRET,
     back_up,
@@ -211,11 +211,6 @@ class Stopwatch:
         self.seconds[what] = round(time.monotonic() - self._began, 1)
 
 
-def version_of(file: Path) -> int | None:
-    """What changes when a file is made anew; None where it is gone."""
-    return next((path.stat().st_mtime_ns for path in file.parent.glob(file.name)), None)
-
-
 def test_a_runs_record_says_at_which_level_each_site_was(pooled: Pooled, taken_back: TakenBack) -> None:
     whole, only_tests = ("F2", "trains"), ("F3", "tests")
     others = {"Switzerland": whole, "VA Long Beach": whole}
@@ -276,21 +271,6 @@ def test_the_auditor_reads_the_story_in_sentences(pool: Pool, taken_back: TakenB
     rest = iter(told)
     missed = next((sentence for sentence in STORY if not any(sentence in text for text in rest)), None)
     assert missed is None, (missed, told)
-
-
-def timeline(pool: Pool) -> list[str]:
-    """The study's timeline as its auditor reads it, oldest first."""
-    address, told = f"/studies/{pool.study}/timeline", []
-    with pool.stage.browser(pool.stage.cast.auditor) as browser:
-        query = ""
-        while True:
-            page = browser.get(f"{address}{query}").text
-            items = re.findall(r'<li class="mb-2">(.*?)</li>', page, re.DOTALL)
-            told += [" ".join(html.unescape(re.sub(r"<[^>]+>", "", item)).split()) for item in items]
-            older = re.search(r'href="([^"]+)"\s+rel="next"', page)
-            if older is None:
-                return told[::-1]
-            query = html.unescape(older[1])
 
 
 def test_a_comparison_shows_what_each_degree_brings_and_costs(pooled: Pooled) -> None:
