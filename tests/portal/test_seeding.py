@@ -26,8 +26,9 @@ from nodes.registry.keys import signers
 from nodes.registry.models import Node
 from portal.seeding.events import KINDS
 from portal.seeding.runs import FAILURE
-from portal.seeding.seed import seed
+from portal.seeding.seed import check_empty, seed
 from portal.seeding.shape import Shape
+from portal.starting import note_start
 from portal.web.presenters.events import SENTENCES
 from studies.lifecycle.models import Study
 from studies.scripts.models import Approval
@@ -120,6 +121,12 @@ def test_a_database_that_holds_something_is_left_alone(db: None) -> None:
     with pytest.raises(Conflict, match="holds users already"):
         seed(SMALL)
     assert not Study.objects.exists()
+
+
+def test_a_portal_that_has_only_started_is_empty(db: None) -> None:
+    note_start()
+    assert Event.objects.exists()
+    check_empty()
 
 
 def command(*words: str, **options: Any) -> str:
