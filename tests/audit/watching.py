@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,7 +19,7 @@ from typing import Any
 from django.apps import apps
 from django.db import connection
 
-from tests.audit.untold import PART, UNTOLD
+from tests.audit.untold import PART, ROW, UNTOLD, UNTOLD_WRITES
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).relative_to(ROOT)
@@ -31,34 +31,20 @@ DOMAIN = (
     "degrees", "webhooks",
 )  # fmt: skip
 _WRITES = re.compile(r'(INSERT INTO|UPDATE|DELETE FROM)\s+"?(\w+)"?(?:\s+SET\s+(.*?)(?:\sWHERE\s|$))?', re.DOTALL)
+_REWRITES = re.compile(r"\sDO UPDATE SET (.*?)(?:\sRETURNING\s|$)", re.DOTALL)  # rows that are there already
 _COLUMN = re.compile(r'(?:^|,\s*)"(\w+)"\s*=')
-ALL = "*"
-
-# What changes without an event, and why: names of columns.
-HEARD = "what a node says of itself at each heartbeat; where it comes, goes, pauses or changes there is an event"
-UNTOLD_COLUMNS: Mapping[str, tuple[frozenset[str], str]] = {
-    "registry_node": (
-        frozenset({"agent_version", "boots", "last_seen_at", "last_sequence", "sandbox", "status"}), HEARD
-    ),
-}  # fmt: skip
-
-# Tables of which nothing is an event.
-UNTOLD_TABLES: Mapping[str, str] = {
-    "accounts_session": "what a browser carries from page to page; signing in and out and ending sessions are events",
-    "webhooks_delivery": "the log of one webhook's deliveries, of things that are events already",
-}
 
 
 @dataclass(frozen=True)
 class Write:
-    """What a statement changed, and the code that made it."""
+    """What a statement changed, and the portal's functions that were at work, the innermost first."""
 
     table: str
     columns: frozenset[str]
-    by: str
+    by: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.by} writes {self.table} ({', '.join(sorted(self.columns))})"
+        return f"{self.by[0]} writes {self.table} ({', '.join(sorted(self.columns))})"
 
 
 @dataclass
@@ -99,10 +85,10 @@ class Watch:
             return
         _, table, assigned = found.groups()
         unit = Unit(told=table == EVENTS)
-        by = writer()
-        if table in domain_tables() and by:
-            columns = frozenset(_COLUMN.findall(assigned)) if assigned else frozenset({ALL})
-            unit.writes.append(Write(table, columns, by))
+        if table in domain_tables() and (by := writers()):
+            rewritten = _REWRITES.search(sql)
+            assigned = rewritten.group(1) if rewritten else assigned
+            unit.writes.append(Write(table, frozenset(_COLUMN.findall(assigned) if assigned else {ROW}), by))
         self._open.append(unit)
         self._end()
 
@@ -117,24 +103,20 @@ class Watch:
             self.silent += [write for write in done.writes if not is_untold(write)]
 
 
-def writer() -> str:
-    """The function of the portal whose statement this is.
+def writers() -> tuple[str, ...]:
+    """The functions of the portal whose statement this is, the innermost first; none where a test makes it itself.
 
-    Empty where a test makes it itself, and where it belongs to what needs no event (`tests.audit.untold`). Of what is a
-    part of somebody else's change, they are asked.
+    Of what is a part of somebody else's change, they are asked; it may be the test's.
     """
-    by, frame = "", sys._getframe(2)
+    by, frame = [], sys._getframe(2)
     while frame is not None:
         place = asked(frame.f_code.co_filename)
         if place.startswith("tests/"):
-            return by
+            break
         if place:
-            why = UNTOLD.get(f"{module_of(place)}.{frame.f_code.co_qualname}", PART)
-            if why != PART:
-                return ""
-            by = by or f"{place}:{frame.f_code.co_name}"
+            by.append(f"{module_of(place)}.{frame.f_code.co_qualname}")
         frame = frame.f_back
-    return by
+    return () if by and UNTOLD.get(by[-1]) == PART else tuple(by)
 
 
 @cache
@@ -160,8 +142,8 @@ def domain_tables() -> frozenset[str]:
 
 def is_untold(write: Write) -> bool:
     """Whether this is among what changes without an event."""
-    columns, _ = UNTOLD_COLUMNS.get(write.table, (frozenset(), ""))
-    return write.table in UNTOLD_TABLES or write.columns <= columns
+    known = [item for item in UNTOLD_WRITES if item.table == write.table and (not item.by or item.by in write.by)]
+    return any(not item.columns for item in known) or write.columns <= {name for item in known for name in item.columns}
 
 
 @contextmanager

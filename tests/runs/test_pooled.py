@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from federation.runs import engine
@@ -159,7 +160,8 @@ def test_a_run_that_was_planned_before_rows_came_to_the_pool_counts_none_twice(r
     pool_table(scene)
     found = {item.site: item.code for item in obstacles(scene.run)}
     assert found["Site 0"] == "E_LEVEL"
-    lower_participants(scene.reload(), by="somebody")
+    with transaction.atomic():
+        lower_participants(scene.reload(), by="somebody")
     run = drive(scene)
     assert run.state == "completed"
     assert settle(run, "train", 1)["Site 0"] == ("missing", "E_LEVEL")
@@ -196,7 +198,8 @@ def test_runs_that_wait_to_use_rows_are_stopped_when_these_are_taken_back(rehear
     if state == "queued":
         for moved in ("paused", "queued"):
             Run.objects.filter(pk=scene.run.pk).update(state=moved)
-    end_consent(consent, "revoked", "", "system:test")
+    with transaction.atomic():
+        end_consent(consent, "revoked", "", "system:test")
     run = scene.reload()
     assert (run.state, run.reason_code) == ("stopped", "E_POOL_REVOKED")
 
@@ -205,7 +208,8 @@ def test_runs_that_wait_for_other_rows_go_on(rehearse) -> None:
     scene, _ = rehearse()
     _, consent = pool_table(scene)
     PooledTable.objects.get().consents.clear()
-    end_consent(consent, "revoked", "", "system:test")
+    with transaction.atomic():
+        end_consent(consent, "revoked", "", "system:test")
     assert scene.reload().state == "waiting"
 
 
@@ -234,5 +238,6 @@ def test_a_pool_node_that_only_tests_holds_nobody_to_testing(rehearse) -> None:
     parts = {item.position: (item.level, item.role) for item in made.participants.all()}
     assert parts == {0: ("F2", "trains"), POOL: ("F2", "tests"), 2: ("F2", "trains")}
     assert "E_LEVEL" not in [item.code for item in obstacles(made)]
-    lower_participants(made, by="somebody")
+    with transaction.atomic():
+        lower_participants(made, by="somebody")
     assert made.participants.get(position=0).level == "F2"
