@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
 
+from audit.management.commands import restart_log
+from audit.management.commands.sequence_log import read_key, signer_now
 from audit.models import Checkpoint, Cosignature, Event, LogKey, WitnessRefusal
-from audit.presenters import detail_of, sentence
+from audit.presenters import context_of, detail_of, sentence
 from audit.proofs import latest_checkpoint, succession
 from audit.succeeding import succeed
 from fedstudy_core.errors import Invalid, Refusal
+from fedstudy_core.keys import to_pem
 from fedstudy_core.transparency.checkpoints import Checkpoint as Signed
 from fedstudy_core.transparency.successions import Succession, read
 from tests.audit.logs import SIGNER, sequence, write_events
@@ -58,6 +67,45 @@ def test_where_nobody_refuses_the_last_checkpoint_is_the_end() -> None:
     event = Event.objects.get(action="audit:log:succeeded")  # written with it, and placed by the next sequencer
     assert sentence(event) == f"The log of {SIGNER.origin} ended at 5 events and goes on as {NEW}."
     assert (event.actor, detail_of(event)["root"]) == ("system:restart_log", told.root.hex())
+
+
+@pytest.fixture
+def leading() -> Iterator[None]:
+    """Whoever leads does so until its session with the database ends, which here goes on."""
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_unlock_all()")
+
+
+@pytest.mark.usefixtures("leading")
+def test_the_command_lets_the_log_go_on(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tells what the operator has to do next, and leaves nothing where something is not right."""
+    key, kept = tmp_path / "log-key.pem", tmp_path / "seen"
+    key.write_bytes(to_pem(SIGNER.private, None))
+    settings.FEDSTUDY_LOG_KEY = key
+    kept.write_text(seen(9))
+    cosign(ONE, grow(5))
+    for origin, *words in ([SIGNER.origin], ["two words"], [NEW, "--seen", "nowhere"], [NEW, "--seen", str(key)]):
+        with pytest.raises(CommandError):
+            call_command("restart_log", origin, *words)
+    assert not Event.objects.filter(action="audit:log:succeeded").exists()
+    with monkeypatch.context() as patch, pytest.raises(CommandError, match="Stop the sequencer first"):
+        patch.setattr(restart_log, "lead", lambda: False)
+        call_command("restart_log", NEW)
+    said = StringIO()
+    call_command("restart_log", NEW, "--seen", str(kept), stdout=said)
+    event = Event.objects.get(action="audit:log:succeeded")
+    told, holds = read(succession().encode())
+    assert holds
+    assert (told.old, told.size, told.new.name) == (SIGNER.key, 9, NEW)
+    assert detail_of(event) == {
+        "old": SIGNER.origin, "size": 9, "root": told.root.hex(), "new": NEW, "key": str(told.new),
+    }  # fmt: skip
+    assert context_of(event)["auth"]["method"] == "system"
+    assert said.getvalue().startswith(f"The log of {SIGNER.origin} ended at 9 events, root {told.root.hex()}.\n")
+    assert "fedstudy-node witness accept" in said.getvalue()
+    sequence(signer_now(read_key()))
+    assert latest_checkpoint().note.startswith(f"{NEW}\n6\n")
 
 
 def test_the_largest_that_is_refused_to_be_left_is_the_end() -> None:
