@@ -7,6 +7,7 @@ import json
 import random
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from fedstudy_core import canonical, dsse
 from fedstudy_core.statement import PAYLOAD_TYPE, payload_of, sign_statement
 from fedstudy_verify.cli import as_text
+from fedstudy_verify.envelopes import RECEIPT, Envelope, Envelopes
 from fedstudy_verify.verifying import verify
 from tests.factories.passkeys import KINDS, PRESENT, VERIFIED, Kind, SoftPasskey, base64url
 from tests.verify import study
@@ -285,3 +287,29 @@ def test_a_thousand_alterations_of_documents_are_found_and_the_first_bad_row_nam
         assert (named.get("file"), named.get("line")) == ("envelopes.jsonl", first + 1), (kind, found.problems)
         kinds.add(kind)
     assert kinds == {"edit", "delete", "insert", "reorder", "truncate"}
+
+
+def test_a_receipt_stands_for_one_round(folder: Path) -> None:
+    log = study.whole()
+    again = replace(log.entries[FIRST], object="9" * 8 + log.entries[FIRST].object[8:], documents=())
+    found = Log([*log.entries, again]).verdict(folder)
+    assert found.problems == [f"Event {len(log.entries)}: a receipt is named that stands for an earlier round."]
+    assert (found.checks["receipts"], found.shown["receipts"]) == ("failed", 4)
+
+
+def test_no_receipt_is_kept_longer_than_its_event(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive: weakref.WeakSet[Envelope] = weakref.WeakSet()
+    most = []
+    taken = Envelopes.take
+
+    def take(self: Envelopes, name: str, digest: str = "") -> Envelope | None:
+        found = taken(self, name, digest)
+        if found is not None and found.kind == RECEIPT:
+            alive.add(found)
+            most.append(len(alive))
+        return found
+
+    monkeypatch.setattr(Envelopes, "take", take)
+    monkeypatch.setattr(Envelope, "__hash__", object.__hash__)
+    assert study.whole().verdict(folder).ok
+    assert most == [1, 1, 1]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from fedstudy_verify import told
@@ -21,6 +22,7 @@ from fedstudy_verify.told import COMMITTED, Problem, Told
 
 POLICY = "standing policy"
 FILE = "envelopes.jsonl"
+MOST_REASONS = 20
 Facts = Mapping[str, Any]
 
 
@@ -30,7 +32,7 @@ class Judged:
 
     Attributes:
         shown, checked: how many there are, and how many of them were checked and hold.
-        unchecked: why some were not, a sentence each.
+        unchecked: why some were not, a sentence each, the first reasons.
         digest: the SHA-256 of the file of documents.
     """
 
@@ -52,6 +54,8 @@ class _Decision:
 class Judge:
     """Hears events in their order, and takes from the file of documents what they name.
 
+    A receipt is of one round: it is kept no longer than the event of that round, and of those before only a mark.
+
     Args:
         lines: of that file; None for an export of before there was one.
     """
@@ -63,6 +67,8 @@ class Judge:
         self._position = 0
         self._keys = Keys()
         self._taken: dict[str, Envelope | None] = {}
+        self._receipts: dict[str, Envelope | None] = {}  # of the event at hand
+        self._told: set[bytes] = set()  # marks of all receipts that were named
         self._decisions: dict[str, _Decision] = {}
         self._revoked: dict[str, datetime] = {}
         self._scripts: dict[str, str] = {}
@@ -104,7 +110,7 @@ class Judge:
             return
         name = str(facts["statement"])
         self.out.shown["approvals"] += 1
-        found = self._take(event, f"{APPROVAL}:{name}", facts)
+        found = self._take(f"{APPROVAL}:{name}", facts)
         if found is None:
             self._unchecked(event, "the signed statement is not in the export")
             return
@@ -144,7 +150,7 @@ class Judge:
         self._revoked[name] = moment(event.at)
         if "envelope" not in facts:
             return
-        found = self._take(event, f"{REVOCATION}:{facts['envelope']}", facts)
+        found = self._take(f"{REVOCATION}:{facts['envelope']}", facts)
         if found is None:
             return
         _same("the revocation is of another", statement=(found.facts.get("statement"), name))
@@ -157,6 +163,7 @@ class Judge:
             raise Unfit("the revocation is signed by a key that did not count there")
 
     def _round(self, event: Told, facts: Facts) -> None:
+        self._receipts.clear()
         sites = facts.get("sites")
         for row in sites if isinstance(sites, list) else ():
             if isinstance(row, dict) and "receipt" in row:
@@ -170,7 +177,7 @@ class Judge:
         self.out.shown["executions"] += runs
         site = row.get("site")
         try:
-            found = self._take(event, f"{RECEIPT}:{row['receipt']}", facts)
+            found = self._take_receipt(f"{RECEIPT}:{row['receipt']}", facts)
             if found is None:
                 self._unchecked(event, f"the receipt of {site} is not in the export")
                 return
@@ -241,21 +248,33 @@ class Judge:
         if revoked is not None and began > revoked + PATIENCE:
             raise Unfit(f"{row.get('site')} ran at {said['started_at']}, after its approval was revoked")
 
-    def _take(self, event: Told, name: str, facts: Facts) -> Envelope | None:
+    def _take(self, name: str, facts: Facts) -> Envelope | None:
         """The document of that name; None where it is not there, or cannot be looked for any more."""
-        if name in self._taken:
-            return self._taken[name]
-        found = None
+        if name not in self._taken:
+            self._taken[name] = self._next(name, facts)
+        return self._taken[name]
+
+    def _take_receipt(self, name: str, facts: Facts) -> Envelope | None:
+        """As `_take`. Raises Unfit for one that an earlier event named."""
+        if name not in self._receipts:
+            mark = sha256(name.encode("utf-8", "surrogatepass")).digest()[:16]
+            if mark in self._told:
+                raise Unfit("a receipt is named that stands for an earlier round")
+            self._receipts[name] = self._next(name, facts)
+            self._told.add(mark)
+        return self._receipts[name]
+
+    def _next(self, name: str, facts: Facts) -> Envelope | None:
+        """The next document of the file, which is to be the one of that name."""
         if self._envelopes is None:
             if "envelope" in facts:
                 raise Unfit(f"the export has no {FILE}, and the log says what should be in it")
         elif not self._broken:
             try:
-                found = self._envelopes.take(name, str(facts.get("envelope", "")))
+                return self._envelopes.take(name, str(facts.get("envelope", "")))
             except BadLine as error:
                 self._bad_line(error)
-        self._taken[name] = found
-        return found
+        return None
 
     def _bad_line(self, error: BadLine) -> None:
         self._broken = True
@@ -267,7 +286,8 @@ class Judge:
         self.out.problems.append(Problem(event.line, event.position, subject, f"Event {event.position}: {what}."))
 
     def _unchecked(self, event: Told, why: str) -> None:
-        self.out.unchecked.append(f"Event {event.position}: {why}.")
+        if len(self.out.unchecked) < MOST_REASONS:
+            self.out.unchecked.append(f"Event {event.position}: {why}.")
 
 
 def _same(what: str, **pairs: tuple[Any, Any]) -> None:

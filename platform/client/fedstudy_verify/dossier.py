@@ -24,12 +24,13 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from fedstudy_verify.documents import MOST_REASONS
 from fedstudy_verify.export import DAMAGED, PACKED, Missing, content, opened
 from fedstudy_verify.notes import Checkpoint, Unreadable
 from fedstudy_verify.rows import EVENT, Bad, Rows
 from fedstudy_verify.tables import Tables, compare
 from fedstudy_verify.tree import root_above
-from fedstudy_verify.verifying import MOST_REASONS, Trust, Verdict, verify
+from fedstudy_verify.verifying import Trust, Verdict, verify
 
 FORMAT = "fedstudy-dossier-1"
 PAYLOAD_TYPE = "application/vnd.fedstudy.dossier.v1+json"

@@ -51,7 +51,7 @@ class Links:
         if name in self._signed:
             self.approved += 1
         else:
-            self._early.setdefault(name, []).append((event, str(row.get("site"))))
+            self._early.setdefault(name, []).append((event._replace(detail=""), str(row.get("site"))))
 
     def _chain(self, event: Told, facts: Facts) -> None:
         number, run = int(facts["round"]), event.object

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -29,8 +29,6 @@ from fedstudy_verify.notes import WITNESS, Checkpoint, Key, Unreadable
 from fedstudy_verify.rounds import Links
 from fedstudy_verify.told import Told
 from fedstudy_verify.tree import Edge
-
-MOST_REASONS = 20
 
 
 @dataclass
@@ -186,31 +184,52 @@ def _rows(found: Export, checkpoints: Sequence[Checkpoint], verdict: Verdict, *,
     """Read every row into the tree, and compare it with each checkpoint on the way; returns the files' SHA-256."""
     if [item.size for item in checkpoints] != sorted({item.size for item in checkpoints}):
         raise Unreadable("the checkpoints are not in their order")
-    growing, digest = _Growing(checkpoints, verdict), sha256()
+    linking = _Linking(Judge(export.lines(found, ENVELOPES) if has_documents else None))
+    growing, digest = _Growing(checkpoints, verdict, linking.hear), sha256()
     for data, block in read_blocks(export.lines(found, LOG)):
         digest.update(data)
         if verdict.first_bad_row is None:
             growing.take(block)
     growing.end()
-    judge = Judge(export.lines(found, ENVELOPES) if has_documents else None)
-    if verdict.first_bad_row is None:
-        _link(growing.told, judge, verdict)
-    else:
-        judge.end()
-    return {LOG: digest.hexdigest()} | ({ENVELOPES: judge.out.digest} if has_documents else {})
+    documents = linking.end(verdict)
+    return {LOG: digest.hexdigest()} | ({ENVELOPES: documents} if has_documents else {})
 
 
-def _link(told: Sequence[Told], judge: Judge, verdict: Verdict) -> None:
-    """Note what events and documents say of each other, and which row is the first that does not fit."""
-    links = Links()
-    for event in told:
-        facts = event.facts
-        links.hear(event, facts)
-        judge.hear(event, facts)
-    judge.end()
+class _Linking:
+    """What events and documents say of each other, as rows come, of which no more is kept than others must fit to."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._links, self._judge = Links(), judge
+        self._missing: Missing | None = None
+
+    def hear(self, event: Told) -> None:
+        """Take in one event."""
+        if self._missing is None:
+            facts = event.facts
+            self._links.hear(event, facts)
+            try:
+                self._judge.hear(event, facts)
+            except Missing as error:
+                self._missing = error  # told at the end: a row may be wrong as well
+
+    def end(self, verdict: Verdict) -> str:
+        """Note which row is the first that does not fit, where all rows hold; returns the documents' SHA-256.
+
+        Raises:
+            Missing: the file of documents is not there, or damaged.
+        """
+        if self._missing is not None:
+            raise self._missing
+        self._judge.end()
+        if verdict.first_bad_row is None:
+            _judged(self._links, self._judge, verdict)
+        return self._judge.out.digest
+
+
+def _judged(links: Links, judge: Judge, verdict: Verdict) -> None:
     found = judge.out
     verdict.rounds, verdict.executions, verdict.approved = links.rounds, links.executions, links.approved
-    verdict.shown, verdict.checked, verdict.unchecked = found.shown, found.checked, found.unchecked[:MOST_REASONS]
+    verdict.shown, verdict.checked, verdict.unchecked = found.shown, found.checked, found.unchecked
     problems = sorted([*links.problems, *found.problems], key=lambda item: item.position)
     failed = {item.subject for item in problems}
     for subject, count in found.shown.items():
@@ -226,13 +245,12 @@ def _link(told: Sequence[Told], judge: Judge, verdict: Verdict) -> None:
 class _Growing:
     """The tree as the rows make it, and the checkpoints that it has still to meet."""
 
-    def __init__(self, checkpoints: Sequence[Checkpoint], verdict: Verdict) -> None:
+    def __init__(self, checkpoints: Sequence[Checkpoint], verdict: Verdict, hear: Callable[[Told], None]) -> None:
         self._edge = Edge()
         self._due = list(checkpoints)
         self._last = checkpoints[-1].size
         self._held = self._line = 0
-        self.told: list[Told] = []
-        self._verdict = verdict
+        self._verdict, self._hear = verdict, hear
 
     def take(self, block: Block) -> None:
         """Add the lines of a block, up to the first that does not hold."""
@@ -249,7 +267,8 @@ class _Growing:
                 return
         self._verdict.events += block.events
         self._verdict.hidden += block.hidden
-        self.told += [item._replace(line=before + item.line) for item in block.told]
+        for item in block.told:
+            self._hear(item._replace(line=before + item.line))
         self._verdict.last = max(self._verdict.last, block.last)
         if block.problem:
             self._line += 1
