@@ -1,8 +1,9 @@
 """How fast events are taken in and get their places: many writers, PostgreSQL and the sequencer on one machine.
 
-Every writer adds rows as `audit.services.record` does, each in a transaction of its own. First all write as fast as
-they can; then they keep a steady pace, which aims a little above the bar: who aims at the bar can only stay below it.
-The delay is the time from an event to the first signed checkpoint that has it.
+Every writer adds rows as `audit.services.record` does, each in a transaction of its own, over the connections that the
+processes of a portal have (FEDSTUDY_DATABASE_POOL); what an event takes includes the wait for one of them. First all
+write as fast as they can; then they keep a steady pace, which aims a little above the bar: who aims at the bar can only
+stay below it. The delay is the time from an event to the first signed checkpoint that has it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from devstack.services import Folders
 
 RESULTS = Path(__file__).parent / "results"
 PROCESSES, THREADS = 4, 16
+READY = b"ready\n"  # bench.log_writers
 BURST, AIM, SECONDS = 10_000, 2_200, 30
 BARS = {"p99_ms": 50, "rate": 2_000, "delay_s": 5}
 DELAYS = """
@@ -82,8 +84,11 @@ def measure(
     """Let all writers write `each` events, one every `pace_s` seconds, and wait until all are signed."""
     last = database.execute("SELECT coalesce(max(id), 0) FROM audit_event").fetchone()[0]  # type: ignore[index]
     command = [sys.executable, "-m", "bench.log_writers", str(THREADS), str(each), str(pace_s)]
-    children = [subprocess.Popen(command, env=dict(environment), stdout=subprocess.PIPE) for _ in range(PROCESSES)]
-    told = [json.loads(child.communicate()[0]) for child in children]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    children = [subprocess.Popen(command, env=dict(environment), **pipes) for _ in range(PROCESSES)]
+    for child in children:
+        assert child.stdout is not None and child.stdout.readline() == READY
+    told = [json.loads(answer) for answer in _answers(children)]
     _until_signed(database)
     events, leaves, distinct, size = database.execute(WHOLE).fetchone()  # type: ignore[misc]
     assert events == leaves == distinct == size, (events, leaves, distinct, size)
@@ -100,6 +105,15 @@ def measure(
         "delay_s": round(longest.total_seconds(), 2),
         "mean_delay_s": round(mean.total_seconds(), 2),
     }
+
+
+def _answers(children: list[subprocess.Popen[bytes]]) -> list[bytes]:
+    """What the writers print, who begin together now that the last of them is ready."""
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write(b"\n")
+        child.stdin.flush()
+    return [child.communicate()[0] for child in children]
 
 
 def _until_signed(database: psycopg.Connection[Any]) -> None:

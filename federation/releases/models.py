@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from audit.triggers import Protect
 from federation.releases import states
 
 
@@ -95,7 +96,7 @@ class CoSignature(models.Model):
             models.UniqueConstraint(fields=["release", "site"], name="releases_signature_one_a_site"),
             models.UniqueConstraint(fields=["release", "signed_by"], name="releases_signature_one_a_person"),
         ]
-        triggers = [pgtrigger.Protect(name="immutable", operation=pgtrigger.Update)]
+        triggers = [Protect(name="immutable", operation=pgtrigger.Update)]
 
     def __str__(self) -> str:
         return f"{self.site}: {self.signed_by}"

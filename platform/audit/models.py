@@ -16,6 +16,8 @@ from django.db import models
 from django.db.models import F, Func, Q, Value
 from django.utils import timezone
 
+from audit.triggers import Protect, Trigger
+
 # The words by which an entry is found: of who did what to what, and of its details; in no language's forms.
 WORDS = SearchVector("actor_label", "action", "object_label", "detail", config="simple")
 AREA = Func(F("action"), Value(":"), Value(1), function="split_part", output_field=models.CharField())
@@ -82,8 +84,8 @@ class Event(models.Model):
             GinIndex(WORDS, name="audit_event_platform", condition=Q(study=""), gin_pending_list_limit=UNFILED_KB),
         ]
         triggers = [
-            pgtrigger.Protect(name="append_only", operation=ONLY_ADDED),
-            pgtrigger.Trigger(
+            Protect(name="append_only", operation=ONLY_ADDED),
+            Trigger(
                 name="queued",
                 level=pgtrigger.Row,
                 when=pgtrigger.After,
@@ -120,7 +122,7 @@ class Leaf(models.Model):
     class Meta:
         default_permissions = ()
         constraints = [models.CheckConstraint(condition=Q(position__gte=0), name="audit_leaf_position")]
-        triggers = [pgtrigger.Protect(name="only_added", operation=ONLY_ADDED)]
+        triggers = [Protect(name="only_added", operation=ONLY_ADDED)]
 
     def __str__(self) -> str:
         return f"leaf {self.position}"
@@ -137,7 +139,7 @@ class Tile(models.Model):
     class Meta:
         default_permissions = ()
         constraints = [models.UniqueConstraint(fields=["level", "place"], name="audit_tile_place")]
-        triggers = [pgtrigger.Protect(name="only_added", operation=ONLY_ADDED)]
+        triggers = [Protect(name="only_added", operation=ONLY_ADDED)]
 
     def __str__(self) -> str:
         return f"tile {self.place} of level {self.level}"
@@ -154,7 +156,7 @@ class Checkpoint(models.Model):
     class Meta:
         ordering = ["-size"]
         default_permissions = ()
-        triggers = [pgtrigger.Protect(name="only_added", operation=ONLY_ADDED)]
+        triggers = [Protect(name="only_added", operation=ONLY_ADDED)]
 
     def __str__(self) -> str:
         return f"checkpoint of {self.size} events"
@@ -177,7 +179,7 @@ class Cosignature(models.Model):
             models.UniqueConstraint(fields=["node", "origin", "size"], name="audit_cosignature_once"),
             models.CheckConstraint(condition=Q(size__gte=1), name="audit_cosignature_size"),
         ]
-        triggers = [pgtrigger.Protect(name="only_added", operation=ONLY_ADDED)]
+        triggers = [Protect(name="only_added", operation=ONLY_ADDED)]
 
     def __str__(self) -> str:
         return f"cosignature of {self.size} events by node {self.node}"
@@ -196,7 +198,7 @@ class WitnessRefusal(models.Model):
         ordering = ["-id"]
         default_permissions = ()
         indexes = [models.Index(fields=["node", "-id"], name="audit_refusal_node")]
-        triggers = [pgtrigger.Protect(name="only_added", operation=ONLY_ADDED)]
+        triggers = [Protect(name="only_added", operation=ONLY_ADDED)]
 
     def __str__(self) -> str:
         return f"{self.code} by node {self.node}"
@@ -212,7 +214,7 @@ class Succession(models.Model):
     class Meta:
         ordering = ["-id"]
         default_permissions = ()
-        triggers = [pgtrigger.Protect(name="only_added", operation=ONLY_ADDED)]
+        triggers = [Protect(name="only_added", operation=ONLY_ADDED)]
 
     def __str__(self) -> str:
         return f"succession of {self.origin}"
@@ -227,7 +229,7 @@ class LogKey(models.Model):
     class Meta:
         ordering = ["-id"]
         default_permissions = ()
-        triggers = [pgtrigger.Protect(name="only_added", operation=ONLY_ADDED)]
+        triggers = [Protect(name="only_added", operation=ONLY_ADDED)]
 
     def __str__(self) -> str:
         return self.key

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-import pgtrigger
 from django.db.models import CheckConstraint, Q
 
+from audit.triggers import FSM
 from fedstudy_core.errors import Conflict
 
 
@@ -71,9 +71,9 @@ class StateTable:
         """The constraint by which the database refuses unknown states."""
         return CheckConstraint(condition=Q(**{f"{field}__in": list(self.moves)}), name=name)
 
-    def trigger(self, field: str = "state") -> pgtrigger.Trigger:
+    def trigger(self, field: str = "state") -> FSM:
         """The trigger by which the database refuses moves that are not in the table."""
-        return pgtrigger.FSM(name=f"{field}_moves", field=field, transitions=self.pairs)
+        return FSM(name=f"{field}_moves", field=field, transitions=self.pairs)
 
     def diagram(self) -> str:
         """The table as a Mermaid state diagram."""

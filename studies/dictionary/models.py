@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from audit.triggers import Protect
 from fedstudy_core.dictionary import DataDictionary, parse
 from studies.dictionary import states
 
@@ -33,7 +34,7 @@ class DictionaryVersion(models.Model):
             models.UniqueConstraint(fields=["study", "number"], name="dictionary_version_number"),
             models.CheckConstraint(condition=Q(number__gte=1), name="dictionary_version_counted"),
         ]
-        triggers = [pgtrigger.Protect(name="immutable", operation=pgtrigger.Update)]
+        triggers = [Protect(name="immutable", operation=pgtrigger.Update)]
 
     def __str__(self) -> str:
         return f"Dictionary version {self.number}"

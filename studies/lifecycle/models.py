@@ -12,6 +12,7 @@ from django.utils import timezone
 from guardian.models import GroupObjectPermissionBase
 
 from accounts.permissions import of_scope
+from audit.triggers import Protect
 from studies.lifecycle import states
 
 
@@ -80,7 +81,7 @@ class ProtocolVersion(models.Model):
             models.UniqueConstraint(fields=["study", "number"], name="lifecycle_protocol_number"),
             models.CheckConstraint(condition=Q(number__gte=1), name="lifecycle_protocol_counted"),
         ]
-        triggers = [pgtrigger.Protect(name="immutable", operation=pgtrigger.Update)]
+        triggers = [Protect(name="immutable", operation=pgtrigger.Update)]
 
     def __str__(self) -> str:
         return f"{self.filename}, version {self.number}"
