@@ -12,6 +12,7 @@ from django.utils.translation import gettext_noop
 from federation.dossiers.facts import Facts, Json
 from federation.dossiers.pooled import consent_told
 from federation.dossiers.versions import Step
+from fedstudy_core.statement import SANDBOX_WORDS
 
 NONE = "–"
 UNITS = ("bytes", "KiB", "MiB", "GiB")
@@ -153,6 +154,8 @@ def _site(item: Json) -> Json:
     told["phases"] = ", ".join(privacy["phases"] or ()) or NONE
     told["metrics"] = ", ".join(privacy["metrics"] or ()) or NONE
     told["max_bytes"] = shown_size(privacy["max_bytes"])
+    if words := SANDBOX_WORDS.get(privacy["sandbox_min"]):
+        told["sandbox_min"] = f"{privacy['sandbox_min']}: {_(words)}"
     return {**item, "role": shown_word(item["role"]), "privacy": told}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -14,6 +15,7 @@ from federation.runs.models import Model, Participation, Run
 from federation.runs.phases import INITIAL, OWN_SERVER, SUMS, TRAIN
 from fedstudy_core.errors import NotFound
 from studies.lifecycle import selectors as studies
+from studies.lifecycle.models import Study
 
 
 def releases_for(user: User) -> QuerySet[Release]:
@@ -53,6 +55,12 @@ def _made(run: Run, last: int) -> Q:
     if run.strategy != OWN_SERVER:
         done &= Q(phase__in=(SUMS, INITIAL, TRAIN))
     return done if run.parent is None else done | _made(run.parent, run.parent_round or 0)
+
+
+def undecided_in(studies: Iterable[Study]) -> QuerySet[Release]:
+    """The releases of these studies that wait for data stewards, the oldest first."""
+    found = Release.objects.filter(run__study__in=studies, state="requested").order_by("requested_at")
+    return found.select_related("run__study", "model")
 
 
 def sites_to_sign_for(release: Release, user: User) -> list[Site]:

@@ -189,10 +189,12 @@ class Denied(Forbidden):
     Attributes:
         permission: what they lack.
         obj: the study or site; None for the whole platform.
+        reason: a sentence about this very case; empty where there is none but that they lack it.
     """
 
-    def __init__(self, permission: Permission, obj: Model | None = None, detail: str = "") -> None:
-        super().__init__("E_FORBIDDEN", detail or f"Your role does not allow this ({permission.value}).")
+    def __init__(self, permission: Permission, obj: Model | None = None, reason: str = "") -> None:
+        super().__init__("E_FORBIDDEN", reason or f"Your role does not allow this ({permission.value}).")
+        self.reason = reason
         self.permission = permission
         self.obj = obj
 

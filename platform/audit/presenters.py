@@ -1,4 +1,4 @@
-"""Events as plain sentences."""
+"""Events as plain sentences in the reader's language; the event itself says everything in English."""
 
 from __future__ import annotations
 
@@ -7,184 +7,257 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from audit.models import Event
 
 # {actor}, {object} and the event's details by name; what an event does not tell is left out of the sentence.
 SENTENCES: Mapping[str, str] = MappingProxyType(
     {
-        "audit:log:read": "{actor} read the log of “{object}” on {day}.",
-        "audit:log:proved": "{actor} had the log proved on {day}.",
-        "audit:log:succeeded": "The log of {old} ended at {size} events and goes on as {new}.",
-        "portal:software:upgraded": "The portal runs version {version} now; before it was {before}.",
-        "portal:settings:changed": "The portal's settings are others than at its last start: {changed}.",
-        "audit:log:exported": "{actor} took {entries} entries of the log away as {form}.",
-        "runs:results:viewed": "{actor} looked at the results of “{object}” on {day}.",
-        "runs:results:exported": "{actor} took the results of “{object}” away as {file}.",
-        "runs:uses:exported": "{actor} took {entries} entries on the uses of {object}'s data away.",
-        "runs:file:downloaded": "{actor} took the file {name} that the script of “{object}” left.",
-        "runs:result:left": "The script of “{object}” left results of round {round}.",
-        "runs:dossier:exported": "{actor} took the dossier of “{object}” away: {files} files, SHA-256 {contents}.",
-        "runs:run:hindered": "{actor} could not start “{object}” ({code}).",
-        "accounts:session:opened": "{actor} signed in to the portal.",
-        "accounts:session:closed": "{actor} signed out of the portal.",
-        "accounts:session:refused": "Somebody tried to sign in as {object} and was refused.",
-        "accounts:session:locked": "After too many tries ({limit}) nobody may try for a while to sign in as {object}.",
-        "accounts:permission:denied": "{actor} was refused what only others may do here ({permission}).",
-        "accounts:session:ended": "{actor} ended {sessions} of their own sessions.",
-        "accounts:factor:added": "{actor} added the {kind} “{name}” as a second factor.",
-        "accounts:factor:removed": "{actor} removed the {kind} “{name}” from their second factors.",
-        "accounts:factor:reset": "{actor} removed all second factors of {object}.",
-        "accounts:recovery:renewed": "{actor} made new recovery codes.",
-        "accounts:recovery:used": "{actor} used a recovery code; {left} are left.",
-        "accounts:invitation:made": "{actor} invited {email} to be {role_label} of {object}.",
-        "accounts:invitation:revoked": "{actor} took the invitation of {email} to {object} back.",
-        "accounts:invitation:taken_up": "{actor} took up the invitation to be {role_label} of {object}.",
-        "accounts:password:changed": "{actor} changed their password.",
-        "accounts:token:issued": "{actor} signed in by the API.",
-        "accounts:token:returned": "{actor} signed out of the API.",
-        "accounts:token:made": "{actor} made the token “{name}” for {scopes}, good until {until}.",
-        "accounts:token:revoked": "{actor} revoked the token “{name}”.",
-        "accounts:user:zoned": "{actor} reads times in {time_zone} now.",
-        "accounts:language:chosen": "{actor} reads pages in {language} now.",
-        "accounts:user:renamed": "{actor} was called {old} before.",
-        "accounts:setup:offered": "{actor} made a one-time token for the first administrator.",
-        "accounts:user:set_up": "{object} became the first administrator of this portal.",
-        "accounts:user:created": "{actor} opened an account for {object}.",
-        "accounts:user:closed": "{actor} closed the account of {object}.",
-        "accounts:user:reopened": "{actor} reopened the account of {object}.",
-        "accounts:joincode:made": "{actor} made a join code of {object}.",
-        "accounts:joincode:ended": "{actor} ended the join code of {object}.",
-        "accounts:access:asked": "{actor} asked to be {role_label} of {object}.",
-        "accounts:access:accepted": "{actor} accepted that {person} asked to be {role_label} of {object}.",
-        "accounts:access:refused": "{actor} refused {person}, who asked to be {role_label} of {object}.",
-        "accounts:access:withdrawn": "{actor} does not ask any more to be {role_label} of {object}.",
-        "accounts:identity:linked": "{actor} linked their account to {email} at {issuer}.",
-        "accounts:identity:unlinked": "{actor} unlinked their account from {email} at {issuer}.",
-        "accounts:user:moved": "{actor} moved {object} from {from_site} to {to_site}.",
-        "accounts:user:expected": "{actor} announced that {object} comes to this site.",
-        "accounts:site:created": "{actor} added the site {object}.",
-        "accounts:role:changed": "An upgrade changed what the role {role_label} of {object} may do.",
-        "accounts:role:granted": "{actor} made {person} {role_label} of {object}.",
-        "accounts:role:revoked": "{actor} took the role {role_label} of {object} back from {person}.",
-        "notifications:preference:chosen": "{actor} chose whether to get e-mail.",
-        "lifecycle:study:created": "{actor} created the study “{object}”.",
-        "lifecycle:study:edited": "{actor} changed the description of the study “{object}”.",
-        "lifecycle:study:moved": "{actor} moved the study “{object}” from {old} to {new}.",
-        "lifecycle:protocol:added": "{actor} uploaded the protocol {object}.",
-        "dictionary:draft:changed": "{actor} changed the draft of the data dictionary; it has {variables} variables.",
-        "dictionary:draft:discarded": "{actor} discarded the draft of the data dictionary.",
-        "dictionary:version:published": "{actor} published data dictionary version {number}.",
-        "dictionary:dataset:registered": "{actor} registered the dataset “{object}”; it is {state}.",
-        "dictionary:dataset:checked": "{actor} checked the dataset “{object}” again; it is {state}.",
-        "dictionary:dataset:withdrawn": "The dataset “{object}” was withdrawn by {actor}.",
-        "enrolment:site:invited": "{actor} invited {site_name} to take part at level {level}.",
-        "enrolment:site:accepted": "{actor} accepted the invitation for {site_name}.",
-        "enrolment:level:changed": "{actor} changed the level of {site_name} from {old} to {new}.",
-        "enrolment:site:declined": "{actor} declined the invitation for {site_name}.",
-        "enrolment:site:ready": "{site_name} is ready.",
-        "enrolment:site:unready": "{site_name} is no longer ready.",
-        "enrolment:site:withdrawn": "{actor} withdrew {site_name} from the study.",
-        "scripts:script:created": "{actor} added the script “{object}”.",
-        "scripts:version:submitted": "{actor} submitted {object}.",
-        "scripts:version:withdrawn": "{actor} took {object} back.",
-        "scripts:version:analysed": "{object} was analysed again by newer rules.",
-        "scripts:thread:opened": "{actor} opened a thread on {object}.",
-        "scripts:thread:answered": "{actor} wrote into a thread on {object}.",
-        "scripts:thread:resolved": "{actor} resolved a thread on {object}.",
-        "scripts:thread:reopened": "{actor} took up a thread on {object} again.",
-        "scripts:checklist:saved": "{actor} ticked {ticked} of {of} items on {object} for {site_name}.",
-        "scripts:approval:recorded": "{approver} {decision} {version} for {site_name}.",
-        "scripts:approval:revoked": "The approval of {version} by {site_name} was revoked by {actor}.",
-        "pooling:node:named": "{actor} named {object} to hold the study's pooled rows.",
-        "pooling:node:ended": "{actor} ended {object} as the node that holds the study's pooled rows ({reason}).",
-        "pooling:key:registered": "The pool node made a key for {site_name}.",
-        "pooling:consent:given": "{site_name} consented at level {level} until {not_after} to pool {columns} columns.",
-        "pooling:consent:replaced": "A newer consent of {site_name} to pool rows took the place of the one before.",
-        "pooling:consent:expired": "The consent of {site_name} to pool rows expired.",
-        "pooling:consent:revoked": "{actor} revoked the consent of {site_name} to pool rows ({reason}).",
-        "pooling:consent:signed_off": "{site_name} handed in its signature under a revocation.",
-        "pooling:consent:deletion_asked": "{actor} asked to delete the pooled rows of {site_name}.",
-        "pooling:consent:deleted": "The pool node destroyed the key of {site_name}'s pooled rows at {destroyed_at}.",
-        "pooling:object:announced": "{site_name} announced {rows} pooled rows, encrypted as {sha256}.",
-        "pooling:object:received": "{rows} encrypted rows of {site_name} came as {sha256}.",
-        "pooling:object:refused": "What {site_name} sent in place of pooled rows was refused ({code}).",
-        "pooling:object:removed": "The portal removed what it held of the encrypted rows of {site_name} ({reason}).",
-        "pooling:table:made": "The pool node made a table of the rows of {sites} sites.",
-        "releases:card:changed": "{actor} changed the words of the model card of “{object}”.",
-        "releases:release:requested": "{actor} asked to release the model of “{object}” to {recipient}.",
-        "releases:release:cosigned": "{actor} consented for {site_name} to the release of the model of “{object}”.",
-        "releases:release:granted": "The model of round {round} of “{object}” is released.",
-        "releases:release:refused": "{actor} refused for {site_name} to release the model of “{object}” (“{reason}”).",
-        "releases:release:withdrawn": "{actor} took the request to release the model of “{object}” back.",
-        "runs:run:created": "{actor} planned the run “{object}”.",
-        "runs:run:queued": "{actor} started the run “{object}”.",
-        "runs:run:forked": "{actor} planned “{object}”, which goes on from another run's model.",
-        "runs:run:prioritised": "{actor} changed the priority of the run “{object}” from {before} to {priority}.",
-        "runs:run:admitted": "The turn of the run “{object}” has come.",
-        "runs:attempt:announced": "Attempt {attempt} of “{object}” was announced to the SuperLink.",
-        "runs:attempt:lost": "Attempt {attempt} of “{object}” was lost at the SuperLink ({reason}).",
-        "runs:run:began": "The run “{object}” began.",
-        "runs:run:completed": "The run “{object}” completed.",
-        "runs:run:failed": "The run “{object}” failed ({code}).",
-        "runs:run:stopped": "{actor} stopped the run “{object}”.",
-        "runs:run:pausing": "{actor} asked the run “{object}” to pause after its round.",
-        "runs:run:unpaused": "{actor} no longer asks the run “{object}” to pause.",
-        "runs:run:paused": "The run “{object}” paused.",
-        "runs:run:resumed": "{actor} let the run “{object}” go on.",
-        "runs:run:plateau": "The metric {metric} of “{object}” gains no more: round {round} is its last.",
-        "runs:round:opened": "Round {round} of “{object}” began.",
-        "runs:round:committed": "Round {round} of “{object}” was committed: its model is {model_out}.",
-        "runs:schedule:created": "{actor} made a schedule of {object}.",
-        "runs:schedule:active": "{actor} let the schedule of {object} go on.",
-        "runs:schedule:suspended": "{actor} suspended the schedule of {object}.",
-        "runs:schedule:ended": "{actor} ended the schedule of {object}.",
-        "runs:schedule:fired": "The schedule of {object} made a run.",
-        "runs:schedule:hindered": "The schedule of {object} could make no run ({reason}).",
-        "runs:site:refused": "{site} refused a message of “{object}” ({code}).",
-        "runs:site:failed": "The script of “{object}” failed at {site} ({code}).",
-        "runs:site:lowered": "From now on “{object}” asks {site} for nothing that its level {new} does not allow.",
-        "runs:site:missing": "{site} did not answer in time in “{object}”.",
-        "runs:model:downloaded": "{actor} downloaded a model of “{object}”.",
-        "webhooks:webhook:registered": "{actor} registered a webhook to {object} for {kinds}.",
-        "webhooks:webhook:changed": "{actor} changed the webhook to {object}; it is for {kinds} now.",
-        "webhooks:webhook:enabled": "{actor} switched the webhook to {object} on.",
-        "webhooks:webhook:disabled": "{actor} switched the webhook to {object} off.",
-        "webhooks:webhook:rotated": "{actor} gave the webhook to {object} a new secret.",
-        "webhooks:webhook:tested": "{actor} sent a test message to {object}.",
-        "webhooks:webhook:repeated": "{actor} sent a message to {object} again.",
-        "webhooks:webhook:removed": "{actor} removed the webhook to {object}.",
-        "degrees:comparison:created": "{actor} planned the comparison of degrees “{object}”.",
-        "degrees:comparison:extended": "{actor} planned more runs of the comparison of degrees “{object}”.",
-        "degrees:comparison:viewed": "{actor} looked at the comparison of degrees “{object}” on {day}.",
-        "degrees:comparison:exported": "{actor} took the comparison of degrees “{object}” away as {file}.",
-        "registry:node:expected": "{actor} announced the node {object}.",
-        "registry:node:enrolled": "The node {object} introduced itself and waits for its six words to be compared.",
-        "registry:node:confirmed": "{actor} compared the six words and confirmed the node {object}.",
-        "registry:node:mismatched": "{actor} entered other words than the node {object} shows.",
-        "registry:node:connected": "The SuperLink knows the node {object} now.",
-        "registry:node:came_online": "The node {object} came online.",
-        "registry:node:approvers": "At the node {object} these people may sign: {people}.",
-        "registry:key:registered": "At the node {object} a key counts from now on: {key}.",
-        "registry:key:withdrawn": "At the node {object} a key counts no more: {key}.",
-        "registry:node:changed": "The node {object} runs version {agent_version} with sandbox {sandbox} now.",
-        "registry:node:clock_off": "The clock of the node {object} is off by {seconds} seconds.",
-        "registry:node:clock_right": "The clock of the node {object} is right again.",
-        "registry:node:frozen": "The node {object} was frozen: two agents used its keys.",
-        "registry:node:paused": "The people of the node {object} paused it.",
-        "registry:node:resumed": "The people of the node {object} let it work again.",
-        "registry:node:rotated": "The node {object} replaced its own keys; the words are now “{words}”.",
-        "registry:node:token_made": "{actor} made a token for the frozen node {object}.",
-        "registry:node:page": "The node {object} says that its own page is at {page_url}.",
-        "registry:witness:began": "The node {object} began to cosign the log {log}.",
-        "registry:witness:refused": "The node {object} refused to cosign the log ({code}).",
-        "registry:node:revoked": "{actor} revoked the node {object}.",
+        "audit:log:read": gettext_noop("{actor} read the log of “{object}” on {day}."),
+        "audit:log:proved": gettext_noop("{actor} had the log proved on {day}."),
+        "audit:log:succeeded": gettext_noop("The log of {old} ended at {size} events and goes on as {new}."),
+        "portal:software:upgraded": gettext_noop("The portal runs version {version} now; before it was {before}."),
+        "portal:settings:changed": gettext_noop("The portal's settings are others than at its last start: {changed}."),
+        "audit:log:exported": gettext_noop("{actor} took {entries} entries of the log away as {form}."),
+        "runs:results:viewed": gettext_noop("{actor} looked at the results of “{object}” on {day}."),
+        "runs:results:exported": gettext_noop("{actor} took the results of “{object}” away as {file}."),
+        "runs:uses:exported": gettext_noop("{actor} took {entries} entries on the uses of {object}'s data away."),
+        "runs:file:downloaded": gettext_noop("{actor} took the file {name} that the script of “{object}” left."),
+        "runs:result:left": gettext_noop("The script of “{object}” left results of round {round}."),
+        "runs:dossier:exported": gettext_noop(
+            "{actor} took the dossier of “{object}” away: {files} files, SHA-256 {contents}."
+        ),
+        "runs:run:hindered": gettext_noop("{actor} could not start “{object}” ({code})."),
+        "accounts:session:opened": gettext_noop("{actor} signed in to the portal."),
+        "accounts:session:closed": gettext_noop("{actor} signed out of the portal."),
+        "accounts:session:refused": gettext_noop("Somebody tried to sign in as {object} and was refused."),
+        "accounts:session:locked": gettext_noop(
+            "After too many tries ({limit}) nobody may try for a while to sign in as {object}."
+        ),
+        "accounts:permission:denied": gettext_noop("{actor} was refused what only others may do here ({permission})."),
+        "accounts:session:ended": gettext_noop("{actor} ended {sessions} of their own sessions."),
+        "accounts:factor:added": gettext_noop("{actor} added the {kind} “{name}” as a second factor."),
+        "accounts:factor:removed": gettext_noop("{actor} removed the {kind} “{name}” from their second factors."),
+        "accounts:factor:reset": gettext_noop("{actor} removed all second factors of {object}."),
+        "accounts:recovery:renewed": gettext_noop("{actor} made new recovery codes."),
+        "accounts:recovery:used": gettext_noop("{actor} used a recovery code; {left} are left."),
+        "accounts:invitation:made": gettext_noop("{actor} invited {email} to be {role_label} of {object}."),
+        "accounts:invitation:revoked": gettext_noop("{actor} took the invitation of {email} to {object} back."),
+        "accounts:invitation:taken_up": gettext_noop("{actor} took up the invitation to be {role_label} of {object}."),
+        "accounts:password:changed": gettext_noop("{actor} changed their password."),
+        "accounts:token:issued": gettext_noop("{actor} signed in by the API."),
+        "accounts:token:returned": gettext_noop("{actor} signed out of the API."),
+        "accounts:token:made": gettext_noop("{actor} made the token “{name}” for {scopes}, good until {until}."),
+        "accounts:token:revoked": gettext_noop("{actor} revoked the token “{name}”."),
+        "accounts:user:zoned": gettext_noop("{actor} reads times in {time_zone} now."),
+        "accounts:language:chosen": gettext_noop("{actor} reads pages in {language} now."),
+        "accounts:user:renamed": gettext_noop("{actor} was called {old} before."),
+        "accounts:setup:offered": gettext_noop("{actor} made a one-time token for the first administrator."),
+        "accounts:user:set_up": gettext_noop("{object} became the first administrator of this portal."),
+        "accounts:user:created": gettext_noop("{actor} opened an account for {object}."),
+        "accounts:user:closed": gettext_noop("{actor} closed the account of {object}."),
+        "accounts:user:reopened": gettext_noop("{actor} reopened the account of {object}."),
+        "accounts:joincode:made": gettext_noop("{actor} made a join code of {object}."),
+        "accounts:joincode:ended": gettext_noop("{actor} ended the join code of {object}."),
+        "accounts:access:asked": gettext_noop("{actor} asked to be {role_label} of {object}."),
+        "accounts:access:accepted": gettext_noop(
+            "{actor} accepted that {person} asked to be {role_label} of {object}."
+        ),
+        "accounts:access:refused": gettext_noop("{actor} refused {person}, who asked to be {role_label} of {object}."),
+        "accounts:access:withdrawn": gettext_noop("{actor} does not ask any more to be {role_label} of {object}."),
+        "accounts:identity:linked": gettext_noop("{actor} linked their account to {email} at {issuer}."),
+        "accounts:identity:unlinked": gettext_noop("{actor} unlinked their account from {email} at {issuer}."),
+        "accounts:user:moved": gettext_noop("{actor} moved {object} from {from_site} to {to_site}."),
+        "accounts:user:expected": gettext_noop("{actor} announced that {object} comes to this site."),
+        "accounts:site:created": gettext_noop("{actor} added the site {object}."),
+        "accounts:role:changed": gettext_noop("An upgrade changed what the role {role_label} of {object} may do."),
+        "accounts:role:granted": gettext_noop("{actor} made {person} {role_label} of {object}."),
+        "accounts:role:revoked": gettext_noop("{actor} took the role {role_label} of {object} back from {person}."),
+        "notifications:preference:chosen": gettext_noop("{actor} chose whether to get e-mail."),
+        "lifecycle:study:created": gettext_noop("{actor} created the study “{object}”."),
+        "lifecycle:study:edited": gettext_noop("{actor} changed the description of the study “{object}”."),
+        "lifecycle:study:moved": gettext_noop("{actor} moved the study “{object}” from {old} to {new}."),
+        "lifecycle:protocol:added": gettext_noop("{actor} uploaded the protocol {object}."),
+        "dictionary:draft:changed": gettext_noop(
+            "{actor} changed the draft of the data dictionary; it has {variables} variables."
+        ),
+        "dictionary:draft:discarded": gettext_noop("{actor} discarded the draft of the data dictionary."),
+        "dictionary:version:published": gettext_noop("{actor} published data dictionary version {number}."),
+        "dictionary:dataset:registered": gettext_noop("{actor} registered the dataset “{object}”; it is {state}."),
+        "dictionary:dataset:checked": gettext_noop("{actor} checked the dataset “{object}” again; it is {state}."),
+        "dictionary:dataset:withdrawn": gettext_noop("The dataset “{object}” was withdrawn by {actor}."),
+        "enrolment:site:invited": gettext_noop("{actor} invited {site_name} to take part at level {level}."),
+        "enrolment:site:accepted": gettext_noop("{actor} accepted the invitation for {site_name}."),
+        "enrolment:level:changed": gettext_noop("{actor} changed the level of {site_name} from {old} to {new}."),
+        "enrolment:site:declined": gettext_noop("{actor} declined the invitation for {site_name}."),
+        "enrolment:site:ready": gettext_noop("{site_name} is ready."),
+        "enrolment:site:unready": gettext_noop("{site_name} is no longer ready."),
+        "enrolment:site:withdrawn": gettext_noop("{actor} withdrew {site_name} from the study."),
+        "scripts:script:created": gettext_noop("{actor} added the script “{object}”."),
+        "scripts:version:submitted": gettext_noop("{actor} submitted {object}."),
+        "scripts:version:withdrawn": gettext_noop("{actor} took {object} back."),
+        "scripts:version:analysed": gettext_noop("{object} was analysed again by newer rules."),
+        "scripts:thread:opened": gettext_noop("{actor} opened a thread on {object}."),
+        "scripts:thread:answered": gettext_noop("{actor} wrote into a thread on {object}."),
+        "scripts:thread:resolved": gettext_noop("{actor} resolved a thread on {object}."),
+        "scripts:thread:reopened": gettext_noop("{actor} took up a thread on {object} again."),
+        "scripts:checklist:saved": gettext_noop("{actor} ticked {ticked} of {of} items on {object} for {site_name}."),
+        "scripts:approval:recorded": gettext_noop("{approver} {decision} {version} for {site_name}."),
+        "scripts:approval:revoked": gettext_noop("The approval of {version} by {site_name} was revoked by {actor}."),
+        "pooling:node:named": gettext_noop("{actor} named {object} to hold the study's pooled rows."),
+        "pooling:node:ended": gettext_noop(
+            "{actor} ended {object} as the node that holds the study's pooled rows ({reason})."
+        ),
+        "pooling:key:registered": gettext_noop("The pool node made a key for {site_name}."),
+        "pooling:consent:given": gettext_noop(
+            "{site_name} consented at level {level} until {not_after} to pool {columns} columns."
+        ),
+        "pooling:consent:replaced": gettext_noop(
+            "A newer consent of {site_name} to pool rows took the place of the one before."
+        ),
+        "pooling:consent:expired": gettext_noop("The consent of {site_name} to pool rows expired."),
+        "pooling:consent:revoked": gettext_noop("{actor} revoked the consent of {site_name} to pool rows ({reason})."),
+        "pooling:consent:signed_off": gettext_noop("{site_name} handed in its signature under a revocation."),
+        "pooling:consent:deletion_asked": gettext_noop("{actor} asked to delete the pooled rows of {site_name}."),
+        "pooling:consent:deleted": gettext_noop(
+            "The pool node destroyed the key of {site_name}'s pooled rows at {destroyed_at}."
+        ),
+        "pooling:object:announced": gettext_noop("{site_name} announced {rows} pooled rows, encrypted as {sha256}."),
+        "pooling:object:received": gettext_noop("{rows} encrypted rows of {site_name} came as {sha256}."),
+        "pooling:object:refused": gettext_noop("What {site_name} sent in place of pooled rows was refused ({code})."),
+        "pooling:object:removed": gettext_noop(
+            "The portal removed what it held of the encrypted rows of {site_name} ({reason})."
+        ),
+        "pooling:table:made": gettext_noop("The pool node made a table of pooled rows (sites in it: {sites})."),
+        "releases:card:changed": gettext_noop("{actor} changed the words of the model card of “{object}”."),
+        "releases:release:requested": gettext_noop("{actor} asked to release the model of “{object}” to {recipient}."),
+        "releases:release:cosigned": gettext_noop(
+            "{actor} consented for {site_name} to the release of the model of “{object}”."
+        ),
+        "releases:release:granted": gettext_noop("The model of round {round} of “{object}” is released."),
+        "releases:release:refused": gettext_noop(
+            "{actor} refused for {site_name} to release the model of “{object}” (“{reason}”)."
+        ),
+        "releases:release:withdrawn": gettext_noop("{actor} took the request to release the model of “{object}” back."),
+        "runs:run:created": gettext_noop("{actor} planned the run “{object}”."),
+        "runs:run:queued": gettext_noop("{actor} started the run “{object}”."),
+        "runs:run:forked": gettext_noop("{actor} planned “{object}”, which goes on from another run's model."),
+        "runs:run:prioritised": gettext_noop(
+            "{actor} changed the priority of the run “{object}” from {before} to {priority}."
+        ),
+        "runs:run:admitted": gettext_noop("The turn of the run “{object}” has come."),
+        "runs:attempt:announced": gettext_noop("Attempt {attempt} of “{object}” was announced to the SuperLink."),
+        "runs:attempt:lost": gettext_noop("Attempt {attempt} of “{object}” was lost at the SuperLink ({reason})."),
+        "runs:run:began": gettext_noop("The run “{object}” began."),
+        "runs:run:completed": gettext_noop("The run “{object}” completed."),
+        "runs:run:failed": gettext_noop("The run “{object}” failed ({code})."),
+        "runs:run:stopped": gettext_noop("{actor} stopped the run “{object}”."),
+        "runs:run:pausing": gettext_noop("{actor} asked the run “{object}” to pause after its round."),
+        "runs:run:unpaused": gettext_noop("{actor} no longer asks the run “{object}” to pause."),
+        "runs:run:paused": gettext_noop("The run “{object}” paused."),
+        "runs:run:resumed": gettext_noop("{actor} let the run “{object}” go on."),
+        "runs:run:plateau": gettext_noop("The metric {metric} of “{object}” gains no more: round {round} is its last."),
+        "runs:round:opened": gettext_noop("Round {round} of “{object}” began."),
+        "runs:round:committed": gettext_noop("Round {round} of “{object}” was committed: its model is {model_out}."),
+        "runs:schedule:created": gettext_noop("{actor} made a schedule of {object}."),
+        "runs:schedule:active": gettext_noop("{actor} let the schedule of {object} go on."),
+        "runs:schedule:suspended": gettext_noop("{actor} suspended the schedule of {object}."),
+        "runs:schedule:ended": gettext_noop("{actor} ended the schedule of {object}."),
+        "runs:schedule:fired": gettext_noop("The schedule of {object} made a run."),
+        "runs:schedule:hindered": gettext_noop("The schedule of {object} could make no run ({reason})."),
+        "runs:site:refused": gettext_noop("{site} refused a message of “{object}” ({code})."),
+        "runs:site:failed": gettext_noop("The script of “{object}” failed at {site} ({code})."),
+        "runs:site:lowered": gettext_noop(
+            "From now on “{object}” asks {site} for nothing that its level {new} does not allow."
+        ),
+        "runs:site:missing": gettext_noop("{site} did not answer in time in “{object}”."),
+        "runs:model:downloaded": gettext_noop("{actor} downloaded a model of “{object}”."),
+        "webhooks:webhook:registered": gettext_noop("{actor} registered a webhook to {object} for {kinds}."),
+        "webhooks:webhook:changed": gettext_noop("{actor} changed the webhook to {object}; it is for {kinds} now."),
+        "webhooks:webhook:enabled": gettext_noop("{actor} switched the webhook to {object} on."),
+        "webhooks:webhook:disabled": gettext_noop("{actor} switched the webhook to {object} off."),
+        "webhooks:webhook:rotated": gettext_noop("{actor} gave the webhook to {object} a new secret."),
+        "webhooks:webhook:tested": gettext_noop("{actor} sent a test message to {object}."),
+        "webhooks:webhook:repeated": gettext_noop("{actor} sent a message to {object} again."),
+        "webhooks:webhook:removed": gettext_noop("{actor} removed the webhook to {object}."),
+        "degrees:comparison:created": gettext_noop("{actor} planned the comparison of degrees “{object}”."),
+        "degrees:comparison:extended": gettext_noop(
+            "{actor} planned more runs of the comparison of degrees “{object}”."
+        ),
+        "degrees:comparison:viewed": gettext_noop("{actor} looked at the comparison of degrees “{object}” on {day}."),
+        "degrees:comparison:exported": gettext_noop(
+            "{actor} took the comparison of degrees “{object}” away as {file}."
+        ),
+        "registry:node:expected": gettext_noop("{actor} announced the node {object}."),
+        "registry:node:enrolled": gettext_noop(
+            "The node {object} introduced itself and waits for its six words to be compared."
+        ),
+        "registry:node:confirmed": gettext_noop("{actor} compared the six words and confirmed the node {object}."),
+        "registry:node:mismatched": gettext_noop("{actor} entered other words than the node {object} shows."),
+        "registry:node:connected": gettext_noop("The SuperLink knows the node {object} now."),
+        "registry:node:came_online": gettext_noop("The node {object} came online."),
+        "registry:node:approvers": gettext_noop("At the node {object} these people may sign: {people}."),
+        "registry:key:registered": gettext_noop("At the node {object} a key counts from now on: {key}."),
+        "registry:key:withdrawn": gettext_noop("At the node {object} a key counts no more: {key}."),
+        "registry:node:changed": gettext_noop(
+            "The node {object} runs version {agent_version} with sandbox {sandbox} now."
+        ),
+        "registry:node:clock_off": gettext_noop("The clock of the node {object} is off by {seconds} seconds."),
+        "registry:node:clock_right": gettext_noop("The clock of the node {object} is right again."),
+        "registry:node:frozen": gettext_noop("The node {object} was frozen: two agents used its keys."),
+        "registry:node:paused": gettext_noop("The people of the node {object} paused it."),
+        "registry:node:resumed": gettext_noop("The people of the node {object} let it work again."),
+        "registry:node:rotated": gettext_noop("The node {object} replaced its own keys; the words are now “{words}”."),
+        "registry:node:token_made": gettext_noop("{actor} made a token for the frozen node {object}."),
+        "registry:node:page": gettext_noop("The node {object} says that its own page is at {page_url}."),
+        "registry:witness:began": gettext_noop("The node {object} began to cosign the log {log}."),
+        "registry:witness:refused": gettext_noop("The node {object} refused to cosign the log ({code})."),
+        "registry:node:revoked": gettext_noop("{actor} revoked the node {object}."),
+    }
+)
+
+
+# Facts that may hold words of the portal's own, which are translated too; others are names and what people wrote.
+WORDED = frozenset({"role_label", "decision", "state", "old", "new", "kind", "form", "language", "reason"})
+WORDS = frozenset(
+    {
+        gettext_noop("principal investigator"),
+        gettext_noop("co-investigator"),
+        gettext_noop("auditor"),
+        gettext_noop("site admin"),
+        gettext_noop("data steward"),
+        gettext_noop("approved"),
+        gettext_noop("rejected"),
+        gettext_noop("valid"),
+        gettext_noop("invalid"),
+        gettext_noop("draft"),
+        gettext_noop("recruiting"),
+        gettext_noop("active"),
+        gettext_noop("closed"),
+        gettext_noop("archived"),
+        gettext_noop("app"),
+        gettext_noop("passkey"),
+        gettext_noop("recovery code"),
+        gettext_noop("an export that proves itself"),
+        gettext_noop("English"),
+        gettext_noop("German"),
+        gettext_noop("the language of their browser"),
+        gettext_noop("the site withdrew from the study"),
+        gettext_noop("the node was revoked"),
+        gettext_noop("its site asked for deletion"),
+        gettext_noop("the pool node destroyed the key"),
+        gettext_noop("a newer consent took its place"),
+        gettext_noop("its consent ended"),
+        gettext_noop("its retention is over"),
     }
 )
 
 
 class _Known(dict[str, str]):
     def __missing__(self, key: str) -> str:
-        return "something"
+        return _("something")
 
 
 def detail_of(event: Event) -> dict[str, Any]:
@@ -201,11 +274,15 @@ def context_of(event: Event) -> dict[str, Any]:
 
 def sentence(event: Event) -> str:
     """What happened, in one sentence; events without words of their own are read from their action's name."""
-    facts = {name: str(value) for name, value in detail_of(event).items()}
+    facts = {name: _worded(name, str(value)) for name, value in detail_of(event).items()}
     known = _Known(facts, actor=event.actor_label, object=event.object_label or event.object_type)
     template = SENTENCES.get(event.action)
     if template is None:
-        _, subject, verb = event.action.split(":")
+        _area, subject, verb = event.action.split(":")
         template = "{actor}: " + f"{subject} {verb}".replace("_", " ") + " ({object})."
-    text = template.format_map(known)
+    text = _(template).format_map(known)
     return text[0].upper() + text[1:]
+
+
+def _worded(name: str, value: str) -> str:
+    return _(value) if name in WORDED and value in WORDS else value

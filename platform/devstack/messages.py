@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,8 @@ from babel.messages.extract import DEFAULT_KEYWORDS, extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from django.utils.translation.template import templatize
+
+from fedstudy_core.statement import SANDBOX_WORDS
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "platform" / "portal" / "locale"
@@ -35,6 +37,10 @@ CODE = tuple(
         "studies",
     )
 )
+# What `fedstudy_core`, which knows no languages, says by tables that pages translate.
+CORE: dict[str, Mapping[str, str]] = {
+    "federation/core/fedstudy_core/statement.py": SANDBOX_WORDS,
+}
 KEYWORDS = {
     **DEFAULT_KEYWORDS,
     "gettext_lazy": None,
@@ -82,6 +88,8 @@ def texts() -> Iterator[Text]:
         yield from _texts_of(path, _readable(path))
     for path in sorted(path for folder in CODE for path in folder.rglob("*.py")):
         yield from _texts_of(path, path.read_bytes())
+    for file, words in CORE.items():
+        yield from (Text(sentence, None, file) for sentence in words.values())
 
 
 def _readable(path: Path) -> bytes:

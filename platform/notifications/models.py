@@ -43,7 +43,11 @@ class Notification(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notifications")
     kind = models.CharField(max_length=12)
-    subject = models.CharField(max_length=300)
+    subject = models.CharField(max_length=300, help_text="What it says, in English, as programs read it")
+    words = models.CharField(
+        max_length=300, default="", help_text="The sentence with its places, which pages translate"
+    )
+    facts = models.JSONField(default=dict, help_text="What stands in the places, by name")
     link = models.CharField(max_length=300, help_text="A path of this portal")
     key = models.CharField(max_length=120)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

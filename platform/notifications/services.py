@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 
 from django.conf import settings
@@ -17,6 +17,7 @@ from fedstudy_core.errors import FieldProblem, Invalid
 from notifications import selectors
 from notifications.models import ALWAYS, KINDS, Notification, Preference
 from notifications.signals import news_changed
+from notifications.words import in_english
 
 EMAIL_SUBJECT = gettext_noop("FedStudy: something waits for you")
 LINK_SUBJECT = "FedStudy: you are invited"
@@ -35,8 +36,15 @@ This message says no more on purpose. To get no e-mail, change it there under No
 
 
 @transaction.atomic
-def notify(*, people: Iterable[User], kind: str, subject: str, link: str, key: str) -> None:
-    """Tell people; who was told for the same `key` before is not told again. E-mail follows once this is committed."""
+def notify(
+    *, people: Iterable[User], kind: str, subject: str, facts: Mapping[str, str] | None = None, link: str, key: str
+) -> None:
+    """Tell people; who was told for the same `key` before is not told again. E-mail follows once this is committed.
+
+    Args:
+        subject: a sentence that the catalogues know, with places for `facts` (`notifications.words`).
+    """
+    said_as = {"subject": in_english(subject, facts or {})[:300], "words": subject, "facts": dict(facts or {})}
     asked = {person.pk: person for person in people}
     said = {item.person_id: item for item in Preference.objects.filter(person__in=asked)}
     rows = []
@@ -44,7 +52,7 @@ def notify(*, people: Iterable[User], kind: str, subject: str, link: str, key: s
         on_page, by_email = _wanted(said.get(pk), kind)
         if on_page or by_email:
             told_how = {"on_page": on_page, "by_email": by_email}
-            rows.append(Notification(person=person, kind=kind, subject=subject[:300], link=link, key=key, **told_how))
+            rows.append(Notification(person=person, kind=kind, link=link, key=key, **said_as, **told_how))
     told = set(
         Notification.objects.filter(key=key, person__in=[row.person_id for row in rows]).values_list(
             "person", flat=True

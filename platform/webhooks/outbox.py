@@ -12,6 +12,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from accounts.groups import holders
 from accounts.roles import Role
@@ -130,18 +131,30 @@ def _settle(delivery: Delivery, status: int | None, problem: str, duration_ms: i
         row.next_at = timezone.now() + timedelta(seconds=PAUSES[row.tries - 1] * spread)
     row.save()
     if is_last and row.kind != TEST and webhook.state == "active":
-        reason = "It says that it is gone." if status == GONE else f"{row.tries} tries in a day came to nothing."
-        _disable_and_tell(webhook, reason)
+        _disable_and_tell(webhook, GONE_WORDS if status == GONE else FAILED_WORDS, row.tries)
 
 
-def _disable_and_tell(webhook: Webhook, reason: str) -> None:
+# Why a webhook is switched off, as the log and its page say it, and as its study's investigators are told.
+GONE_WORDS = (
+    "It says that it is gone.",
+    gettext_noop("A webhook of “{study}” is switched off: it says that it is gone."),
+)
+FAILED_WORDS = (
+    "{tries} tries in a day came to nothing.",
+    gettext_noop("A webhook of “{study}” is switched off: {tries} tries in a day came to nothing."),
+)
+
+
+def _disable_and_tell(webhook: Webhook, words: tuple[str, str], tries: int) -> None:
+    reason, subject = words[0].format(tries=tries), words[1]
     close(webhook, reason)
     detail = {"host": webhook.host, "reason": reason}
     record(action="webhooks:webhook:disabled", actor=ENGINE, obj=webhook, study=webhook.study_id, detail=detail)
     notify(
         people=holders(Role.PI, webhook.study),
         kind="webhook",
-        subject=f"A webhook of “{webhook.study.title}” is switched off: {reason}",
+        subject=subject,
+        facts={"study": webhook.study.title, "tries": str(tries)},
         link=f"/webhooks/{webhook.pk}",
         key=f"webhook:{webhook.pk}:{timezone.now():%Y-%m-%dT%H:%M}",
     )

@@ -13,8 +13,10 @@ from accounts.roles import Role
 from accounts.services import grant_role
 from audit.services import record
 from fedstudy_core.canonical import digest
+from fedstudy_core.codes import CODES
 from fedstudy_core.errors import Conflict, FieldProblem, Invalid
 from studies.lifecycle import states
+from studies.lifecycle.documents import form_of
 from studies.lifecycle.models import ProtocolVersion, Study
 from studies.lifecycle.signals import study_moving
 
@@ -124,7 +126,7 @@ def add_protocol(*, study: Study, filename: str, content: bytes, by: User) -> Pr
 
     Raises:
         Forbidden, Conflict: as `lock_for_change`.
-        Invalid: E_INVALID with problems by field.
+        Invalid: E_INVALID with problems by field; E_PROTOCOL for a file that is none of a document (`documents`).
     """
     study = lock_for_change(study, Permission.STUDY_EDIT, by)
     _check_document(filename, content)
@@ -154,6 +156,8 @@ def _check_document(filename: str, content: bytes) -> None:
         problems.append(FieldProblem("content", "E_INVALID", f"A protocol is a file of at most {limit} MiB."))
     if problems:
         raise Invalid("E_INVALID", "The protocol cannot be stored.", errors=problems)
+    if form_of(content) is None:
+        raise Invalid("E_PROTOCOL", errors=[FieldProblem("file", "E_PROTOCOL", CODES["E_PROTOCOL"])])
 
 
 @transaction.atomic

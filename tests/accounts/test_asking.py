@@ -47,7 +47,7 @@ def test_a_request_is_accepted_and_the_role_is_there(world: World, code: str) ->
     accepted = accept_request(request=request, by=world.pi, answer="Welcome.")
     assert (accepted.state, accepted.decided_by) == ("accepted", world.pi)
     assert holders(Role.AUDITOR, world.study).filter(pk=world.stranger.pk).exists()
-    assert "is accepted: Welcome." in Notification.objects.get(person=world.stranger, kind="decided").subject
+    assert "as you asked. Welcome." in Notification.objects.get(person=world.stranger, kind="decided").subject
     actions = Event.objects.filter(study=str(world.study.pk)).order_by("-pk").values_list("action", flat=True)
     assert list(actions[:3]) == ["accounts:access:accepted", "accounts:role:granted", "accounts:access:asked"]
     with pytest.raises(Conflict) as again:

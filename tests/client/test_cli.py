@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import stat
@@ -172,6 +173,59 @@ def test_runs_side_by_side(signed_in: Portal, capsys: pytest.CaptureFixture[str]
     }
     assert main(["run", "compare", first["id"], second["id"]]) == 0
     assert "0.9 *" in capsys.readouterr().out
+
+
+def estimate(value: float, low: float, high: float) -> dict[str, Any]:
+    return {"value": value, "interval": [low, high]}
+
+
+def assessment(site: str, auc: float) -> dict[str, Any]:
+    rates = {"sensitivity": estimate(0.75, 0.5, 0.9), "specificity": None}
+    return {
+        "site": site, "site_id": site, "positives": 12, "negatives": 30, "auc": estimate(auc, auc - 0.1, auc + 0.1),
+        "at_half": rates, "calibration": {"brier": 0.1625},
+    }  # fmt: skip
+
+
+def test_results_stand_site_by_site_with_their_intervals(signed_in: Portal, capsys: pytest.CaptureFixture[str]) -> None:
+    made, told = run("a"), results(auc=0.82, accuracy=0.7)
+    site = {"site": "=Demo North", "site_id": "1", "round": 3, "examples": 40, "metrics": {"auc": 0.8, "curve": [1, 2]}}
+    groups = {"name": "sex.female", "subgroup": "sex", "value": "female", "sites": 1, "withheld": 1, "rows_band": "50"}
+    groups |= {"auc": estimate(0.7, 0.6, 0.8), "sensitivity": None, "specificity": None}
+    evaluation = {"round": 3, "together": assessment("", 0.82), "sites": [assessment("1", 0.8)], "subgroups": [groups]}
+    told |= {"sites": [site], "evaluation": evaluation}
+    signed_in.answers |= {f"GET runs/{made['id']}": made, f"GET runs/{made['id']}/results": told}
+    assert main(["run", "results", made["id"]]) == 0
+    shown = capsys.readouterr().out
+    for words in (
+        "=Demo North",
+        "All sites",
+        "accuracy",
+        "0.820 (0.720 to 0.920)",
+        "0.750 (0.500 to 0.900)",
+        "0.700 (0.6",
+    ):
+        assert words in shown, words
+    assert "curve" not in shown
+    assert main(["run", "results", made["id"], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["evaluation"] == evaluation
+    assert main(["run", "results", made["id"], "--csv"]) == 0
+    north, together = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert north["site"] == "'=Demo North"
+    assert (north["rows_trained"], north["metric:auc"], north["metric:accuracy"]) == ("40", "0.8", "")
+    assert (together["site"], together["rows_trained"], together["metric:accuracy"]) == ("All sites", "", "0.7")
+    assert [float(together[name]) for name in ("auc", "auc:low", "auc:high")] == pytest.approx([0.82, 0.72, 0.92])
+    assert (together["specificity"], together["brier"]) == ("", "0.1625")
+    assert main(["run", "results", made["id"], "--csv", "--json"]) == 2
+
+
+def test_results_of_a_run_that_has_none_yet(signed_in: Portal, capsys: pytest.CaptureFixture[str]) -> None:
+    made = run("a", state="running", committed=0)
+    signed_in.answers |= {f"GET runs/{made['id']}": made, f"GET runs/{made['id']}/results": results()}
+    assert main(["run", "results", made["id"]]) == 0
+    assert "Metrics after the last round: none" in capsys.readouterr().out
+    assert main(["run", "results", made["id"], "--csv"]) == 0
+    assert capsys.readouterr().out == "site\n"
 
 
 def test_a_dossier_is_kept_as_a_file_or_a_folder_and_overwrites_nothing(

@@ -16,6 +16,7 @@ from fedstudy_core.errors import Invalid
 from notifications import selectors, services
 from notifications.models import Notification, Preference
 from notifications.services import choose_email, choose_kinds, email, mark_all_read, mark_read, notify
+from portal.web.news import MOVES
 from studies.enrolment.services import accept_invitation, invite_site, withdraw_site
 from studies.scripts.models import Approval, ScriptVersion
 from studies.scripts.reviews import answer_thread, open_thread
@@ -67,9 +68,9 @@ def test_the_investigator_is_told_how_far_a_site_is(part: SiteInStudy) -> None:
     accept_invitation(enrolment=enrolment, by=admin)
     (news,) = selectors.visible_to(part.pi)
     assert (news.kind, news.link) == ("enrolment", f"/enrolments/{enrolment.pk}")
-    assert news.subject == f"{site.name}, “{part.study.title}”: takes part."
+    assert news.subject == f"{site.name} takes part in “{part.study.title}”."
     withdraw_site(enrolment=enrolment, by=admin)
-    assert [item.subject.rpartition(": ")[2] for item in selectors.visible_to(part.pi)] == ["withdrew.", "takes part."]
+    assert [item.words for item in selectors.visible_to(part.pi)] == [MOVES["withdrawn"], MOVES["accepted"]]
 
 
 def test_sites_that_take_part_are_told_of_versions(part: SiteInStudy) -> None:

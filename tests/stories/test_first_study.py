@@ -40,21 +40,21 @@ def design(walk: Walk, stage: Stage) -> None:
         page.get_by_label("Aims").fill(
             "One logistic regression over four hospitals, judged by its area under the curve."
         )
-    with walk.step("Say what the data look like"):
+    with walk.step("Add the protocol"):
         walk.press("Create the study")
         page.get_by_role("heading", name=TITLE, level=1).wait_for()
+        walk.press("Protocol")
+        walk.press("Upload the protocol")
+        page.locator("input[type=file]").set_input_files(PROTOCOL)
+        walk.press("Upload")
+        page.get_by_role("link", name=PROTOCOL.name).wait_for()
+    with walk.step("Say what the data look like"):
         walk.press("Data dictionary")
         walk.press("Upload a dictionary")
         page.locator("input[type=file]").set_input_files(DICTIONARY)
         walk.press("Read the file")
         walk.press("Publish")
         page.get_by_role("heading", name="Version 1").wait_for()
-    with walk.step("Add the protocol"):
-        walk.press("Protocol")
-        walk.press("Upload the protocol")
-        page.locator("input[type=file]").set_input_files(PROTOCOL)
-        walk.press("Upload")
-        page.get_by_role("link", name=PROTOCOL.name).wait_for()
 
 
 def recruit(walk: Walk, stage: Stage) -> None:

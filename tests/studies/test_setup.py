@@ -30,7 +30,7 @@ def test_each_step_tells_what_there_is() -> None:
     save_draft(study=study, variables=VARIABLES[:1], by=pi)
     assert told(study)["dictionary"] == (False, "A draft of 1 variable is not published.")
     study = edit_study(study=study, summary="Short", aims="Long", by=pi)
-    add_protocol(study=study, filename="protocol.pdf", content=b"%PDF", by=pi)
+    add_protocol(study=study, filename="protocol.pdf", content=b"%PDF-1.7", by=pi)
     publish_dictionary(study=study, variables=VARIABLES, by=pi)
     invite_first_sites(study=study, sites=[new_site()[0]], by=pi)
     assert told(study) == {

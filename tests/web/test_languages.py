@@ -13,14 +13,18 @@ import pytest
 from django.core import mail
 from django.test import Client, RequestFactory
 from django.urls import reverse
+from django.utils.translation import gettext as translated
+from django.utils.translation import override
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from accounts.roles import Role
 from accounts.tokens import begin_program_session
 from audit.models import Event
+from audit.presenters import SENTENCES, WORDS
 from devstack import messages
 from notifications.models import Notification
-from notifications.services import email
+from notifications.services import email, notify
 from portal.languages import language_of
 from tests.api.world import World
 from tests.web.conftest import Browser
@@ -100,6 +104,7 @@ def test_gaps_and_lost_places_are_found(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(messages, "ROOT", tmp_path)
     monkeypatch.setattr(messages, "TEMPLATES", tmp_path / "templates")
     monkeypatch.setattr(messages, "CODE", ())
+    monkeypatch.setattr(messages, "CORE", {})
     (tmp_path / "templates").mkdir()
     page = tmp_path / "templates" / "page.html"
     counted = "{% blocktranslate count n=n %}{{ n }} site{% plural %}{{ n }} sites{% endblocktranslate %}"
@@ -175,6 +180,51 @@ def test_the_log_s_kinds_are_german(world: World, browser: Browser) -> None:
     page = assert_sound(browser("auditor").get(reverse("web:events"), **GERMAN).content.decode()).text
     assert "Skriptversion eingereicht" in page
     assert "Script version submitted" not in page
+
+
+def test_the_log_s_sentences_and_facts_are_german(world: World, browser: Browser) -> None:
+    auditor = browser("auditor")
+    there = reverse("web:study-timeline", args=[world.study.pk])
+    told = [sentence for _, sentence in auditor.get(there, **GERMAN).context["told"]]
+    assert f"Pat Investigator hat die Studie „{world.study.title}“ angelegt." in told
+    submitted = Event.objects.filter(study=str(world.study.pk), action="scripts:version:submitted").latest("pk")
+    page = auditor.get(reverse("web:event", args=[submitted.event_id]), **GERMAN).context
+    assert page["sentence"].startswith("Pat Investigator hat ")
+    assert [name for name, _ in page["hashes"]] == ["SHA-256-Hash"]
+    assert ("Befunde hohen Risikos", "0") in page["row"].detail
+
+
+def test_every_sentence_of_the_log_has_its_german() -> None:
+    with override("de"):
+        assert [action for action, text in SENTENCES.items() if translated(text) == text] == []
+        assert [word for word in WORDS if translated(word) == word] == []
+
+
+def test_what_somebody_is_told_is_in_their_language_and_english_for_programs(world: World, browser: Browser) -> None:
+    day = {"version": "Heart v1", "site": "Demo", "day": "2026-03-01"}
+    words = "The approval of {version} by {site} ends on {day}."
+    notify(people=[world.pi], kind="expiring", subject=words, facts=day, link="/", key="german")
+    asked = {"who": "A {who}", "role": Role.STEWARD.label, "obj": "Demo"}
+    notify(
+        people=[world.pi], kind="access", subject="{who} asks to be {role} of {obj}.", facts=asked, link="/", key="ask"
+    )
+    Notification.objects.create(person=world.pi, kind="answer", subject="Of old times.", link="/", key="old")
+    there = reverse("web:notifications")
+    german = {row.text for row in browser("pi").get(there, **GERMAN).context["rows"]}
+    english = {row.text for row in browser("pi").get(there).context["rows"]}
+    assert german >= {
+        "Die Freigabe von Heart v1 durch Demo endet am 1. März 2026.",
+        "A {who} bittet um die Rolle „Datentreuhänder“ von Demo.",
+        "Of old times.",
+    }
+    assert english >= {
+        "The approval of Heart v1 by Demo ends on 1 Mar 2026.",
+        "A {who} asks to be data steward of Demo.",
+        "Of old times.",
+    }
+    with override("de"):
+        told = world.client("pi").get("/api/v1/notifications").json()["results"]
+    assert {row["subject"] for row in told} >= english
 
 
 def test_the_api_takes_a_language_and_answers_in_english(world: World) -> None:

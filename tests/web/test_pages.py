@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from uuid import UUID
 
 import pytest
@@ -10,9 +11,11 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.throttling import SimpleRateThrottle
 
+from accounts.permissions import Denied, Permission
 from audit.models import Event
 from nodes.registry.models import Node
 from portal import failures
+from portal.web.presenters.rights import DEEDS, advice_on
 from tests.api import world as worlds
 from tests.api.world import World
 from tests.web.conftest import Browser
@@ -54,6 +57,36 @@ def test_error_pages_name_the_code_and_the_request(world: World, browser: Browse
     assert refused.headers["X-Request-ID"] in page.text
     missing = browser("pi").get(reverse("web:run", args=[UUID(int=1)]))
     assert missing.headers["X-Request-ID"] in assert_sound(missing.content.decode()).text
+
+
+def test_a_refusal_says_which_right_is_missing_and_who_can_give_it(world: World, browser: Browser) -> None:
+    """And no name that only the portal's code knows."""
+    asked = [
+        (
+            "auditor",
+            reverse("web:study-set-up", args=[world.study.pk]),
+            "to change the study's description",
+            "investigator",
+        ),
+        ("auditor", reverse("web:study-new"), "to begin a study", "Ask somebody who leads studies"),
+        ("pi", reverse("web:site-new"), "to add sites", "Platform administrators have it"),
+    ]
+    for who, there, deed, giver in asked:
+        answer = browser(who).get(there)
+        page = assert_sound(answer.content.decode())
+        assert answer.status_code == 403
+        assert f"You lack the right {deed}" in page.text
+        assert giver in page.text
+        assert not re.search(r"(study|site|platform)\.[a-z_]+", page.text)
+    german = browser("auditor").get(asked[0][1], headers={"Accept-Language": "de"}).content.decode()
+    assert "Ihnen fehlt das Recht, " in german and "Studienleitung" in german
+
+
+def test_every_right_has_its_words() -> None:
+    assert DEEDS.keys() == set(Permission)
+    assert "node" in advice_on(Denied(Permission.DATASET_REGISTER)).advice
+    assert "data steward" in advice_on(Denied(Permission.RELEASE_COSIGN)).advice
+    assert advice_on(Denied(Permission.SITE_VIEW, None, "Only they.")).explanation == "Only they."
 
 
 def test_a_part_of_a_page_gets_a_notice_in_place_of_a_page(world: World, browser: Browser) -> None:

@@ -128,6 +128,19 @@ def test_a_protocol_is_uploaded_and_each_version_fetched(world: World, browser: 
     assert "Version 2" in sound(pi.get(reverse("web:study", args=[world.study.pk])), 200).text
 
 
+def test_a_protocol_is_a_document_by_its_content(world: World, browser: Browser) -> None:
+    pi, there = browser("pi"), reverse("web:protocol-new", args=[world.study.pk])
+    assert "Word (DOCX, without macros)" in sound(pi.get(there), 200).text
+    picture = b"\x89PNG\r\n\x1a\n\x00"
+    page = sound(pi.post(there, {"file": SimpleUploadedFile("protocol.pdf", picture)}), 400)
+    assert "A protocol is a PDF" in page.text
+    told = world.client("pi").post(
+        f"/api/v1/studies/{world.study.pk}/protocol", {"file": SimpleUploadedFile("p.pdf", picture)}, format="multipart"
+    )
+    assert (told.status_code, told.json()["code"], told.json()["errors"][0]["field"]) == (400, "E_PROTOCOL", "file")
+    assert ProtocolVersion.objects.count() == 1
+
+
 def test_a_protocol_is_not_for_everybody(world: World, browser: Browser) -> None:
     there = reverse("web:protocol-file", args=[world.study.pk, 1])
     assert browser("anonymous").get(there).status_code == 302

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -18,6 +19,7 @@ from federation.releases.models import Release
 from federation.runs.models import Model, Run
 from federation.runs.storage import model_store
 from notifications.models import Notification
+from notifications.services import email
 from tests.api.world import World, person
 from tests.web.conftest import Browser
 from tests.web.markup import Page, assert_sound
@@ -76,14 +78,23 @@ def test_a_model_leaves_by_a_data_steward_s_consent(
     release = Release.objects.get()
     there = reverse("web:release", args=[release.pk])
     assert answer.headers["Location"] == there
-    assert Notification.objects.get(person=steward, kind="release").link == there
+    told = Notification.objects.get(person=steward, kind="release")
+    assert (told.link, told.by_email) == (there, True)
+    assert email(notification_id=str(told.pk))
+    assert (mail.outbox[-1].to, there in mail.outbox[-1].body) == ([steward.email], True)
     assert "The answer of" not in sound(browser("site_admin").get(there)).text
     client.force_login(steward, backend="django.contrib.auth.backends.ModelBackend")
+    dashboard, study = reverse("web:studies"), reverse("web:study", args=[world.study.pk])
+    for page, user in ((dashboard, client), (study, client), (study, browser("pi"))):
+        assert there in sound(user.get(page)).targets
+    assert [wait.party for wait in client.get(dashboard).context["yours"] if wait.href == there] == [world.site.name]
+    assert [wait.is_yours for wait in browser("pi").get(study).context["waits"] if wait.href == there] == [False]
     assert f"The answer of {world.site.name}" in sound(client.get(there)).text
     signed = client.post(
         reverse("web:release-answer", args=[release.pk, "cosign"]), {"site": world.site.pk}, follow=True
     )
     assert "consents to the release" in sound(signed).text
+    assert there not in sound(client.get(dashboard)).targets
     assert "Stella Steward" in sound(browser("pi").get(there)).text
     taken = browser("pi").get(reverse("web:release-model", args=[release.pk]))
     assert taken.content == b"parameters"

@@ -65,6 +65,8 @@ CODES = MappingProxyType(
         "E_HOME": "The node's folder is not as expected.",
         "E_PORTAL": "The portal does not answer as expected.",
         "E_JOURNAL": "The node's journal was altered.",
+        # studies
+        "E_PROTOCOL": "A protocol is a PDF, Word (DOCX, no macros) or OpenDocument (ODT) file, or a text in UTF-8.",
         # dictionaries and datasets
         "E_DICTIONARY": "The data dictionary does not fit together.",
         "E_DICTIONARY_FILE": "The file of the data dictionary cannot be read.",

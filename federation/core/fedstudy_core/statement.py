@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -26,6 +27,16 @@ MAX_VALIDITY = timedelta(days=180)
 STANDING_POLICY = "standing policy"
 MOST_PEOPLE = 2
 SANDBOX_LEVELS = ("S0", "S1", "S2", "S3", "S4")
+# What stands between a script and everything else, as people are told.
+SANDBOX_WORDS = MappingProxyType(
+    {
+        "S0": "limits only, no wall: for synthetic data",
+        "S1": "no network, no new privileges",
+        "S2": "no network, no file but the script's own",
+        "S3": "a room of its own: no network, no files or processes of the host",
+        "S4": "as S3, behind a second wall and with hard limits of memory and processes",
+    }
+)
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Identifier = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]

@@ -73,7 +73,9 @@ class ProtocolOut(Output):
 class NewProtocol(Input):
     """A new version of the protocol document."""
 
-    file = serializers.FileField(max_length=200)
+    file = serializers.FileField(
+        max_length=200, help_text="PDF, DOCX without macros, ODT, or text in UTF-8; by its content, not its name"
+    )
 
 
 class DictionaryOut(Output):

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db.models import Model, QuerySet
 from django.urls import reverse
+from django.utils.translation import gettext_noop
 
 from accounts.asking import deciders
 from accounts.groups import holders
@@ -62,7 +63,8 @@ def _factors(*, user: User, by: User, **_: Any) -> None:
     notify(
         people=[user],
         kind="factors",
-        subject=f"{by.name} removed your second factors. If you did not ask for it, tell them at once.",
+        subject=gettext_noop("{who} removed your second factors. If you did not ask for it, tell them at once."),
+        facts={"who": by.name},
         link=reverse("web:account-factors"),
         key=f"factors:{uuid4()}",
     )
@@ -73,14 +75,16 @@ def _moved(*, user: User, origin: Site, to: Site, by: User, **_: Any) -> None:
     notify(
         people=_others(holders(Role.ADMIN, to), by),
         kind="arrival",
-        subject=f"{user.name} comes to {to.name} from another site, and has no role there yet.",
+        subject=gettext_noop("{who} comes to {site} from another site, and has no role there yet."),
+        facts={"who": user.name, "site": to.name},
         link=f"{reverse('web:site-people', args=[to.pk])}?{urlencode({'email': user.email})}",
         key=f"arrival:{uuid4()}",
     )
     notify(
         people=[user],
         kind="moved",
-        subject=f"You moved from {origin.name} to {to.name}: your roles at the former ended.",
+        subject=gettext_noop("You moved from {origin} to {site}: your roles at the former ended."),
+        facts={"origin": origin.name, "site": to.name},
         link=reverse("web:account"),
         key=f"moved:{uuid4()}",
     )
@@ -91,18 +95,25 @@ def _asked(*, request: AccessRequest, **_: Any) -> None:
     notify(
         people=deciders(obj),
         kind="access",
-        subject=f"{request.person.name} asks to be {Role(request.role).label} of {obj}.",
+        subject=gettext_noop("{who} asks to be {role} of {obj}."),
+        facts={"who": request.person.name, "role": Role(request.role).label, "obj": str(obj)},
         link=reverse("web:access"),
         key=f"access:{request.pk}",
     )
 
 
+DECISIONS = {
+    "accepted": gettext_noop("You are {role} of {obj} now, as you asked. {answer}"),
+    "refused": gettext_noop("Your request to be {role} of {obj} is refused. {answer}"),
+}
+
+
 def _decided(*, request: AccessRequest, **_: Any) -> None:
-    words = f": {request.answer}" if request.answer else "."
     notify(
         people=[request.person],
         kind="decided",
-        subject=f"Your request to be {Role(request.role).label} of {request.content_object} is {request.state}{words}",
+        subject=DECISIONS[request.state],
+        facts={"role": Role(request.role).label, "obj": str(request.content_object), "answer": request.answer},
         link=reverse("web:access"),
         key=f"decided:{request.pk}",
     )
@@ -122,30 +133,40 @@ def _invitation(*, enrolment: Enrolment, by: Any, **_: Any) -> None:
         notify(
             people=_others(holders(Role.ADMIN, enrolment.site), by),
             kind="invitation",
-            subject=f"{enrolment.site.name} is invited to “{enrolment.study.title}”.",
+            subject=gettext_noop("{site} is invited to “{study}”."),
+            facts={"site": enrolment.site.name, "study": enrolment.study.title},
             link=reverse("web:enrolment", args=[enrolment.pk]),
             key=f"invitation:{enrolment.pk}:{enrolment.invited_at.timestamp():.0f}",
         )
 
 
-MOVES = {"accepted": "takes part", "ready": "is ready", "declined": "declined", "withdrawn": "withdrew"}
+MOVES = {
+    "accepted": gettext_noop("{site} takes part in “{study}”."),
+    "ready": gettext_noop("{site} is ready in “{study}”."),
+    "declined": gettext_noop("{site} declined to take part in “{study}”."),
+    "withdrawn": gettext_noop("{site} withdrew from “{study}”."),
+}
+UNREADY = gettext_noop("{site} is not ready any more in “{study}”.")
 
 
 def _site_moved(*, enrolment: Enrolment, old: str, by: Any, **_: Any) -> None:
     """Investigators wait for a site's answer and for its data; that a ready site is not ready any more is news too."""
     if enrolment.state not in MOVES:
         return
-    words = "is not ready any more" if old == "ready" and enrolment.state == "accepted" else MOVES[enrolment.state]
     notify(
         people=_others(holders(Role.PI, enrolment.study), by),
         kind="enrolment",
-        subject=f"{enrolment.site.name}, “{enrolment.study.title}”: {words}.",
+        subject=UNREADY if old == "ready" and enrolment.state == "accepted" else MOVES[enrolment.state],
+        facts={"site": enrolment.site.name, "study": enrolment.study.title},
         link=reverse("web:enrolment", args=[enrolment.pk]),
         key=f"enrolment:{uuid4()}",
     )
 
 
-ENDS = {"runs:run:completed": "is completed", "runs:run:failed": "failed"}
+ENDS = {
+    "runs:run:completed": gettext_noop("The run “{run}” is completed."),
+    "runs:run:failed": gettext_noop("The run “{run}” failed."),
+}
 
 
 def _run_ended(*, event: Event, **_: Any) -> None:
@@ -158,7 +179,8 @@ def _run_ended(*, event: Event, **_: Any) -> None:
     notify(
         people=holders(Role.PI, run.study),
         kind="run",
-        subject=f"The run “{run.label}” {ENDS[event.action]}.",
+        subject=ENDS[event.action],
+        facts={"run": run.label},
         link=reverse("web:run", args=[run.pk]),
         key=f"run:{event.event_id}",
     )
@@ -170,22 +192,30 @@ def _level(*, enrolment: Enrolment, old: str, by: Any, **_: Any) -> None:
     notify(
         people=_others([*_investigators(study), *_people_of(site)], by),
         kind="level",
-        subject=f"{site.name} takes part in “{study.title}” at level {enrolment.level} now; before it was {old}.",
+        subject=gettext_noop("{site} takes part in “{study}” at level {level} now; before it was {old}."),
+        facts={"site": site.name, "study": study.title, "level": enrolment.level, "old": old},
         link=reverse("web:enrolment", args=[enrolment.pk]),
         key=f"level:{uuid4()}",
     )
 
 
+RELEASES = {
+    "requested": gettext_noop("The release of the model of “{run}” waits for the consent of data stewards."),
+    "granted": gettext_noop("The release of the model of “{run}” is granted."),
+    "refused": gettext_noop("The release of the model of “{run}” is refused."),
+}
+
+
 def _release(*, release: Release, verb: str, by: Any, **_: Any) -> None:
     """Data stewards hear that they are asked; who asked hears what became of it."""
-    words = {"requested": "waits for the consent of data stewards", "granted": "is granted", "refused": "is refused"}
-    if verb not in words:
+    if verb not in RELEASES:
         return
     stewards = [person for site in sites_in(release.model) for person in holders(Role.STEWARD, site)]
     notify(
         people=_others(stewards if verb == "requested" else holders(Role.PI, release.run.study), by),
         kind="release",
-        subject=f"The release of the model of “{release.run.label}” {words[verb]}.",
+        subject=RELEASES[verb],
+        facts={"run": release.run.label},
         link=reverse("web:release", args=[release.pk]),
         key=f"release:{release.pk}:{verb}",
     )
@@ -199,7 +229,8 @@ def _log(*, node: Node, refusal: WitnessRefusal, **_: Any) -> None:
     notify(
         people=[*admins, *auditors, *holders(Role.ADMIN, node.site)],
         kind="log",
-        subject=f"The node {node.name} of {node.site.name} refused to cosign the log ({refusal.code}).",
+        subject=gettext_noop("The node {node} of {site} refused to cosign the log ({code})."),
+        facts={"node": node.name, "site": node.site.name, "code": refusal.code},
         link=reverse("web:witnesses"),
         key=f"log:{refusal.code}:{refusal.at:%Y-%m-%d}",
     )
@@ -223,14 +254,19 @@ def _version(*, version: ScriptVersion, by: Any, **_: Any) -> None:
         _tell_of_version(version, enrolment, _others(_people_of(enrolment.site), by))
 
 
+WAITS = gettext_noop("{version} of “{study}” waits for a review at {site}.")
+AMENDS = gettext_noop("{version} of “{study}” replaces version {number} at {site}.")
+
+
 def _tell_of_version(version: ScriptVersion, enrolment: Enrolment, people: list[User]) -> None:
     replaced = version.replaces
     amends = replaced is not None and replaced.approvals.filter(site=enrolment.site, state="valid").exists()
-    words = f"replaces version {replaced.number}" if replaced and amends else "waits for a review"
+    facts = {"version": str(version), "study": version.script.study.title, "site": enrolment.site.name}
     notify(
         people=people,
         kind="amendment" if amends else "version",
-        subject=f"{version} of “{version.script.study.title}” {words} at {enrolment.site.name}.",
+        subject=AMENDS if amends else WAITS,
+        facts={**facts, "number": str(replaced.number)} if replaced and amends else facts,
         link=_page(version.pk),
         key=f"version:{version.pk}",
     )
@@ -244,11 +280,12 @@ def _comment(*, comment: ReviewComment, opens: bool, by: User, **_: Any) -> None
     people = list(took_part) + _investigators(version.script.study)
     if thread.site is not None:
         people += _people_of(thread.site)
-    verb = "asks something" if opens and thread.kind == "question" else "wrote"
+    asks = gettext_noop("{who} asks something about {version}.")
     notify(
         people=_others(people, by),
         kind="question" if opens else "answer",
-        subject=f"{by.name} {verb} about {version}.",
+        subject=asks if opens and thread.kind == "question" else gettext_noop("{who} wrote about {version}."),
+        facts={"who": by.name, "version": str(version)},
         link=f"{reverse('web:version-review', args=[version.pk])}#thread-{thread.pk}",
         key=f"comment:{comment.pk}",
     )
@@ -258,7 +295,8 @@ def _expiring(*, approval: Approval, **_: Any) -> None:
     notify(
         people=_people_of(approval.site),
         kind="expiring",
-        subject=f"The approval of {approval.version} by {approval.site.name} ends on {approval.not_after:%d %B %Y}.",
+        subject=gettext_noop("The approval of {version} by {site} ends on {day}."),
+        facts={**_about(approval), "day": f"{approval.not_after:%Y-%m-%d}"},
         link=_page(approval.version_id),
         key=f"expiring:{approval.pk}",
     )
@@ -268,16 +306,27 @@ def _decision(*, approval: Approval, by: Any, **_: Any) -> None:
     notify(
         people=_others(holders(Role.PI, approval.version.script.study), by),
         kind=approval.decision,
-        subject=_signed(approval),
+        subject=SIGNED[approval.decision],
+        facts=_signed(approval),
         link=_page(approval.version_id),
         key=f"decision:{approval.pk}",
     )
 
 
-def _signed(approval: Approval) -> str:
+SIGNED = {
+    "approved": gettext_noop("{who} approved {version} for {site} on {day} at {time} UTC."),
+    "rejected": gettext_noop("{who} rejected {version} for {site} on {day} at {time} UTC."),
+}
+
+
+def _signed(approval: Approval) -> dict[str, str]:
     """Who signed what for whom, and when."""
-    what = f"{approval.approver_name} {approval.decision} {approval.version} for {approval.site.name}"
-    return f"{what} on {approval.signed_at.astimezone(UTC):%d %B %Y at %H:%M} UTC."
+    at = approval.signed_at.astimezone(UTC)
+    return {**_about(approval), "who": approval.approver_name, "day": f"{at:%Y-%m-%d}", "time": f"{at:%H:%M}"}
+
+
+def _about(approval: Approval) -> dict[str, str]:
+    return {"version": str(approval.version), "site": approval.site.name}
 
 
 def _revoked(*, approval: Approval, by: Any, **_: Any) -> None:
@@ -286,17 +335,21 @@ def _revoked(*, approval: Approval, by: Any, **_: Any) -> None:
         notify(
             people=_others(holders(Role.PI, approval.version.script.study), by),
             kind="revoked",
-            subject=f"The approval of {approval.version} by {approval.site.name} was revoked.",
+            subject=gettext_noop("The approval of {version} by {site} was revoked."),
+            facts=_about(approval),
             link=_page(approval.version_id),
             key=f"revoked:{approval.pk}",
         )
 
 
 CONSENTS = {
-    "given": ("approved", "consented to pool rows"),
-    "expired": ("revoked", "pools its rows no more: its consent expired"),
-    "revoked": ("revoked", "took its pooled rows back"),
-    "deleted": ("revoked", "had its pooled rows deleted, and the pool node signed that they are"),
+    "given": ("approved", gettext_noop("{site} consented to pool rows in “{study}”.")),
+    "expired": ("revoked", gettext_noop("{site} pools its rows no more in “{study}”: its consent expired.")),
+    "revoked": ("revoked", gettext_noop("{site} took its pooled rows back in “{study}”.")),
+    "deleted": (
+        "revoked",
+        gettext_noop("{site} had its pooled rows deleted in “{study}”, and the pool node signed that they are."),
+    ),
 }
 
 
@@ -308,7 +361,8 @@ def _consent(*, consent: PoolConsent, verb: str, by: Any, **_: Any) -> None:
     notify(
         people=_others([*holders(Role.PI, consent.study), *_people_of(consent.site)], by),
         kind=kind,
-        subject=f"{consent.site.name} {words} in “{consent.study.title}”.",
+        subject=words,
+        facts={"site": consent.site.name, "study": consent.study.title},
         link=reverse("web:pool-consent", args=[consent.pk]),
         key=f"consent:{consent.pk}:{verb}",
     )

@@ -25,6 +25,7 @@ from fedstudy_core.errors import FedStudyError, Forbidden, NotFound
 from notifications.selectors import unread_count
 from portal.web.advice import words_of
 from portal.web.presenters.navigation import main_navigation
+from portal.web.presenters.rights import advice_on
 from portal.web.readers import Access, access_of
 from portal.web.step_up import show_first
 
@@ -119,6 +120,8 @@ ERROR_HEADER = "FedStudy-Error"  # marks a part of a page that says what went wr
 
 def render_error(request: HttpRequest, error: FedStudyError) -> HttpResponse:
     """An error of the domain as a page with its code and what to do."""
+    if isinstance(error, Denied):
+        return render_trouble(request, words_of(error.status, code=error.code, advice=advice_on(error)))
     return render_trouble(request, words_of(error.status, code=error.code, detail=error.detail))
 
 

@@ -32,6 +32,10 @@ class Access:
         return Reader(leads=frozenset(leads), sites=frozenset(self.sites))
 
     @property
+    def is_steward(self) -> bool:
+        return Role.STEWARD in self.sites.values()
+
+    @property
     def sees_sites(self) -> bool:
         return self.is_platform_admin or bool(self.sites)
 

@@ -1,8 +1,7 @@
-"""Runs: `fedstudy run list|show|start|resume|stop|dossier|compare`."""
+"""Runs: `fedstudy run list|show|results|start|resume|stop|dossier|compare`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 from rich.text import Text
 
 from fedstudy_client.cli.output import AsJson, Output, as_text
+from fedstudy_client.cli.results import show_by_site, show_results
 from fedstudy_client.cli.session import portal
 from fedstudy_client.cli.values import parse_values
 from fedstudy_client.cli.watching import watch
@@ -19,6 +19,7 @@ from fedstudy_client.dossiers import refuse_taken
 from fedstudy_client.finding import find_run, find_script, find_study, newest_version
 from fedstudy_client.problem import FedStudyProblem
 from fedstudy_client.records import Run, Study
+from fedstudy_client.results import as_csv, result_rows
 
 app = typer.Typer(help="Runs.", no_args_is_help=True)
 
@@ -44,6 +45,26 @@ def show(run: RunName, study: InStudy = None, as_json: AsJson = False) -> None:
     """Show a run and its metrics after the last committed round."""
     with portal() as connected:
         show_results(connected, find_run(connected, run, study), Output(as_json))
+
+
+@app.command()
+def results(
+    run: RunName,
+    *,
+    study: InStudy = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print a row for each site as CSV, with all figures.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what came out, site by site: metrics, and figures with intervals of 95 %."""
+    if csv and as_json:
+        raise typer.BadParameter("One form at a time.", param_hint="--csv")
+    with portal() as connected:
+        found = find_run(connected, run, study)
+        told = connected.runs.results(found)
+    if csv:
+        print(as_csv(result_rows(told)), end="")
+    else:
+        show_by_site(found, told, Output(as_json))
 
 
 @app.command()
@@ -158,29 +179,6 @@ def compare(
     output.table("Metrics of all sites after the last round", columns, rows)
 
 
-def show_results(connected: FedStudy, run: Run, output: Output) -> None:
-    """Show a run with its metrics by site and for all."""
-    results = connected.runs.results(run)
-    output.facts({**run.raw, "results": results})
-    reason = f": {run.reason_code} {run.reason}" if run.reason_code else ""
-    output.say(f"“{run.label}” is {run.state}{reason}. Rounds: {results['committed']} of {results['total']}.")
-    sites = [(site["site"], site["metrics"]) for site in results["sites"]]
-    columns = [("all sites", results["pooled"]), *sites]
-    names = dict.fromkeys(name for _, metrics in columns for name, value in metrics.items() if _is_number(value))
-    rows = [(name, *(metrics.get(name) for _, metrics in columns)) for name in names]
-    output.table("Metrics after the last round", ("", *(column for column, _ in columns)), rows)
-    subgroups = (results.get("evaluation") or {}).get("subgroups", [])
-    if subgroups:
-        titles = ("", "sites", "rows", "AUC", "sensitivity", "specificity")
-        output.table("Performance by subgroup", titles, list(map(_subgroup, subgroups)))
-
-
-def _subgroup(item: Mapping[str, Any]) -> tuple[Any, ...]:
-    figures = [item[name] and item[name]["value"] for name in ("auc", "sensitivity", "specificity")]
-    told = f"{item['sites']} of {item['sites'] + item['withheld']}"
-    return (f"{item['subgroup']}: {item['value']}", told, item["rows_band"] or "too few", *figures)
-
-
 def _follow(connected: FedStudy, run: Run, follow: bool, output: Output) -> None:
     """Say that a run was started; follow it where that is wanted. Raises FedStudyProblem (E_RUN)."""
     if not follow:
@@ -206,7 +204,3 @@ def _enrolments(connected: FedStudy, study: Study, names: list[str] | None) -> l
 
 def _marked(value: Any, is_best: bool) -> Any:
     return Text(f"{as_text(value)} *", style="bold") if is_best else as_text(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float)

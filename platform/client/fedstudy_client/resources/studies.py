@@ -74,7 +74,7 @@ class Studies(Resource):
         self._http.delete(f"studies/{id_of(study)}/people/{id_of(user)}/{role}")
 
     def add_protocol(self, study: Ref, file: Path | str) -> Protocol:
-        """Upload a new version of the protocol document."""
+        """Upload a new version of the protocol: PDF, DOCX without macros, ODT, or text in UTF-8; else E_PROTOCOL."""
         path = Path(file)
         answer = self._http.upload(f"studies/{id_of(study)}/protocol", "file", path.name, path.read_bytes())
         return Protocol.read(answer)

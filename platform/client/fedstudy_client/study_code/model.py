@@ -68,7 +68,9 @@ class Words(_Part):
     id: Annotated[str | None, Field(description="Of a study that exists; found by its title without it.")] = None
     summary: Annotated[str | None, Field(max_length=5_000)] = None
     aims: Annotated[str | None, Field(max_length=20_000)] = None
-    protocol: Annotated[str | None, Field(description="The protocol document, relative to this file.")] = None
+    protocol: Annotated[
+        str | None, Field(description="The protocol (PDF, DOCX, ODT or text), relative to this file.")
+    ] = None
 
 
 class PersonInRole(_Part):

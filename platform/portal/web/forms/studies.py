@@ -41,7 +41,11 @@ class ProtocolForm(forms.Form):
     file = forms.FileField(
         label=_("Protocol"),
         max_length=200,
-        help_text=format_lazy(_("Any kind of document, at most {size} MiB."), size=PROTOCOL_BYTES // 2**20),
+        help_text=format_lazy(
+            _("PDF, Word (DOCX, without macros), OpenDocument (ODT), Markdown or plain text; at most {size} MiB."),
+            size=PROTOCOL_BYTES // 2**20,
+        ),
+        widget=forms.ClearableFileInput(attrs={"accept": ".pdf,.docx,.odt,.md,.txt"}),
     )
 
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_noop
 
 from audit.models import Event
 from portal.web.addresses import address
+from portal.web.presenters.facts import name_of
 
 SENTENCES = {
     "accounts:access:accepted": gettext_noop("Request for a role accepted"),
@@ -263,9 +264,7 @@ def sentence_of(action: str) -> str:
 
 def details_of(detail: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """The further facts of an entry."""
-    return tuple(
-        (name.replace("_", " "), _short(value)) for name, value in detail.items() if value not in ("", None, [])
-    )
+    return tuple((name_of(name), _short(value)) for name, value in detail.items() if value not in ("", None, []))
 
 
 def _short(value: Any) -> str:

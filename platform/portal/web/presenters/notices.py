@@ -1,13 +1,17 @@
-"""Kinds of notifications in words, for choosing among them."""
+"""Notifications in words, and their kinds, for choosing among them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from notifications.models import ALWAYS, KINDS, Preference
+from notifications.models import ALWAYS, KINDS, Notification, Preference
+from notifications.words import told
 
 WORDS = {
     "invitation": (gettext_noop("Invitations"), gettext_noop("Your site is invited to a study.")),
@@ -46,6 +50,29 @@ WORDS = {
         gettext_noop("A role that you asked for was given or refused."),
     ),
 }
+
+
+@dataclass(frozen=True)
+class NewsRow:
+    """One thing that the reader is told, in their language; what was told before there was one is English."""
+
+    id: UUID
+    text: str
+    created_at: datetime
+    is_new: bool
+
+
+def news_rows(found: Iterable[Notification]) -> list[NewsRow]:
+    """Notifications in their order."""
+    return [
+        NewsRow(
+            id=row.pk,
+            text=told(row.words, row.facts) if row.words else row.subject,
+            created_at=row.created_at,
+            is_new=row.read_at is None,
+        )
+        for row in found
+    ]
 
 
 @dataclass(frozen=True)

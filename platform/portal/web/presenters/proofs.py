@@ -12,6 +12,7 @@ from audit.models import Cosignature, Event
 from audit.presenters import detail_of
 from audit.proofs import Proof, encoded
 from fedstudy_core.transparency.leaves import BoundText
+from portal.web.presenters.facts import name_of
 
 HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -63,7 +64,7 @@ def hashes_of(event: Event) -> tuple[tuple[str, str], ...]:
 def _hashes(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for name, value in facts.items():
         if isinstance(value, str) and HASH.fullmatch(value):
-            yield name.replace("_", " "), value
+            yield name_of(name), value
 
 
 def _opened(text: BoundText | None) -> dict[str, str] | None:

@@ -11,6 +11,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
+from fedstudy_core.statement import SANDBOX_WORDS
 from portal.web.formats import value_text
 from portal.web.presenters.picture import Picture, decision_of
 from portal.web.presenters.signatures import under
@@ -167,9 +168,14 @@ def _limits(statement: dict[str, Any]) -> str:
         _least_sites(privacy["min_sites"]) if "min_sites" in privacy else "",
         _("{seconds} s a message").format(seconds=limits["wall_s"]) if "wall_s" in limits else "",
         _("{size} MB memory").format(size=limits["memory_mb"]) if "memory_mb" in limits else "",
-        _("sandbox {name} or stronger").format(name=statement["sandbox_min"]) if "sandbox_min" in statement else "",
+        _least_sandbox(statement["sandbox_min"]) if "sandbox_min" in statement else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _least_sandbox(level: str) -> str:
+    told = _("sandbox {name} or stronger").format(name=level)
+    return f"{told} ({_(SANDBOX_WORDS[level])})" if level in SANDBOX_WORDS else told
 
 
 def _most_rounds(number: int) -> str:

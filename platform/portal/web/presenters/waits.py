@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, pgettext
 
+from accounts.models import Site
+from federation.releases.models import Release
 from portal.web.addresses import address
 from portal.web.presenters.picture import Picture, decision_of
 from studies.enrolment.models import Enrolment
@@ -48,6 +50,15 @@ def waits_of(picture: Picture, reader: Reader) -> list[Wait]:
         return []
     found = [*_of_investigator(picture, reader), *_of_sites(picture, reader)]
     return sorted(found, key=lambda wait: not wait.is_yours)
+
+
+def waits_of_release(release: Release, yours: Iterable[Site]) -> list[Wait]:
+    """A release that is not decided: a step for each site that the reader may speak for, else one of data stewards."""
+    text = _("consent to the release of the model of “{run}”").format(run=release.run.label)
+    detail = _("To {recipient}.").format(recipient=release.recipient)
+    href, study = address("web:release", release.pk), release.run.study.title
+    own = [Wait(site.name, text, detail, href, _("Decide"), "seal", study, is_yours=True) for site in yours]
+    return own or [Wait(_("Data stewards"), text, detail, href, _("Decide"), "seal", study, is_yours=False)]
 
 
 def _of_investigator(picture: Picture, reader: Reader) -> Iterator[Wait]:

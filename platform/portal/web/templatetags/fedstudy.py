@@ -17,6 +17,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from fedstudy_core.statement import SANDBOX_WORDS
 from portal import changes
 from portal.web import formats
 from portal.web.presenters.charts import Chart
@@ -215,6 +216,15 @@ def control(bound: BoundField) -> SafeString:
 def level(code: str) -> dict[str, Any]:
     """A participation level: its code, its name, what leaves and what stays."""
     return {"level": level_of(code)}
+
+
+@register.simple_tag
+def walls(level: str | None) -> SafeString | str:
+    """A level of the sandbox, with what it means."""
+    if not level:
+        return "–"
+    words = SANDBOX_WORDS.get(level)
+    return format_html('{} <span class="fs-sub">{}</span>', level, _(words)) if words else level
 
 
 @register.simple_block_tag

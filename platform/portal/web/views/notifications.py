@@ -15,7 +15,7 @@ from notifications import selectors, services
 from notifications.models import ALWAYS, KINDS
 from portal.web.lists import page_of
 from portal.web.pages import PageRequest, act, page, render_page
-from portal.web.presenters.notices import kind_rows
+from portal.web.presenters.notices import kind_rows, news_rows
 
 PER_PAGE = 30
 
@@ -23,8 +23,10 @@ PER_PAGE = 30
 @page()
 def notifications(request: PageRequest) -> HttpResponse:
     """Everything that the reader was told, the newest first."""
+    found = page_of(request, selectors.visible_to(request.user), "-created_at", "-id", size=PER_PAGE)
     context = {
-        "page": page_of(request, selectors.visible_to(request.user), "-created_at", "-id", size=PER_PAGE),
+        "page": found,
+        "rows": news_rows(found),
         "by_email": selectors.wants_email(request.user),
         "sends_email": settings.FEDSTUDY_SENDS_EMAIL,
     }

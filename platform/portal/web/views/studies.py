@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from accounts.permissions import Permission, can, check
 from accounts.selectors import role_holders
+from federation.releases import selectors as releases
 from fedstudy_core.errors import NotFound
 from portal.web.forms.studies import StudyForm
 from portal.web.lists import page_of
@@ -31,7 +33,7 @@ from portal.web.presenters.studies import (
     transition_to,
     version_rows,
 )
-from portal.web.presenters.waits import waits_of
+from portal.web.presenters.waits import Wait, waits_of, waits_of_release
 from studies.enrolment.degree import degree_of
 from studies.lifecycle import selectors
 from studies.lifecycle.models import Study
@@ -40,6 +42,7 @@ from studies.lifecycle.states import STUDY
 
 STUDIES = 20
 MOST_UNLED = 50
+MOST_RELEASES = 10
 
 
 def find_study(request: PageRequest, study_id: UUID) -> Study:
@@ -73,7 +76,8 @@ def studies(request: PageRequest) -> HttpResponse:
     pictures = pictures_of(found, for_list=True)
     access = request.access
     rows = [study_row(picture, access.reader, access.role_in(picture.study.pk)) for picture in pictures]
-    yours = [wait for row in rows for wait in row.waits if wait.is_yours]
+    own = [wait for wait in _release_waits(request, found) if wait.is_yours] if access.is_steward else []
+    yours = [*own, *(wait for row in rows for wait in row.waits if wait.is_yours)]
     context = {
         "rows": rows,
         "page": found,
@@ -84,6 +88,21 @@ def studies(request: PageRequest) -> HttpResponse:
     return render_page(request, "studies/list.html", context)
 
 
+def _release_waits(request: PageRequest, studies: Iterable[Study]) -> list[Wait]:
+    """Releases that wait for data stewards; for which of them the reader may decide is asked of stewards alone."""
+    undecided = releases.undecided_in(studies)[:MOST_RELEASES]
+    is_steward = request.access.is_steward
+    return [
+        wait
+        for release in undecided
+        for wait in waits_of_release(release, releases.sites_to_sign_for(release, request.user) if is_steward else ())
+    ]
+
+
+def _yours_first(waits: list[Wait]) -> list[Wait]:
+    return sorted(waits, key=lambda wait: not wait.is_yours)
+
+
 @page()
 def study(request: PageRequest, study_id: UUID) -> HttpResponse:
     """One study: what waits, sites, scripts, runs, people."""
@@ -91,7 +110,7 @@ def study(request: PageRequest, study_id: UUID) -> HttpResponse:
     (picture,) = pictures_of([found])
     context = {
         **study_frame(request, found, "study"),
-        "waits": waits_of(picture, request.access.reader),
+        "waits": _yours_first([*_release_waits(request, [found]), *waits_of(picture, request.access.reader)]),
         "degree": present_degree(degree_of(found, picture.enrolments)),
         "enrolments": [enrolment_row(picture, item) for item in picture.enrolments],
         "versions": version_rows(picture),

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from fedstudy_core.errors import Invalid
+from fedstudy_core.statement import SANDBOX_WORDS
 from fedstudy_node import __version__
 from fedstudy_node.page.views.review import state_of
 from fedstudy_node.page.visits import Visit
@@ -94,6 +95,7 @@ def about(visit: Visit) -> Response:
     """Say what this node is, how it is connected, and how it holds scripts."""
     return visit.render(
         "about.html",
+        levels=SANDBOX_WORDS,
         now=read_status(visit.front.home.status_path),
         log=Witness(visit.front.home).memory().told(),
         version=__version__,

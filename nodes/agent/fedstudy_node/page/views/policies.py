@@ -7,7 +7,7 @@ from starlette.responses import Response
 from fedstudy_core import canonical
 from fedstudy_core.errors import Invalid
 from fedstudy_core.policy import policy_payload
-from fedstudy_core.statement import SANDBOX_LEVELS
+from fedstudy_core.statement import SANDBOX_WORDS
 from fedstudy_node.approvals import LONGEST_DAYS, Limits
 from fedstudy_node.errors import NodeError
 from fedstudy_node.page import wording
@@ -33,7 +33,7 @@ def policies(visit: Visit) -> Response:
         scripts=_newest_first(front.offers.rows()),
         limits=Limits(),
         longest_days=LONGEST_DAYS,
-        levels=SANDBOX_LEVELS,
+        levels=SANDBOX_WORDS,
         seconds=partners(front, visit.signed_in),
     )
 

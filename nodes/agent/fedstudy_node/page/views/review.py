@@ -8,7 +8,7 @@ from starlette.responses import Response
 from fedstudy_core.approvers import ROLES, ApproverKey
 from fedstudy_core.errors import Invalid
 from fedstudy_core.packages import missing_packages
-from fedstudy_core.statement import SANDBOX_LEVELS, Level, level_of
+from fedstudy_core.statement import SANDBOX_WORDS, Level, level_of
 from fedstudy_node.approvals import LONGEST_DAYS, Limits
 from fedstudy_node.comparing import last_approved
 from fedstudy_node.datasets import Dataset
@@ -56,7 +56,7 @@ def show(visit: Visit) -> Response:
         datasets=[OfferedDataset(item, state_of(front, item)) for item in datasets_of(front, offer.study)],
         limits=Limits(),
         longest_days=LONGEST_DAYS,
-        levels=SANDBOX_LEVELS,
+        levels=SANDBOX_WORDS,
         sandbox=str(now.get("sandbox", "")),
         sandbox_missing=str(now.get("sandbox_missing", "")),
         level_of=level_of,

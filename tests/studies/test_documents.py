@@ -1,0 +1,53 @@
+"""What a file is that somebody uploads as a protocol."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+
+import pytest
+
+from studies.lifecycle.documents import ODT, form_of
+
+
+def packed(*names: str, first: tuple[str, bytes] | None = None) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        if first is not None:
+            archive.writestr(zipfile.ZipInfo(first[0]), first[1])
+        for name in names:
+            archive.writestr(name, b"<xml/>")
+    return out.getvalue()
+
+
+DOCX = packed("_rels/.rels", "[Content_Types].xml", "word/document.xml")
+FILES = {
+    "a PDF": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "pdf"),
+    "Word": (DOCX, "docx"),
+    "Word with a comment behind it": (DOCX[:-2] + struct.pack("<H", 3) + b"abc", "docx"),
+    "OpenDocument": (packed("content.xml", first=("mimetype", ODT)), "odt"),
+    "Markdown": ("# Prüfplan\r\n\n* Ziel\t1\n".encode(), "text"),
+    "text with a mark of its order": ("\ufeffPrüfplan".encode(), "text"),
+    "nothing": (b"", None),
+    "only space": (b" \n", None),
+    "a picture": (b"\x89PNG\r\n\x1a\n\x00", None),
+    "a program": (b"\x7fELF\x02\x01\x01\x00", None),
+    "text in another encoding": ("Prüfplan".encode("latin-1"), None),
+    "text with control characters": (b"a\x1b[31m", None),
+    "Word of old times": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", None),
+    "Word with macros": (packed("[Content_Types].xml", "word/document.xml", "word/vbaProject.bin"), None),
+    "a spreadsheet": (packed("[Content_Types].xml", "xl/workbook.xml"), None),
+    "an OpenDocument spreadsheet": (packed(first=("mimetype", ODT.replace(b"text", b"spreadsheet"))), None),
+    "a zip file": (packed("study.csv"), None),
+    "half a zip file": (DOCX[: len(DOCX) // 2], None),
+    "a zip file whose end is cut": (DOCX[:-6], None),
+    "a zip file with a long list": (DOCX[:-10] + struct.pack("<L", 2**21) + DOCX[-6:], None),
+    "a zip file with another list": (DOCX[:-22] + b"PK\x06\x07".ljust(20, b"\0") + DOCX[-22:], None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_content_says_what_a_file_is(name: str) -> None:
+    content, form = FILES[name]
+    assert form_of(content) == form
