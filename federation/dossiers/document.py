@@ -77,7 +77,7 @@ def document_of(
         "variables": [_variable(item) for item in facts.dictionary.variables] if facts.dictionary else [],
         "sites": [_site(item) for item in facts.sites],
         "approvals": [_approval(item) for item in facts.approvals],
-        "consents": [_consent(consent_told(item)) for item in facts.consents],
+        "consents": [_consent(consent_told(item), facts.plan["id"]) for item in facts.consents],
         "configuration": sorted(facts.plan["configuration"].items()),
         "steps": [{"at": shown_time(step.submitted_at), "step": step} for step in reversed(steps)],
         "sources": [item for item in listed if item[0].startswith("script/source/")],
@@ -127,8 +127,12 @@ def _times(item: Mapping[str, Any], *names: str) -> Json:
     return {name: shown_time(item[name]) for name in names}
 
 
-def _consent(item: Mapping[str, Any]) -> Json:
-    return {**item, **_words(item), **_times(item, "signed_at", "ended_at", "deleted_at")}
+def _consent(item: Mapping[str, Any], run: str) -> Json:
+    """A consent; `earlier` names the runs other than this one whose models have seen its rows."""
+    earlier = [user["label"] for user in item["runs"] if user["id"] != run]
+    is_own = len(earlier) < len(item["runs"])
+    times = _times(item, "signed_at", "ended_at", "deleted_at")
+    return {**item, **_words(item), **times, "earlier": earlier, "is_own": is_own}
 
 
 def _variable(item: Mapping[str, Any]) -> Json:

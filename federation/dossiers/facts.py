@@ -14,9 +14,10 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import User
-from federation.dossiers.pooled import consents_behind
+from federation.dossiers.pooled import Behind, consents_behind
 from federation.releases.card import card_of, dataset_of, model_of
 from federation.releases.models import Release
+from federation.runs.lineage import Ancestor, ancestors_of
 from federation.runs.models import Participant, Participation, Round, Run
 from federation.runs.selectors import RunSummary, rounds_of, run_summary
 from federation.strategies.catalogue import STRATEGIES
@@ -27,7 +28,6 @@ from fedstudy_core.times import format_time
 from studies.dictionary.models import Dataset, DictionaryVersion
 from studies.enrolment.states import LEVELS
 from studies.lifecycle.models import ProtocolVersion
-from studies.pooling.models import PoolConsent
 from studies.scripts.models import Approval
 
 Json = dict[str, Any]
@@ -42,7 +42,7 @@ class Facts:
         protocol, dictionary: the versions in force when the run was planned, or the first after that.
         protocols: every version, the newest first.
         approvals: every statement of a site on the run's script version; `used` where the run stands on it.
-        consents: under which rows came that lay at a pool node when the run used them.
+        consents: under which rows came that lay at a pool node when the run used them, or a run that it comes from.
         card: the model card; None before any round was committed.
         model: the newest model, its schema, and what became of requests to release it.
     """
@@ -57,7 +57,7 @@ class Facts:
     dictionary: DictionaryVersion | None
     sites: list[Json]
     approvals: list[Json]
-    consents: list[PoolConsent]
+    consents: list[Behind]
     rounds: list[Json]
     results: Json
     card: Json | None
@@ -65,27 +65,27 @@ class Facts:
 
 
 def facts_of(run: Run, *, by: User) -> Facts:
-    """Read everything, in a number of queries that does not grow with rounds or sites."""
+    """Read everything, in a number of queries that does not grow with rounds or sites, but with runs it comes from."""
     rounds = list(rounds_of(run))
     participants = list(run.participants.select_related(*SITE_PARTS))
     approvals = list(run.version.approvals.select_related("site", "dataset").order_by("site__name", "recorded_at"))
     used = {item.approval_id for item in participants}
     used |= {row.approval_id for item in rounds for row in item.participations.all() if row.state == "done"}
-    summary = run_summary(run, rounds)
+    summary, ancestors = run_summary(run, rounds), ancestors_of(run)
     protocols = list(run.study.protocol_versions.defer("content").select_related("created_by"))
     datasets = [dataset for item in participants if (dataset := dataset_of(item)) is not None]
     return Facts(
         run=run,
         made_at=format_time(timezone.now()),
         made_by=by.name,
-        plan=_plan(run, summary),
+        plan=_plan(run, summary, ancestors),
         study=_study(run),
         protocol=_in_force(protocols, run.created_at),
         protocols=[_protocol(item) for item in protocols],
         dictionary=max((item.dictionary for item in datasets), key=lambda item: item.number, default=None),
         sites=[_site(item) for item in participants],
         approvals=[_approval(item, item.pk in used) for item in approvals],
-        consents=consents_behind({item.dataset_id for item in approvals if item.pk in used}),
+        consents=consents_behind(run, {item.dataset_id for item in approvals if item.pk in used}, ancestors),
         rounds=[_round(item) for item in rounds],
         results=_results(summary),
         card=_card(run),
@@ -115,7 +115,7 @@ def _study(run: Run) -> Json:
     }
 
 
-def _plan(run: Run, summary: RunSummary) -> Json:
+def _plan(run: Run, summary: RunSummary, ancestors: list[Ancestor]) -> Json:
     return {
         "id": str(run.pk),
         "label": run.label,
@@ -140,6 +140,9 @@ def _plan(run: Run, summary: RunSummary) -> Json:
         "ends_after": run.ends_after,
         "parent": str(run.parent_id) if run.parent_id else None,
         "parent_round": run.parent_round,
+        "ancestors": [
+            {"run": str(item.run.pk), "label": item.run.label, "round": item.until} for item in ancestors
+        ],
         "planned_by": run.created_by.name,
         "planned_at": format_time(run.created_at),
         "started_at": _at(run.started_at),

@@ -95,9 +95,9 @@ def _consent(facts: Facts) -> Iterator[Item]:
         yield Item(told["file"], envelopes[told["statement"]], title)
     if facts.consents:
         told_of = [consent_told(item) for item in facts.consents]
-        yield _json(f"{FOLDER}/consents.json", told_of, "Sites' consents to the pooling of rows that the run used")
-    for consent in facts.consents:
-        for path, (content, title) in signed_files(consent).items():
+        yield _json(f"{FOLDER}/consents.json", told_of, "Sites' consents to the pooling of rows behind the model")
+    for behind in facts.consents:
+        for path, (content, title) in signed_files(behind.consent).items():
             yield Item(path, content, title)
     yield _json("run/sites.json", facts.sites, "The sites in the run, and what their approvals ask for")
 

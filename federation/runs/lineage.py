@@ -9,7 +9,7 @@ strategy begins anew, as it does in round 1.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from django.db import transaction
 from django.utils import timezone
@@ -23,6 +23,23 @@ from federation.runs.services import Plan, parts_of, plan_run
 from federation.runs.storage import state_store
 from federation.strategies.catalogue import STRATEGIES
 from fedstudy_core.errors import FieldProblem, Invalid, NotFound
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """A run that another comes from, and the round of it whose model went on."""
+
+    run: Run
+    until: int
+
+
+def ancestors_of(run: Run) -> list[Ancestor]:
+    """The runs that a run comes from, the nearest first; a query for each."""
+    found: list[Ancestor] = []
+    while run.parent is not None and run.parent_round is not None:
+        found.append(Ancestor(run.parent, run.parent_round))
+        run = run.parent
+    return found
 
 
 def plan_of(run: Run) -> Plan:

@@ -63,14 +63,20 @@ def runs_with(consent: PoolConsent) -> QuerySet[Run]:
     return rows.annotate(made=concerned, latest_model=Subquery(newest.values("sha256")[:1])).order_by("-created_at")
 
 
+def tables_seen(run: Run, until: int) -> set[UUID]:
+    """The datasets of pool nodes on which a run's models up to this round were trained, the run's own rounds alone."""
+    seen = _training().filter(round__run=run, round__number__lte=until, approval__dataset__pooled_table__isnull=False)
+    return set(seen.order_by().values_list("approval__dataset", flat=True))
+
+
+def _training() -> QuerySet[Participation]:
+    """Answers that are in a committed round's model."""
+    return Participation.objects.filter(~Q(phase=EVALUATE), state="done", round__state="committed")
+
+
 def _first_rounds(consent: PoolConsent) -> dict[UUID, int]:
     """By run the first round whose model has seen the rows; 0 of those that begin with such a model of another run."""
-    seen = Participation.objects.filter(
-        ~Q(phase=EVALUATE),
-        state="done",
-        round__state="committed",
-        approval__dataset__pooled_table__consents=consent,
-    )
+    seen = _training().filter(approval__dataset__pooled_table__consents=consent)
     rows = seen.order_by().values_list("round__run").annotate(first=Min("round__number"))
     first: dict[UUID, int] = dict(rows)
     young = set(first)

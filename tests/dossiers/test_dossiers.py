@@ -7,6 +7,7 @@ import re
 import zipfile
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -23,7 +24,7 @@ from federation.dossiers.services import make_dossier
 from federation.dossiers.versions import history_of
 from federation.releases.models import Release
 from federation.releases.services import cosign_release, request_release
-from federation.runs.models import Run
+from federation.runs.models import Participation, Run
 from federation.runs.services import stop_run
 from federation.runs.storage import model_store
 from fedstudy_core.canonical import digest
@@ -33,6 +34,7 @@ from fedstudy_verify.verifying import Trust
 from nodes.registry.models import Node
 from studies.lifecycle.services import add_protocol
 from studies.pooling.models import PoolConsent, PooledTable
+from studies.scripts.models import Approval
 from studies.scripts.services import submit_version
 from tests.api.world import World, fab
 from tests.audit.logs import SIGNER, sequence, sequence_while_waited_for
@@ -103,12 +105,8 @@ def test_a_dossier_holds_and_says_what_happened(world: World, ended: Run, tmp_pa
 
 
 def test_rows_that_lay_at_a_pool_node_are_told_with_their_consents(world: World, ended: Run, tmp_path: Path) -> None:
-    dataset, site = world.approval.dataset, world.approval.site
-    node = Node.objects.get(pk=dataset.node_id)
-    consent = on_file(world.study, site, node, dataset, world.pi)
-    PoolConsent.objects.filter(pk=consent.pk).update(envelope=b'{"signed": true}')
-    table = PooledTable.objects.create(dataset=dataset, pool_node=consent.key.pool_node, good_until=consent.not_after)
-    table.consents.add(consent)
+    consent = pooled(world, world.approval)
+    site = consent.site
     found = write(tmp_path, ended, world.auditor)
     assert (found.ok, found.problems) == (True, [])
     (told,) = read(tmp_path, "pooling/consents.json")
@@ -116,10 +114,67 @@ def test_rows_that_lay_at_a_pool_node_are_told_with_their_consents(world: World,
     assert [signer["name"] for signer in told["signers"]] == [
         signer["name"] for signer in consent.statement["approvers"]
     ]
-    assert [(tmp_path / name).read_bytes() for name in told["files"]] == [b'{"signed": true}']
+    assert [(tmp_path / name).read_bytes() for name in told["files"]] == [consent.envelope]
+    assert told["runs"] == [{"id": str(ended.pk), "label": ended.label}]
     page = (tmp_path / "dossier.html").read_text("utf-8")
     assert "lay at the study" in page
     assert "Rows stay at the hospitals." not in page
+
+
+def pooled(world: World, approval: Approval) -> PoolConsent:
+    """A consent whose rows are in the table that an approval is about."""
+    dataset, site = approval.dataset, approval.site
+    consent = on_file(world.study, site, Node.objects.get(pk=dataset.node_id), dataset, world.pi)
+    table = PooledTable.objects.create(dataset=dataset, pool_node=consent.key.pool_node, good_until=consent.not_after)
+    table.consents.add(consent)
+    return consent
+
+
+def of_another_table(world: World) -> Approval:
+    """What a pool node signed: another version, on rows that are no hospital's own."""
+    approval, version = (
+        world.version.approvals.get(),
+        submit_version(script=world.script, bundle=fab("1.0.1"), by=world.pi),
+    )
+    dataset = approval.dataset
+    dataset.pk, dataset.name, dataset.fingerprint, dataset._state.adding = uuid4(), "pooled", "e" * 64, True
+    dataset.save()
+    approval.pk, approval.statement_id, approval._state.adding = uuid4(), uuid4().hex * 2, True
+    approval.version, approval.dataset = version, dataset
+    approval.save()
+    return approval
+
+
+def forked(run: Run, number: int) -> Run:
+    """A run that went on from a round of another."""
+    made, (participant,) = Run.objects.get(pk=run.pk), run.participants.all()
+    made.pk, made.parent, made.parent_round, made.label = uuid4(), run, number, f"{run.label}, on"
+    made._state.adding = True
+    made.save()
+    participant.pk, participant.run, participant._state.adding = None, made, True
+    participant.save()
+    return made
+
+
+def test_rows_behind_the_models_that_a_run_goes_on_from_are_told_too(world: World, ended: Run, tmp_path: Path) -> None:
+    """From round 1 on the first run's models have seen pooled rows; so has what comes from these, of any generation."""
+    at_pool = of_another_table(world)
+    Participation.objects.filter(round__run=ended).update(approval=at_pool)
+    consent = pooled(world, at_pool)
+    before, child = forked(ended, 0), forked(ended, 1)
+    grandchild = forked(child, 0)
+    for number, run in enumerate((child, grandchild)):
+        found = write(tmp_path / str(number), run, world.auditor)
+        assert (found.ok, found.problems) == (True, [])
+        (told,) = read(tmp_path / str(number), "pooling/consents.json")
+        assert (told["statement"], told["runs"]) == (consent.sha256, [{"id": str(ended.pk), "label": ended.label}])
+        page = (tmp_path / str(number) / "dossier.html").read_text("utf-8")
+        assert "Rows stay at the hospitals." not in page
+        assert "Seen by an earlier run" in page
+    ancestors = read(tmp_path / "1", "run/plan.json")["ancestors"]
+    assert [(item["run"], item["round"]) for item in ancestors] == [(str(child.pk), 0), (str(ended.pk), 1)]
+    assert write(tmp_path / "before", before, world.auditor).ok
+    assert not (tmp_path / "before/pooling").exists()
 
 
 def test_the_document_is_read_by_people_and_by_itself(world: World, ended: Run, tmp_path: Path) -> None:

@@ -12,12 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.utils import timezone
 
 from accounts.models import Site, User
+from fedstudy_core import canonical, dsse
 from fedstudy_core.dsse import VerifyingKey
 from fedstudy_core.keys import generate, key_id, public_from_text, public_text
 from fedstudy_core.pooling.consent import Consent
 from fedstudy_core.pooling.documents import sign
 from fedstudy_core.pooling.statements import ObjectManifest, PoolDeletion, PoolKey, PoolRevocation
-from fedstudy_core.times import format_time
+from fedstudy_core.times import format_time, parse_time
 from nodes.registry.keys import signers
 from nodes.registry.models import Node
 from nodes.registry.services import confirm_node, set_approvers
@@ -283,16 +284,21 @@ def statement_on(study: Study, site: Site, node_id: str, dataset: Dataset, key: 
 
 
 def on_file(study: Study, site: Site, node: Node, dataset: Dataset, pi: User) -> PoolConsent:
-    """A consent with an object that came, written straight into the database; the pool node is the site's own."""
+    """A consent with an object that came, written straight into the database; the pool node is the site's own.
+
+    Its envelope holds the statement, signed by a key that nobody knows.
+    """
     pool, _ = PoolNode.objects.get_or_create(
         study=study, defaults={"site": site, "node_id": str(node.pk), "node_name": node.name, "named_by": pi}
     )
     key = KeyRow.objects.create(pool_node=pool, site=site, recipient=recipient(), envelope=b"{}")
-    now = timezone.now()
+    now, statement = timezone.now(), statement_on(study, site, str(node.pk), dataset, key.recipient)
+    payload = canonical.dumps(statement)
     consent = PoolConsent.objects.create(
-        key=key, study=study, site=site, node_id=str(node.pk), dataset=dataset, envelope=b"{}", level="F3",
-        statement=statement_on(study, site, str(node.pk), dataset, key.recipient), sha256=uuid.uuid4().hex * 2,
-        sequence=1, signed_at=now, not_after=now + timedelta(days=30), retention_until=now + timedelta(days=90),
+        key=key, study=study, site=site, node_id=str(node.pk), dataset=dataset, level="F3", statement=statement,
+        envelope=dsse.sign(Consent.kind_of_payload, payload, [generate()]), sha256=canonical.digest(payload),
+        sequence=1, signed_at=now, not_after=parse_time(statement["not_after"]),
+        retention_until=parse_time(statement["retention_until"]),
     )  # fmt: skip
     PooledObject.objects.create(
         consent=consent, manifest=b"{}", sha256=uuid.uuid4().hex * 2, size=9_000, rows=80, smallest_group=12,

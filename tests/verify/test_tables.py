@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from fedstudy_core import canonical
+from fedstudy_core import canonical, dsse
 from fedstudy_core.statement import payload_of, sign_statement
-from fedstudy_verify.tables import APPROVALS, BUNDLE, PLAN, ROUNDS, Tables, compare
+from fedstudy_verify.tables import APPROVALS, BUNDLE, CONSENTS, PLAN, ROUNDS, Tables, compare
 from tests.verify.study import ADMIN, RUN, STEWARD, Entry, Log, committed, keys, receipt, recorded, statement
 
 SCRIPT = sha256(b"script").hexdigest()
@@ -25,6 +25,13 @@ TESTED = committed(1, receipt(1, "2026-01-01T00:00:00Z", SAID, phase="evaluate")
 SECOND = committed(2, receipt(2, "2026-01-01T00:00:00Z", SAID))
 SECOND.facts["sites"] += TESTED.facts["sites"]
 LOG = (*keys(), APPROVED, FIRST, SECOND)
+PEOPLE = [{"key": "1" * 64, "name": "Ada Demo", "role": "site admin"}]
+ALLOWED = {
+    "level": "F3", "columns": ["age"], "approvers": PEOPLE, "not_after": "2026-02-01T00:00:00Z",
+    "retention_until": "2026-03-01T00:00:00Z",
+}  # fmt: skip
+CONSENT = canonical.digest(canonical.dumps(ALLOWED))
+GIVEN = Entry("pooling:consent:given", "", {"consent": CONSENT, "level": "F3"})
 
 
 def row(number: int, *entries: Entry) -> dict[str, Any]:
@@ -51,13 +58,21 @@ def tables() -> dict[str, Any]:
                 "file": SIGNED,
             }
         ],
+        CONSENTS: [
+            ALLOWED
+            | {"site": "Demo Hospital", "statement": CONSENT, "signers": [{"name": "Ada Demo", "role": "site admin"}]}
+        ],
     }
 
 
-def compared(folder: Path, told: dict[str, Any], entries: tuple[Entry, ...] = LOG, script: bytes = b"script") -> Tables:
+def compared(
+    folder: Path, told: dict[str, Any], entries: tuple[Entry, ...] = (*LOG, GIVEN), script: bytes = b"script"
+) -> Tables:
     """What comes out of a dossier with these tables and this log."""
     files = {name: json.dumps(value).encode() for name, value in told.items()}
     files |= {BUNDLE: script, SIGNED: sign_statement(SAID, ADMIN, STEWARD)}
+    kind = "application/vnd.fedstudy.pool-consent.v1+json"
+    files[f"pooling/{CONSENT[:16]}.dsse.json"] = dsse.sign(kind, canonical.dumps(ALLOWED), [ADMIN])
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -67,13 +82,13 @@ def compared(folder: Path, told: dict[str, Any], entries: tuple[Entry, ...] = LO
 
 def test_what_the_log_tells_too_is_counted(tmp_path: Path) -> None:
     found = compared(tmp_path, tables())
-    assert (found.problems, found.unchecked, found.shown, found.checked) == ([], [], 3, 3)
+    assert (found.problems, found.unchecked, found.shown, found.checked) == ([], [], 4, 4)
 
 
 def test_what_the_log_does_not_show_is_not_checked(tmp_path: Path) -> None:
     """The reader may see a part of it only."""
     found = compared(tmp_path, tables(), tuple(keys()))
-    assert (found.problems, found.shown, found.checked, len(found.unchecked)) == ([], 3, 0, 3)
+    assert (found.problems, found.shown, found.checked, len(found.unchecked)) == ([], 4, 0, 4)
 
 
 def test_answers_that_no_commit_came_after_are_beside_what_the_log_tells(tmp_path: Path) -> None:
@@ -81,7 +96,7 @@ def test_answers_that_no_commit_came_after_are_beside_what_the_log_tells(tmp_pat
     told = tables()
     told[ROUNDS][2]["sites"].append({"site": "Demo Hospital", "receipt": "0" * 64})
     found = compared(tmp_path, told)
-    assert (found.problems, found.shown, found.checked) == ([], 3, 3)
+    assert (found.problems, found.shown, found.checked) == ([], 4, 4)
 
 
 CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
@@ -94,6 +109,9 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "an end": (lambda told: told[APPROVALS][0].update(not_after="2099-01-01T00:00:00Z"), "another end was signed"),
     "a statement": (lambda told: told[APPROVALS][0].update(statement="0" * 64), "not written as it should be"),
     "the script": (lambda told: told[PLAN]["script"].update(sha256="0" * 64), "is not the script that run/plan.json"),
+    "who consented": (lambda told: told[CONSENTS][0].update(signers=[]), "another signers was signed than is shown"),
+    "columns": (lambda told: told[CONSENTS][0].update(columns=[]), "another columns was signed than is shown"),
+    "a level": (lambda told: told[CONSENTS][0].update(level="F4"), "another level was signed than is shown"),
     "the form": (lambda told: told.update({ROUNDS: {"rounds": 2}}), "run/rounds.json is not written as it should be"),
 }
 
@@ -110,3 +128,9 @@ def test_the_log_may_tell_otherwise_of_an_approval(tmp_path: Path) -> None:
     other = recorded(SAID, sha256=SCRIPT, decision="rejected")
     found = compared(tmp_path, tables(), (*keys(), other, FIRST, SECOND))
     assert found.problems == [f"{APPROVALS}: event 3 of the log tells otherwise of Demo Hospital."]
+
+
+def test_the_log_may_tell_otherwise_of_a_consent(tmp_path: Path) -> None:
+    other = Entry("pooling:consent:given", "", {"consent": CONSENT, "level": "F4"})
+    found = compared(tmp_path, tables(), (*LOG, other))
+    assert found.problems == [f"{CONSENTS}: event 6 of the log tells otherwise of Demo Hospital."]

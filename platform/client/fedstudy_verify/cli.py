@@ -40,7 +40,7 @@ def main() -> None:
 _SUBJECTS = {
     "approvals": "sites' decisions: the signatures of {checked} of {shown}",
     "receipts": "nodes' receipts: the signatures of {checked} of {shown}",
-    "tables": "rounds and approvals of the dossier: {checked} of {shown} are as the log tells and sites signed",
+    "tables": "rounds, approvals, consents of the dossier: {checked} of {shown} are as the log tells and sites signed",
     "executions": "executions: what the site approved, by script, dataset, node and time, {checked} of {shown}",
 }
 

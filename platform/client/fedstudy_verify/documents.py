@@ -83,6 +83,8 @@ class Judge:
                     self._keys.note(event, facts)
                 case told.PLANNED:
                     self._scripts[event.object] = str(facts.get("version", ""))
+                case told.CONSENTED:
+                    pass  # of what a dossier tells
                 case told.APPROVED:
                     self._decision(event, facts)
                 case told.REVOKED:

@@ -44,7 +44,7 @@ _MOST, _PIECE = 4 << 30, 1 << 20
 @dataclass
 class DossierVerdict(Verdict):
     """What came out of a dossier; of its part of the log as of an export, and in `checks` "tables", whether what the
-    dossier itself tells of rounds and approvals is what that part of the log tells, and what was signed.
+    dossier itself tells of rounds, approvals and consents is what that part of the log tells, and what was signed.
 
     Attributes:
         run: whose dossier it is.

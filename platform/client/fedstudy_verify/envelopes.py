@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-APPROVAL, REVOCATION, RECEIPT = "approval", "revocation", "receipt"
-_KINDS = {kind: f"application/vnd.fedstudy.{kind}.v1+json" for kind in (APPROVAL, REVOCATION, RECEIPT)}
+APPROVAL, REVOCATION, RECEIPT, CONSENT = "approval", "revocation", "receipt", "pool-consent"
+_KINDS = {kind: f"application/vnd.fedstudy.{kind}.v1+json" for kind in (APPROVAL, REVOCATION, RECEIPT, CONSENT)}
 
 
 class BadLine(Exception):

@@ -1,7 +1,7 @@
-"""Whether what a dossier tells of rounds, approvals and script is what its log tells, and what sites signed.
+"""Whether what a dossier tells of rounds, approvals, consents and script is what its log tells, and what sites signed.
 
 The log binds the dossier as the portal wrote it, when somebody asked for it. The log's events are from when things
-happened, and people signed the approvals themselves: a dossier that tells another story was made up later.
+happened, and people signed approvals and consents themselves: a dossier that tells another story was made up later.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from fedstudy_verify.envelopes import APPROVAL, BadLine, Unfit, read_envelope
+from fedstudy_verify.envelopes import APPROVAL, CONSENT, BadLine, Unfit, read_envelope
 from fedstudy_verify.export import LOG, Export, content, lines, opened
 from fedstudy_verify.rows import Rows
-from fedstudy_verify.told import APPROVED, COMMITTED, Told
+from fedstudy_verify.told import APPROVED, COMMITTED, CONSENTED, Told
 
 ROUNDS, APPROVALS, PLAN, BUNDLE = "run/rounds.json", "approvals/approvals.json", "run/plan.json", "script/bundle.fab"
+CONSENTS = "pooling/consents.json"
 Facts = Mapping[str, Any]
 
 
@@ -27,7 +28,7 @@ class Tables:
     """What came out.
 
     Attributes:
-        shown, checked: rounds and approvals in the dossier, and how many of them the log tells of, too.
+        shown, checked: rounds, approvals and consents in the dossier, and how many of them the log tells of, too.
         unchecked, problems: a sentence each.
     """
 
@@ -49,14 +50,17 @@ def compare(dossier: Path, run: str, names: Iterable[str]) -> Tables:
     out, log = Tables(), _events(dossier)
     rounds = {int(event.facts.get("round", -1)): event for event in log if _commits(event, run)}
     decisions = {str(event.facts.get("statement")): event for event in log if event.action == APPROVED}
+    consents = {str(event.facts.get("consent")): event for event in log if event.action == CONSENTED}
     files = opened(dossier)
-    for name in sorted({ROUNDS, APPROVALS}.intersection(names)):
+    for name in sorted({ROUNDS, APPROVALS, CONSENTS}.intersection(names)):
         try:
             rows = json.loads(content(files, name))
             if name == ROUNDS:
                 _rounds(out, rows, rounds)
-            else:
+            elif name == APPROVALS:
                 _approvals(out, rows, decisions, files)
+            else:
+                _consents(out, rows, consents, files)
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
             out.problems.append(f"{name} is not written as it should be.")
     return out
@@ -115,7 +119,8 @@ def _approvals(out: Tables, rows: list[Facts], told: Mapping[str, Told], files: 
         out.problems.append(f"{BUNDLE} is not the script that {PLAN} names.")
     for row in rows:
         out.shown += 1
-        said, event = _statement(content(files, row["file"]), row["statement"]), told.get(row["statement"])
+        said = _statement(APPROVAL, content(files, row["file"]), row["statement"])
+        event = told.get(row["statement"])
         signers = [{name: item[name] for name in ("name", "role", "key")} for item in said["approvers"]]
         pairs = {
             "decision": (row["meaning"], said["meaning"]),
@@ -134,10 +139,35 @@ def _approvals(out: Tables, rows: list[Facts], told: Mapping[str, Told], files: 
             out.checked += 1
 
 
-def _statement(envelope: bytes, name: str) -> Facts:
+def _consents(out: Tables, rows: list[Facts], told: Mapping[str, Told], files: Export) -> None:
+    """Who let which rows go to a pool node, beside what they signed."""
+    for row in rows:
+        out.shown += 1
+        name = str(row["statement"])
+        said, event = _statement(CONSENT, content(files, f"pooling/{name[:16]}.dsse.json"), name), told.get(name)
+        signers = [{part: item[part] for part in ("name", "role")} for item in said["approvers"]]
+        pairs = {
+            "level": (row["level"], said["level"]),
+            "columns": (row["columns"], said["columns"]),
+            "signers": (row["signers"], signers),
+            "end": (row["not_after"], said["not_after"]),
+            "retention": (row["retention_until"], said["retention_until"]),
+        }
+        wrong = [name for name, (shown, signed) in pairs.items() if shown != signed]
+        if wrong:
+            out.problems.append(f"{CONSENTS}: of {row['site']} another {wrong[0]} was signed than is shown.")
+        elif event is None:
+            out.unchecked.append(f"{CONSENTS}: no event that is shown tells of the consent of {row['site']}.")
+        elif event.facts.get("level") != row["level"]:
+            out.problems.append(f"{CONSENTS}: event {event.position} of the log tells otherwise of {row['site']}.")
+        else:
+            out.checked += 1
+
+
+def _statement(kind: str, envelope: bytes, name: str) -> Facts:
     """What was signed, under its own name. Raises ValueError."""
     try:
-        found = read_envelope(APPROVAL, json.loads(envelope))
+        found = read_envelope(kind, json.loads(envelope))
         if found.identity != name:
             raise ValueError("another statement")
         return found.facts
