@@ -21,6 +21,7 @@ from federation.runs.roles import is_narrower
 from federation.runs.selectors import RunSummary, rounds_of, run_summary
 from federation.strategies.catalogue import STRATEGIES
 from fedstudy_core.canonical import digest
+from fedstudy_core.counts import counted
 from fedstudy_core.errors import NotFound
 from fedstudy_core.evaluation import Estimate
 from fedstudy_core.metrics import WEIGHT
@@ -232,7 +233,7 @@ def _limits(model: Model, summary: RunSummary, parts: tuple[SitePart, ...]) -> I
     """What the facts themselves say against trusting the model further than it goes."""
     run, took_part = model.run, [part for part in parts if part.rounds]
     yield (
-        f"{_count(len(took_part), 'site')} took part. The model was tested on rows of the same sites; how it does "
+        f"{counted(len(took_part), 'site')} took part. The model was tested on rows of the same sites; how it does "
         "elsewhere is not known."
     )
     if run.parent is not None:
@@ -258,7 +259,3 @@ def _limits(model: Model, summary: RunSummary, parts: tuple[SitePart, ...]) -> I
         yield "The script's own ServerApp combined the sites' answers; the portal records them, not how."
     if run.transport != AS_IS:
         yield "Numbers were rounded to 16 bits on their way between the sites and the centre."
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

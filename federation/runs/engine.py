@@ -29,6 +29,7 @@ from federation.runs.models import Attempt, Round, Run
 from federation.runs.pace import Pace
 from federation.runs.states import DRIVEN
 from fedstudy_core.codes import CODES
+from fedstudy_core.counts import counted
 from fedstudy_core.errors import FedStudyError
 
 log = structlog.get_logger(__name__)
@@ -185,7 +186,9 @@ class Engine:
             return 0.0
         if waited_out:
             names = ", ".join(f"{item.enrolment.site.name} ({code})" for item, code in absent.items())
-            raise RoundFailed("E_QUORUM", f"Only {present} of the needed {self.run.quorum} sites came: {names}.")
+            raise RoundFailed(
+                "E_QUORUM", f"Only {present} of the needed {counted(self.run.quorum, 'site')} came: {names}."
+            )
         return WAITING_PAUSE_S
 
     def _attempt(self) -> Attempt:

@@ -19,6 +19,7 @@ from audit.services import record
 from federation.runs.models import Run
 from federation.runs.phases import EVALUATE
 from fedstudy_core import metrics as measures
+from fedstudy_core.counts import counted
 from fedstudy_core.errors import FieldProblem, Invalid
 
 ENGINE = "system:engine"
@@ -140,6 +141,5 @@ def epitaph(run: Run) -> str:
     """Why a run is complete before its last planned round; empty where it is not."""
     if run.ends_after is None or run.ends_after >= run.rounds:
         return ""
-    rounds = "1 round" if run.patience == 1 else f"{run.patience} rounds"
-    ended = f"No gain in {run.metric} for {rounds}, so it ended after round {run.ends_after}."
+    ended = f"No gain in {run.metric} for {counted(run.patience, 'round')}, so it ended after round {run.ends_after}."
     return f"{ended} The best is round {run.best_round}."

@@ -13,6 +13,7 @@ from federation.runs.participants import LOWERED
 from federation.runs.phases import OWN_SERVER, sites_mixed
 from federation.runs.pooled import REVOKED, holds_what_it_may_not, levels_where_pooled
 from federation.runs.roles import PHASES_OF, TESTS
+from fedstudy_core.counts import counted
 from fedstudy_core.levels import DOES, PHASES, allows
 from studies.scripts.models import Approval
 from studies.scripts.selectors import approvals_in_force
@@ -98,8 +99,9 @@ def _signing(run: Run, participant: Participant, approval: Approval | None) -> t
     fewest = statement["privacy"]["min_sites"]
     only_tests = participant.role == TESTS and run.strategy != OWN_SERVER  # nothing of it goes to other sites
     if fewest > sites_mixed(run) and not only_tests:
-        asked = "1 site" if fewest == 1 else f"{fewest} sites"
-        detail = f"{site} asks that {asked} be mixed in what others get; here it is {sites_mixed(run)}."
+        detail = (
+            f"{site} asks that {counted(fewest, 'site')} be mixed in what others get; here it is {sites_mixed(run)}."
+        )
         return "E_MIN_SITES", detail
     return None
 

@@ -21,6 +21,7 @@ from federation.runs.pooled import levels_where_pooled
 from federation.runs.roles import TESTS, TRAINS, role_at
 from federation.strategies.catalogue import STRATEGIES
 from federation.strategies.description import ConfigValue
+from fedstudy_core.counts import counted
 from fedstudy_core.errors import Conflict, FieldProblem, Invalid, Refusal
 from fedstudy_core.parameters import Parameter, validate_config
 from fedstudy_core.transport import AS_IS, TRANSPORTS
@@ -201,8 +202,8 @@ def _node_id(enrolment: Enrolment) -> str:
 def _check_numbers(plan: Plan, training: int, sites: int) -> int:
     quorum = training if plan.quorum is None else plan.quorum
     if training == 0 or quorum > training:
-        part = "take part" if training == sites else f"train, of {_sites(sites)} that would take part"
-        detail = f"The run needs {_sites(max(quorum, 1))}, and {_sites(training)} would {part}."
+        part = "take part" if training == sites else f"train, of {counted(sites, 'site')} that would take part"
+        detail = f"The run needs {counted(max(quorum, 1), 'site')}, and {counted(training, 'site')} would {part}."
         raise Invalid("E_TOO_FEW_SITES", detail)
     limits = (
         ("rounds", plan.rounds, MAX_ROUNDS),
@@ -221,10 +222,6 @@ def _check_numbers(plan: Plan, training: int, sites: int) -> int:
     return quorum
 
 
-def _sites(number: int) -> str:
-    return "1 site" if number == 1 else f"{number} sites"
-
-
 def _check_strategy(plan: Plan, version: ScriptVersion, quorum: int) -> dict[str, ConfigValue]:
     own = _brings_server(version)
     if own != (plan.strategy == OWN_SERVER):
@@ -241,7 +238,7 @@ def _check_strategy(plan: Plan, version: ScriptVersion, quorum: int) -> dict[str
     parameters = validate_config(strategy.parameters, dict(plan.strategy_parameters or {}))
     fewest = strategy.fewest_answers(parameters)
     if quorum < fewest:
-        detail = f"{strategy.title} needs {_sites(fewest)} in every round; this run's quorum is {quorum}."
+        detail = f"{strategy.title} needs {counted(fewest, 'site')} in every round; this run's quorum is {quorum}."
         raise Invalid("E_TOO_FEW_SITES", detail)
     return parameters
 

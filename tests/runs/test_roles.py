@@ -74,7 +74,7 @@ def test_a_run_does_not_begin_without_a_site_that_trains(rehearse: Any) -> None:
     scene.nodes[0].last_seen_at = None
     run = drive(scene)
     assert (run.state, run.reason_code) == ("failed", "E_QUORUM")
-    assert "Only 0 of the needed 1 sites came" in run.reason
+    assert "Only 0 of the needed 1 site came" in run.reason
 
 
 @pytest.mark.django_db

@@ -95,7 +95,7 @@ def test_the_run_page_shows_levels_and_parts(world: World, browser: Browser) -> 
     page = words(sound(browser("pi").get(there), 200))
     assert "F2 trains and tests" in page
     assert "F0 only tests the model" in page
-    assert "1 of 1 sites that train" in page
+    assert "1 of 1 site that trains" in page
     Participant.objects.filter(pk=testing.pk).update(role="trains")
     assert "until its level fell to F0" in words(sound(browser("pi").get(there), 200))
 

@@ -19,6 +19,7 @@ from fedstudy_core import flower
 from fedstudy_core.blocks import squared_distance
 from fedstudy_core.boosters import check_booster
 from fedstudy_core.bundle import Declaration
+from fedstudy_core.counts import counted
 from fedstudy_core.errors import Refusal
 from fedstudy_core.outputs import MOST_ARRAYS, MOST_BINS, PLAIN_NAME, check_layout
 from fedstudy_core.statement import Outputs
@@ -245,7 +246,9 @@ def check_rows(metrics: Metrics, allowance: Allowance) -> None:
     if count is None or isinstance(count, list) or not 0 <= count <= allowance.rows or count != int(count):
         raise Refusal("E_UPDATE_WEIGHT", f"{EXAMPLES} is {count!r}; the dataset has {allowance.rows} rows.")
     if count < allowance.min_rows:
-        raise Refusal("E_MIN_ROWS", f"{count} rows stand behind the answer; {allowance.min_rows} are asked for.")
+        raise Refusal(
+            "E_MIN_ROWS", f"Behind the answer: {counted(int(count), 'row')}; {allowance.min_rows} are asked for."
+        )
 
 
 def count_numbers(metrics: Metrics) -> int:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TypeVar
 
 from fedstudy_core.approvers import Approver
+from fedstudy_core.counts import counted
 from fedstudy_core.errors import FedStudyError, Refusal
 from fedstudy_core.flower import Order
 from fedstudy_core.levels import PHASES
@@ -264,9 +265,9 @@ class Gate:
 
     def _check_rounds(self, order: Order, statement: Statement, approval: str) -> None:
         used = self._ledger.rounds_used(approval=approval, run=order.run)
-        counted = self._ledger.was_counted(approval=approval, run=order.run, number=order.round)
-        if order.round > statement.rounds or (used >= statement.rounds and order.round > 0 and not counted):
-            raise Refusal("E_ROUNDS", f"The approval is good for {statement.rounds} rounds of a run.")
+        was_counted = self._ledger.was_counted(approval=approval, run=order.run, number=order.round)
+        if order.round > statement.rounds or (used >= statement.rounds and order.round > 0 and not was_counted):
+            raise Refusal("E_ROUNDS", f"The approval is good for {counted(statement.rounds, 'round')} of a run.")
 
 
 def _check_script(statement: Statement, script: Script) -> None:

@@ -16,6 +16,7 @@ from fedstudy_core.analysis.project import PROJECT, reached_from, read_project
 from fedstudy_core.analysis.reading import read_sources
 from fedstudy_core.archives import read_archive
 from fedstudy_core.bundle import MANIFEST, Bundle, inspect
+from fedstudy_core.counts import counted
 from fedstudy_core.parameters import Parameter, allowance
 
 MUCH_CODE = 20
@@ -250,7 +251,7 @@ def _reasons(change: Amendment, widened: bool) -> list[tuple[Word, str]]:
         count = sum(item.risk is risk for item in change.new_findings)
         if count:
             word: Word = "high" if risk is Risk.HIGH else "medium" if risk is Risk.MEDIUM else "low"
-            reasons.append((word, f"{_counted(count, 'new finding')} of {risk} risk."))
+            reasons.append((word, f"{counted(count, 'new finding')} of {risk} risk."))
     if change.outputs:
         reasons.append(("medium", "What leaves a site changed."))
     if any("no longer" not in text for text in change.dependencies):
@@ -264,9 +265,5 @@ def _reasons(change: Amendment, widened: bool) -> list[tuple[Word, str]]:
     lines = sum(item.plus + item.minus for item in change.files if item.runs)
     if any(item.runs for item in change.files):
         word = "medium" if lines > MUCH_CODE else "low"
-        reasons.append((word, f"{_counted(lines, 'line')} of what sites run or read changed."))
+        reasons.append((word, f"{counted(lines, 'line')} of what sites run or read changed."))
     return reasons
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from fedstudy_core.approvers import ApproverKey
+from fedstudy_core.counts import counted
 from fedstudy_node.approvals import Approvals
 from fedstudy_node.control import Control
 from fedstudy_node.datasets import Datasets
@@ -80,7 +81,7 @@ def templates() -> Environment:
     made.filters |= {
         "allowed": allowed,
         "bytes": wording.size,
-        "many": wording.many,
+        "many": counted,
         "moment": wording.moment,
         "short": wording.short,
         "signatures": signatures_of,

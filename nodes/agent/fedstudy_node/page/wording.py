@@ -132,11 +132,6 @@ def moment(text: str) -> str:
     return f"{when:%d %B %Y, %H:%M} UTC{away}"
 
 
-def many(count: int, thing: str) -> str:
-    """A number of things."""
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
-
-
 def short(text: str) -> str:
     """The beginning of a hash or an id."""
     return text[:12]

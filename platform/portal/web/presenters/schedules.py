@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from federation.runs.models import Run, Schedule
 from portal.web.forms.schedules import WEEKDAYS
@@ -52,7 +53,9 @@ def present_schedule(schedule: Schedule) -> ScheduleRow:
 def in_words(schedule: Schedule) -> str:
     """When it makes its run, such as "every Monday at 02:00 (Europe/Rome)"."""
     if schedule.kind == "ready":
-        return _("when {sites_needed} of its sites are there").format(sites_needed=schedule.sites_needed)
+        needed = schedule.sites_needed or 1
+        words = ngettext("when {number} of its sites is there", "when {number} of its sites are there", needed)
+        return words.format(number=needed)
     if schedule.kind == "once" or schedule.time is None:
         return _("once")
     at = {"time": f"{schedule.time:%H:%M}", "zone": schedule.time_zone}

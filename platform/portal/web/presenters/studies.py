@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, ngettext
 
 from nodes.registry.models import Node
 from portal.web.addresses import address
@@ -85,7 +85,8 @@ class VersionRow:
 
     @property
     def approved_text(self) -> str:
-        return _("{approved} of {asked} sites").format(approved=self.approved, asked=self.asked)
+        words = ngettext("{approved} of {asked} site", "{approved} of {asked} sites", self.asked)
+        return words.format(approved=self.approved, asked=self.asked)
 
 
 @dataclass(frozen=True)
