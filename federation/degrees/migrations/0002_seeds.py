@@ -7,7 +7,7 @@ def remember_seeds(apps, schema_editor):
         entries = list(comparison.entries.all())
         for entry in entries:
             seed = entry.run.config.get("seed")
-            entry.seed = seed if isinstance(seed, int) else None
+            entry.seed = seed if isinstance(seed, int) and not isinstance(seed, bool) else None
             entry.save(update_fields=["seed"])
         comparison.seeds = list(dict.fromkeys(entry.seed for entry in entries if entry.seed is not None))
         comparison.save(update_fields=["seeds"])
