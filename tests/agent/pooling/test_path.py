@@ -47,6 +47,8 @@ def test_a_preview_shows_what_would_leave_and_signs_nothing(region: Region) -> N
     assert not hospital.facts("preview", STUDY, "-f", narrow)["enough"]
     _, shown, _ = hospital.type("pool", "preview", STUDY, "-f", hospital.wish())
     assert "rows would leave" in shown
+    assert seen["rows_idle"] == seen["rows_for_training"] - seen["rows"] > 0
+    assert f"{seen['rows_idle']} rows for training would stay; what stays trains nothing" in " ".join(shown.split())
     assert CANARY not in shown
     assert not region.portal.consents
 

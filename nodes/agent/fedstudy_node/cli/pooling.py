@@ -5,6 +5,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
+from fedstudy_core.counts import counted
 from fedstudy_core.errors import Refusal
 from fedstudy_core.pooling.consent import Consent
 from fedstudy_core.times import parse_time
@@ -27,6 +28,8 @@ from fedstudy_node.studies import find_study
 from fedstudy_node.trust import Trust
 
 _SHORT = 12
+# Of rows for training that are not pooled.
+IDLE = "what stays trains nothing while other rows are pooled: this node then only tests models"
 
 
 def recovery_key(arguments: Namespace, output: Output) -> int:
@@ -257,6 +260,7 @@ def _report_facts(report: Report) -> dict[str, Any]:
         "rows_chosen": report.chosen,
         "rows_suppressed": report.suppressed,
         "rows": report.rows,
+        "rows_idle": report.idle,
         "k": report.k,
         "groups": report.groups,
         "rows_in_small_groups": report.too_small,
@@ -278,6 +282,7 @@ def _show_report(output: Output, report: Report, terms: Wish | Consent) -> None:
         f" {report.suppressed} left out because they stand out.",
         f"[bold]{report.rows} rows would leave.[/] Over {plain(', '.join(terms.k.columns))} the smallest of"
         f" {report.groups} groups has {report.k} rows; {terms.k.least} are asked for{lowered}.",
+        f"{counted(report.idle, 'row')} for training would stay; {IDLE}." if report.idle else "",
     )
 
 
@@ -290,6 +295,7 @@ def _show_consent(output: Output, signed: Consent, pool_site: str) -> None:
             ("Goes to", f"the pool node {signed.pool.node} {f'at {pool_site}' if pool_site else ''}"),
             ("Its key, in words", f"{words_of(signed.pool.recipient)} (compare them with its people, by telephone)"),
             ("Rows", " and ".join(map(str, signed.filter)) or "all for training"),
+            ("Other rows for training", f"stay; {IDLE}"),
             ("Columns", "; ".join(f"{name}: {in_words(signed.profile[name])}" for name in signed.columns)),
             ("Lawful by", f"{signed.legal_basis.gdpr6}; {signed.legal_basis.gdpr9} {signed.legal_basis.note}"),
             ("For", "this study only"),

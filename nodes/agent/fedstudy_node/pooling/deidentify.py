@@ -57,6 +57,11 @@ class Report:
     columns: Sequence[Leaving]
     stays: Sequence[str]
 
+    @property
+    def idle(self) -> int:
+        """Rows for training that stay: no model is trained on them while the others are pooled."""
+        return self.training - self.rows
+
 
 @dataclass(frozen=True)
 class Deidentified:

@@ -43,14 +43,17 @@ LEVELS: tuple[Level, ...] = (
     Level(
         "F3",
         gettext_noop("De-identified subset"),
-        gettext_noop("A de-identified part of your rows, encrypted for the pool node."),
-        gettext_noop("All other rows."),
+        gettext_noop("A de-identified part of your rows for training, encrypted for the pool node."),
+        gettext_noop(
+            "All other rows. They train nothing at this level: your own node only tests models, so that no row counts"
+            " twice."
+        ),
     ),
     Level(
         "F4",
         gettext_noop("Whole study dataset"),
-        gettext_noop("All rows of your study dataset, encrypted for the pool node."),
-        gettext_noop("Everything outside the study."),
+        gettext_noop("All rows of your study dataset that models are trained on, encrypted for the pool node."),
+        gettext_noop("The rows that models are tested on, by your own node, and everything outside the study."),
     ),
 )
 BY_CODE = {level.code: level for level in LEVELS}

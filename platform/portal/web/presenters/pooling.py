@@ -64,6 +64,7 @@ class Terms:
     kept: list[str]
     conditions: list[str]
     training: str
+    rest: str
     groups: str
     purpose: str
     legal: list[tuple[str, str]]
@@ -111,6 +112,9 @@ def terms_of(consent: PoolConsent) -> Terms:
         training=_("Of these, the {share} % that models are trained on; the rows that they are tested on stay.").format(
             share=f"{100 * float(said['holdout']['train']):g}"
         ),
+        rest=_("Other rows for training stay, and train nothing: at F3 the site’s own node only tests models.")
+        if consent.level == "F3"
+        else "",
         groups=_groups(said["k"]),
         purpose=_("This study"),
         legal=[(label, text) for label, text in legal if text],
