@@ -16,7 +16,8 @@ class DegreeComparison(models.Model):
     """One script version under one plan, trained at several degrees of federation and tested on the same rows.
 
     `plan` is what all its runs share: strategy and its parameters, the script's configuration but for the seed, rounds.
-    Each way of training is run once for each of `seeds`; these are none where the script takes none.
+    Each way of training is run once for each of `seeds`; these are none where the script takes none. `personalised`
+    names the strategies by which all sites train besides, each keeping a part of the model.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -26,6 +27,7 @@ class DegreeComparison(models.Model):
     kinds = models.JSONField(help_text="What is wanted, of `federation.degrees.kinds`")
     plan = models.JSONField()
     seeds = models.JSONField(default=list)
+    personalised = models.JSONField(default=list)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
 

@@ -7,10 +7,11 @@ trains, every site tests.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
-from federation.degrees.kinds import ALONE, CENTRAL, FEDERATED, HYBRID, LEFT_OUT
+from federation.degrees.kinds import ALONE, CENTRAL, FEDERATED, HYBRID, LEFT_OUT, PERSONALISED
+from federation.runs.models import Run
 from federation.runs.roles import TRAINS, role_at
 from studies.enrolment.models import Enrolment
 from studies.enrolment.states import POOLED_LEVELS
@@ -29,6 +30,7 @@ class Shape:
         trains: the enrolments that train; of a pool node one.
         tests: all sites with rows of their own.
         enrolment: the site that trains alone, or is left out.
+        strategy: of a personalised one; "" for that of the comparison's plan.
     """
 
     kind: str
@@ -36,13 +38,14 @@ class Shape:
     tests: tuple[Enrolment, ...]
     enrolment: Enrolment | None = None
     table: PooledTable | None = None
+    strategy: str = ""
 
     @property
-    def key(self) -> tuple[str, UUID | None, UUID | None, frozenset[UUID]]:
+    def key(self) -> tuple[str, UUID | None, UUID | None, frozenset[UUID], str]:
         """By which two shapes are the same."""
         site = self.enrolment.pk if self.enrolment else None
         table = self.table.pk if self.table else None
-        return self.kind, site, table, frozenset(item.pk for item in self.trains)
+        return self.kind, site, table, frozenset(item.pk for item in self.trains), self.strategy
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,25 @@ def outline_of(study: Study) -> Outline:
     training = tuple(item for item in own if role_at(item.level) == TRAINS)
     shapes = [*_at_home(own, training), *_with_pool(own, training, pool)]
     return Outline(tuple(shapes), tuple(_lacking(own, training, {item.kind for item in shapes}, pool)))
+
+
+def shape_of(run: Run) -> Shape | None:
+    """In which way a run trained, whether that is possible today or not; None where nothing was trained."""
+    parts = list(run.participants.select_related("enrolment__site", "enrolment__dataset__pooled_table"))
+    own = tuple(item.enrolment for item in parts if _table(item.enrolment) is None)
+    trains = tuple(item.enrolment for item in parts if item.role == TRAINS)
+    table = next((found for item in trains if (found := _table(item)) is not None), None)
+    if table is not None:
+        return Shape(HYBRID if len(trains) > 1 else CENTRAL, trains, own, table=table)
+    if len(trains) < FEWEST_LEFT:
+        return Shape(ALONE, trains, own, enrolment=trains[0]) if trains else None
+    return Shape(FEDERATED, trains, own)
+
+
+def personal_shapes(outline: Outline, strategies: Sequence[str]) -> list[Shape]:
+    """All sites together by each of these strategies; none where their rows do not all train at home."""
+    together = next((item for item in outline.shapes if item.kind == FEDERATED), None)
+    return [replace(together, kind=PERSONALISED, strategy=name) for name in strategies] if together else []
 
 
 def _table(enrolment: Enrolment) -> PooledTable | None:

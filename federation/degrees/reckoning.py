@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from federation.degrees.kinds import CENTRAL, FEDERATED, HYBRID, KINDS, OF_ONE_SITE
+from federation.degrees.kinds import CENTRAL, FEDERATED, HYBRID, KINDS, OF_ONE_SITE, PERSONALISED
 from federation.degrees.measuring import Measured, Measurements
 from federation.degrees.models import DegreeComparison
 from federation.runs.halting import better_when
@@ -48,6 +48,7 @@ class DegreeRow:
     """
 
     kind: str
+    strategy: str
     runs: tuple[Measured, ...]
     seeds: tuple[int | None, ...]
     pooled_sites: tuple[str, ...]
@@ -71,6 +72,8 @@ class Contribution:
     Attributes:
         own, shared: the site's test of its own model, and of the base row's.
         over_own, over_pooled: the shared model less its own, and less that of pooled rows.
+        personalised: of a model of which it keeps a part, by the first such strategy.
+        personalised_over_own: that one less its own.
         unseen: of the model that the others trained without it; `over_unseen` is what its own rows bring to itself.
         to_others: the shared model less the one without it, in the weighted mean of the other sites.
         is_worse: the shared model is worse for it than its own; `is_clearly` that the interval says so too.
@@ -82,6 +85,8 @@ class Contribution:
     shared: Figure | None
     over_own: Figure | None
     over_pooled: Figure | None
+    personalised: Figure | None
+    personalised_over_own: Figure | None
     unseen: Figure | None
     over_unseen: Figure | None
     to_others: Figure | None
@@ -157,7 +162,8 @@ def _parts(measured: Measurements) -> Sequence[_Part]:
         groups: dict[Any, list[Measured]] = {}
         for item in measured.runs:
             if item.entry.kind == kind and item.is_tested:
-                alike = () if kind in OF_ONE_SITE else (item.entry.table_id, item.trains)
+                strategy = item.run.strategy if kind == PERSONALISED else ""
+                alike = () if kind in OF_ONE_SITE else (item.entry.table_id, item.trains, strategy)
                 groups.setdefault(alike, []).append(item)
         found += [_Part(kind, tuple(runs), _by_seed(kind, runs)) for runs in groups.values()]
     return found
@@ -200,6 +206,7 @@ def _row(part: _Part, base: _Part | None, ids: Sequence[UUID], metric: str) -> D
     seeds = len({item.entry.seed for item in part.runs})
     return DegreeRow(
         kind=part.kind,
+        strategy=part.runs[0].run.strategy,
         runs=part.runs,
         seeds=tuple(part.tests),
         pooled_sites=tuple(sorted(exposed)),
@@ -246,6 +253,7 @@ def _contributions(
 ) -> Sequence[Contribution]:
     by_kind = {part.kind: part for part in parts}
     own, unseen = by_kind.get("alone"), by_kind.get("left-out")
+    personal = next((part for part in parts if part.kind == PERSONALISED), None)
     pooled = next((by_kind[kind] for kind in (CENTRAL, HYBRID) if kind in by_kind and by_kind[kind] is not base), None)
     found = []
     for enrolment in measured.sites:
@@ -260,6 +268,8 @@ def _contributions(
                 shared=shared,
                 over_own=over_own,
                 over_pooled=_gain(base, pooled, site, metric),
+                personalised=_figure_of(personal, site, metric),
+                personalised_over_own=_gain(personal, own, site, metric),
                 unseen=_figure_of(unseen, site, metric),
                 over_unseen=_gain(base, unseen, site, metric),
                 to_others=_to_others(base, unseen, site, metric),

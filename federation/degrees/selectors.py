@@ -10,8 +10,9 @@ from django.db.models import QuerySet
 from accounts.models import User
 from accounts.permissions import Permission
 from federation.degrees.models import DegreeComparison
-from federation.degrees.outline import Lacking, outline_of
+from federation.degrees.outline import Lacking, outline_of, shape_of
 from federation.degrees.reckoning import Degrees
+from federation.runs.models import Run
 from fedstudy_core.errors import NotFound
 from studies.lifecycle import selectors as studies
 
@@ -29,6 +30,12 @@ def comparison_for(user: User, comparison_id: UUID) -> DegreeComparison:
     if found is None:
         raise NotFound("E_NOT_FOUND", "There is no such comparison, or it is not yours to see.")
     return found
+
+
+def kinds_beside(run: Run, kind: str) -> list[str]:
+    """A way of training, and that of a run which is to be repeated by it."""
+    own = shape_of(run)
+    return [kind] if own is None else [own.kind, kind]
 
 
 def mark_of(comparison: DegreeComparison) -> str:

@@ -12,10 +12,11 @@ from accounts.models import User
 from accounts.permissions import Permission, check
 from audit.readings import note_daily
 from audit.services import record
-from federation.degrees.kinds import KINDS
+from federation.degrees.kinds import PERSONALISED, WANTED
 from federation.degrees.measuring import BOOTSTRAP
 from federation.degrees.models import DegreeComparison, DegreeEntry
-from federation.degrees.outline import Shape, outline_of
+from federation.degrees.outline import Outline, Shape, outline_of, personal_shapes, shape_of
+from federation.degrees.personal import check_personal
 from federation.degrees.seeds import SEED, checked_seeds, own_seed
 from federation.runs.lineage import plan_of
 from federation.runs.models import Run
@@ -52,7 +53,7 @@ class Wish:
         seeds: each way is run once for each of them; that of the plan alone when None.
     """
 
-    kinds: Sequence[str] = KINDS
+    kinds: Sequence[str] = WANTED
     seeds: Sequence[int] | None = None
 
 
@@ -73,6 +74,8 @@ def create_comparison(
 
 def compare_run(*, run: Run, wish: Wish = Wish(), by: User) -> DegreeComparison:
     """The same by the plan of a run, which takes its place in the comparison where all sites tested it.
+
+    It does so also where its way of training is not possible any more: levels changed, or rows were pooled.
 
     Raises: as `create_comparison`.
     """
@@ -100,7 +103,7 @@ def _create(
         study=study,
         version=version,
         label=(label or f"{version.script.name} v{version.number}")[:LABEL_LENGTH],
-        kinds=[kind for kind in KINDS if kind in wish.kinds],
+        kinds=[kind for kind in WANTED if kind in wish.kinds],
         seeds=_seeds_of(version, plan, wish),
         plan={name: value for name, value in asdict(plan).items() if name not in OF_ITS_SITES},
         created_by=by,
@@ -128,17 +131,20 @@ def _with_replicates(plan: Plan, version: ScriptVersion) -> Plan:
 
 
 def _check_kinds(kinds: Sequence[str]) -> None:
-    if not kinds or not set(kinds) <= set(KINDS):
-        words = f"One or more of {', '.join(KINDS)}."
+    if not kinds or not set(kinds) <= set(WANTED):
+        words = f"One or more of {', '.join(WANTED)}."
         raise Invalid("E_INVALID", words, errors=[FieldProblem("kinds", "E_INVALID", words)])
 
 
 @transaction.atomic
-def extend_comparison(*, comparison: DegreeComparison, seeds: Sequence[int] = (), by: User) -> list[Run]:
+def extend_comparison(
+    *, comparison: DegreeComparison, seeds: Sequence[int] = (), personalised: Sequence[str] = (), by: User
+) -> list[Run]:
     """Plan the runs that have become possible since: after a level changed, or rows were pooled.
 
     Args:
         seeds: that are to be added to the comparison's; those that it has already stay as they are.
+        personalised: the same of strategies that leave a part of the model at each site.
 
     Returns none where nothing has. Raises Conflict (E_STATE) in a study that is over, and as `create_comparison`.
     """
@@ -147,13 +153,15 @@ def extend_comparison(*, comparison: DegreeComparison, seeds: Sequence[int] = ()
     check(by, Permission.RUN_START, comparison.study)
     check_under_way(comparison.study, "and takes no more runs")
     added = [seed for seed in seeds if seed not in comparison.seeds]
+    tried = [name for name in dict.fromkeys(personalised) if name not in comparison.personalised]
     try:
         with transaction.atomic():
             _add_seeds(comparison, added)
+            _add_personal(comparison, tried)
             runs = _plan_missing(comparison, by, None)
     except _NothingNew:
         return []
-    detail = {"runs": [str(run.pk) for run in runs], "seeds": added}
+    detail = {"runs": [str(run.pk) for run in runs], "seeds": added, "personalised": tried}
     record(action="degrees:comparison:extended", actor=by, obj=comparison, study=comparison.study_id, detail=detail)
     return runs
 
@@ -164,16 +172,29 @@ def _add_seeds(comparison: DegreeComparison, added: Sequence[int]) -> None:
         comparison.save(update_fields=["seeds"])
 
 
+def _add_personal(comparison: DegreeComparison, tried: Sequence[str]) -> None:
+    if tried:
+        check_personal(comparison, tried)
+        if not personal_shapes(outline_of(comparison.study), tried):
+            raise Invalid(
+                "E_TOO_FEW_SITES", "Personalised runs need two sites or more, and that all of them train at home."
+            )
+        comparison.personalised = [*comparison.personalised, *tried]
+        comparison.save(update_fields=["personalised"])
+
+
 class _NothingNew(Invalid):
     """No way of training that is wanted is possible now, other than those that are there."""
 
 
-def start_comparison(*, comparison: DegreeComparison, seeds: Sequence[int] = (), by: User) -> list[Hindered]:
+def start_comparison(
+    *, comparison: DegreeComparison, seeds: Sequence[int] = (), personalised: Sequence[str] = (), by: User
+) -> list[Hindered]:
     """Plan what has become possible, and queue every run that has not begun, failed or was stopped.
 
     Returns the runs that could not be started; the log notes each try.
     """
-    extend_comparison(comparison=comparison, seeds=seeds, by=by)
+    extend_comparison(comparison=comparison, seeds=seeds, personalised=personalised, by=by)
     entries = comparison.entries.filter(run__state__in=TO_START).select_related("run__study", "run__version__script")
     hindered = []
     for entry in entries:
@@ -200,9 +221,12 @@ def note_export(*, comparison: DegreeComparison, file: str, by: User) -> None:
 def _plan_missing(comparison: DegreeComparison, by: User, source: Run | None) -> list[Run]:
     """Plan a run for each shape and seed that the comparison lacks. Raises Invalid where there is none."""
     known = {_key_of(entry) for entry in _entries(comparison)}
-    shapes = [item for item in outline_of(comparison.study).shapes if item.kind in comparison.kinds]
+    outline = outline_of(comparison.study)
+    shapes = [item for item in outline.shapes if item.kind in comparison.kinds]
+    shapes += personal_shapes(outline, comparison.personalised)
     seeds: list[int | None] = [*comparison.seeds] or [None]
     lacking = [_Lacking(shape, seed) for seed in seeds for shape in shapes if (seed, *shape.key) not in known]
+    lacking = [*_of_before(comparison, source, outline), *lacking] if source else lacking
     if not lacking:
         raise _NothingNew("E_TOO_FEW_SITES", "No site can train in a way that is wanted and not planned yet.")
     if len(known) + len(lacking) > MOST_RUNS:
@@ -220,12 +244,24 @@ def _plan_missing(comparison: DegreeComparison, by: User, source: Run | None) ->
     return [run for _, run in made]
 
 
+def _of_before(comparison: DegreeComparison, source: Run, outline: Outline) -> list[_Lacking]:
+    """The way in which a run trained that is not possible any more, where today's sites tested it; or none."""
+    shape, seed = shape_of(source), own_seed(source.version, source.config)
+    everybody = {item.pk for found in outline.shapes for item in found.tests}
+    if shape is None or shape.kind not in comparison.kinds or shape.key in {item.key for item in outline.shapes}:
+        return []
+    if not _stands_alone(source) or {item.pk for item in shape.tests} != everybody:
+        return []
+    return [_Lacking(shape, seed, source)] if seed is None or seed in comparison.seeds else []
+
+
 @dataclass(frozen=True)
 class _Lacking:
-    """A way of training with a seed of which the comparison has no run yet."""
+    """A way of training with a seed of which the comparison has no run yet; `run` is to take that place."""
 
     shape: Shape
     seed: int | None
+    run: Run | None = None
 
 
 def _entries(comparison: DegreeComparison) -> list[DegreeEntry]:
@@ -234,12 +270,15 @@ def _entries(comparison: DegreeComparison) -> list[DegreeEntry]:
 
 def _key_of(entry: DegreeEntry) -> Any:
     trains = frozenset(item.enrolment_id for item in entry.run.participants.all() if item.role == TRAINS)
-    return entry.seed, entry.kind, entry.enrolment_id, entry.table_id, trains
+    strategy = entry.run.strategy if entry.kind == PERSONALISED else ""
+    return entry.seed, entry.kind, entry.enrolment_id, entry.table_id, trains, strategy
 
 
 def _run_for(comparison: DegreeComparison, lacking: _Lacking, by: User, source: Run | None) -> Run | None:
     """The run of a shape: `source` where it fits, else a new one; None where the strategy needs more sites."""
     plan = _plan_for(comparison, lacking)
+    if lacking.run is not None:
+        return lacking.run
     if source is not None and source.config == plan.config and _fits(source, lacking.shape):
         return source
     try:
@@ -262,8 +301,9 @@ def _plan_for(comparison: DegreeComparison, lacking: _Lacking) -> Plan:
     config = dict(comparison.plan["config"] or {})
     if lacking.seed is not None:
         config[SEED] = lacking.seed
+    own = {"strategy": shape.strategy, "strategy_parameters": {}} if shape.strategy else {}
     return Plan(
-        **{**comparison.plan, "config": config},
+        **{**comparison.plan, **own, "config": config},
         label=_label(comparison, lacking),
         sites=[str(pk) for pk in everybody],
         validators=[str(pk) for pk in everybody if pk not in trains],
@@ -273,15 +313,20 @@ def _plan_for(comparison: DegreeComparison, lacking: _Lacking) -> Plan:
 def _label(comparison: DegreeComparison, lacking: _Lacking) -> str:
     shape = lacking.shape
     site = shape.enrolment.site.name[:LONGEST_SITE] if shape.enrolment else ""
-    words = {"alone": f"{site} alone", "left-out": f"without {site}"}.get(shape.kind, shape.kind)
+    words = {"alone": f"{site} alone", "left-out": f"without {site}"}.get(shape.kind, shape.strategy or shape.kind)
     seed = f", seed {lacking.seed}" if len(comparison.seeds) > 1 else ""
     return f"{comparison.label[: LONGEST_LABEL - len(words) - len(seed) - 3]} · {words}{seed}"
 
 
 def _fits(run: Run, shape: Shape) -> bool:
     """Whether a run trained just like this, from the beginning, and was tested by all."""
-    if shape.table is not None or run.parent_id is not None or run.strategy == OWN_SERVER or run.state == "draft":
+    if shape.table is not None or shape.strategy or not _stands_alone(run):
         return False
     parts = {item.enrolment_id: item.role for item in run.participants.all()}
     trains = {pk for pk, role in parts.items() if role == TRAINS}
     return trains == {item.pk for item in shape.trains} and set(parts) == {item.pk for item in shape.tests}
+
+
+def _stands_alone(run: Run) -> bool:
+    """Whether it began anew, by a strategy of the platform."""
+    return run.parent_id is None and run.strategy != OWN_SERVER and run.state != "draft"

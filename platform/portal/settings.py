@@ -287,6 +287,7 @@ SPECTACULAR_SETTINGS = {
         "PoolConsentState": "portal.api.choices.POOL_CONSENT_STATES",
         "ThreadState": "portal.api.choices.THREAD_STATES",
         "DegreeKind": "portal.api.choices.DEGREE_KINDS",
+        "WantedDegreeKind": "portal.api.choices.WANTED_DEGREE_KINDS",
         "StudyRole": "portal.api.choices.STUDY_ROLE_NAMES",
         "SiteRole": "portal.api.choices.SITE_ROLE_NAMES",
         "TokenScope": "portal.api.choices.TOKEN_SCOPES",

@@ -16,11 +16,13 @@ SITES = {name: SimpleNamespace(pk=uuid.uuid4(), site=SimpleNamespace(name=name))
 COMPARISON = cast(
     DegreeComparison,
     SimpleNamespace(
+        id=uuid.uuid4(),
         label="Degrees_1",
         seeds=[42],
         study_id=uuid.uuid4(),
         version_id=uuid.uuid4(),
         version=SimpleNamespace(declaration={"headline": "auc", "local_layers": ["bias"]}),
+        personalised=[],
         plan={"strategy": "fedavg", "rounds": 3, "config": {"seed": 42}},
     ),
 )
@@ -32,12 +34,15 @@ def told(auc: float, rows: int, **more: Any) -> dict[str, Any]:
 
 
 def run_of(kind: str, tests: Tests, *, site: str = "", trained: dict[str, int] | None = None, pooled: int = 0,
-           exposed: dict[str, int] | None = None, state: str = "completed", seed: int = 42) -> Measured:  # fmt: skip
+           exposed: dict[str, int] | None = None, state: str = "completed", seed: int = 42,
+           strategy: str = "fedavg") -> Measured:  # fmt: skip
     """A run of a kind in which these sites tested, of 2 s and 30 bytes."""
     enrolment = SITES[site].pk if site else None
     entry = SimpleNamespace(kind=kind, enrolment=SITES.get(site), enrolment_id=enrolment, table_id=None, seed=seed)
     label, config = f"{kind} {site}".strip(), {"bootstrap": 200, "seed": seed}
-    run = SimpleNamespace(state=state, pk=uuid.uuid4(), label=label, config=config, ends_after=None, rounds=3)
+    run = SimpleNamespace(
+        state=state, pk=uuid.uuid4(), label=label, config=config, ends_after=None, rounds=3, strategy=strategy
+    )
     return Measured(
         entry=cast(Any, entry),
         run=cast(Any, run),

@@ -13,7 +13,7 @@ from portal.web.downloads import csv_file
 from portal.web.presenters.degree_files import COLUMNS, degree_latex, degree_records
 from portal.web.presenters.degrees import present_degrees
 from tests.degrees.scene import reckoned, run_of
-from tests.degrees.test_reckoning import EVERYTHING, TOGETHER_ANEW
+from tests.degrees.test_reckoning import ALONE, EVERYTHING, TOGETHER, TOGETHER_ANEW
 
 FOUND = reckoned(*EVERYTHING)
 PAGE = present_degrees(FOUND, [Lacking("central", "still_local", ("A",))])
@@ -29,13 +29,13 @@ def test_tables_and_plot_are_drawn() -> None:
     assert "+0.125" in drawn, "what pooling all gains in the mean"
     assert "Better alone" in drawn
     assert "75.0 %" in drawn
-    assert "strategy=fedbn" in drawn
+    assert "Run FedBN / local layers as well" in " ".join(drawn.split())
 
 
 def test_a_site_that_is_better_off_alone_is_offered_strategies_that_keep_layers_there() -> None:
-    (offered,) = [item for item in PAGE.personalised if "strategy=fedbn" in item.href]
-    assert "parameter%3Aseed=42" in offered.href
     assert PAGE.worse == ("B",)
+    assert PAGE.offered == (("fedbn", "FedBN / local layers"),)
+    assert not present_degrees(reckoned(ALONE[0], TOGETHER), []).offered, "nobody is better alone"
     assert PAGE.lacking[0].startswith("Central: A train")
 
 

@@ -87,6 +87,18 @@ def test_only_what_is_completed_counts_and_other_test_rows_are_told() -> None:
     assert not reckoned(TOGETHER, other).same_rows
 
 
+def test_what_a_personalised_model_brings_stands_beside_the_shared_one() -> None:
+    """It is a row of its own, never the one that the others are compared with."""
+    own_parts = run_of("personalised", {"A": told(0.8, 30), "B": told(0.95, 10)}, trained={"A": 60, "B": 20},
+                       strategy="fedbn")  # fmt: skip
+    found = reckoned(*EVERYTHING, own_parts)
+    assert [row.kind for row in found.rows] == ["alone", "left-out", "federated", "personalised", "hybrid", "central"]
+    row = found.rows[3]
+    assert (row.strategy, found.base, [value(gain) for gain in row.gains]) == ("fedbn", "federated", [0.0, 0.35])
+    assert [value(item.personalised_over_own) for item in found.contributions] == [0.1, 0.05]
+    assert [item.is_worse for item in found.contributions] == [False, True], "the flag is about the shared model"
+
+
 def test_without_any_run_there_are_no_tables() -> None:
     found = reckoned()
     assert (found.rows, found.base, found.contributions, found.metric) == ((), "", (), "auc")

@@ -15,7 +15,7 @@ from accounts.services import grant_role
 from audit.models import Event
 from federation.degrees.models import DegreeComparison, DegreeEntry
 from federation.degrees.outline import outline_of
-from federation.degrees.selectors import mark_of
+from federation.degrees.selectors import kinds_beside, mark_of
 from federation.degrees.services import Wish, compare_run, create_comparison, extend_comparison, start_comparison
 from federation.runs.models import Run
 from federation.runs.roles import TRAINS
@@ -170,6 +170,19 @@ def test_only_who_may_start_runs_compares(stage: Stage) -> None:
         create_comparison(study=stage.study, version=stage.scene.run.version, plan=Plan(), by=stranger)
 
 
+def test_a_run_takes_its_place_though_its_degree_is_not_possible_any_more(stage: Stage) -> None:
+    """All trained at home; then Site 0 pooled its rows: the repetition stands beside the run of before."""
+    Run.objects.filter(pk=stage.scene.run.pk).update(state="running", config={})
+    Run.objects.filter(pk=stage.scene.run.pk).update(state="completed", ended_at=timezone.now())
+    run = Run.objects.get(pk=stage.scene.run.pk)
+    assert kinds_beside(run, "hybrid") == ["federated", "hybrid"]
+    stage.level(0, "F4")
+    with pytest.raises(Invalid, match="E_TOO_FEW_SITES"):
+        compare_run(run=run, wish=Wish(kinds=["left-out"]), by=stage.pi)
+    (entry,) = compare_run(run=run, wish=Wish(kinds=["federated", "hybrid"]), by=stage.pi).entries.all()
+    assert (entry.kind, entry.run) == ("federated", run)
+
+
 SEED = {"name": "seed", "type": "int", "default": 42, "min": 0.0, "max": 1000.0}
 
 
@@ -226,6 +239,43 @@ def test_seeds_that_make_no_sense_are_refused(stage: Stage, seeds: tuple[int, ..
     with_seed(stage)
     with pytest.raises(Invalid, match="E_INVALID"):
         stage.compare(seeds=seeds)
+
+
+def keeping_layers(stage: Stage) -> None:
+    """The script names layers that may stay at a site."""
+    version = stage.scene.run.version
+    version.declaration = {**version.declaration, "local_layers": ["bias"]}
+    version.save(update_fields=["declaration"])
+
+
+def test_a_personalised_strategy_is_tried_besides_with_every_seed(stage: Stage) -> None:
+    with_seed(stage)
+    keeping_layers(stage)
+    comparison = stage.compare(kinds=["federated"], seeds=[7, 8], plan=Plan(rounds=2))
+    start_comparison(comparison=comparison, personalised=["fedbn"], by=stage.pi)
+    assert seeds_by_kind(comparison) == {"federated": [7, 8], "personalised": [7, 8]}
+    runs = [entry.run for entry in comparison.entries.filter(kind="personalised")]
+    assert {(run.strategy, run.rounds) for run in runs} == {("fedbn", 2)}
+    assert runs[0].label.endswith("fedbn, seed 7")
+    assert json.loads(Event.objects.get(action="degrees:comparison:extended").detail)["personalised"] == ["fedbn"]
+    start_comparison(comparison=DegreeComparison.objects.get(), personalised=["fedbn"], seeds=[9], by=stage.pi)
+    assert seeds_by_kind(comparison) == {"federated": [7, 8, 9], "personalised": [7, 8, 9]}
+
+
+def test_a_strategy_that_leaves_nothing_at_the_sites_is_no_personalised_one(stage: Stage) -> None:
+    comparison = stage.compare(kinds=["federated"])
+    with pytest.raises(Invalid, match="E_INVALID"):
+        extend_comparison(comparison=comparison, personalised=["fedbn"], by=stage.pi)
+    keeping_layers(stage)
+    comparison = DegreeComparison.objects.get()
+    with pytest.raises(Invalid, match="E_INVALID"):
+        extend_comparison(comparison=comparison, personalised=["median"], by=stage.pi)
+    stage.level(0, "F0")
+    stage.level(1, "F0")
+    with pytest.raises(Invalid, match="E_TOO_FEW_SITES"):
+        extend_comparison(comparison=comparison, personalised=["fedbn"], by=stage.pi)
+    comparison.refresh_from_db()
+    assert (comparison.personalised, comparison.entries.count()) == ([], 1)
 
 
 def test_a_script_that_takes_no_seed_is_trained_once(stage: Stage) -> None:

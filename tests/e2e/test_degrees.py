@@ -36,4 +36,14 @@ def test_each_alone_all_together_and_who_has_what_of_it(stage: Stage) -> None:
     own = [item["own"]["value"] for item in found.contributions]
     assert own == [figure["value"] for figure in alone["sites"]]
     assert any(one != other for one, other in pairwise(own))
+
+    assert found.offered == ["fedbn"]
+    begun = portal.degrees.start(found, personalised=found.offered)
+    assert (begun.hindered, begun.personalised, begun.offered) == ([], ["fedbn"], [])
+    found = portal.degrees.wait(begun, timeout=60)
+    own_parts = found.rows[-1]
+    assert (own_parts["kind"], own_parts["strategy"], own_parts["trained"]) == ("personalised", "fedbn", [486, 486])
+    assert [figure["value"] for figure in own_parts["sites"]] != [figure["value"] for figure in together["sites"]]
+    for item, kept, alone_ in zip(found.contributions, own_parts["sites"], own, strict=True):
+        assert item["personalised_over_own"]["value"] == pytest.approx(kept["value"] - alone_)
     portal.close()

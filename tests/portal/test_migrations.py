@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from importlib import import_module
+from uuid import uuid4
 
 import pytest
 from django.apps import apps
@@ -11,7 +12,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from federation.runs.models import Participation, Round
+from federation.degrees.models import DegreeComparison, DegreeEntry
+from federation.runs.models import Participation, Round, Run
 from studies.dictionary.models import DictionaryDraft, DictionaryVersion
 from tests.runs import scene as scenes
 
@@ -57,3 +59,25 @@ def test_a_draft_was_begun_from_the_newest_version_of_its_last_change() -> None:
     # by its function alone: to go back so far would take everything down that came after
     import_module("studies.dictionary.migrations.0004_draft_base").base_of_standing_drafts(apps, None)
     assert DictionaryDraft.objects.get().base == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_comparisons_of_before_have_the_seeds_of_their_runs() -> None:
+    """Each seed once, in the order of the runs; none of a script without one, and a yes or no is no seed."""
+    scene = scenes.build(sites=2)
+    run, plan = scene.run, {"config": {}, "strategy": "fedavg", "rounds": 1}
+    common = {"study": run.study, "version": run.version, "kinds": ["federated"], "created_by": run.created_by}
+    configs = ([{"seed": 7}, {"seed": 8}, {"seed": 7}], [{"other": 1}, {}], [{"seed": True}], [])
+    made = []
+    for number, wanted in enumerate(configs):
+        comparison = DegreeComparison.objects.create(label=f"Of before {number}", plan=plan, **common)
+        for position, config in enumerate(wanted):
+            of_it = Run.objects.get(pk=run.pk)
+            of_it.pk, of_it.config, of_it._state.adding = uuid4(), config, True
+            of_it.save()
+            DegreeEntry.objects.create(comparison=comparison, kind="federated", run=of_it, position=position)
+        made.append(comparison)
+    migrate_over("degrees", "0001_initial")
+    seeds = [list(item.entries.order_by("position").values_list("seed", flat=True)) for item in made]
+    assert seeds == [[7, 8, 7], [None, None], [None], []]
+    assert [DegreeComparison.objects.get(pk=item.pk).seeds for item in made] == [[7, 8], [], [], []]

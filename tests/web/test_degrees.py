@@ -47,6 +47,7 @@ def test_a_comparison_has_the_seeds_of_the_form_and_takes_more(
     assert (planned.seeds, planned.entries.count()) == ([7, 8, 9], 9)
     for wrong, words in (("nine", "Up to ten whole numbers"), ("5000", "E_RUN_CONFIG")):
         assert words in sound(browser("pi").post(start, {"seeds": wrong}, follow=True), 200).text
+    assert "E_INVALID" in sound(browser("pi").post(start, {"personalised": "median"}, follow=True), 200).text
     assert planned.entries.count() == 9
 
 

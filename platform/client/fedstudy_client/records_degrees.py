@@ -21,6 +21,7 @@ class DegreeComparison(Record):
     Attributes:
         rows: one for each degree: its figures by site, weighted and ranked, what it gains over `base`, what it took.
         contributions: one for each site: its gain over its own model, and what its rows bring to the others.
+        personalised: strategies of runs in it that leave a part of the model at each site; `offered`: others that suit.
         runs: [{kind, site, seed, run}].
         lacking: [{kind, reason, sites}], ways of training that the study does not allow now.
         hindered: [{run, code, detail}], of the last start.
@@ -32,6 +33,8 @@ class DegreeComparison(Record):
     plan: dict[str, Any] = field(repr=False)
     created_at: datetime
     seeds: list[int] = field(default_factory=list)
+    personalised: list[str] = field(default_factory=list)
+    offered: list[str] = field(default_factory=list)
     metric: str = ""
     metrics: list[str] = field(default_factory=list)
     sites: list[str] = field(default_factory=list)
@@ -49,6 +52,11 @@ class DegreeComparison(Record):
         return all(item["run"]["state"] in FINAL for item in self.runs)
 
     @property
+    def worse(self) -> list[str]:
+        """The sites for which the shared model is worse than their own."""
+        return [item["site"] for item in self.contributions if item["is_worse"]]
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of what `lines` have."""
         return (
@@ -64,7 +72,9 @@ class DegreeComparison(Record):
     def _lines(self) -> Iterator[tuple[Any, ...]]:
         for row in self.rows:
             yield (
-                ", ".join((row["kind"], *row["pooled_sites"])),
+                ", ".join(
+                    (row["kind"], *([row["strategy"]] if row["kind"] == "personalised" else row["pooled_sites"]))
+                ),
                 len(row["seeds"]),
                 row["degree"],
                 *(_value(figure) for figure in row["sites"]),

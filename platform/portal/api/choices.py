@@ -4,6 +4,7 @@ from accounts.roles import SITE_ROLES, STUDY_ROLES, Role
 from accounts.scopes import TokenScope
 from accounts.states import REQUEST
 from federation.degrees.kinds import KINDS as WAYS_OF_TRAINING
+from federation.degrees.kinds import WANTED
 from federation.runs.roles import PHASES_OF
 from fedstudy_core.analysis import Risk
 from nodes.registry.states import NODE
@@ -51,3 +52,4 @@ LEVEL_NAMES = list(LEVELS.items())
 PART_NAMES = list(PHASES_OF)
 SET_UP_STEPS = list(STEPS)
 DEGREE_KINDS = list(WAYS_OF_TRAINING)
+WANTED_DEGREE_KINDS = list(WANTED)

@@ -8,9 +8,10 @@ from rest_framework import serializers
 from rest_framework.response import Response
 
 from federation.degrees import selectors, services
-from federation.degrees.kinds import KINDS
+from federation.degrees.kinds import KINDS, WANTED
 from federation.degrees.measuring import Measured, measure
 from federation.degrees.models import DegreeComparison
+from federation.degrees.personal import personal_strategies
 from federation.degrees.reckoning import DegreeRow, reckon
 from federation.degrees.seeds import MOST_SEEDS
 from federation.runs import selectors as run_selectors
@@ -22,12 +23,12 @@ from studies.lifecycle import selectors as study_selectors
 from studies.scripts import selectors as script_selectors
 
 OWN_FIELDS = ("wish", "label", "start")
-OF_COMPARISON = ("id", "study_id", "version_id", "label", "kinds", "seeds", "plan", "created_at")
+OF_COMPARISON = ("id", "study_id", "version_id", "label", "kinds", "seeds", "personalised", "plan", "created_at")
 
 
 class Wanted(Input):
     kinds = serializers.ListField(
-        child=serializers.ChoiceField(choices=KINDS), required=False, min_length=1,
+        child=serializers.ChoiceField(choices=WANTED), required=False, min_length=1,
         help_text="Ways of training that are wanted; all when left out",
     )  # fmt: skip
     seeds = serializers.ListField(
@@ -43,10 +44,14 @@ class Wanted(Input):
         return {**values, "wish": services.Wish(**given)}
 
 
-class MoreSeeds(Input):
+class More(Input):
     seeds = serializers.ListField(
         child=serializers.IntegerField(), required=False, default=list, max_length=MOST_SEEDS,
         help_text="To be added to those of the comparison",
+    )  # fmt: skip
+    personalised = serializers.ListField(
+        child=serializers.CharField(max_length=40), required=False, default=list, max_length=5,
+        help_text="Strategies of `offered`, by which all sites are to train besides",
     )  # fmt: skip
 
 
@@ -91,6 +96,9 @@ class DegreeComparisonOut(Output):
         child=serializers.IntegerField(),
         help_text="Each way of training is run once for each of them",
     )
+    personalised = serializers.ListField(
+        child=serializers.CharField(), help_text="Strategies of its runs that leave a part of the model at each site"
+    )
     plan = serializers.DictField(help_text="What all its runs share")
     created_at = serializers.DateTimeField()
 
@@ -110,6 +118,7 @@ class DegreeRowOut(Output):
     """Lists of figures stand in the order of `sites`; of alone and left-out each site's is of its own model."""
 
     kind = serializers.ChoiceField(choices=KINDS)
+    strategy = serializers.CharField(help_text="Of its first run; a site alone is averaged with nobody")
     runs = serializers.SerializerMethodField()
     seeds = serializers.ListField(
         child=serializers.IntegerField(allow_null=True), help_text="Of which it has tests so far"
@@ -144,6 +153,8 @@ class ContributionOut(Output):
     shared = FigureOut(allow_null=True, help_text="Of the base row's model")
     over_own = FigureOut(allow_null=True, help_text="The shared model less its own")
     over_pooled = FigureOut(allow_null=True, help_text="The shared model less that of pooled rows")
+    personalised = FigureOut(allow_null=True, help_text="Of the model of which it keeps a part")
+    personalised_over_own = FigureOut(allow_null=True, help_text="That model less its own")
     unseen = FigureOut(allow_null=True, help_text="Of the model that the others trained without it")
     over_unseen = FigureOut(allow_null=True, help_text="What its own rows bring to itself")
     to_others = FigureOut(allow_null=True, help_text="What its rows bring to the other sites")
@@ -179,6 +190,10 @@ class DegreesOut(DegreeComparisonOut):
     contributions = ContributionOut(many=True)
     runs = DegreeRunOut(many=True)
     lacking = LackingOut(many=True, help_text="Ways of training that the study does not allow now")
+    offered = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Strategies that leave a part of the model at each site, suit the script and are not in it yet",
+    )
     hindered = HinderedOut(many=True, help_text="Runs that could not be started just now")
 
 
@@ -189,10 +204,9 @@ class DegreesBase(Resource):
         """A comparison with its tables as an answer."""
         found = reckon(comparison, measure(comparison), metric)
         about = {name: getattr(comparison, name) for name in OF_COMPARISON}
-        lacking = selectors.lacking_in(found)
-        return self.answer(
-            {**vars(found), **about, "lacking": lacking, "hindered": hindered}, DegreesOut, status=status
-        )
+        more = {"lacking": selectors.lacking_in(found), "hindered": hindered}
+        more["offered"] = [item.name for item in personal_strategies(comparison)]
+        return self.answer({**vars(found), **about, **more}, DegreesOut, status=status)
 
     def made(self, comparison: DegreeComparison, start: bool, request: PersonRequest) -> Response:
         """A new comparison as an answer, its runs started where that is wanted."""
@@ -245,10 +259,10 @@ class DegreeComparisons(DegreesBase):
 
     @describe(
         "Plan what has become possible, and start what has not begun, failed or was stopped",
-        input=MoreSeeds,
+        input=More,
         output=DegreesOut,
     )
     def start(self, request: PersonRequest, id: UUID) -> Response:
-        comparison, values = self.row(id), self.read(MoreSeeds)
+        comparison, values = self.row(id), self.read(More)
         hindered = services.start_comparison(comparison=comparison, by=request.user, **values)
         return self.tables(self.row(id), hindered=hindered)

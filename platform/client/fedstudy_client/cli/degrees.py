@@ -28,6 +28,10 @@ Seeds = Annotated[
     list[int] | None,
     typer.Option("--seed", help="Run each way of training with this seed; several times for the mean over seeds."),
 ]
+Personalised = Annotated[
+    list[str] | None,
+    typer.Option(help="Let all sites train by this strategy besides, each keeping a part of the model."),
+]
 Watch = Annotated[bool, typer.Option("--watch", help="Wait until all runs have ended.")]
 
 NEEDS = {
@@ -92,11 +96,17 @@ def compare(
 
 @app.command()
 def start(
-    which: Which, study: InStudy = None, *, seed: Seeds = None, watch: Watch = False, as_json: AsJson = False
+    which: Which,
+    study: InStudy = None,
+    *,
+    seed: Seeds = None,
+    personalised: Personalised = None,
+    watch: Watch = False,
+    as_json: AsJson = False,
 ) -> None:
     """Plan what has become possible, and start what has not begun, failed or was stopped; --seed adds seeds."""
     with portal() as connected:
-        begun = connected.degrees.start(_find(connected, which, study), seeds=seed)
+        begun = connected.degrees.start(_find(connected, which, study), seeds=seed, personalised=personalised)
         _follow(connected, begun, watch, Output(as_json))
 
 
@@ -128,13 +138,17 @@ def _show(found: DegreeComparison, output: Output) -> None:
     if found.rows:
         output.table(f"{found.metric} by degree of federation", found.columns, found.lines)
     if found.contributions:
-        columns = ("site", "rows", "alone", "shared", "gain", "over pooled", "to others", "")
+        columns = ("site", "rows", "alone", "shared", "gain", "over pooled", "personalised", "to others", "")
         output.table("What each site has of it", columns, [_contribution(item) for item in found.contributions])
+    if found.worse and found.offered:
+        remedy = f"`fedstudy degrees start` with --personalised {found.offered[0]} may help"
+        output.say(f"{', '.join(found.worse)}: better alone; {remedy}.")
     for item in found.lacking:
         sites = f" ({', '.join(item['sites'])})" if item["sites"] else ""
         output.say(f"{item['kind']}: {NEEDS.get(item['reason'], item['reason'])}{sites}.")
 
 
 def _contribution(item: dict[str, Any]) -> Sequence[Any]:
-    figures = [item[name] and item[name]["value"] for name in ("own", "shared", "over_own", "over_pooled", "to_others")]
+    names = ("own", "shared", "over_own", "over_pooled", "personalised_over_own", "to_others")
+    figures = [item[name] and item[name]["value"] for name in names]
     return (item["site"], item["rows"], *figures, "better alone" if item["is_worse"] else "")

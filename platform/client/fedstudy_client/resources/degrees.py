@@ -51,14 +51,19 @@ class Degrees(Resource):
         body = {"start": start, **_wanted(kinds, seeds)}
         return DegreeComparison.read(self._http.post(f"runs/{id_of(run)}/degree-comparisons", body))
 
-    def start(self, comparison: Ref, *, seeds: Sequence[int] | None = None) -> DegreeComparison:
+    def start(
+        self, comparison: Ref, *, seeds: Sequence[int] | None = None, personalised: Sequence[str] | None = None
+    ) -> DegreeComparison:
         """Plan what has become possible, and start what has not begun, failed or was stopped.
 
         Args:
             seeds: that are to be added to the comparison's.
+            personalised: strategies of its `offered`, by which all sites are to train besides: each keeps a part of
+                the model, which may help where the shared one is worse than a site's own.
         """
         there = f"degree-comparisons/{id_of(comparison)}/start"
-        return DegreeComparison.read(self._http.post(there, _wanted(None, seeds)))
+        more = {} if personalised is None else {"personalised": [*personalised]}
+        return DegreeComparison.read(self._http.post(there, {**_wanted(None, seeds), **more}))
 
     def wait(
         self,

@@ -24,7 +24,8 @@ class SeedsField(forms.CharField):
         return [int(word) for word in words]
 
 
-class SeedsForm(forms.Form):
-    """Seeds that are added to a comparison."""
+class MoreForm(forms.Form):
+    """What is added to a comparison: seeds, or a strategy that leaves a part of the model at each site."""
 
     seeds = SeedsField()
+    personalised = forms.CharField(max_length=40, required=False)

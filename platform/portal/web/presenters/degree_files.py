@@ -11,8 +11,9 @@ from portal.web.presenters.charts import POOLED, metric_name
 from portal.web.presenters.degrees import row_name
 
 COLUMNS = (
-    "degree", "pooled_sites", "share_local", "metric", "site", "measure", "value", "low", "high", "test_rows",
-    "replicates", "seeds", "deviation", "rows_trained_least", "rows_trained_most", "rows_exposed", "seconds", "bytes",
+    "degree", "strategy", "pooled_sites", "share_local", "metric", "site", "measure", "value", "low", "high",
+    "test_rows", "replicates", "seeds", "deviation", "rows_trained_least", "rows_trained_most", "rows_exposed",
+    "seconds", "bytes",
 )  # fmt: skip
 SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
     letter: f"\\{letter}" for letter in "&%$#_{}"
@@ -27,9 +28,10 @@ def degree_records(found: Degrees) -> list[dict[str, Any]]:
 def _records(found: Degrees) -> Iterator[dict[str, Any]]:
     for row in found.rows:
         about = {
-            "degree": row.kind, "pooled_sites": ", ".join(row.pooled_sites), "share_local": row.degree,
-            "metric": found.metric, "rows_trained_least": row.trained[0], "rows_trained_most": row.trained[1],
-            "rows_exposed": row.exposed, "seconds": row.seconds, "bytes": row.bytes,
+            "degree": row.kind, "strategy": row.strategy, "pooled_sites": ", ".join(row.pooled_sites),
+            "share_local": row.degree, "metric": found.metric, "rows_trained_least": row.trained[0],
+            "rows_trained_most": row.trained[1], "rows_exposed": row.exposed, "seconds": row.seconds,
+            "bytes": row.bytes,
         }  # fmt: skip
         for site, figure, gain in zip(found.sites, row.sites, row.gains, strict=True):
             yield from _told(about | {"site": site}, {"value": figure, "gain": gain})
@@ -46,6 +48,7 @@ def _contributions(found: Degrees) -> Iterator[dict[str, Any]]:
             about,
             {
                 "gain over own": item.over_own, "gain over pooled": item.over_pooled,
+                "personalised gain over own": item.personalised_over_own,
                 "own rows to itself": item.over_unseen, "own rows to others": item.to_others,
             },
         )  # fmt: skip

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from urllib.parse import urlencode
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from federation.degrees.kinds import ALONE, CENTRAL, FEDERATED, HYBRID, LEFT_OUT, OF_ONE_SITE
+from federation.degrees.kinds import ALONE, CENTRAL, FEDERATED, HYBRID, LEFT_OUT, OF_ONE_SITE, PERSONALISED
 from federation.degrees.measuring import Measured, ended_untold
 from federation.degrees.models import DegreeComparison
 from federation.degrees.outline import NO_POOL, POOLED_AWAY, STILL_LOCAL, Lacking
+from federation.degrees.personal import personal_strategies
 from federation.degrees.reckoning import Contribution, DegreeRow, Degrees
-from federation.degrees.seeds import SEED
 from federation.runs.models import Run
-from federation.runs.services import Plan
 from federation.runs.states import LIVE
 from federation.strategies.catalogue import STRATEGIES
 from fedstudy_core.figures import AUC, Figure
 from portal.web.formats import duration, score, share, size
-from portal.web.forms.runs import filled_from
 from portal.web.presenters.charts import metric_name, series_number
 from portal.web.presenters.degree_plot import Plot, plot_of
 
@@ -66,6 +62,7 @@ class SiteLine:
     shared: Cell
     over_own: Cell
     over_pooled: Cell
+    personalised: Cell
     to_itself: Cell
     to_others: Cell
     warning: str
@@ -81,16 +78,11 @@ class RunLine:
 
 
 @dataclass(frozen=True)
-class Personalised:
-    """A strategy that leaves a part of the model at each site, and the form that is filled in for it."""
-
-    title: str
-    href: str
-
-
-@dataclass(frozen=True)
 class DegreesPage:
-    """What the page shows; `metrics` are the other tables that there could be."""
+    """What the page shows; `metrics` are the other tables that there could be.
+
+    `offered` are names and titles of strategies that leave a part of the model at each site, where one is better alone.
+    """
 
     comparison: DegreeComparison
     metric: str
@@ -105,7 +97,8 @@ class DegreesPage:
     lacking: tuple[str, ...]
     plot: Plot | None
     worse: tuple[str, ...]
-    personalised: tuple[Personalised, ...]
+    offered: tuple[tuple[str, str], ...]
+    has_personalised: bool
     same_rows: bool
     is_bootstrapped: bool
     is_live: bool
@@ -132,7 +125,8 @@ def present_degrees(found: Degrees, lacking: Sequence[Lacking]) -> DegreesPage:
         lacking=tuple(map(_lacking, lacking)),
         plot=plot_of(found, names),
         worse=worse,
-        personalised=tuple(_personalised(found.comparison)) if worse else (),
+        offered=tuple((item.name, item.title) for item in personal_strategies(found.comparison)) if worse else (),
+        has_personalised=any(row.kind == PERSONALISED for row in found.rows),
         same_rows=found.same_rows,
         is_bootstrapped=any(figure and figure.replicates for row in found.rows for figure in row.sites),
         is_live=any(item.run.state in LIVE for item in found.runs),
@@ -148,14 +142,17 @@ def kind_name(kind: str) -> str:
         ALONE: _("Each site alone"),
         LEFT_OUT: _("Without the site"),
         FEDERATED: _("Federated"),
+        PERSONALISED: _("Personalised"),
         HYBRID: _("Hybrid"),
         CENTRAL: _("Central"),
     }[kind]
 
 
 def row_name(row: DegreeRow) -> str:
-    """A row's name; of hybrid ones with the sites whose rows were pooled."""
+    """A row's name; of hybrid ones with the sites whose rows were pooled, of personalised ones with the strategy."""
     name = kind_name(row.kind)
+    if row.kind == PERSONALISED:
+        return f"{name} ({STRATEGIES[row.strategy].title})"
     return f"{name} ({', '.join(row.pooled_sites)})" if row.kind == HYBRID and row.pooled_sites else name
 
 
@@ -189,6 +186,7 @@ def _about(row: DegreeRow) -> str:
         ALONE: _("tested by each its own model"),
         LEFT_OUT: _("tested by each the model of the others"),
         FEDERATED: _("all sites train, rows stay"),
+        PERSONALISED: _("a part of the model stays, too"),
         HYBRID: _("some rows pooled"),
         CENTRAL: _("all rows pooled"),
     }[row.kind]
@@ -228,6 +226,7 @@ def _site(item: Contribution, place: int) -> SiteLine:
         shared=_cell(item.shared),
         over_own=_gain(item.over_own),
         over_pooled=_gain(item.over_pooled),
+        personalised=_gain(item.personalised_over_own),
         to_itself=_gain(item.over_unseen),
         to_others=_gain(item.to_others),
         warning=warning,
@@ -258,26 +257,3 @@ def _lacking(item: Lacking) -> str:
             kind=kind, sites=sites
         )
     return _("{kind}: fewer than two sites train.").format(kind=kind)
-
-
-def _personalised(comparison: DegreeComparison) -> Iterator[Personalised]:
-    """The strategies that keep layers at the sites, as far as the script suits them."""
-    for item in STRATEGIES.values():
-        local = item.needs is not None and item.needs.declared == "local_layers"
-        if (
-            local
-            and not item.unsupported_by(comparison.version.declaration)
-            and item.name != comparison.plan["strategy"]
-        ):
-            yield Personalised(
-                item.title, f"{reverse('web:run-new', args=[comparison.study_id])}?{_filled(comparison, item.name)}"
-            )
-
-
-def _filled(comparison: DegreeComparison, strategy: str) -> str:
-    """The comparison's plan by another strategy, as the form of a new run begins with it."""
-    plan = Plan(**comparison.plan)
-    if comparison.seeds:
-        plan = replace(plan, config={**(plan.config or {}), SEED: comparison.seeds[0]})
-    plan = replace(plan, label=f"{comparison.label} · {strategy}", strategy=strategy, strategy_parameters={})
-    return urlencode({"version": comparison.version_id, **filled_from(plan)})

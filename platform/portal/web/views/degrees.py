@@ -20,7 +20,7 @@ from federation.degrees.reckoning import Degrees, reckon
 from federation.runs import selectors as run_selectors
 from portal.downloads import file_response
 from portal.web.downloads import csv_file
-from portal.web.forms.seeds import SeedsForm
+from portal.web.forms.seeds import MoreForm
 from portal.web.lists import page_of
 from portal.web.pages import PageRequest, page, refusals_said, render_page
 from portal.web.presenters.degree_files import COLUMNS, degree_latex, degree_records
@@ -83,31 +83,36 @@ def _as_file(request: PageRequest, found: Degrees, form: str) -> HttpResponse:
 
 @page("POST")
 def of_run(request: PageRequest, run_id: UUID) -> HttpResponse:
-    """Compare degrees by the plan of a run, at once."""
+    """Compare degrees by the plan of a run, at once: all of them, or the run beside one other (`kind`)."""
     run = run_selectors.run_for(request.user, run_id)
     answer: HttpResponse = redirect("web:run", run.pk)
+    kind = request.POST.get("kind", "")
+    wish = services.Wish(kinds=selectors.kinds_beside(run, kind)) if kind else services.Wish()
     with refusals_said(request):
-        answer = begun(request, services.compare_run(run=run, by=request.user))
+        answer = begun(request, services.compare_run(run=run, wish=wish, by=request.user))
     return answer
 
 
 @page("POST")
 def start(request: PageRequest, comparison_id: UUID) -> HttpResponse:
-    """Plan what has become possible or has another seed, and start what has not begun, failed or was stopped."""
+    """Plan what is possible now, or has another seed or strategy, and start what has not begun, failed or stopped."""
     made = selectors.comparison_for(request.user, comparison_id)
     answer: HttpResponse = redirect("web:degree-comparison", made.pk)
-    form = SeedsForm(request.POST)
+    form = MoreForm(request.POST)
     if not form.is_valid():
-        messages.error(request, str(form.errors["seeds"][0]))
+        messages.error(request, str(next(iter(form.errors.values()))[0]))
         return answer
     with refusals_said(request):
-        answer = begun(request, made, form.cleaned_data["seeds"])
+        answer = begun(request, made, **form.cleaned_data)
     return answer
 
 
-def begun(request: PageRequest, made: DegreeComparison, seeds: Sequence[int] = ()) -> HttpResponse:
+def begun(
+    request: PageRequest, made: DegreeComparison, *, seeds: Sequence[int] = (), personalised: str = ""
+) -> HttpResponse:
     """Start a comparison's runs, say what hinders them, and show it."""
-    hindered = services.start_comparison(comparison=made, seeds=seeds, by=request.user)
+    wanted = [personalised] if personalised else []
+    hindered = services.start_comparison(comparison=made, seeds=seeds, personalised=wanted, by=request.user)
     if hindered:
         words = ngettext(
             "{number} run could not start: {detail}", "{number} runs could not start: {detail}", len(hindered)
