@@ -45,6 +45,7 @@ def make_token(*, name: str, scopes: Collection[TokenScope], days: int, by: User
     if problems:
         raise Invalid("E_INVALID", "Some of the token's details do not fit.", errors=problems)
     User.objects.select_for_update().get(pk=by.pk)
+    _forget_expired(by)
     if tokens_of(by).count() >= MOST_TOKENS:
         raise Refusal("E_STATE", f"You have {MOST_TOKENS} tokens already; revoke one first.")
     chosen = [scope.value for scope in TokenScope if scope in scopes]
@@ -69,8 +70,8 @@ def begin_program_session(*, user: User, address: str = "", agent: str = "", aal
         aal: how many factors were shown, 1 or 2.
     """
     User.objects.select_for_update().get(pk=user.pk)
+    _forget_expired(user)
     held = ApiToken.objects.filter(user=user, scopes=[])
-    held.filter(expiry__lte=timezone.now()).delete()
     oldest = held.order_by("-created", "-id").values_list("pk", flat=True)[MOST_SESSIONS - 1 :]
     held.filter(pk__in=list(oldest)).delete()
     now = timezone.now()
@@ -98,6 +99,10 @@ def note_use(token: ApiToken) -> None:
     now = timezone.now()
     if token.last_used_at is None or token.last_used_at <= now - NOTED_EVERY:
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+
+
+def _forget_expired(user: User) -> None:
+    ApiToken.objects.filter(user=user, expiry__lte=timezone.now()).delete()
 
 
 def _create(prefix: str = "", **fields: Any) -> tuple[ApiToken, str]:

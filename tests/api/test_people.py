@@ -125,6 +125,16 @@ def test_a_token_is_made_by_the_api_shown_once_and_revoked(world: World) -> None
     assert program.get("/api/v1/me").status_code == 401
 
 
+def test_a_token_that_has_expired_lets_nobody_in_and_goes_with_the_next(world: World) -> None:
+    token, secret = make_token(name="Old", scopes=[TokenScope.READ], days=1, by=world.pi)
+    program = APIClient(HTTP_AUTHORIZATION=f"Token {secret}")
+    assert program.get("/api/v1/me").status_code == 200
+    ApiToken.objects.filter(pk=token.pk).update(expiry=timezone.now() - timedelta(seconds=1))
+    assert program.get("/api/v1/me").status_code == 401
+    make_token(name="New", scopes=[TokenScope.READ], days=1, by=world.pi)
+    assert [item.name for item in ApiToken.objects.filter(user=world.pi)] == ["New"]
+
+
 def test_the_use_of_a_token_is_noted_to_the_minute(world: World) -> None:
     token, secret = make_token(name="Notebook", scopes=[TokenScope.READ], days=1, by=world.pi)
     program = APIClient(HTTP_AUTHORIZATION=f"Token {secret}")

@@ -133,7 +133,9 @@ def render_trouble(request: HttpRequest, words: Mapping[str, Any]) -> HttpRespon
         part.headers[ERROR_HEADER] = words["code"]
         return part
     user = getattr(request, "user", None)
-    frame = frame_of(request, user, access_of(user)) if isinstance(user, User) and user.is_active else {}
+    frame: Mapping[str, Any] = {}
+    if isinstance(user, User) and user.is_active:
+        frame = frame_of(request, user, getattr(request, "access", None) or access_of(user))
     return render(request, "errors/error.html", {**frame, **words}, status=status)
 
 
