@@ -12,7 +12,7 @@ from audit.models import Checkpoint, Event, Leaf, Queued, Tile
 from audit.sequencer import LogSigner, Sequencer
 from audit.services import record
 from fedstudy_core.transparency import checkpoints
-from fedstudy_core.transparency.tree import leaf_hash, root_of
+from fedstudy_core.transparency.tree import Edge, leaf_hash
 
 SIGNER = LogSigner("portal.test/audit", Ed25519PrivateKey.from_private_bytes(b"\x07" * 32))
 
@@ -57,7 +57,11 @@ def assert_whole() -> None:
     for tile in Tile.objects.filter(level=0):
         assert bytes(tile.hashes) == b"".join(hashes[tile.place * 256 : (tile.place + 1) * 256])
     assert Tile.objects.filter(level=0).count() == len(leaves) // 256
-    for signed in Checkpoint.objects.all():
+    grown = Edge()
+    for signed in Checkpoint.objects.order_by("size"):
+        for hash_ in hashes[grown.size : signed.size]:
+            grown.append(hash_)
         checkpoint, _ = checkpoints.read(signed.note.encode(), SIGNER.key)
         assert (checkpoint.size, checkpoint.root) == (signed.size, bytes(signed.root))
-        assert checkpoint.root == root_of(hashes[: signed.size]) == stored_tree.root(signed.size)
+        assert grown.size == signed.size
+        assert checkpoint.root == grown.root() == stored_tree.root(signed.size)
