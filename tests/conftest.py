@@ -1,7 +1,7 @@
 """What every test may use. PostgreSQL and Valkey are started by `devstack.pytest_plugin`."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from django.db import transaction
@@ -45,9 +45,22 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, bytes | str) and len(val) > LONGEST_ID else None
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Nothing that is loaded now goes before the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_finish() -> None:
-    """Spare the collector what thousands of collected tests hold until the end."""
+    """Spare the collector what thousands of collected tests hold until the end, and look for rubbish as the portal does
+    (`portal.asgi`)."""
+    gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 @pytest.fixture(autouse=True)
