@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -41,7 +41,7 @@ from tests.audit.logs import sequence
 from tests.factories.pools import on_file
 from tests.security.access import api, pages
 from tests.security.access.row import Row, first_event
-from tests.security.access.scene import MODEL, leave_results
+from tests.security.access.scene import MODEL, leave_results, used_for_long
 from webhooks.models import Delivery, Webhook
 from webhooks.services import register_webhook
 
@@ -79,6 +79,7 @@ class Portal:
 
     people: dict[str, User]
     objects: dict[str, Table]
+    clients: dict[tuple[str, bool], Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, shape: Shape) -> Portal:
@@ -111,8 +112,13 @@ class Portal:
         return cls({**named, "A": admin}, {**of_study, **others})
 
     def client(self, who: str, row: Row) -> Any:
-        """Somebody's browser, or their program with a token."""
-        if row.is_page:
+        """Somebody's browser, or their program with a token; each of them one and the same."""
+        if (who, row.is_page) not in self.clients:
+            self.clients[who, row.is_page] = self._signed_in(who, in_browser=row.is_page)
+        return self.clients[who, row.is_page]
+
+    def _signed_in(self, who: str, *, in_browser: bool) -> Any:
+        if in_browser:
             client = Client()
             client.force_login(self.people[who], backend="django.contrib.auth.backends.ModelBackend")
             return client
@@ -210,7 +216,7 @@ def _read(client: Any, address: str) -> None:
 
 def measure(shape: Shape) -> Counts:
     """The queries in a portal of this shape, which is taken back."""
-    with transaction.atomic():
+    with transaction.atomic(), used_for_long():
         counts = counted(Portal.of(shape))
         transaction.set_rollback(True)
     return counts

@@ -18,7 +18,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from audit.models import Event
 from tests.security.access import api, pages, scene
 from tests.security.access.row import KINDS, METHODS, MISSING, Row
-from tests.security.access.scene import PEOPLE, Scene, opened_again
+from tests.security.access.scene import PEOPLE, Scene, opened_again, used_for_long
 from tests.web.markup import assert_sound
 
 TABLE = [*api.ROWS, *pages.ROWS]
@@ -32,7 +32,7 @@ TOKEN = re.compile(rb'name="csrfmiddlewaretoken" value="\w+"')
 
 @pytest.fixture(scope="module")
 def built(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Scene]:
-    with django_db_blocker.unblock(), transaction.atomic():
+    with django_db_blocker.unblock(), transaction.atomic(), used_for_long():
         cache.clear()
         logging.disable(logging.WARNING)  # thousands of requests
         yield scene.build()

@@ -82,6 +82,12 @@ def token_client(user: User, *scopes: TokenScope) -> APIClient:
     return client
 
 
+def token_clients(people: Scene) -> dict[tuple[str, TokenScope], APIClient]:
+    """For everybody and each scope a client with a token of theirs."""
+    everybody = {name for who, name in PEOPLE.items() if who not in "-N"}
+    return {(who, scope): token_client(getattr(people.own, who), scope) for who in everybody for scope in TokenScope}
+
+
 def asked(request: Request, client: APIClient) -> Any:
     """The answer to the row's request with a client of ours."""
     row = request.row
@@ -98,14 +104,14 @@ def test_no_operation_is_forgotten() -> None:
 
 
 def test_a_token_opens_what_its_scope_says_and_nothing_else(people: Scene, db: None) -> None:
-    wrong = []
+    wrong, clients = [], token_clients(people)
     for row in ROWS:
         who = next((letter for letter in row.may if letter != "N"), "0")
         with undone():
             request = Request(people, row, "own")
             for scope in TokenScope:
                 with undone():
-                    answer = asked(request, token_client(getattr(people.own, PEOPLE[who]), scope))
+                    answer = asked(request, clients[PEOPLE[who], scope])
                     refused = answer.status_code == 403 and answer.json()["code"] == "E_SCOPE"
                     wanted = row.expected("own", who) if opened(row, scope) else 403
                     if refused == opened(row, scope) or answer.status_code != wanted:
@@ -114,13 +120,13 @@ def test_a_token_opens_what_its_scope_says_and_nothing_else(people: Scene, db: N
 
 
 def test_a_token_gives_no_more_than_its_owner_may(people: Scene, db: None) -> None:
-    wrong = []
+    wrong, client = [], token_client(people.own.stranger, *TokenScope)
     for row in ROWS:
         if "0" in row.may or row.every is not None:
             continue
         with undone():
             request = Request(people, row, "own")
-            answer = asked(request, token_client(people.own.stranger, *TokenScope))
+            answer = asked(request, client)
             if answer.status_code not in (403, 404):
                 wrong.append(f"{name(row)}: {answer.status_code}")
     assert not wrong, "\n".join(wrong)

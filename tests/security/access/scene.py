@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse_lazy
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from accounts import tokens
 from accounts.models import Site, User
 from accounts.roles import Role
 from accounts.services import create_site, grant_role
@@ -24,6 +28,7 @@ from federation.runs.models import Model, Round, RunFile
 from federation.runs.storage import file_store, model_store
 from fedstudy_core import signed_request
 from nodes.registry.services import confirm_node
+from portal import session_life
 from studies.lifecycle.models import Study
 from studies.lifecycle.services import move_study
 from tests.api import world as worlds
@@ -164,6 +169,15 @@ def build() -> Scene:
         archived.study = move_study(study=archived.study, to=state, by=own.pi)
     sequence()
     return scene
+
+
+@contextmanager
+def used_for_long() -> Iterator[None]:
+    """For thousands of requests of which nothing stays: after a minute each would note anew that a session is used."""
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(session_life, "NOTED_EVERY_S", 86_400)
+        changed.setattr(tokens, "NOTED_EVERY", timedelta(days=1))
+        yield
 
 
 def _staffed(world: World, name: str) -> Place:
