@@ -17,7 +17,7 @@ import pytest
 
 from fedstudy_verify import blocks
 from fedstudy_verify.cli import as_text
-from fedstudy_verify.verifying import Trust, verify
+from fedstudy_verify.verifying import Trust, Verdict, verify
 from tests.verify.altering import altered, first_of
 from tests.verify.exports import LOG_KEY, WITNESS_KEYS, leaf_of, write_export, write_manifest
 
@@ -257,6 +257,18 @@ def test_a_quorum_is_asked_of_witnesses_whom_the_auditor_knows(words: list[str],
 def test_whose_word_the_keys_are_is_said(whole: Path) -> None:
     assert "cosigned, by keys that the export names: node.test/0" in as_text(verify(whole))
     assert "cosigned: node.test/0" in as_text(verify(whole, Trust(LOG_KEY, WITNESS_KEYS)))
+
+
+def test_a_good_verdict_ends_in_what_it_proves_and_what_not(whole: Path) -> None:
+    proved, not_proved = as_text(verify(whole, Trust(LOG_KEY, WITNESS_KEYS))).splitlines()[-2:]
+    assert proved.startswith(f"What this proves: the {EVENTS} events shown are as the log signed them. None was")
+    assert proved.endswith(f"The witnesses whose keys you gave saw the same first {EVENTS} events.")
+    assert "was true when it was written" in not_proved
+    assert "--witness" not in not_proved
+    proved, not_proved = as_text(verify(whole)).splitlines()[-2:]
+    assert proved.endswith("That holds if the log's key is the one you know.")
+    assert "that the log showed others the same (give witnesses' keys by --witness)" in not_proved
+    assert "What this proves" not in as_text(Verdict(problems=["x"]))
 
 
 def damaged(archive: Path, what: str) -> None:

@@ -80,4 +80,26 @@ def as_text(verdict: Verdict) -> str:
         lines.insert(0, f"All {verdict.files} files of the dossier are as event {verdict.entry} of the log binds them.")
     if verdict.key_from == "export":
         lines.append(f"Compare the log's key with the one you know, or give that by --key: {verdict.key}")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *_meaning(verdict)]) + "\n"
+
+
+def _meaning(verdict: Verdict) -> list[str]:
+    """For who is no engineer: what it proves that all of this holds, and what it does not."""
+    others = f"the {verdict.hidden} that are not shown have their places" if verdict.hidden else "none is left out"
+    proved = f"What this proves: the {verdict.events} events shown are as the log signed them. "
+    proved += f"None was altered, moved or put in since, and {others}."
+    if verdict.key_from == "export":
+        proved += " That holds if the log's key is the one you know."
+    if isinstance(verdict, DossierVerdict):
+        proved += f" The dossier's {verdict.files} files are those that the portal put together."
+    if verdict.witnessed and verdict.witnesses_from == "given":
+        proved += f" The witnesses whose keys you gave saw the same first {verdict.witnessed} events."
+    missing = ["that what the events tell was true when it was written", "that all that happened was written down"]
+    if verdict.hidden:
+        missing.append(f"what the {verdict.hidden} events say that are not shown")
+    missing.append("what happened after the log's last checkpoint")
+    if not verdict.witnessed or verdict.witnesses_from == "export":
+        missing.append("that the log showed others the same (give witnesses' keys by --witness)")
+    if "not checked" in verdict.checks.values():
+        missing.append("the signatures that were not checked")
+    return [proved, f"What it does not prove: {'; '.join(missing)}."]
