@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -138,8 +139,8 @@ class Node(models.Model):
     def audit_label(self) -> str:
         return f"node {self.name}"
 
-    @property
-    def audit_standing(self) -> dict[str, str]:
+    def audit_standing(self, _about: Collection[str]) -> dict[str, str]:
+        """What an event says of a node that acts, whatever it concerns."""
         return {"role": "node", "site": str(self.site_id)}
 
 

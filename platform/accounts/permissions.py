@@ -165,16 +165,24 @@ def rights_stand() -> Iterator[None]:
 
 
 def _given(user: Any, obj: Model) -> frozenset[str]:
-    """The codenames of what a person's groups may do to an object; in one query."""
+    """The codenames of what a person's groups may do to an object; in one query, which tells events of their roles."""
     seen = _seen.get()
     known = None if seen is None else seen.get((user.pk, obj.pk))
     if known is not None:
         return known
     held = get_group_obj_perms_model(obj)._default_manager.filter(group__user=user, content_object=obj)
-    found = frozenset(held.values_list("permission__codename", flat=True))
+    rows = list(held.values_list("permission__codename", "group__name"))
+    found = frozenset(codename for codename, _ in rows)
+    user.looked_up_roles[str(obj.pk)] = frozenset(role_of_group(name) for name in {name for _, name in rows})
     if seen is not None:
         seen[user.pk, obj.pk] = found
     return found
+
+
+def role_of_group(name: str) -> str:
+    """The role for which a group stands, such as "study:pi" for "study:<id>:pi" (`accounts.groups`)."""
+    scope, _, rest = name.partition(":")
+    return f"{scope}:{rest.rpartition(':')[2]}"
 
 
 def _only_watches(user: Any) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from functools import cache
@@ -58,15 +58,16 @@ def of_system(part: str, request: str = "") -> Circumstances:
     return lambda: told | ({"request": request} if request else {})
 
 
-def text_for(actor: Any) -> str:
+def text_for(actor: Any, about: Collection[str] = ()) -> str:
     """The context of an event that is written now, as canonical JSON.
 
     Args:
-        actor: whose `audit_standing` (role or site by name, where that needs no question) is told, if it has one.
+        actor: whose `audit_standing` (kind or site by name, roles) is told, if it has one.
+        about: ids of the study and the site that the event concerns: the roles in these are told.
     """
     circumstances = _current.get() or of_system(_program())
     told = {**circumstances(), "software": settings.FEDSTUDY_SOFTWARE}
-    standing = getattr(actor, "audit_standing", None)
+    standing = actor.audit_standing(about) if hasattr(actor, "audit_standing") else None
     return canonical.dumps({**told, "actor": standing} if standing else told).decode("utf-8")
 
 

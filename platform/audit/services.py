@@ -47,6 +47,7 @@ def record(
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("an audit event is written in the transaction of the change it tells of")
     about = obj if isinstance(obj, Thing) else Thing(obj._meta.model_name or "", str(obj.pk), str(obj))
+    where = {"study": _id(study), "site": _id(site)}
     event = Event.objects.create(
         actor=getattr(actor, "audit_name", str(actor)),
         actor_label=getattr(actor, "audit_label", str(actor).removeprefix("system:")),
@@ -54,11 +55,10 @@ def record(
         object_type=about.kind,
         object_id=about.id,
         object_label=about.label[:200],
-        study=_id(study),
-        site=_id(site),
+        **where,
         outcome=outcome,
         detail=canonical.dumps(_plain(dict(detail or {}))).decode("utf-8"),
-        context=context.text_for(actor),
+        context=context.text_for(actor, [item for item in where.values() if item]),
     )
     recorded.send(sender=Event, event=event)
     return event

@@ -6,13 +6,19 @@ import json
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import translation
 
 from accounts.models import Site, User
+from accounts.permissions import Permission, check
+from accounts.roles import Role
+from accounts.services import revoke_role
 from audit.context import of_system, pseudonym, under
 from audit.models import Event
 from audit.services import record
+from fedstudy_core.errors import NotFound
 from portal.celery import _begin_context, _end_context
 from portal.web.presenters.circumstances import circumstances_of
 from tests.api import world as worlds
@@ -33,9 +39,9 @@ def newest(action: str) -> dict[str, Any]:
     return context_of(Event.objects.filter(action=action).latest("pk"))
 
 
-def written(actor: User | str = "system:tests") -> dict[str, Any]:
+def written(actor: User | str = "system:tests", **where: object) -> dict[str, Any]:
     with transaction.atomic():
-        return context_of(record(action="demo:thing:done", actor=actor, obj=Site(name="Demo Hospital")))
+        return context_of(record(action="demo:thing:done", actor=actor, obj=Site(name="Demo Hospital"), **where))
 
 
 def test_what_the_portal_does_by_itself_says_which_part_did_it() -> None:
@@ -65,6 +71,35 @@ def test_a_task_is_named_while_it_works_and_not_after() -> None:
 def test_an_administrators_standing_is_told() -> None:
     assert written(platform_admin())["actor"] == {"role": "platform administrator"}
     assert "actor" not in written(UserFactory.create())
+
+
+def test_the_roles_in_study_and_site_are_told_without_a_question(world: World) -> None:
+    """Those by which somebody's rights were found; where nothing was looked up, one question tells."""
+    site = {"study": world.study, "site": world.site}
+    check(world.pi, Permission.STUDY_EDIT, world.study)
+    check(world.site_admin, Permission.SITE_WITHDRAW, world.site)
+    with CaptureQueriesContext(connection) as asked:
+        assert written(world.pi, **site)["actor"] == {"roles": ["study:pi"]}
+        assert written(world.site_admin, **site)["actor"] == {"roles": ["site:admin"]}
+        assert "actor" not in written(world.pi)
+    assert len([sql for sql in asked.captured_queries if sql["sql"].startswith("SELECT")]) == 0
+    unseen, outsider = User.objects.get(pk=world.site_admin.pk), User.objects.get(pk=world.stranger.pk)
+    with CaptureQueriesContext(connection) as asked:
+        for _ in range(3):
+            assert written(unseen, site=world.site)["actor"] == {"roles": ["site:admin"]}
+            assert "actor" not in written(outsider, **site)
+    assert len([sql for sql in asked.captured_queries if sql["sql"].startswith("SELECT")]) == 2
+
+
+def test_a_role_counts_as_it_was_when_somebody_acted(world: World) -> None:
+    auditor = User.objects.get(pk=world.auditor.pk)
+    check(auditor, Permission.AUDIT_VIEW, world.study)
+    assert written(auditor, study=world.study.pk)["actor"] == {"roles": ["study:auditor"]}
+    revoke_role(user=world.auditor, role=Role.AUDITOR, obj=world.study, by=world.pi)
+    assert newest("accounts:role:revoked")["actor"] == {"roles": ["study:pi"]}
+    with pytest.raises(NotFound):
+        check(auditor, Permission.AUDIT_VIEW, world.study)
+    assert "actor" not in written(auditor, study=world.study.pk)
 
 
 def test_the_build_is_a_part_of_the_software(settings: Any) -> None:
@@ -142,5 +177,11 @@ def test_circumstances_are_said_in_words() -> None:
         "Request": "r-1",
         "Software": "portal 0.1.0",
     }
+    roles = {"role": "platform administrator", "roles": ["site:steward", "study:pi", "study:other"]}
+    said = dict(circumstances_of({"actor": roles}))["Standing"]
+    assert said == "platform administrator, data steward of the site, principal investigator of the study, study:other"
+    with translation.override("de"):
+        said = dict(circumstances_of({"actor": {"roles": ["site:admin", "study:pi"]}}))["Stellung"]
+        assert said == "Standortadministrator des Standorts, Studienleitung der Studie"
     assert circumstances_of({}) == ()
     assert dict(circumstances_of({"auth": {"method": "new way"}}))["Signed in"] == "new way"

@@ -8,6 +8,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from accounts.roles import LABELS, Role
+
 METHODS = {
     "session": gettext_noop("signed in on a page"),
     "program session": gettext_noop("signed in by a program"),
@@ -58,7 +60,19 @@ def _auth(auth: Mapping[str, Any]) -> str:
 def _standing(actor: Mapping[str, Any]) -> str:
     role = str(actor.get("role", ""))
     words = _(ROLES[role]) if role in ROLES else role
-    return _("{role} of site {site}").format(role=words, site=actor["site"]) if "site" in actor else words
+    if "site" in actor:
+        words = _("{role} of site {site}").format(role=words, site=actor["site"])
+    held = [_role(str(name)) for name in actor.get("roles", ())]
+    return ", ".join([words, *held] if words else held)
+
+
+def _role(name: str) -> str:
+    """A role such as "study:pi", in the study or at the site of the event."""
+    scope, _colon, role = name.partition(":")
+    if role not in LABELS:
+        return name
+    where = _("{role} of the study") if scope == "study" else _("{role} of the site")
+    return where.format(role=_(LABELS[Role(role)]))
 
 
 def _source(source: Mapping[str, Any]) -> str:
