@@ -69,9 +69,7 @@ def every_change_is_an_event(request: pytest.FixtureRequest) -> Iterator[None]:
     if not any(request.node.nodeid.startswith(part) for part in WATCHED):
         yield
         return
-    mark = request.node.get_closest_marker("django_db")
-    in_transaction = "transactional_db" in request.fixturenames or bool(mark and mark.kwargs.get("transaction"))
-    if in_transaction or not (mark or "db" in request.fixturenames or "world" in request.fixturenames):
+    if not (request.node.get_closest_marker("django_db") or {"db", "world"}.intersection(request.fixturenames)):
         yield
         return
     request.getfixturevalue("db")

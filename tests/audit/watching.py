@@ -2,7 +2,8 @@
 
 While a test runs, each statement that writes is looked at: into which table, and by whose code. When a transaction of
 the portal's code ends that changed the domain, it must have written an event too. What the test itself writes is its
-own affair. A transaction is what a savepoint of the test's own transaction holds; a statement without one stands alone.
+own affair. A transaction is what a savepoint of the test's own transaction holds, or a real one where the test has
+none; a statement outside of both stands alone.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from django.apps import apps
-from django.db import connection
+from django.db import connection, transaction
 
 from tests.audit.untold import PART, ROW, UNTOLD, UNTOLD_WRITES
 
@@ -61,13 +62,21 @@ class Unit:
 
 @dataclass
 class Watch:
-    """Looks at every statement; `silent` holds what was changed without an event."""
+    """Looks at every statement; `silent` holds what was changed without an event.
 
+    Attributes:
+        within: whether the test itself is in a transaction, of which those of the portal are savepoints.
+    """
+
+    within: bool
     silent: list[Write] = field(default_factory=list)
     _open: list[Unit] = field(default_factory=list)
+    _committing: Callable[[], None] | None = None
 
     def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         result = execute(sql, params, many, context)
+        if not self.within:
+            self._look_at_transaction()
         match sql.split(" ", 1)[0]:
             case "SAVEPOINT":
                 self._open.append(Unit())
@@ -78,6 +87,14 @@ class Watch:
             case "INSERT" | "UPDATE" | "DELETE":
                 self._note(sql)
         return result
+
+    def _look_at_transaction(self) -> None:
+        """Begin anew with each transaction, whose end is told when it is committed, and not when it is rolled back."""
+        if not connection.in_atomic_block:
+            self._open = []
+        elif not any(item[1] is self._committing for item in connection.run_on_commit):
+            self._open, self._committing = [Unit()], partial(self._end)
+            transaction.on_commit(self._committing)
 
     def _note(self, sql: str) -> None:
         found = _WRITES.match(sql)
@@ -148,7 +165,7 @@ def is_untold(write: Write) -> bool:
 
 @contextmanager
 def watched() -> Iterator[Watch]:
-    """Look at the statements of this connection. Begin in the test's own transaction."""
-    watch = Watch()
+    """Look at the statements of this connection. Begin in the test's own transaction, if it has one."""
+    watch = Watch(within=connection.in_atomic_block)
     with connection.execute_wrapper(watch):
         yield watch
