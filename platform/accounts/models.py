@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -18,13 +17,13 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
-from django.utils.functional import cached_property
 from guardian.models import GroupObjectPermissionBase
 from knox.models import AbstractAuthToken
 
 from accounts import permissions
 from accounts.roles import HeldRole, Role
 from accounts.scopes import TokenScope
+from accounts.standing import Standing
 from accounts.states import REQUEST
 from audit.selectors import Scope
 
@@ -43,7 +42,7 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email=(username or "").strip().lower())
 
 
-class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-missing]  # knox has no types
+class User(Standing, AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-missing]  # knox has no types
     """A person. Django's superuser does not exist here: the database refuses it."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -80,25 +79,6 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
     def audit_label(self) -> str:
         return self.name
 
-    def audit_standing(self, about: Collection[str]) -> dict[str, Any]:
-        """What an event says of who acts: administrators, and the roles in its study and site.
-
-        The roles are those by which their rights were found just before. Only where nothing was looked up yet, the
-        database is asked: once, however many events there are.
-        """
-        known = self.looked_up_roles
-        if about and not self.is_platform_admin and known.keys().isdisjoint(about):
-            self.held_roles()
-            known |= {obj: known.get(obj, frozenset()) for obj in about}
-        roles = sorted({name for obj in about for name in known.get(obj, ())})
-        told: dict[str, Any] = {"role": "platform administrator"} if self.is_platform_admin else {}
-        return told | ({"roles": roles} if roles else {})
-
-    @cached_property
-    def looked_up_roles(self) -> dict[str, frozenset[str]]:
-        """By id of a study or site: the roles that give rights there ("study:pi"), where these were looked up."""
-        return {}
-
     @property
     def zone(self) -> ZoneInfo:
         """The time zone in which the person reads times; UTC for one that is not known any more."""
@@ -116,11 +96,8 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
     def held_roles(self) -> list[tuple[str, uuid.UUID]]:
         """Every role that the person holds, with the id of the study or site; in one query, however many they are."""
         rows = RoleGroup.objects.filter(group__user=self).order_by("role", "pk").values_list("role", "object_id")
-        held, found = list(rows), dict[str, frozenset[str]]()
-        for role, object_id in held:
-            found[str(object_id)] = found.get(str(object_id), frozenset()) | {f"{Role(role).scope}:{role}"}
-        known = self.looked_up_roles
-        known |= found
+        held = list(rows)
+        self.note_roles(held)
         return held
 
     def audit_scope(self) -> Scope:
