@@ -9,7 +9,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedstudy_core.memory import give_back_large_blocks
-from fedstudy_core.sandbox.choosing import Sandbox, choose
+from fedstudy_core.sandbox.choosing import Sandbox
 from fedstudy_node import __version__, connecting
 from fedstudy_node.agent import Agent
 from fedstudy_node.approvals import Approvals
@@ -32,6 +32,7 @@ from fedstudy_node.preloading import Preloading
 from fedstudy_node.runs import Runs
 from fedstudy_node.status import Status
 from fedstudy_node.wakes import Wakes
+from fedstudy_node.walls import choose_sandbox
 from fedstudy_node.warden import Warden
 from fedstudy_node.watching import Watching
 
@@ -103,12 +104,6 @@ def _prepare_for_scripts(home: Home) -> tuple[Sandbox, Preloading]:
     if not sandbox.walls.forked:
         preloading.close()
     return sandbox, preloading
-
-
-def choose_sandbox(home: Home) -> Sandbox:
-    """Probe this machine and return the sandbox for the node's scripts. Raises NoSandbox (E_HOME)."""
-    settings = home.settings()
-    return choose(home.path, at_most=settings.sandbox, processors=settings.torch_threads + 1, forks=settings.preload)
 
 
 def build_agent(

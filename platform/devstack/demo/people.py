@@ -140,7 +140,7 @@ def approve_script(stack: Stack, hospital: Hospital, version: str, dataset: str)
     same reason a weaker sandbox will do where this machine offers no better.
     """
     node = stack.node(hospital.node)
-    sandbox = min(node.sandbox, SANDBOX_OF_REAL_DATA)
+    sandbox = min(stack.sandbox(hospital.node), SANDBOX_OF_REAL_DATA)
     signature = ["--approver", hospital.admin.name, "--passphrase-file", str(node.passphrase_file)]
     limits = ["--max-rounds", "500", "--min-sites", "1", "--sandbox-min", sandbox]
     node.command("approve", version, "--dataset", dataset, *signature, *limits, "--yes")

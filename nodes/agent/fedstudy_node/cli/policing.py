@@ -23,8 +23,8 @@ from fedstudy_node.policies import Policies, StandingPolicy, build_policy
 from fedstudy_node.revoking import Revoking, build_revocation
 from fedstudy_node.signatures import signed_by
 from fedstudy_node.signing import check_people, check_unchanged
-from fedstudy_node.supervisor import choose_sandbox
 from fedstudy_node.trust import Trust
+from fedstudy_node.walls import choose_sandbox
 
 REFUSED = 1
 _SHORTEST = 8

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from fedstudy_node.cli.output import Output, plain
 from fedstudy_node.home import Home
 from fedstudy_node.status import read_status
-from fedstudy_node.supervisor import choose_sandbox
+from fedstudy_node.walls import choose_sandbox
 
 
 def show(arguments: Namespace, output: Output) -> int:
