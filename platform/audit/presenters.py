@@ -26,10 +26,12 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "portal:backup:restored": gettext_noop(
             "The backup “{object}” was restored; the log goes on from {entries} entries."
         ),
-        "audit:log:exported": gettext_noop("{actor} took {entries} entries of the log away as {form}."),
+        "audit:log:exported": gettext_noop("{actor} took entries of the log away as {form} (number: {entries})."),
         "runs:results:viewed": gettext_noop("{actor} looked at the results of “{object}” on {day}."),
         "runs:results:exported": gettext_noop("{actor} took the results of “{object}” away as {file}."),
-        "runs:uses:exported": gettext_noop("{actor} took {entries} entries on the uses of {object}'s data away."),
+        "runs:uses:exported": gettext_noop(
+            "{actor} took entries on the uses of {object}'s data away (number: {entries})."
+        ),
         "runs:file:downloaded": gettext_noop("{actor} took the file {name} that the script of “{object}” left."),
         "runs:result:left": gettext_noop("The script of “{object}” left results of round {round}."),
         "runs:dossier:exported": gettext_noop(
@@ -48,7 +50,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "accounts:factor:removed": gettext_noop("{actor} removed the {kind} “{name}” from their second factors."),
         "accounts:factor:reset": gettext_noop("{actor} removed all second factors of {object}."),
         "accounts:recovery:renewed": gettext_noop("{actor} made new recovery codes."),
-        "accounts:recovery:used": gettext_noop("{actor} used a recovery code; {left} are left."),
+        "accounts:recovery:used": gettext_noop("{actor} used a recovery code (left: {left})."),
         "accounts:invitation:made": gettext_noop("{actor} invited {email} to be {role_label} of {object}."),
         "accounts:invitation:revoked": gettext_noop("{actor} took the invitation of {email} to {object} back."),
         "accounts:invitation:taken_up": gettext_noop("{actor} took up the invitation to be {role_label} of {object}."),
@@ -87,7 +89,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "lifecycle:study:moved": gettext_noop("{actor} moved the study “{object}” from {old} to {new}."),
         "lifecycle:protocol:added": gettext_noop("{actor} uploaded the protocol {object}."),
         "dictionary:draft:changed": gettext_noop(
-            "{actor} changed the draft of the data dictionary; it has {variables} variables."
+            "{actor} changed the draft of the data dictionary (variables in it: {variables})."
         ),
         "dictionary:draft:discarded": gettext_noop("{actor} discarded the draft of the data dictionary."),
         "dictionary:version:published": gettext_noop("{actor} published data dictionary version {number}."),
@@ -118,7 +120,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         ),
         "pooling:key:registered": gettext_noop("The pool node made a key for {site_name}."),
         "pooling:consent:given": gettext_noop(
-            "{site_name} consented at level {level} until {not_after} to pool {columns} columns."
+            "{site_name} consented at level {level} until {not_after} to pool rows (columns: {columns})."
         ),
         "pooling:consent:replaced": gettext_noop(
             "A newer consent of {site_name} to pool rows took the place of the one before."
