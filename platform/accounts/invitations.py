@@ -12,6 +12,7 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from accounts.grants import check_may_give, grant_role
 from accounts.identities import link_identity
@@ -24,6 +25,7 @@ from fedstudy_core.canonical import digest
 from fedstudy_core.errors import Conflict, FieldProblem, Forbidden, Invalid, NotFound, Refusal
 
 MOST_OPEN = 100
+UNKNOWN = gettext_noop("The portal does not know this link. Look whether all of it was copied, to its last character.")
 
 
 def open_invitations(obj: Model) -> QuerySet[Invitation]:
@@ -90,10 +92,13 @@ def invitation_of(token: str) -> Invitation:
     """The open invitation of a link.
 
     Raises:
-        Forbidden: E_INVITATION, in the same words whether it was used, has expired, was revoked or never was.
+        Forbidden: E_INVITATION, in the same words whether it was used, has expired or was revoked; of a link that never
+            was it says so, which tells nothing of others, as nobody guesses one.
     """
     found = Invitation.objects.filter(digest=digest(token.encode())).first()
-    if found is None or not found.is_open or found.content_object is None:
+    if found is None:
+        raise Forbidden("E_INVITATION", UNKNOWN)
+    if not found.is_open or found.content_object is None:
         raise Forbidden("E_INVITATION")
     return found
 

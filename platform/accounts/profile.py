@@ -7,11 +7,12 @@ from zoneinfo import available_timezones
 
 from django.db import transaction
 
+from accounts.identities import replaces_password
 from accounts.models import User
 from accounts.services import password_problems
 from accounts.sessions import end_other_sessions
 from audit.services import record
-from fedstudy_core.errors import FieldProblem, Invalid
+from fedstudy_core.errors import FieldProblem, Invalid, Refusal
 
 LANGUAGES = {"en": "English", "de": "German"}
 
@@ -70,17 +71,22 @@ def choose_language(*, language: str, by: User) -> User:
 
 
 @transaction.atomic
-def change_password(*, current: str, new: str, keep: UUID | None, by: User) -> User:
-    """Set a new password; all other sessions end, tokens stay.
+def change_password(*, current: str = "", new: str, keep: UUID | None, by: User) -> User:
+    """Set a new password, or a first one; all other sessions end, tokens stay.
 
     Args:
+        current: the present one; nothing for who has none, and has just shown otherwise that it is them.
         keep: the session in which this is done.
 
     Raises:
         Invalid: E_INVALID with problems by field.
+        Refusal: E_SINGLE_SIGN_ON for a first one where single sign-on replaces passwords.
     """
     user = User.objects.select_for_update().get(pk=by.pk)
-    if not user.check_password(current):
+    if not user.has_usable_password():
+        if replaces_password(user):
+            raise Refusal("E_SINGLE_SIGN_ON")
+    elif not user.check_password(current):
         problem = FieldProblem("current", "E_CREDENTIALS", "This is not your present password.")
         raise Invalid("E_INVALID", "The present password is wrong.", errors=[problem])
     problems = password_problems(user, new, field="new")

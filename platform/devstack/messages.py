@@ -19,6 +19,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from django.utils.translation.template import templatize
 
+from fedstudy_core.codes import CODES
 from fedstudy_core.statement import SANDBOX_WORDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +40,7 @@ CODE = tuple(
 )
 # What `fedstudy_core`, which knows no languages, says by tables that pages translate.
 CORE: dict[str, Mapping[str, str]] = {
+    "federation/core/fedstudy_core/codes.py": CODES,
     "federation/core/fedstudy_core/statement.py": SANDBOX_WORDS,
 }
 KEYWORDS = {

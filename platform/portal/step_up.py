@@ -24,6 +24,11 @@ def _archives(sent: Mapping[str, Any]) -> bool:
     return sent.get("to") == "archived"
 
 
+def _is_a_first(sent: Mapping[str, Any]) -> bool:
+    """A password in place of none: nothing else shows that it is the person."""
+    return not sent.get("current")
+
+
 # Method and address to when it is asked, by what is sent.
 ACTS: Mapping[tuple[str, str], Condition] = MappingProxyType(
     {
@@ -73,6 +78,8 @@ ACTS: Mapping[tuple[str, str], Condition] = MappingProxyType(
         ("POST", "web:study-transition"): _archives,
         ("POST", "api:study-transition"): _archives,
         # what lets oneself in
+        ("POST", "web:account-password"): _is_a_first,
+        ("POST", "api:own-password"): _is_a_first,
         ("GET", "web:account-factors"): _always,  # its form goes with what the session holds
         ("POST", "web:account-factors"): _always,
         ("POST", "web:account-factor-remove"): _always,

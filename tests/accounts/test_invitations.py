@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.grants import revoke_role
 from accounts.groups import holders
-from accounts.invitations import invite_person, open_invitations, revoke_invitation, take_up_invitation
+from accounts.invitations import UNKNOWN, invite_person, open_invitations, revoke_invitation, take_up_invitation
 from accounts.models import Invitation, User
 from accounts.roles import Role
 from accounts.services import grant_role
@@ -69,14 +69,23 @@ def test_links_that_are_over_say_the_same(world: World) -> None:
     revoke_invitation(invitation=back, by=world.pi)
     _, replaced = invited(world, email="twice@demo.example")
     invited(world, email="twice@demo.example")
-    assert len({refused(token) for token in (used, expired, revoked, replaced, "never", "")}) == 1
+    assert len({refused(token) for token in (used, expired, revoked, replaced)}) == 1
     client = Client()
-    answers = [client.get("/invitation", {"token": token}) for token in (used, expired, revoked, replaced, "never")]
+    answers = [client.get("/invitation", {"token": token}) for token in (used, expired, revoked, replaced)]
     pages = {REFERENCE.sub(b"", answer.content) for answer in answers}
     assert len(pages) == 1
     assert "not good any more" in assert_sound(pages.pop().decode()).text
     with pytest.raises(NotFound):
         revoke_invitation(invitation=back, by=world.pi)
+
+
+def test_a_link_that_never_was_is_not_called_over(world: World) -> None:
+    for token in ("never", "", f"{invited(world)[1]}x"):
+        assert refused(token) == ("E_INVITATION", UNKNOWN)
+        page = assert_sound(Client().get("/invitation", {"token": token}).content.decode()).text
+        assert "This link is not known" in page and "over" not in page
+    page = Client().get("/invitation", {"token": "never"}, headers={"Accept-Language": "de"}).content.decode()
+    assert "Das Portal kennt diesen Link nicht." in page
 
 
 def test_who_may_not_give_the_role_may_not_invite(world: World) -> None:

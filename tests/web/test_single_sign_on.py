@@ -18,6 +18,7 @@ from accounts.groups import holders
 from accounts.identities import link_identity, unlink_identity
 from accounts.invitations import invite_person
 from accounts.models import Identity, Invitation, User
+from accounts.profile import change_password
 from accounts.roles import Role
 from audit.models import Event
 from fedstudy_core.errors import Refusal
@@ -293,6 +294,43 @@ def test_the_answer_links_who_asked_alone(world: World, provider: Provider) -> N
     session.save()
     client.get(place)
     assert not Identity.objects.exists()
+
+
+def without_password(world: World, provider: Provider) -> Client:
+    """Who came in by single sign-on, and has no password, and showed a while ago that it is them."""
+    world.pi.set_unusable_password()
+    world.pi.save()
+    linked(world.pi, provider)
+    client = Client()
+    client.force_login(world.pi, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def test_a_first_password_is_set_by_who_shows_that_it_is_them(world: World, provider: Provider) -> None:
+    secret, there, words = with_app(world.pi), "/account/password", "correct horse battery"
+    client = without_password(world, provider)
+    page = assert_sound(client.get(there).content.decode())
+    assert "Set a password" in page.text and "Present password" not in page.text
+    asked = client.post(there, {"new": words})
+    assert asked.status_code == 403
+    assert not User.objects.get(pk=world.pi.pk).has_usable_password()
+    shown = {"new": words, "step-up-then": "POST", "step-up-code": code_of(secret)}
+    assert "Your password is changed" in client.post(there, shown, follow=True).content.decode()
+    assert User.objects.get(pk=world.pi.pk).check_password(words)
+    assert "Present password" in client.get(there).content.decode()
+    client.post(there, {"new": "another horse entirely"})
+    assert User.objects.get(pk=world.pi.pk).check_password(words), "from now on the present one is asked for"
+
+
+def test_no_first_password_where_single_sign_on_replaces_them(
+    world: World, provider: Provider, offered: Callable[..., None]
+) -> None:
+    offered(replaces_password=True)
+    page = without_password(world, provider).get("/account/password").content.decode()
+    assert "takes the place of passwords" in assert_sound(page).text and "<button" not in page.partition("<main")[2]
+    with pytest.raises(Refusal) as refused:
+        change_password(new="correct horse battery", keep=None, by=world.pi)
+    assert refused.value.code == "E_SINGLE_SIGN_ON"
 
 
 def test_passwords_can_be_replaced_for_those_who_are_linked(

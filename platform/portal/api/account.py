@@ -38,9 +38,12 @@ class OwnProfile(Input):
 
 
 class NewPassword(Input):
-    """A new password, and the present one."""
+    """A new password, and the present one of who has one."""
 
-    current = serializers.CharField(max_length=128, trim_whitespace=False)
+    current = serializers.CharField(
+        max_length=128, trim_whitespace=False, allow_blank=True, default="",
+        help_text="Left out by who has none, as they come in by single sign-on",
+    )  # fmt: skip
     new = serializers.CharField(max_length=128, trim_whitespace=False)
 
 
@@ -131,7 +134,7 @@ class OwnPassword(Repeatable):
 
     throttle_classes = [PasswordByPerson]
 
-    @extend_schema(summary="Change one's own password", request=NewPassword, responses={204: None})
+    @extend_schema(summary="Change one's own password, or set a first one", request=NewPassword, responses={204: None})
     def post(self, request: PersonRequest) -> Response:
         change_password(**checked(NewPassword, request.data), keep=_current(request), by=request.user)
         return Response(status=204)

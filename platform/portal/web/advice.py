@@ -8,6 +8,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from structlog.contextvars import get_contextvars
 
+from fedstudy_core.errors import FedStudyError
+
 
 @dataclass(frozen=True)
 class Advice:
@@ -69,6 +71,16 @@ BY_STATUS = {
 }
 
 
+def said(words: str) -> str:
+    """What a service or a code says, in the reader's language; sentences of a case of its own stay as they are."""
+    return _(words) if words else ""
+
+
+def said_with_code(error: FedStudyError) -> str:
+    """What went wrong, as a line of its own."""
+    return f"{said(error.detail)} ({error.code})"
+
+
 def advice_for(status: int) -> Advice:
     """What to say of a status."""
     return BY_STATUS.get(status, OUR_SIDE if status >= 500 else NOT_NOW)
@@ -76,12 +88,12 @@ def advice_for(status: int) -> Advice:
 
 def words_of(status: int, *, code: str = "", detail: str = "", advice: Advice | None = None) -> dict[str, object]:
     """What `errors/error.html` shows; the request's id is that of the log line."""
-    said = advice or advice_for(status)
+    found = advice or advice_for(status)
     return {
         "status": status,
-        "title": _(said.title),
-        "explanation": detail or _(said.explanation),
-        "advice": _(said.advice),
+        "title": _(found.title),
+        "explanation": said(detail) or _(found.explanation),
+        "advice": _(found.advice),
         "code": code,
         "request_id": get_contextvars().get("request_id", ""),
     }

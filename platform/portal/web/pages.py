@@ -23,7 +23,7 @@ from accounts.permissions import Denied, rights_stand
 from accounts.refusals import note_denied
 from fedstudy_core.errors import FedStudyError, Forbidden, NotFound
 from notifications.selectors import unread_count
-from portal.web.advice import words_of
+from portal.web.advice import said, said_with_code, words_of
 from portal.web.presenters.navigation import main_navigation
 from portal.web.presenters.rights import advice_on
 from portal.web.readers import Access, access_of
@@ -155,7 +155,7 @@ def refusals_said(request: HttpRequest) -> Iterator[None]:
     except (NotFound, Forbidden):
         raise
     except FedStudyError as error:
-        messages.error(request, f"{error.detail} ({error.code})")
+        messages.error(request, said_with_code(error))
 
 
 def save(form: forms.Form, service: Callable[[dict[str, Any]], Result]) -> Result | None:
@@ -175,9 +175,9 @@ def add_problems(form: forms.Form, error: FedStudyError) -> None:
     """Put the problems of an error to the fields they belong to; the rest stands above the form."""
     named = [problem for problem in error.errors if problem.field in form.fields]
     for problem in named:
-        form.add_error(problem.field, problem.detail)
+        form.add_error(problem.field, said(problem.detail))
     others = [problem for problem in error.errors if problem.field not in form.fields]
     for problem in others:
         form.add_error(None, f"{problem.field}: {problem.detail}")
     if not error.errors:
-        form.add_error(None, f"{error.detail} ({error.code})")
+        form.add_error(None, said_with_code(error))

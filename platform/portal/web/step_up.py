@@ -16,6 +16,7 @@ from fedstudy_core.codes import CODES
 from fedstudy_core.errors import Forbidden
 from portal.step_up import is_act, is_fresh_in, note_shown
 from portal.throttles import forget_codes, may_try_a_code, may_try_a_password
+from portal.web.advice import said
 from portal.web.forms.factors import FactorForm, ShowForm
 
 PREFIX = "step-up"
@@ -70,7 +71,7 @@ def _try(request: HttpRequest, user: User, form: FactorForm | ShowForm) -> tuple
     data = form.cleaned_data
     is_password = isinstance(form, ShowForm)
     if not (may_try_a_password(request) if is_password else may_try_a_code(request, user)):
-        return CODES["E_THROTTLED"], 429
+        return said(CODES["E_THROTTLED"]), 429
     try:
         if is_password:
             if not user.check_password(data["password"]):
@@ -81,7 +82,7 @@ def _try(request: HttpRequest, user: User, form: FactorForm | ShowForm) -> tuple
             factors.check_code(user, data["code"])
     except Forbidden as error:
         note_refused_sign_in(email=user.email)
-        return error.detail, 400
+        return said(error.detail), 400
     if not is_password:
         forget_codes(user)
     return "", 200

@@ -51,8 +51,8 @@ class Account(Resource):
         """Choose the language of pages and e-mail: "en", "de", or "" for the browser's. The API's is English."""
         return Person.read(self._http.patch("me", {"language": language}))
 
-    def change_password(self, *, current: str, new: str) -> None:
-        """Change one's password; all other sessions end."""
+    def change_password(self, *, current: str = "", new: str) -> None:
+        """Change one's password, or set a first one (without `current`); all other sessions end."""
         self._http.post("me/password", {"current": current, "new": new})
 
     def sessions(self) -> builtins.list[Session]:

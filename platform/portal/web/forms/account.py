@@ -47,7 +47,7 @@ class LanguageForm(forms.Form):
 
 
 class PasswordForm(forms.Form):
-    """A new password, and the present one."""
+    """A new password, and the present one where there is one."""
 
     current = forms.CharField(
         label=_("Present password"),
@@ -62,6 +62,11 @@ class PasswordForm(forms.Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text=_("At least 12 characters; several words are easier to remember than signs."),
     )
+
+    def __init__(self, data: Any = None, *, is_first: bool) -> None:
+        super().__init__(data)
+        if is_first:
+            del self.fields["current"]
 
 
 def _scopes() -> list[tuple[str, str]]:

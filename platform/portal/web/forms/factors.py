@@ -34,6 +34,7 @@ class ShowForm(forms.Form):
     """The password of somebody who has no second factor."""
 
     password = forms.CharField(
+        label=_("Password"),
         strip=False,
         max_length=128,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_noop
 
 from fedstudy_core.codes import CODES
 from fedstudy_core.reading import CHANGED, IDENTIFIER, LEFT_OUT, Note, Reading
+from portal.web.advice import said
 from portal.web.formats import value_text
 
 PAGE = 100
@@ -120,7 +121,7 @@ def reading_page(reading: Reading) -> dict[str, Any]:
         "notes": [_note_row(note) for note in reading.notes[:MOST_NOTES]],
         "more_notes": max(len(reading.notes) - MOST_NOTES, 0),
         "counts": [
-            (sum(note.code == code for note in reading.notes), _(label), CODES[code])
+            (sum(note.code == code for note in reading.notes), _(label), said(CODES[code]))
             for code, (label, _tone) in KINDS.items()
         ],
         "taken": json.dumps(variables, ensure_ascii=False),

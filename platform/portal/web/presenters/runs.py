@@ -16,6 +16,7 @@ from federation.runs.selectors import RunSummary, Series
 from federation.runs.states import LIVE
 from fedstudy_core.codes import CODES
 from fedstudy_core.metrics import NEGATIVES, POSITIVES, WEIGHT, roc
+from portal.web.advice import said
 from portal.web.presenters.charts import (
     Chart,
     RocCurve,
@@ -267,7 +268,7 @@ def _largest_rounding(rows: Iterable[Participation], way: str) -> str:
 
 def present_trouble(row: Participation) -> Trouble:
     """Why a site is not among the answers, in a sentence."""
-    sentence = row.detail or CODES.get(row.code, "")
+    sentence = row.detail or said(CODES.get(row.code, ""))
     return Trouble(row.participant.enrolment.site.name, phase_name(row.phase), row.state, row.code, sentence)
 
 

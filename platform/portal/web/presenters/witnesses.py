@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from fedstudy_core.codes import CODES
 from nodes.registry.witnesses import Standing
+from portal.web.advice import said
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,6 @@ def _row(item: Standing) -> WitnessRow:
         lag=item.lag,
         key=last.key if last else "",
         code=refusal.code if refusal else "",
-        why=CODES.get(refusal.code, "") if refusal else "",
+        why=said(CODES.get(refusal.code, "")) if refusal else "",
         refused_at=refusal.at if refusal else None,
     )

@@ -19,6 +19,7 @@ from accounts.roles import Role
 from fedstudy_core.codes import CODES
 from fedstudy_core.errors import Forbidden
 from portal.throttles import may_try_a_join_code
+from portal.web.advice import said
 from portal.web.forms.access import AskForm, CodeForm
 from portal.web.lists import page_of
 from portal.web.pages import PageRequest, act, page, render_page, save
@@ -59,11 +60,11 @@ def access(request: PageRequest) -> HttpResponse:
 def _behind(request: PageRequest, code: str) -> tuple[Model | None, str]:
     """What a code leads to, or what is wrong with it."""
     if not may_try_a_join_code(request):
-        return None, CODES["E_THROTTLED"]
+        return None, said(CODES["E_THROTTLED"])
     try:
         return asking.object_behind(code), ""
     except Forbidden as error:
-        return None, error.detail
+        return None, said(error.detail)
 
 
 def _ask(request: PageRequest, data: dict[str, Any]) -> AccessRequest:

@@ -19,6 +19,7 @@ from accounts.services import note_refused_sign_in
 from audit.services import record
 from fedstudy_core.codes import CODES
 from portal.throttles import may_try_to_sign_in
+from portal.web.advice import said
 from portal.web.forms.accounts import SignInForm
 from portal.web.signing_in import let_in, needs_factor, wait_for_factor
 
@@ -61,14 +62,14 @@ class SignIn(LoginView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if may_try_to_sign_in(request):
             return super().post(request, *args, **kwargs)
-        context = self.get_context_data(form=SignInForm(request), trouble=CODES["E_THROTTLED"])
+        context = self.get_context_data(form=SignInForm(request), trouble=said(CODES["E_THROTTLED"]))
         return self.render_to_response(context, status=429)
 
     @transaction.atomic
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         user = form.get_user()
         if replaces_password(user):
-            form.add_error(None, CODES["E_SINGLE_SIGN_ON"])
+            form.add_error(None, said(CODES["E_SINGLE_SIGN_ON"]))
             return self.form_invalid(form)
         if needs_factor(user):
             wait_for_factor(self.request, user, self.get_success_url())

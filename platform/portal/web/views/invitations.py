@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from accounts.invitations import (
+    UNKNOWN,
     invitation_of,
     invite_person,
     open_invitations,
@@ -24,9 +25,9 @@ from accounts.invitations import (
 from accounts.models import Invitation, Site
 from accounts.permissions import Permission, check
 from accounts.roles import SITE_ROLES, STUDY_ROLES, Role
-from fedstudy_core.codes import CODES
 from fedstudy_core.errors import Forbidden, NotFound
 from portal.throttles import SetUpByAddress
+from portal.web.advice import said
 from portal.web.forms.people import NewcomerForm, RoleForm
 from portal.web.news import link_of
 from portal.web.pages import PageRequest, act, page, render_page, save
@@ -118,8 +119,9 @@ def invitation(request: HttpRequest) -> HttpResponse:
                     wait_for_factor(request, user, "/")
                     return redirect("web:sign-in-set-up")
                 return redirect(let_in(request, user, way="password"))
-    except Forbidden:
-        return render(request, "accounts/invitation_over.html", {"detail": CODES["E_INVITATION"]}, status=403)
+    except Forbidden as error:
+        told = {"detail": said(error.detail), "is_unknown": error.detail == UNKNOWN}
+        return render(request, "accounts/invitation_over.html", told, status=403)
     sso = settings.FEDSTUDY_SINGLE_SIGN_ON.name if is_offered() else ""
     context = {"form": form, "token": token, "invitation": found, "role": _(Role(found.role).label), "sso": sso}
     return render(request, "accounts/invitation.html", context, status=400 if form.errors else 200)

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts import factors
 from fedstudy_core.errors import FedStudyError
+from portal.web.advice import said_with_code
 from portal.web.forms.factors import NewFactorForm
 from portal.web.pages import PageRequest, act, page, render_page, save
 from portal.web.presenters.account import account_tabs, app_to_add, factor_rows
@@ -47,7 +48,7 @@ def recovery_codes(request: PageRequest) -> HttpResponse:
     try:
         codes = factors.renew_recovery_codes(by=request.user)
     except FedStudyError as error:
-        messages.error(request, f"{error.detail} ({error.code})")
+        messages.error(request, said_with_code(error))
         return redirect(HERE)
     return _shown(request, NewFactorForm(), codes, 201)
 

@@ -17,6 +17,7 @@ from federation.degrees.services import Wish, create_comparison
 from federation.runs import lineage, selectors, services
 from federation.runs.models import Run
 from fedstudy_core.errors import FedStudyError
+from portal.web.advice import said
 from portal.web.forms.runs import RunForm, filled_from
 from portal.web.pages import PageRequest, page, render_page, save
 from portal.web.presenters.navigation import crumbs_in_study
@@ -107,7 +108,9 @@ def _after_plan(request: PageRequest, made: Run) -> HttpResponse:
         except FedStudyError as error:
             messages.error(
                 request,
-                _("It is planned and could not start: {detail} ({code})").format(detail=error.detail, code=error.code),
+                _("It is planned and could not start: {detail} ({code})").format(
+                    detail=said(error.detail), code=error.code
+                ),
             )
     return redirect("web:run", made.pk)
 

@@ -15,6 +15,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from accounts import sessions
+from accounts.identities import replaces_password
 from accounts.models import ApiToken
 from accounts.profile import change_password, choose_language, choose_time_zone, rename_self
 from accounts.tokens import make_token, revoke_token, tokens_of
@@ -22,6 +23,7 @@ from fedstudy_core.codes import CODES
 from fedstudy_core.errors import NotFound
 from portal.languages import language_of
 from portal.throttles import may_try_a_password
+from portal.web.advice import said
 from portal.web.forms.account import LanguageForm, NameForm, PasswordForm, TimeZoneForm, TokenForm
 from portal.web.pages import PageRequest, act, page, render_page, save
 from portal.web.presenters.account import account_tabs, places, token_rows
@@ -60,18 +62,21 @@ def language(request: PageRequest) -> HttpResponse:
 
 @page("GET", "POST")
 def password(request: PageRequest) -> HttpResponse:
-    """Set a new password; it signs one out everywhere else."""
-    form = PasswordForm(request.POST or None)
+    """Set a new password, or a first one; it signs one out everywhere else."""
+    is_first = not request.user.has_usable_password()
+    form = PasswordForm(request.POST or None, is_first=is_first)
+    context = {"form": form, "is_first": is_first, "is_replaced": is_first and replaces_password(request.user)}
     if request.method == "POST":
         if not may_try_a_password(request):
-            return _render(request, "account-password", {"form": PasswordForm(), "trouble": CODES["E_THROTTLED"]}, 429)
+            trouble = {"form": PasswordForm(is_first=is_first), "trouble": said(CODES["E_THROTTLED"])}
+            return _render(request, "account-password", {**context, **trouble}, 429)
         keep = sessions.handle_of(request.session)
         user = save(form, lambda data: change_password(**data, keep=keep, by=request.user))
         if user is not None:
             update_session_auth_hash(request, user)
             messages.success(request, _("Your password is changed, and your other sessions are over."))
             return redirect("web:account-password")
-    return _render(request, "account-password", {"form": form})
+    return _render(request, "account-password", context)
 
 
 @page("GET", "POST")

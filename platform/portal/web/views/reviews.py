@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from accounts.models import Site
 from fedstudy_core import bundle
 from fedstudy_core.errors import FedStudyError, NotFound
+from portal.web.advice import said
 from portal.web.forms.reviews import ThreadForm
 from portal.web.highlight import BINARY_NOTICE, as_text, highlighted_lines
 from portal.web.pages import PageRequest, act, page, render_page, save
@@ -62,7 +63,7 @@ def _source(request: PageRequest, found: ScriptVersion, path: str) -> dict[str, 
     try:
         text = as_text(bundle.read_file(bytes(found.bundle), path))
     except FedStudyError as error:
-        return {"source_notice": error.detail}
+        return {"source_notice": said(error.detail)}
     if text is None:
         return {"source_notice": _(BINARY_NOTICE)}
     threads = ReviewThread.objects.filter(version=found, path=path)

@@ -19,6 +19,7 @@ from accounts.services import note_refused_sign_in
 from fedstudy_core.codes import CODES
 from fedstudy_core.errors import Forbidden
 from portal.throttles import SignInByAddress, forget_codes, may_try_a_code
+from portal.web.advice import said
 from portal.web.forms.factors import FactorForm, NewFactorForm
 from portal.web.pages import save
 from portal.web.presenters.account import app_to_add
@@ -100,7 +101,7 @@ def _way(data: dict[str, Any]) -> str:
 def try_factor(request: HttpRequest, user: User, data: dict[str, Any]) -> tuple[str, int]:
     """Try a factor of the person's; what was wrong and the answer's status, or no words."""
     if not may_try_a_code(request, user):
-        return CODES["E_THROTTLED"], 429
+        return said(CODES["E_THROTTLED"]), 429
     try:
         if data.get("credential"):
             factors.check_passkey(user, data["credential"])
@@ -108,7 +109,7 @@ def try_factor(request: HttpRequest, user: User, data: dict[str, Any]) -> tuple[
             factors.check_code(user, data["code"])
     except Forbidden as error:
         note_refused_sign_in(email=user.email)
-        return error.detail, 400
+        return said(error.detail), 400
     forget_codes(user)
     return "", 200
 

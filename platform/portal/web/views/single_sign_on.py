@@ -24,6 +24,7 @@ from accounts.services import note_refused_sign_in
 from fedstudy_core.codes import CODES
 from fedstudy_core.errors import Conflict, Forbidden, Invalid
 from portal.throttles import SignInByAddress
+from portal.web.advice import said
 from portal.web.pages import PageRequest, act, page, render_page
 from portal.web.presenters.account import account_tabs
 from portal.web.signing_in import (
@@ -115,7 +116,7 @@ def _join(request: HttpRequest, shown: Shown, asked: Mapping[str, Any]) -> HttpR
     try:
         user = take_up_by_identity(invitation=UUID(asked["invitation"]), name=name[:120], **identity)
     except Forbidden:
-        return render(request, "accounts/invitation_over.html", {"detail": CODES["E_INVITATION"]}, status=403)
+        return render(request, "accounts/invitation_over.html", {"detail": said(CODES["E_INVITATION"])}, status=403)
     except Conflict:
         return _to_sign_in("taken")
     except Invalid:

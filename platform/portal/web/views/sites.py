@@ -20,6 +20,7 @@ from fedstudy_core.errors import Conflict, NotFound
 from nodes.registry import selectors as registry
 from nodes.registry.models import Node
 from nodes.registry.services import confirm_node, expect_node, renew_token, revoke_node
+from portal.web.advice import said_with_code
 from portal.web.forms.studies import NodeForm, SiteForm
 from portal.web.lists import page_of
 from portal.web.pages import PageRequest, act, page, render_form, render_page, save
@@ -129,7 +130,7 @@ def node_token(request: PageRequest, node_id: UUID) -> HttpResponse:
     try:
         token = renew_token(node=node, by=request.user)
     except Conflict as conflict:
-        messages.error(request, f"{conflict.detail} ({conflict.code})")
+        messages.error(request, said_with_code(conflict))
         return redirect("web:site", node.site_id)
     shown = {"token": token_row(node, token, settings.FEDSTUDY_PUBLIC_URL)}
     return render_page(request, "sites/site.html", {**_context(request, node.site), **shown}, status=201)
