@@ -131,6 +131,7 @@ def test_words_in_the_platforms_part_are_found_by_its_own_index(world: World) ->
         plan = indexed_with_words(Event.objects.filter(study=""), "signed").explain()
         transaction.set_rollback(True)
     assert "audit_event_platform" in plan
+    assert "InitPlan" in plan  # and nothing else is looked through
 
 
 @pytest.mark.parametrize("times", [0, 3, 130])
