@@ -85,29 +85,6 @@ def test_a_change_by_one_statement_alone_is_seen() -> None:
     assert watch.silent == [], "the test itself wrote it"
 
 
-@pytest.mark.django_db(transaction=True)
-def test_real_transactions_are_watched_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A part that is rolled back, a whole one that is, and one that is committed with its event or without."""
-    admin = UserFactory(is_platform_admin=True)
-    with watched() as watch:
-        create_site(name="Told", short_name="told", by=admin)
-        with pytest.raises(Undone), transaction.atomic():
-            create_site(name="Undone", short_name="undone", by=admin)
-            raise Undone
-    assert watch.silent == []
-    monkeypatch.setattr("accounts.services.record", lambda **_: None)
-    with watched() as watch:
-        with pytest.raises(Undone), transaction.atomic():
-            create_site(name="Undone", short_name="undone", by=admin)
-            raise Undone
-        with transaction.atomic(), pytest.raises(Undone), transaction.atomic():
-            create_site(name="Undone", short_name="undone", by=admin)
-            raise Undone
-        assert watch.silent == []
-        create_site(name="Unseen", short_name="unseen", by=admin)
-    assert "accounts_site" in {write.table for write in watch.silent}
-
-
 ANSWERED = "federation.runs.journal.note_answers"
 ABSENT = "federation.runs.journal.note_absence"
 
