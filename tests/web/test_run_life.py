@@ -108,7 +108,7 @@ def _prepare(run: Run) -> None:
             {"kind": "weekly", "weekdays": ["0", "3"], "time": "02:00", "time_zone": "Europe/Rome"},
             "every Monday, Thursday at 02:00 (Europe/Rome)",
         ),
-        ({"kind": "ready", "sites_needed": "1"}, "when 1 of its sites are there"),
+        ({"kind": "ready", "sites_needed": "1"}, "when 1 of its sites is there"),
         ({"kind": "once", "at": "2099-01-01T02:00"}, "once"),
     ],
 )
