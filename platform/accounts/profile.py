@@ -83,7 +83,8 @@ def change_password(*, current: str = "", new: str, keep: UUID | None, by: User)
         Refusal: E_SINGLE_SIGN_ON for a first one where single sign-on replaces passwords.
     """
     user = User.objects.select_for_update().get(pk=by.pk)
-    if not user.has_usable_password():
+    is_first = not user.has_usable_password()
+    if is_first:
         if replaces_password(user):
             raise Refusal("E_SINGLE_SIGN_ON")
     elif not user.check_password(current):
@@ -94,6 +95,6 @@ def change_password(*, current: str = "", new: str, keep: UUID | None, by: User)
         raise Invalid("E_INVALID", "The new password does not fit.", errors=problems)
     user.set_password(new)
     user.save(update_fields=["password"])
-    record(action="accounts:password:changed", actor=user, obj=user)
+    record(action="accounts:password:set" if is_first else "accounts:password:changed", actor=user, obj=user)
     end_other_sessions(keep=keep, by=user)
     return user

@@ -55,6 +55,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "accounts:invitation:revoked": gettext_noop("{actor} took the invitation of {email} to {object} back."),
         "accounts:invitation:taken_up": gettext_noop("{actor} took up the invitation to be {role_label} of {object}."),
         "accounts:password:changed": gettext_noop("{actor} changed their password."),
+        "accounts:password:set": gettext_noop("{actor} set a first password, and gets in without single sign-on, too."),
         "accounts:token:issued": gettext_noop("{actor} signed in by the API."),
         "accounts:token:returned": gettext_noop("{actor} signed out of the API."),
         "accounts:token:made": gettext_noop("{actor} made the token “{name}” for {scopes}, good until {until}."),

@@ -11,25 +11,31 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.utils import timezone
 
+from accounts.identities import replaces_password
+from accounts.models import User
 from accounts.sessions import VERIFIED
 
-Condition = Callable[[Mapping[str, Any]], bool]
+Condition = Callable[[User, Mapping[str, Any]], bool]
 
 
-def _always(sent: Mapping[str, Any]) -> bool:
+def _always(person: User, sent: Mapping[str, Any]) -> bool:
     return True
 
 
-def _archives(sent: Mapping[str, Any]) -> bool:
+def _archives(person: User, sent: Mapping[str, Any]) -> bool:
     return sent.get("to") == "archived"
 
 
-def _is_a_first(sent: Mapping[str, Any]) -> bool:
-    """A password in place of none: nothing else shows that it is the person."""
-    return not sent.get("current")
+def _is_a_first(person: User, sent: Mapping[str, Any]) -> bool:
+    """A password in place of none: nothing else shows that it is the person, whatever is sent as the present one."""
+    return not person.has_usable_password()
 
 
-# Method and address to when it is asked, by what is sent.
+def _offers_a_first(person: User, sent: Mapping[str, Any]) -> bool:
+    return _is_a_first(person, sent) and not replaces_password(person)
+
+
+# Method and address to when it is asked, by whose act it is and what is sent.
 ACTS: Mapping[tuple[str, str], Condition] = MappingProxyType(
     {
         # a site's word, and its nodes
@@ -78,6 +84,7 @@ ACTS: Mapping[tuple[str, str], Condition] = MappingProxyType(
         ("POST", "web:study-transition"): _archives,
         ("POST", "api:study-transition"): _archives,
         # what lets oneself in
+        ("GET", "web:account-password"): _offers_a_first,  # so that no password is carried along in the question
         ("POST", "web:account-password"): _is_a_first,
         ("POST", "api:own-password"): _is_a_first,
         ("GET", "web:account-factors"): _always,  # its form goes with what the session holds
@@ -94,10 +101,10 @@ ACTS: Mapping[tuple[str, str], Condition] = MappingProxyType(
 )
 
 
-def is_act(method: str | None, name: str, sent: Callable[[], Mapping[str, Any]]) -> bool:
+def is_act(method: str | None, name: str, person: User, sent: Callable[[], Mapping[str, Any]]) -> bool:
     """Whether a request is such an act; what it sends is read only where there may be one."""
     condition = ACTS.get((str(method), name))
-    return condition is not None and condition(sent())
+    return condition is not None and condition(person, sent())
 
 
 def is_fresh(moment: datetime) -> bool:

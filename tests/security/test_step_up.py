@@ -13,6 +13,7 @@ from allauth.mfa.utils import decrypt
 from django.core.cache import cache
 from django.db import transaction
 from django.db.models import F
+from django.test import Client
 from django.utils import timezone
 from pytest_django.plugin import DjangoDbBlocker
 from rest_framework.test import APIClient
@@ -43,7 +44,7 @@ NOT_ASKED = {
     ("POST", "web:sign-in-factor"),
 }
 ROWS = [row for row in (*api.ROWS, *pages.ROWS) if (row.method.upper(), row.name) in ACTS and row.may]
-# Asked by what is sent; the tables send what is not asked.
+# Asked by what is sent, or of who has no password: the tables' requests are not, so these have tests of their own.
 ARCHIVING = ("web:study-transition", "api:study-transition")
 PASSWORDS = ("web:account-password", "api:own-password")
 
@@ -187,6 +188,26 @@ def test_only_archiving_is_asked_for_among_a_studys_moves(people: Scene) -> None
     assert client.post(there, {"to": "closed"}).status_code == 302
     answer = people._api["P"].post(f"/api/v1{there}", {"to": "archived"}, format="json")
     assert (answer.status_code, answer.json()["code"]) == (403, "E_STEP_UP")
+
+
+def test_a_first_password_is_asked_for_whatever_is_sent_as_a_present_one(people: Scene) -> None:
+    there, words = "/account/password", "correct horse battery"
+    assert aged(people, "P").get(there).status_code == 200, "who has one shows it in the form"
+    person = people.place("own").pi
+    person.set_unusable_password()
+    person.save()
+    client = Client()
+    client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    session = client.session
+    session[VERIFIED] = timezone.now().timestamp() - 660
+    session.save()
+    assert "Is it still you?" in client.get(there).content.decode()
+    for sent in ({"new": words}, {"current": "x", "new": words}):
+        asked = client.post(there, sent)
+        assert asked.status_code == 403 and words not in asked.content.decode()
+        answer = people._api["P"].post("/api/v1/me/password", sent, format="json")
+        assert (answer.status_code, answer.json()["code"]) == (403, "E_STEP_UP")
+    assert not User.objects.get(pk=person.pk).has_usable_password()
 
 
 def test_a_token_archives_nothing(people: Scene) -> None:

@@ -313,13 +313,18 @@ def without_password(world: World, provider: Provider) -> Client:
 def test_a_first_password_is_set_by_who_shows_that_it_is_them(world: World, provider: Provider) -> None:
     secret, there, words = with_app(world.pi), "/account/password", "correct horse battery"
     client = without_password(world, provider)
-    page = assert_sound(client.get(there).content.decode())
+    assert client.get(there).status_code == 403, "asked before there is a form"
+    for sent in ({"new": words}, {"new": words, "current": "x"}):
+        asked = client.post(there, sent)
+        assert asked.status_code == 403 and words not in asked.content.decode()
+        assert not User.objects.get(pk=world.pi.pk).has_usable_password()
+    shown = {"step-up-then": "GET", "step-up-code": code_of(secret)}
+    page = assert_sound(client.post(there, shown, follow=True).content.decode())
     assert "Set a password" in page.text and "Present password" not in page.text
-    asked = client.post(there, {"new": words})
-    assert asked.status_code == 403
-    assert not User.objects.get(pk=world.pi.pk).has_usable_password()
-    shown = {"new": words, "step-up-then": "POST", "step-up-code": code_of(secret)}
-    assert "Your password is changed" in client.post(there, shown, follow=True).content.decode()
+    text = client.post(there, {"new": words}, follow=True).content.decode()
+    assert "sign in without your organisation" in text and "Your password is changed" not in text
+    told = Event.objects.filter(action__startswith="accounts:password:", actor=world.pi.audit_name)
+    assert [event.action for event in told] == ["accounts:password:set"]
     assert User.objects.get(pk=world.pi.pk).check_password(words)
     assert "Present password" in client.get(there).content.decode()
     client.post(there, {"new": "another horse entirely"})

@@ -1,11 +1,11 @@
 """Acts of the API that want somebody who signed in lately (`portal.step_up`)."""
 
-from typing import Any
+from typing import Any, cast
 
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from accounts.models import ApiToken
+from accounts.models import ApiToken, User
 from fedstudy_core.errors import Forbidden
 from portal.step_up import is_act, is_fresh, is_fresh_in
 
@@ -15,7 +15,8 @@ class SignedInLately(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         match = request.resolver_match
-        if match is None or not is_act(request.method, match.view_name, lambda: _sent(request)):
+        person = cast(User, request.user)  # IsAuthenticated goes before
+        if match is None or not is_act(request.method, match.view_name, person, lambda: _sent(request)):
             return True
         if not isinstance(request.auth, ApiToken):
             fresh = is_fresh_in(request.session)

@@ -21,15 +21,17 @@ from portal.web.forms.factors import FactorForm, ShowForm
 
 PREFIX = "step-up"
 THEN = f"{PREFIX}-then"
+# What a page never holds: a new password is typed again where the form lay too long.
+NOT_CARRIED = frozenset({"csrfmiddlewaretoken", "new"})
 
 
 def show_first(request: HttpRequest, user: User) -> HttpResponse | None:
     """The question whether it is still the person, where an act wants it; None to go on.
 
-    What was sent is carried along in the question's form and is the request's again afterwards.
+    What was sent, save a new password, is carried along in the question's form and is the request's again afterwards.
     """
     match = request.resolver_match
-    if match is None or not is_act(request.method, match.view_name, lambda: request.POST):
+    if match is None or not is_act(request.method, match.view_name, user, lambda: request.POST):
         return None
     if not is_fresh_in(request.session):
         if THEN not in request.POST:
@@ -51,7 +53,7 @@ def _question(request: HttpRequest, user: User, form: FactorForm | ShowForm, tro
         "form": form,
         "trouble": trouble,
         "then": request.POST.get(THEN, request.method),
-        "sent": [pair for pair in sent if pair[0] != "csrfmiddlewaretoken"],
+        "sent": [pair for pair in sent if pair[0] not in NOT_CARRIED],
         "has_passkey": held.filter(type=factors.PASSKEY).exists(),
         "minutes": settings.FEDSTUDY_STEP_UP_S // 60,
     }

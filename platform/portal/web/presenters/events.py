@@ -34,6 +34,7 @@ SENTENCES = {
     "accounts:invitation:revoked": gettext_noop("Invitation of a person taken back"),
     "accounts:invitation:taken_up": gettext_noop("Invitation of a person taken up"),
     "accounts:password:changed": gettext_noop("Password changed"),
+    "accounts:password:set": gettext_noop("First password set"),
     "accounts:permission:denied": gettext_noop("Refused: no permission"),
     "accounts:recovery:renewed": gettext_noop("Recovery codes made anew"),
     "accounts:recovery:used": gettext_noop("Recovery code used"),

@@ -74,9 +74,15 @@ def password(request: PageRequest) -> HttpResponse:
         user = save(form, lambda data: change_password(**data, keep=keep, by=request.user))
         if user is not None:
             update_session_auth_hash(request, user)
-            messages.success(request, _("Your password is changed, and your other sessions are over."))
+            messages.success(request, _told(is_first=is_first))
             return redirect("web:account-password")
     return _render(request, "account-password", context)
+
+
+def _told(*, is_first: bool) -> str:
+    if is_first:
+        return _("Your password is set: you can now sign in without your organisation's sign-on.")
+    return _("Your password is changed, and your other sessions are over.")
 
 
 @page("GET", "POST")
