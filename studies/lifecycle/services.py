@@ -16,7 +16,7 @@ from fedstudy_core.canonical import digest
 from fedstudy_core.codes import CODES
 from fedstudy_core.errors import Conflict, FieldProblem, Invalid
 from studies.lifecycle import states
-from studies.lifecycle.documents import form_of
+from studies.lifecycle.documents import form_of, is_named_so
 from studies.lifecycle.models import ProtocolVersion, Study
 from studies.lifecycle.signals import study_moving
 
@@ -156,7 +156,8 @@ def _check_document(filename: str, content: bytes) -> None:
         problems.append(FieldProblem("content", "E_INVALID", f"A protocol is a file of at most {limit} MiB."))
     if problems:
         raise Invalid("E_INVALID", "The protocol cannot be stored.", errors=problems)
-    if form_of(content) is None:
+    form = form_of(content)
+    if form is None or not is_named_so(filename, form):
         raise Invalid("E_PROTOCOL", errors=[FieldProblem("file", "E_PROTOCOL", CODES["E_PROTOCOL"])])
 
 

@@ -8,17 +8,21 @@ import zipfile
 
 import pytest
 
-from studies.lifecycle.documents import ODT, form_of
+from studies.lifecycle.documents import ODT, form_of, is_named_so
 
 
-def packed(*names: str, first: tuple[str, bytes] | None = None) -> bytes:
+def packed(*names: str, first: tuple[str, bytes] | None = None, types: bytes = b"<xml/>") -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         if first is not None:
             archive.writestr(zipfile.ZipInfo(first[0]), first[1])
         for name in names:
-            archive.writestr(name, b"<xml/>")
+            archive.writestr(name, types if name == "[Content_Types].xml" else b"<xml/>")
     return out.getvalue()
+
+
+def word(types: str, encoding: str = "utf-8") -> bytes:
+    return packed("[Content_Types].xml", "word/document.xml", types=types.encode(encoding))
 
 
 DOCX = packed("_rels/.rels", "[Content_Types].xml", "word/document.xml")
@@ -37,6 +41,15 @@ FILES = {
     "text with control characters": (b"a\x1b[31m", None),
     "Word of old times": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", None),
     "Word with macros": (packed("[Content_Types].xml", "word/document.xml", "word/vbaProject.bin"), None),
+    "Word with macros of another name": (word('<Override ContentType="application/vnd.ms-office.vbaProject"/>'), None),
+    "Word of a form with macros": (word('<Override ContentType="x.macroEnabled.main+xml"/>'), None),
+    "Word of such a form in UTF-16": (word('<Override ContentType="x.macroEnabled.main+xml"/>', "utf-16"), None),
+    "Word with something hidden": (word('<Override ContentType="x.&#109;acroEnabled.main+xml"/>'), None),
+    "Word with parts too long to read": (word(" " * 2**20 + "x"), None),
+    "Word with a part twice": (packed("[Content_Types].xml", "[content_types].xml", "word/document.xml"), None),
+    "OpenDocument with macros": (packed("content.xml", "Basic/Standard/Module1.xml", first=("mimetype", ODT)), None),
+    "OpenDocument with scripts": (packed("content.xml", "Scripts/python/a.py", first=("mimetype", ODT)), None),
+    "OpenDocument without content": (packed("meta.xml", first=("mimetype", ODT)), None),
     "a spreadsheet": (packed("[Content_Types].xml", "xl/workbook.xml"), None),
     "an OpenDocument spreadsheet": (packed(first=("mimetype", ODT.replace(b"text", b"spreadsheet"))), None),
     "a zip file": (packed("study.csv"), None),
@@ -51,3 +64,23 @@ FILES = {
 def test_the_content_says_what_a_file_is(name: str) -> None:
     content, form = FILES[name]
     assert form_of(content) == form
+
+
+@pytest.mark.parametrize(
+    ("filename", "form", "fits"),
+    [
+        ("Plan.PDF", "pdf", True),
+        ("plan.v2.docx", "docx", True),
+        ("plan.odt", "odt", True),
+        ("plan.md", "text", True),
+        ("plan.docm", "docx", False),
+        ("plan.pdf", "text", False),
+        ("plan.bat", "text", False),
+        ("plan.html", "text", False),
+        ("plan.md.hta", "text", False),
+        ("plan", "text", False),
+        (".md", "text", False),
+    ],
+)
+def test_a_name_says_the_form(filename: str, form: str, fits: bool) -> None:
+    assert is_named_so(filename, form) is fits

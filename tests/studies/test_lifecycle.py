@@ -113,8 +113,9 @@ def test_protocols_are_counted_and_kept() -> None:
         ("content", "protocol.md", b""),
         ("content", "protocol.md", b"x" * (PROTOCOL_BYTES + 1)),
         ("file", "protocol.pdf", b"\x89PNG\r\n\x1a\n"),
+        ("file", "protocol.hta", b"<script>"),
     ],
-    ids=["empty", "folder", "quote", "lines", "long", "no content", "large", "a picture"],
+    ids=["empty", "folder", "quote", "lines", "long", "no content", "large", "a picture", "a program by its name"],
 )
 def test_protocols_that_cannot_be_kept_say_why(field: str, filename: str, content: bytes) -> None:
     study, pi = new_study()

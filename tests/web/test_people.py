@@ -113,7 +113,7 @@ def test_a_study_that_nobody_leads_is_given_an_investigator(world: World, browse
 
 def test_a_protocol_is_uploaded_and_each_version_fetched(world: World, browser: Browser) -> None:
     pi, there = browser("pi"), reverse("web:study-protocol", args=[world.study.pk])
-    upload = SimpleUploadedFile("protocol 2 ä.html", b"<script>alert(1)</script>")
+    upload = SimpleUploadedFile("protocol 2 ä.md", b"<script>alert(1)</script>")
     page = sound(pi.post(reverse("web:protocol-new", args=[world.study.pk]), {"file": upload}, follow=True), 200)
     assert "Version 2 of the protocol is kept" in page.text
     newest, first = (reverse("web:protocol-file", args=[world.study.pk, number]) for number in (2, 1))

@@ -66,7 +66,7 @@ CODES = MappingProxyType(
         "E_PORTAL": "The portal does not answer as expected.",
         "E_JOURNAL": "The node's journal was altered.",
         # studies
-        "E_PROTOCOL": "A protocol is a PDF, Word (DOCX, no macros) or OpenDocument (ODT) file, or a text in UTF-8.",
+        "E_PROTOCOL": "A protocol is a PDF, DOCX or ODT (no macros), or text in UTF-8, and its name ends accordingly.",
         # dictionaries and datasets
         "E_DICTIONARY": "The data dictionary does not fit together.",
         "E_DICTIONARY_FILE": "The file of the data dictionary cannot be read.",
