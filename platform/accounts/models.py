@@ -97,7 +97,7 @@ class User(Standing, AbstractBaseUser, PermissionsMixin):  # type: ignore[django
         """Every role that the person holds, with the id of the study or site; in one query, however many they are."""
         rows = RoleGroup.objects.filter(group__user=self).order_by("role", "pk").values_list("role", "object_id")
         held = list(rows)
-        self.note_roles(held)
+        self.note_roles((f"{Role(role).scope}:{role}", str(object_id)) for role, object_id in held)
         return held
 
     def audit_scope(self) -> Scope:

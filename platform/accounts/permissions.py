@@ -173,16 +173,20 @@ def _given(user: Any, obj: Model) -> frozenset[str]:
     held = get_group_obj_perms_model(obj)._default_manager.filter(group__user=user, content_object=obj)
     rows = list(held.values_list("permission__codename", "group__name"))
     found = frozenset(codename for codename, _ in rows)
-    user.looked_up_roles[str(obj.pk)] = frozenset(role_of_group(name) for name in {name for _, name in rows})
+    user.note_roles({role_of_group(name) for _, name in rows}, asked=[str(obj.pk)])
     if seen is not None:
         seen[user.pk, obj.pk] = found
     return found
 
 
-def role_of_group(name: str) -> str:
-    """The role for which a group stands, such as "study:pi" for "study:<id>:pi" (`accounts.groups`)."""
+def role_of_group(name: str) -> tuple[str, str]:
+    """The role for which a group stands, and where: "study:pi" and the id for "study:<id>:pi" (`accounts.groups`).
+
+    What gives rights in a study may be a role at a site that takes part in it.
+    """
     scope, _, rest = name.partition(":")
-    return f"{scope}:{rest.rpartition(':')[2]}"
+    object_id, _, role = rest.rpartition(":")
+    return f"{scope}:{role}", object_id
 
 
 def _only_watches(user: Any) -> bool:

@@ -26,7 +26,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
 
 
 def note_backup(*, done: str, label: str, files: Sequence[Path] = ()) -> Event:
-    """Tell the log what was done with a backup, and how far the log went then.
+    """Tell the log what was done with a backup, and how far the log goes when it is told.
 
     Args:
         done: "made", "failed" (it could not be), "tried" (restored elsewhere, to see that it can be) or "restored".
@@ -36,9 +36,8 @@ def note_backup(*, done: str, label: str, files: Sequence[Path] = ()) -> Event:
     Raises:
         OSError: a file cannot be read.
     """
-    told = [_told(path) for path in files]  # which takes its time
     last = Checkpoint.objects.order_by("-size").values_list("size", flat=True).first()
-    detail: dict[str, Any] = {"entries": last or 0, "files": told}
+    detail: dict[str, Any] = {"entries": last or 0, "files": [_told(path) for path in files]}  # which takes its time
     outcome = "failed" if done == "failed" else "done"
     obj = Thing("backup", label, label)
     with transaction.atomic():

@@ -12,7 +12,7 @@ from audit.models import Checkpoint, Event, Leaf, Queued, Tile
 from audit.sequencer import LogSigner, Sequencer
 from audit.services import record
 from fedstudy_core.transparency import checkpoints
-from fedstudy_core.transparency.tree import Edge, leaf_hash
+from fedstudy_core.transparency.tree import Edge, leaf_hash, root_of
 
 SIGNER = LogSigner("portal.test/audit", Ed25519PrivateKey.from_private_bytes(b"\x07" * 32))
 
@@ -65,3 +65,5 @@ def assert_whole() -> None:
         assert (checkpoint.size, checkpoint.root) == (signed.size, bytes(signed.root))
         assert grown.size == signed.size
         assert checkpoint.root == grown.root() == stored_tree.root(signed.size)
+    if grown.size:
+        assert grown.root() == root_of(hashes[: grown.size])

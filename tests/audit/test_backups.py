@@ -5,23 +5,34 @@ from __future__ import annotations
 from hashlib import sha256
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from audit import backups
 from audit.models import Event
 from audit.presenters import context_of, detail_of, sentence
 from tests.audit.logs import sequence, write_events
 
 pytestmark = pytest.mark.django_db
+read = backups._told
 
 
-def test_a_backup_is_told_with_what_it_consists_of(tmp_path: Path) -> None:
+def while_the_log_goes_on(path: Path) -> dict[str, Any]:
+    """Files are read, which takes long."""
+    write_events(2)
+    sequence()
+    return read(path)
+
+
+def test_a_backup_is_told_with_what_it_consists_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_events(3)
     sequence()
     dump = tmp_path / "fedstudy.dump"
     dump.write_bytes(b"rows" * 1_000)
     said = StringIO()
+    monkeypatch.setattr(backups, "_told", while_the_log_goes_on)
     call_command("note_backup", "made", "nightly-2030-01-31", str(dump), stdout=said)
     event = Event.objects.latest("pk")
     assert said.getvalue() == f"The log has it as event {event.event_id}.\n"

@@ -11,6 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
+from accounts.groups import group_for
 from accounts.models import Site, User
 from accounts.permissions import Permission, check
 from accounts.roles import Role
@@ -21,8 +22,9 @@ from audit.services import record
 from fedstudy_core.errors import NotFound
 from portal.celery import _begin_context, _end_context
 from portal.web.presenters.circumstances import circumstances_of
+from studies.enrolment.services import invite_site
 from tests.api import world as worlds
-from tests.api.world import World
+from tests.api.world import World, another_site
 from tests.factories.accounts import UserFactory, platform_admin
 from tests.factories.factors import code_of, with_app
 
@@ -91,12 +93,46 @@ def test_the_roles_in_study_and_site_are_told_without_a_question(world: World) -
     assert len([sql for sql in asked.captured_queries if sql["sql"].startswith("SELECT")]) == 2
 
 
+@pytest.fixture
+def at_two_sites(world: World) -> tuple[User, Site]:
+    """The admin of the world's site, who is data steward of the other one too."""
+    other = Site.objects.get(pk=another_site(world))
+    group_for(Role.STEWARD, other).user_set.add(world.site_admin)
+    return User.objects.get(pk=world.site_admin.pk), other
+
+
+def test_a_role_at_a_site_of_the_study_is_told_of_that_site_alone(
+    world: World, at_two_sites: tuple[User, Site]
+) -> None:
+    """Though both roles give rights in the study, if both sites are in it."""
+    somebody, other = at_two_sites
+    invite_site(study=world.study, site=other, by=world.pi)
+    check(somebody, Permission.STUDY_VIEW, world.study)
+    with CaptureQueriesContext(connection) as asked:
+        assert written(somebody, study=world.study, site=world.site)["actor"] == {"roles": ["site:admin"]}
+        assert written(somebody, study=world.study, site=other)["actor"] == {"roles": ["site:steward"]}
+        assert "actor" not in written(somebody, study=world.study)
+    assert len([sql for sql in asked.captured_queries if sql["sql"].startswith("SELECT")]) == 0
+
+
+def test_where_the_role_in_one_of_the_two_was_not_looked_up_one_question_tells(
+    world: World, at_two_sites: tuple[User, Site]
+) -> None:
+    somebody, other = at_two_sites
+    check(somebody, Permission.STUDY_VIEW, world.study)
+    with CaptureQueriesContext(connection) as asked:
+        assert written(somebody, study=world.study, site=other)["actor"] == {"roles": ["site:steward"]}
+        assert "actor" not in written(somebody, study=world.study, site=Site(name="Demo Hospital"))
+    assert len([sql for sql in asked.captured_queries if sql["sql"].startswith("SELECT")]) == 1
+
+
 def test_a_role_counts_as_it_was_when_somebody_acted(world: World) -> None:
     auditor = User.objects.get(pk=world.auditor.pk)
     check(auditor, Permission.AUDIT_VIEW, world.study)
     assert written(auditor, study=world.study.pk)["actor"] == {"roles": ["study:auditor"]}
     revoke_role(user=world.auditor, role=Role.AUDITOR, obj=world.study, by=world.pi)
     assert newest("accounts:role:revoked")["actor"] == {"roles": ["study:pi"]}
+    assert written(auditor, study=world.study, site=world.site)["actor"] == {"roles": ["study:auditor"]}
     with pytest.raises(NotFound):
         check(auditor, Permission.AUDIT_VIEW, world.study)
     assert "actor" not in written(auditor, study=world.study.pk)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from audit.models import Event
 from tests.security.access import api, pages, scene
 from tests.security.access.row import KINDS, METHODS, MISSING, Row
-from tests.security.access.scene import PEOPLE, Scene, opened_again, used_for_long
+from tests.security.access.scene import PEOPLE, Scene, fewer_lines, opened_again, used_for_long
 from tests.web.markup import assert_sound
 
 TABLE = [*api.ROWS, *pages.ROWS]
@@ -32,11 +31,9 @@ TOKEN = re.compile(rb'name="csrfmiddlewaretoken" value="\w+"')
 
 @pytest.fixture(scope="module")
 def built(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Scene]:
-    with django_db_blocker.unblock(), transaction.atomic(), used_for_long():
+    with django_db_blocker.unblock(), transaction.atomic(), used_for_long(), fewer_lines():
         cache.clear()
-        logging.disable(logging.WARNING)  # thousands of requests
         yield scene.build()
-        logging.disable(logging.NOTSET)
         transaction.set_rollback(True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,11 +46,9 @@ WITHOUT_TOKEN = {"POST setup", "GET openapi", "POST node-enrol", "POST token", "
 
 @pytest.fixture(scope="module")
 def people(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Scene]:
-    with django_db_blocker.unblock(), transaction.atomic():
+    with django_db_blocker.unblock(), transaction.atomic(), scene.fewer_lines():
         cache.clear()
-        logging.disable(logging.WARNING)
         yield scene.build()
-        logging.disable(logging.NOTSET)
         transaction.set_rollback(True)
 
 

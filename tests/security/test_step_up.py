@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -51,13 +50,11 @@ PASSWORDS = ("web:account-password", "api:own-password")
 
 @pytest.fixture(scope="module")
 def built(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Scene]:
-    with django_db_blocker.unblock(), transaction.atomic():
+    with django_db_blocker.unblock(), transaction.atomic(), scene.fewer_lines():
         cache.clear()
-        logging.disable(logging.WARNING)
         people = scene.build()
         ApiToken.objects.update(created=F("created") - timedelta(minutes=11))
         yield people
-        logging.disable(logging.NOTSET)
         transaction.set_rollback(True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -169,6 +170,16 @@ def build() -> Scene:
         archived.study = move_study(study=archived.study, to=state, by=own.pi)
     sequence()
     return scene
+
+
+@contextmanager
+def fewer_lines() -> Iterator[None]:
+    """The portal's own logs leave out warnings: what is asked inside is thousands of requests."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 @contextmanager
