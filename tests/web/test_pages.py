@@ -69,7 +69,7 @@ def test_a_refusal_says_which_right_is_missing_and_who_can_give_it(world: World,
             "investigator",
         ),
         ("auditor", reverse("web:study-new"), "to begin a study", "Ask somebody who leads studies"),
-        ("pi", reverse("web:site-new"), "to add sites", "Platform administrators have it"),
+        ("pi", reverse("web:site-new"), "to add sites", "This right belongs to platform administrators"),
     ]
     for who, there, deed, giver in asked:
         answer = browser(who).get(there)

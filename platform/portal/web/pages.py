@@ -178,6 +178,6 @@ def add_problems(form: forms.Form, error: FedStudyError) -> None:
         form.add_error(problem.field, said(problem.detail))
     others = [problem for problem in error.errors if problem.field not in form.fields]
     for problem in others:
-        form.add_error(None, f"{problem.field}: {problem.detail}")
+        form.add_error(None, f"{problem.field}: {said(problem.detail)}")
     if not error.errors:
         form.add_error(None, said_with_code(error))

@@ -50,15 +50,15 @@ DEEDS = {
 }
 GIVEN = {
     "study": gettext_noop(
-        "In a study these roles have it: {roles}. The study's principal investigator can give you one."
+        "In a study this right belongs to: {roles}. The study's principal investigator can give you one."
     ),
-    "site": gettext_noop("At a site these roles have it: {roles}. The site's admin can give you one."),
-    "platform": gettext_noop("Platform administrators have it. Ask one of them to do it."),
+    "site": gettext_noop("At a site this right belongs to: {roles}. The site's admin can give you one."),
+    "platform": gettext_noop("This right belongs to platform administrators. Ask one of them to do it."),
 }
-OF_NODES = gettext_noop("Only the site's node has it: it is done at the node's own page or console.")
+OF_NODES = gettext_noop("This right belongs to the site's node alone: it is done at the node's own page or console.")
 OF_NEUTRALS = gettext_noop(
-    "It does not go with the duties of platform administrators, nor with those of who has roles only at hospitals or "
-    "as an auditor. Ask somebody who leads studies."
+    "This right is not for platform administrators, nor for people whose only roles are at hospitals or as an auditor. "
+    "Ask somebody who leads studies."
 )
 
 
