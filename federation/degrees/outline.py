@@ -12,7 +12,7 @@ from uuid import UUID
 
 from federation.degrees.kinds import ALONE, CENTRAL, FEDERATED, HYBRID, LEFT_OUT, PERSONALISED
 from federation.runs.models import Run
-from federation.runs.roles import TRAINS, role_at
+from federation.runs.roles import TRAINS, is_narrower, role_at
 from studies.enrolment.models import Enrolment
 from studies.enrolment.states import POOLED_LEVELS
 from studies.lifecycle.models import Study
@@ -41,11 +41,14 @@ class Shape:
     strategy: str = ""
 
     @property
+    def way(self) -> tuple[str, UUID | None, UUID | None]:
+        """What it is called: by its kind, its site or its table of pooled rows."""
+        return self.kind, self.enrolment.pk if self.enrolment else None, self.table.pk if self.table else None
+
+    @property
     def key(self) -> tuple[str, UUID | None, UUID | None, frozenset[UUID], str]:
         """By which two shapes are the same."""
-        site = self.enrolment.pk if self.enrolment else None
-        table = self.table.pk if self.table else None
-        return self.kind, site, table, frozenset(item.pk for item in self.trains), self.strategy
+        return *self.way, frozenset(item.pk for item in self.trains), self.strategy
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,10 @@ def outline_of(study: Study) -> Outline:
 
 
 def shape_of(run: Run) -> Shape | None:
-    """In which way a run trained, whether that is possible today or not; None where nothing was trained."""
+    """In which way a run trained, whether that is possible today or not.
+
+    None where nothing was trained, or a site only tested whose level allowed more: that is not all together.
+    """
     parts = list(run.participants.select_related("enrolment__site", "enrolment__dataset__pooled_table"))
     own = tuple(item.enrolment for item in parts if _table(item.enrolment) is None)
     trains = tuple(item.enrolment for item in parts if item.role == TRAINS)
@@ -91,6 +97,8 @@ def shape_of(run: Run) -> Shape | None:
         return Shape(HYBRID if len(trains) > 1 else CENTRAL, trains, own, table=table)
     if len(trains) < FEWEST_LEFT:
         return Shape(ALONE, trains, own, enrolment=trains[0]) if trains else None
+    if any(is_narrower(item.role, item.level) for item in parts):
+        return None
     return Shape(FEDERATED, trains, own)
 
 

@@ -248,7 +248,7 @@ def _of_before(comparison: DegreeComparison, source: Run, outline: Outline) -> l
     """The way in which a run trained that is not possible any more, where today's sites tested it; or none."""
     shape, seed = shape_of(source), own_seed(source.version, source.config)
     everybody = {item.pk for found in outline.shapes for item in found.tests}
-    if shape is None or shape.kind not in comparison.kinds or shape.key in {item.key for item in outline.shapes}:
+    if shape is None or shape.kind not in comparison.kinds or shape.way in {item.way for item in outline.shapes}:
         return []
     if not _stands_alone(source) or {item.pk for item in shape.tests} != everybody:
         return []

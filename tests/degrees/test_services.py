@@ -17,8 +17,8 @@ from federation.degrees.models import DegreeComparison, DegreeEntry
 from federation.degrees.outline import outline_of
 from federation.degrees.selectors import kinds_beside, mark_of
 from federation.degrees.services import Wish, compare_run, create_comparison, extend_comparison, start_comparison
-from federation.runs.models import Run
-from federation.runs.roles import TRAINS
+from federation.runs.models import Participant, Run
+from federation.runs.roles import TESTS, TRAINS
 from federation.runs.services import Plan
 from fedstudy_core.errors import Invalid, NotFound
 from studies.enrolment.models import Enrolment
@@ -181,6 +181,25 @@ def test_a_run_takes_its_place_though_its_degree_is_not_possible_any_more(stage:
         compare_run(run=run, wish=Wish(kinds=["left-out"]), by=stage.pi)
     (entry,) = compare_run(run=run, wish=Wish(kinds=["federated", "hybrid"]), by=stage.pi).entries.all()
     assert (entry.kind, entry.run) == ("federated", run)
+
+
+@pytest.mark.parametrize("level", ["F2", "F0"])
+def test_a_run_that_a_site_only_tested_is_not_all_together(stage: Stage, level: str) -> None:
+    """Whether it might have trained then, or only may today: the run is the one without its rows."""
+    run = stage.scene.run
+    tester = Participant.objects.filter(run=run, enrolment__site__name="Site 2")
+    assert tester.update(role=TESTS, level=level) == 1
+    Run.objects.filter(pk=run.pk).update(state="running", config={})
+    Run.objects.filter(pk=run.pk).update(state="completed", ended_at=timezone.now())
+    run = Run.objects.get(pk=run.pk)
+    together = compare_run(run=run, wish=Wish(kinds=["federated"]), by=stage.pi)
+    assert [shape[:3] for shape in shapes(together)] == [("federated", "", ["0", "1", "2"])]
+    comparison = compare_run(run=run, by=stage.pi)
+    entry = comparison.entries.get(run=run)
+    assert (entry.kind, str(entry.enrolment.site.name if entry.enrolment else "")) == ("left-out", "Site 2")
+    assert comparison.entries.filter(kind="federated").count() == 1
+    stage.level(2, "F0")
+    assert kinds_beside(run, "hybrid") == (["hybrid"] if level == "F2" else ["federated", "hybrid"])
 
 
 SEED = {"name": "seed", "type": "int", "default": 42, "min": 0.0, "max": 1000.0}

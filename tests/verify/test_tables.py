@@ -31,7 +31,7 @@ ALLOWED = {
     "retention_until": "2026-03-01T00:00:00Z",
 }  # fmt: skip
 CONSENT = canonical.digest(canonical.dumps(ALLOWED))
-GIVEN = Entry("pooling:consent:given", "", {"consent": CONSENT, "level": "F3"})
+GIVEN = Entry("pooling:consent:given", "", {"site_name": "Demo Hospital", "consent": CONSENT, "level": "F3"})
 
 
 def row(number: int, *entries: Entry) -> dict[str, Any]:
@@ -131,6 +131,13 @@ def test_the_log_may_tell_otherwise_of_an_approval(tmp_path: Path) -> None:
 
 
 def test_the_log_may_tell_otherwise_of_a_consent(tmp_path: Path) -> None:
-    other = Entry("pooling:consent:given", "", {"consent": CONSENT, "level": "F4"})
+    other = Entry("pooling:consent:given", "", GIVEN.facts | {"level": "F4"})
     found = compared(tmp_path, tables(), (*LOG, other))
     assert found.problems == [f"{CONSENTS}: event 6 of the log tells otherwise of Demo Hospital."]
+
+
+def test_a_consent_is_not_shown_as_another_site_s(tmp_path: Path) -> None:
+    told = tables()
+    told[CONSENTS][0].update(site="Other Hospital")
+    found = compared(tmp_path, told)
+    assert found.problems == [f"{CONSENTS}: event 6 of the log tells otherwise of Other Hospital."]

@@ -158,7 +158,7 @@ def _consents(out: Tables, rows: list[Facts], told: Mapping[str, Told], files: E
             out.problems.append(f"{CONSENTS}: of {row['site']} another {wrong[0]} was signed than is shown.")
         elif event is None:
             out.unchecked.append(f"{CONSENTS}: no event that is shown tells of the consent of {row['site']}.")
-        elif event.facts.get("level") != row["level"]:
+        elif (event.facts.get("site_name"), event.facts.get("level")) != (row["site"], row["level"]):
             out.problems.append(f"{CONSENTS}: event {event.position} of the log tells otherwise of {row['site']}.")
         else:
             out.checked += 1
