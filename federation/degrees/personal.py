@@ -13,7 +13,7 @@ from fedstudy_core.errors import FieldProblem, Invalid
 def personal_strategies(comparison: DegreeComparison) -> list[Description]:
     """Those that suit the comparison's script and are not in it yet."""
     tried = {comparison.plan["strategy"], *comparison.personalised}
-    return [item for item in STRATEGIES.values() if _is_personal(item) and _suits(item, comparison, tried)]
+    return [item for item in STRATEGIES.values() if is_personal(item.name) and _suits(item, comparison, tried)]
 
 
 def check_personal(comparison: DegreeComparison, wanted: Sequence[str]) -> None:
@@ -25,8 +25,10 @@ def check_personal(comparison: DegreeComparison, wanted: Sequence[str]) -> None:
         raise Invalid("E_INVALID", words, errors=[FieldProblem("personalised", "E_INVALID", words)])
 
 
-def _is_personal(item: Description) -> bool:
-    return item.needs is not None and item.needs.declared == "local_layers"
+def is_personal(strategy: str) -> bool:
+    """Whether a strategy of the platform leaves a part of the model at each site."""
+    item = STRATEGIES.get(strategy)
+    return item is not None and item.needs is not None and item.needs.declared == "local_layers"
 
 
 def _suits(item: Description, comparison: DegreeComparison, tried: set[str]) -> bool:

@@ -72,7 +72,7 @@ class Contribution:
     Attributes:
         own, shared: the site's test of its own model, and of the base row's.
         over_own, over_pooled: the shared model less its own, and less that of pooled rows.
-        personalised: of a model of which it keeps a part, by the first such strategy.
+        personalised: of a model of which it keeps a part, by the first such strategy: `strategy`.
         personalised_over_own: that one less its own.
         unseen: of the model that the others trained without it; `over_unseen` is what its own rows bring to itself.
         to_others: the shared model less the one without it, in the weighted mean of the other sites.
@@ -85,6 +85,7 @@ class Contribution:
     shared: Figure | None
     over_own: Figure | None
     over_pooled: Figure | None
+    strategy: str
     personalised: Figure | None
     personalised_over_own: Figure | None
     unseen: Figure | None
@@ -268,6 +269,7 @@ def _contributions(
                 shared=shared,
                 over_own=over_own,
                 over_pooled=_gain(base, pooled, site, metric),
+                strategy=personal.runs[0].run.strategy if personal else "",
                 personalised=_figure_of(personal, site, metric),
                 personalised_over_own=_gain(personal, own, site, metric),
                 unseen=_figure_of(unseen, site, metric),

@@ -12,7 +12,7 @@ from federation.degrees.outline import Lacking
 from portal.web.downloads import csv_file
 from portal.web.presenters.degree_files import COLUMNS, degree_latex, degree_records
 from portal.web.presenters.degrees import present_degrees
-from tests.degrees.scene import reckoned, run_of
+from tests.degrees.scene import COMPARISON, reckoned, run_of, told
 from tests.degrees.test_reckoning import ALONE, EVERYTHING, TOGETHER, TOGETHER_ANEW
 
 FOUND = reckoned(*EVERYTHING)
@@ -37,6 +37,27 @@ def test_a_site_that_is_better_off_alone_is_offered_strategies_that_keep_layers_
     assert PAGE.offered == (("fedbn", "FedBN / local layers"),)
     assert not present_degrees(reckoned(ALONE[0], TOGETHER), []).offered, "nobody is better alone"
     assert PAGE.lacking[0].startswith("Central: A train")
+
+
+def test_a_plan_that_keeps_layers_itself_is_named_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(COMPARISON, "plan", {**COMPARISON.plan, "strategy": "fedbn"})
+    kept = run_of("federated", {"A": told(0.7, 30), "B": told(0.6, 10)}, strategy="fedbn")
+    page = present_degrees(reckoned(*ALONE, kept), [])
+    assert [line.name for line in page.lines] == ["Each site alone", "Federated (FedBN / local layers)"]
+    assert page.worse
+    drawn = render_to_string("degrees/_sites.html", {"page": page})
+    assert "own strategy leaves a part of the model" in drawn
+    assert "no personalised strategy for it" not in drawn
+
+
+def test_the_personalised_strategy_is_named_and_that_of_one_site_is_not() -> None:
+    kept = run_of("personalised", {"A": told(0.8, 30), "B": told(0.9, 10)}, strategy="fedbn")
+    found = reckoned(*EVERYTHING, kept)
+    drawn = " ".join(render_to_string("degrees/_sites.html", {"page": present_degrees(found, [])}).split())
+    assert 'Personalised: gain over own<span class="fs-sub">FedBN / local layers</span>' in drawn
+    rows = degree_records(found)
+    assert {row["strategy"] for row in rows if row["degree"] in ("alone", "left-out")} == {""}
+    assert {row["strategy"] for row in rows if row["measure"] == "personalised gain over own"} == {"fedbn"}
 
 
 def test_the_plot_has_one_column_for_each_degree_and_stays_on_its_scale() -> None:

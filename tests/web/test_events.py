@@ -13,7 +13,7 @@ from accounts.models import User
 from audit.models import Event
 from audit.selectors import indexed_with_words
 from audit.services import record
-from portal.web.presenters.events import AREAS, SENTENCES, href_of, sentence_of
+from portal.web.presenters.events import AREAS, SENTENCES, details_of, href_of, sentence_of
 from studies.scripts.services import revoke_approval
 from tests.api.world import World
 from tests.web.conftest import Browser
@@ -192,3 +192,8 @@ def test_refused_starts_and_sign_ins_are_in_the_log(world: World, browser: Brows
     rows = browser("admin").get(reverse("web:events"), {"outcome": "refused"}).context["rows"]
     assert [row.action for row in rows] == ["accounts:session:refused"] * 2
     assert "nobody@demo.example" not in str(rows)
+
+
+def test_the_size_of_a_log_is_told_in_events_and_that_of_a_file_in_bytes() -> None:
+    assert details_of({"size": 7}, "audit:log:succeeded") == (("number of events", "7"),)
+    assert details_of({"size": 7}, "pooling:object:received") == (("size in bytes", "7"),)

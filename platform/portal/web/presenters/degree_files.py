@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from federation.degrees.kinds import OF_ONE_SITE
 from federation.degrees.reckoning import DegreeRow, Degrees
 from fedstudy_core.figures import Figure
 from portal.web.presenters.charts import POOLED, metric_name
@@ -27,8 +28,9 @@ def degree_records(found: Degrees) -> list[dict[str, Any]]:
 
 def _records(found: Degrees) -> Iterator[dict[str, Any]]:
     for row in found.rows:
+        strategy = "" if row.kind in OF_ONE_SITE else row.strategy  # one site may have averaged itself
         about = {
-            "degree": row.kind, "strategy": row.strategy, "pooled_sites": ", ".join(row.pooled_sites),
+            "degree": row.kind, "strategy": strategy, "pooled_sites": ", ".join(row.pooled_sites),
             "share_local": row.degree, "metric": found.metric, "rows_trained_least": row.trained[0],
             "rows_trained_most": row.trained[1], "rows_exposed": row.exposed, "seconds": row.seconds,
             "bytes": row.bytes,
@@ -48,10 +50,12 @@ def _contributions(found: Degrees) -> Iterator[dict[str, Any]]:
             about,
             {
                 "gain over own": item.over_own, "gain over pooled": item.over_pooled,
-                "personalised gain over own": item.personalised_over_own,
                 "own rows to itself": item.over_unseen, "own rows to others": item.to_others,
             },
         )  # fmt: skip
+        yield from _told(
+            about | {"strategy": item.strategy}, {"personalised gain over own": item.personalised_over_own}
+        )
 
 
 def _told(about: dict[str, Any], figures: dict[str, Figure | None]) -> Iterator[dict[str, Any]]:

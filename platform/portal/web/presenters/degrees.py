@@ -12,7 +12,7 @@ from federation.degrees.kinds import ALONE, CENTRAL, FEDERATED, HYBRID, LEFT_OUT
 from federation.degrees.measuring import Measured, ended_untold
 from federation.degrees.models import DegreeComparison
 from federation.degrees.outline import NO_POOL, POOLED_AWAY, STILL_LOCAL, Lacking
-from federation.degrees.personal import personal_strategies
+from federation.degrees.personal import is_personal, personal_strategies
 from federation.degrees.reckoning import Contribution, DegreeRow, Degrees
 from federation.runs.models import Run
 from federation.runs.states import LIVE
@@ -81,7 +81,8 @@ class RunLine:
 class DegreesPage:
     """What the page shows; `metrics` are the other tables that there could be.
 
-    `offered` are names and titles of strategies that leave a part of the model at each site, where one is better alone.
+    `offered` are names and titles of strategies that leave a part of the model at each site, where one is better alone;
+    `personalised` is the title of the one that was tried; `keeps_layers` says that the plan's own is such a strategy.
     """
 
     comparison: DegreeComparison
@@ -98,7 +99,8 @@ class DegreesPage:
     plot: Plot | None
     worse: tuple[str, ...]
     offered: tuple[tuple[str, str], ...]
-    has_personalised: bool
+    personalised: str
+    keeps_layers: bool
     same_rows: bool
     is_bootstrapped: bool
     is_live: bool
@@ -126,7 +128,8 @@ def present_degrees(found: Degrees, lacking: Sequence[Lacking]) -> DegreesPage:
         plot=plot_of(found, names),
         worse=worse,
         offered=tuple((item.name, item.title) for item in personal_strategies(found.comparison)) if worse else (),
-        has_personalised=any(row.kind == PERSONALISED for row in found.rows),
+        personalised=next((_title(row) for row in found.rows if row.kind == PERSONALISED), ""),
+        keeps_layers=is_personal(found.comparison.plan["strategy"]),
         same_rows=found.same_rows,
         is_bootstrapped=any(figure and figure.replicates for row in found.rows for figure in row.sites),
         is_live=any(item.run.state in LIVE for item in found.runs),
@@ -149,11 +152,15 @@ def kind_name(kind: str) -> str:
 
 
 def row_name(row: DegreeRow) -> str:
-    """A row's name; of hybrid ones with the sites whose rows were pooled, of personalised ones with the strategy."""
+    """A row's name; of hybrid ones with the sites whose rows were pooled, of what keeps layers with the strategy."""
     name = kind_name(row.kind)
-    if row.kind == PERSONALISED:
-        return f"{name} ({STRATEGIES[row.strategy].title})"
+    if row.kind == PERSONALISED or (row.kind == FEDERATED and is_personal(row.strategy)):
+        return f"{name} ({_title(row)})"
     return f"{name} ({', '.join(row.pooled_sites)})" if row.kind == HYBRID and row.pooled_sites else name
+
+
+def _title(row: DegreeRow) -> str:
+    return STRATEGIES[row.strategy].title
 
 
 def _line(row: DegreeRow) -> Line:

@@ -243,7 +243,7 @@ def event_rows(events: Iterable[Event]) -> list[EventRow]:
             object_id=event.object_id,
             href=href_of(event.object_type, event.object_id),
             outcome=event.outcome,
-            detail=details_of(json.loads(event.detail)),
+            detail=details_of(json.loads(event.detail), event.action),
         )
         for event in events
     ]
@@ -267,9 +267,10 @@ def sentence_of(action: str) -> str:
     return _(known) if known else f"{subject} {verb}".replace("_", " ").capitalize()
 
 
-def details_of(detail: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+def details_of(detail: dict[str, Any], action: str) -> tuple[tuple[str, str], ...]:
     """The further facts of an entry."""
-    return tuple((name_of(name), _short(value)) for name, value in detail.items() if value not in ("", None, []))
+    told = {name: value for name, value in detail.items() if value not in ("", None, [])}
+    return tuple((name_of(name, action), _short(value)) for name, value in told.items())
 
 
 def _short(value: Any) -> str:

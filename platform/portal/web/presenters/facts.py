@@ -82,7 +82,10 @@ NAMES = {
 }
 
 
-def name_of(fact: str) -> str:
-    """What a fact is called; one without a name of its own is read from its key."""
-    known = NAMES.get(fact)
+OF_ACTION = {("audit:log:succeeded", "size"): gettext_noop("number of events")}
+
+
+def name_of(fact: str, action: str = "") -> str:
+    """What a fact is called, of an action in which it means something else; others are read from their key."""
+    known = OF_ACTION.get((action, fact)) or NAMES.get(fact)
     return _(known) if known else fact.replace("_", " ")
