@@ -105,9 +105,13 @@ def remember(wanted: str, seconds: float) -> None:
 
 
 def make_environment(interpreter: str) -> None:
-    """Make `.venv`, or keep the one that is there if it has the same Python."""
+    """Make `.venv`, or keep the one that is there if it has the same Python and a pip that can be run.
+
+    A set-up that was ended in between may leave one without pip, and nothing could be installed into it ever again.
+    """
     question = "import sys; print(sys.version_info[:2])"
-    if PYTHON.exists() and answer([str(PYTHON), "-c", question]) == answer([interpreter, "-c", question]):
+    same_python = PYTHON.exists() and answer([str(PYTHON), "-c", question]) == answer([interpreter, "-c", question])
+    if same_python and answer([str(PYTHON), "-m", "pip", "--version"]):
         return
     shutil.rmtree(VENV, ignore_errors=True)
     say(f"Making {VENV}")

@@ -50,6 +50,27 @@ def test_a_failure_shows_its_cause_and_the_remedy(
     assert "no ensurepip\n\n  What to do: this" in capsys.readouterr().err
 
 
+def test_an_environment_without_pip_is_made_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path / "venv")
+    monkeypatch.setattr(bootstrap, "PYTHON", tmp_path / "venv" / "bin" / "python")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(bootstrap.VENV)], check=True)
+    (bootstrap.VENV / "left-over").touch()
+    made: list[list[str]] = []
+    monkeypatch.setattr(bootstrap, "run", lambda command, remedy: made.append(command))
+
+    bootstrap.make_environment(sys.executable)
+
+    assert made == [[sys.executable, "-m", "venv", str(bootstrap.VENV)]]
+    assert not bootstrap.VENV.exists()
+
+
+def test_a_whole_environment_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path / "venv")
+    monkeypatch.setattr(bootstrap, "PYTHON", Path(sys.executable))
+    monkeypatch.setattr(bootstrap, "run", lambda command, remedy: pytest.fail(str(command)))
+    bootstrap.make_environment(sys.executable)
+
+
 def test_it_needs_nothing_installed() -> None:
     code = f"import runpy; runpy.run_path({str(ROOT / 'platform/devstack/bootstrap.py')!r}, run_name='looked at')"
     subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
