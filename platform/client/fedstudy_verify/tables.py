@@ -7,7 +7,7 @@ happened, and people signed approvals and consents themselves: a dossier that te
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -118,50 +118,64 @@ def _approvals(out: Tables, rows: list[Facts], told: Mapping[str, Told], files: 
     if sha256(content(files, BUNDLE)).hexdigest() != script:
         out.problems.append(f"{BUNDLE} is not the script that {PLAN} names.")
     for row in rows:
-        out.shown += 1
         said = _statement(APPROVAL, content(files, row["file"]), row["statement"])
-        event = told.get(row["statement"])
         signers = [{name: item[name] for name in ("name", "role", "key")} for item in said["approvers"]]
-        pairs = {
+        signed = {
             "decision": (row["meaning"], said["meaning"]),
             "script": (script, said["script"]["sha256"]),
             "signers": (row["signers"], signers),
             "end": (row["not_after"], said["not_after"]),
         }
-        wrong = [name for name, (shown, signed) in pairs.items() if shown != signed]
-        if wrong:
-            out.problems.append(f"{APPROVALS}: of {row['site']} another {wrong[0]} was signed than is shown.")
-        elif event is None:
-            out.unchecked.append(f"{APPROVALS}: no event that is shown tells of the decision of {row['site']}.")
-        elif (event.facts.get("decision"), event.facts.get("sha256")) != (row["meaning"], script):
-            out.problems.append(f"{APPROVALS}: event {event.position} of the log tells otherwise of {row['site']}.")
-        else:
-            out.checked += 1
+        logged = _Logged("decision", told.get(row["statement"]), {"decision": row["meaning"], "sha256": script})
+        _hold(out, APPROVALS, row["site"], signed, [logged])
 
 
 def _consents(out: Tables, rows: list[Facts], told: Mapping[str, Told], files: Export) -> None:
     """Who let which rows go to a pool node, beside what they signed."""
     for row in rows:
-        out.shown += 1
         name = str(row["statement"])
-        said, event = _statement(CONSENT, content(files, f"pooling/{name[:16]}.dsse.json"), name), told.get(name)
+        said = _statement(CONSENT, content(files, f"pooling/{name[:16]}.dsse.json"), name)
         signers = [{part: item[part] for part in ("name", "role")} for item in said["approvers"]]
-        pairs = {
+        signed = {
             "level": (row["level"], said["level"]),
             "columns": (row["columns"], said["columns"]),
             "signers": (row["signers"], signers),
             "end": (row["not_after"], said["not_after"]),
             "retention": (row["retention_until"], said["retention_until"]),
         }
-        wrong = [name for name, (shown, signed) in pairs.items() if shown != signed]
-        if wrong:
-            out.problems.append(f"{CONSENTS}: of {row['site']} another {wrong[0]} was signed than is shown.")
-        elif event is None:
-            out.unchecked.append(f"{CONSENTS}: no event that is shown tells of the consent of {row['site']}.")
-        elif (event.facts.get("site_name"), event.facts.get("level")) != (row["site"], row["level"]):
-            out.problems.append(f"{CONSENTS}: event {event.position} of the log tells otherwise of {row['site']}.")
-        else:
-            out.checked += 1
+        logged = _Logged("consent", told.get(name), {"site_name": row["site"], "level": row["level"]})
+        _hold(out, CONSENTS, row["site"], signed, [logged])
+
+
+@dataclass(frozen=True)
+class _Logged:
+    """What an event of the log is about, the event where one is shown, and what it should say."""
+
+    about: str
+    event: Told | None
+    shown: Facts
+
+    def differs_at(self) -> int | None:
+        """The position of an event that says something else."""
+        if self.event is None or self.shown.items() <= self.event.facts.items():
+            return None
+        return self.event.position
+
+
+def _hold(out: Tables, table: str, site: str, signed: Mapping[str, tuple[Any, Any]], logged: Sequence[_Logged]) -> None:
+    """Hold a row to what was signed (by name what is shown and what was), and to events of the log."""
+    out.shown += 1
+    wrong = [name for name, (shown, said) in signed.items() if shown != said]
+    other = next((at for item in logged if (at := item.differs_at()) is not None), None)
+    missing = next((item.about for item in logged if item.event is None), "")
+    if wrong:
+        out.problems.append(f"{table}: of {site} another {wrong[0]} was signed than is shown.")
+    elif other is not None:
+        out.problems.append(f"{table}: event {other} of the log tells otherwise of {site}.")
+    elif missing:
+        out.unchecked.append(f"{table}: no event that is shown tells of the {missing} of {site}.")
+    else:
+        out.checked += 1
 
 
 def _statement(kind: str, envelope: bytes, name: str) -> Facts:
