@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext_noop
 
 from accounts.models import User
 from accounts.permissions import Permission, check
@@ -25,7 +26,7 @@ from audit.services import record
 from fedstudy_core.errors import Conflict, FieldProblem, Forbidden, Invalid, NotFound, Refusal
 
 APP, PASSKEY, RECOVERY = Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN, Authenticator.Type.RECOVERY_CODES
-KINDS = {APP: "app", PASSKEY: "passkey", RECOVERY: "recovery code"}
+KINDS = {APP: gettext_noop("app"), PASSKEY: gettext_noop("passkey"), RECOVERY: gettext_noop("recovery code")}
 MOST_FACTORS = 10
 Json = Mapping[str, Any]
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from zoneinfo import available_timezones
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from accounts.identities import replaces_password
 from accounts.models import User
@@ -14,7 +15,8 @@ from accounts.sessions import end_other_sessions
 from audit.services import record
 from fedstudy_core.errors import FieldProblem, Invalid, Refusal
 
-LANGUAGES = {"en": "English", "de": "German"}
+LANGUAGES = {"en": gettext_noop("English"), "de": gettext_noop("German")}
+OF_BROWSER = gettext_noop("the language of their browser")
 
 
 @transaction.atomic
@@ -65,7 +67,7 @@ def choose_language(*, language: str, by: User) -> User:
     user = User.objects.select_for_update().get(pk=by.pk)
     user.language = language
     user.save(update_fields=["language"])
-    named = LANGUAGES.get(language, "the language of their browser")
+    named = LANGUAGES.get(language, OF_BROWSER)
     record(action="accounts:language:chosen", actor=user, obj=user, detail={"language": named})
     return user
 

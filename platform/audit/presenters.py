@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -228,42 +228,6 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
 )
 
 
-# Facts that may hold words of the portal's own, which are translated too; others are names and what people wrote.
-WORDED = frozenset({"role_label", "decision", "state", "old", "new", "kind", "form", "language", "reason"})
-WORDS = frozenset(
-    {
-        gettext_noop("principal investigator"),
-        gettext_noop("co-investigator"),
-        gettext_noop("auditor"),
-        gettext_noop("site admin"),
-        gettext_noop("data steward"),
-        gettext_noop("approved"),
-        gettext_noop("rejected"),
-        gettext_noop("valid"),
-        gettext_noop("invalid"),
-        gettext_noop("draft"),
-        gettext_noop("recruiting"),
-        gettext_noop("active"),
-        gettext_noop("closed"),
-        gettext_noop("archived"),
-        gettext_noop("app"),
-        gettext_noop("passkey"),
-        gettext_noop("recovery code"),
-        gettext_noop("an export that proves itself"),
-        gettext_noop("English"),
-        gettext_noop("German"),
-        gettext_noop("the language of their browser"),
-        gettext_noop("the site withdrew from the study"),
-        gettext_noop("the node was revoked"),
-        gettext_noop("its site asked for deletion"),
-        gettext_noop("the pool node destroyed the key"),
-        gettext_noop("a newer consent took its place"),
-        gettext_noop("its consent ended"),
-        gettext_noop("its retention is over"),
-    }
-)
-
-
 class _Known(dict[str, str]):
     def __missing__(self, key: str) -> str:
         return _("something")
@@ -281,9 +245,17 @@ def context_of(event: Event) -> dict[str, Any]:
     return found
 
 
-def sentence(event: Event) -> str:
-    """What happened, in one sentence; events without words of their own are read from their action's name."""
-    facts = {name: _worded(name, str(value)) for name, value in detail_of(event).items()}
+def _as_told(_name: str, value: str) -> str:
+    return value
+
+
+def sentence(event: Event, in_words: Callable[[str, str], str] = _as_told) -> str:
+    """What happened, in one sentence; events without words of their own are read from their action's name.
+
+    Args:
+        in_words: gives a fact, by name and value, as the sentence is to have it.
+    """
+    facts = {name: in_words(name, str(value)) for name, value in detail_of(event).items()}
     known = _Known(facts, actor=event.actor_label, object=event.object_label or event.object_type)
     template = SENTENCES.get(event.action)
     if template is None:
@@ -291,7 +263,3 @@ def sentence(event: Event) -> str:
         template = "{actor}: " + f"{subject} {verb}".replace("_", " ") + " ({object})."
     text = _(template).format_map(known)
     return text[0].upper() + text[1:]
-
-
-def _worded(name: str, value: str) -> str:
-    return _(value) if name in WORDED and value in WORDS else value

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from accounts.signals import node_revoked
+from audit.reasons import NODE_REVOKED
 from fedstudy_core.errors import Conflict
 from studies.dictionary.selectors import current_dictionary
 from studies.dictionary.services import withdraw_datasets
@@ -24,4 +25,4 @@ def _refuse_recruiting_without_dictionary(*, study: Study, **_: Any) -> None:
 
 
 def _withdraw_datasets_of_node(*, node_id: UUID, site_id: UUID, by: Any, **_: Any) -> None:
-    withdraw_datasets(site=site_id, node_id=node_id, reason="the node was revoked", by=by)
+    withdraw_datasets(site=site_id, node_id=node_id, reason=NODE_REVOKED, by=by)

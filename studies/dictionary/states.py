@@ -1,4 +1,6 @@
-"""The states of a dataset."""
+"""The states of a dataset. Sentences of the log name them, on pages in the reader's language."""
+
+from django.utils.translation import gettext_noop
 
 from audit.states import StateTable
 
@@ -6,8 +8,8 @@ DATASET = StateTable(
     name="dataset",
     initial="valid",
     moves={
-        "valid": {"invalid", "withdrawn"},
-        "invalid": {"valid", "withdrawn"},
-        "withdrawn": set(),
+        gettext_noop("valid"): {"invalid", "withdrawn"},
+        gettext_noop("invalid"): {"valid", "withdrawn"},
+        gettext_noop("withdrawn"): set(),
     },
 )

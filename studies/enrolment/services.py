@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.groups import give, groups_of_site, take
 from accounts.models import Site, User
 from accounts.permissions import SITE_PEOPLE_IN_STUDY, Permission, can, check, check_for_site
+from audit.reasons import SITE_WITHDREW
 from audit.services import record
 from fedstudy_core.errors import Conflict, Invalid
 from fedstudy_core.levels import given_up
@@ -191,7 +192,7 @@ def withdraw_site(*, enrolment: Enrolment, reason: str = "", by: User) -> Enrolm
     enrolment.withdrawn_at, enrolment.withdrawn_by = timezone.now(), by
     enrolment.reason = _words(reason)
     enrolment.save()
-    withdraw_datasets(site=enrolment.site, study=enrolment.study, reason="the site withdrew from the study", by=by)
+    withdraw_datasets(site=enrolment.site, study=enrolment.study, reason=SITE_WITHDREW, by=by)
     if enrolment.answered_at is None:
         _hide_study(enrolment)
     _tell("withdrawn", enrolment, old, by, reason=enrolment.reason)

@@ -1,4 +1,6 @@
-"""The states of a study."""
+"""The states of a study. Sentences of the log name them, on pages in the reader's language."""
+
+from django.utils.translation import gettext_noop
 
 from audit.states import StateTable
 
@@ -6,11 +8,11 @@ STUDY = StateTable(
     name="study",
     initial="draft",
     moves={
-        "draft": {"recruiting", "archived"},
-        "recruiting": {"active", "closed"},
-        "active": {"closed"},
-        "closed": {"archived"},
-        "archived": set(),
+        gettext_noop("draft"): {"recruiting", "archived"},
+        gettext_noop("recruiting"): {"active", "closed"},
+        gettext_noop("active"): {"closed"},
+        gettext_noop("closed"): {"archived"},
+        gettext_noop("archived"): set(),
     },
 )
 

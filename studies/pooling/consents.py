@@ -19,6 +19,7 @@ from accounts.groups import holders
 from accounts.models import Site, User
 from accounts.permissions import Permission, SiteAgent, check, check_for_site
 from accounts.roles import Role
+from audit.reasons import CONSENT_ENDED, CONSENT_REPLACED, DELETION_ASKED, KEY_DESTROYED
 from audit.services import record
 from fedstudy_core.approvers import Approver
 from fedstudy_core.dsse import VerifyingKey
@@ -207,7 +208,7 @@ def _ask_deletion(consent: PoolConsent, by: Any) -> None:
     consent.delete_asked_at = timezone.now()
     consent.save(update_fields=["delete_asked_at"])
     for item in consent.sent.exclude(state="refused").select_related("consent__site"):
-        remove_object(item, "its site asked for deletion", by)
+        remove_object(item, DELETION_ASKED, by)
     _have_pool_look(consent)
     _tell("deletion_asked", consent, by)
 
@@ -241,7 +242,7 @@ def record_deletion(*, envelope: bytes, trusted: Mapping[str, VerifyingKey], by:
         states.OBJECT.move(item, "deleted")
         item.deleted_at = timezone.now()
         item.save(update_fields=["state", "deleted_at"])
-        remove_object(item, "the pool node destroyed the key", by)
+        remove_object(item, KEY_DESTROYED, by)
     gone = (timezone.now() + BACKUPS_KEPT).date().isoformat()
     facts = {"statement": document_id(envelope), "objects": list(said.objects), "recipient": said.recipient}
     _tell("deleted", consent, by, destroyed_at=said.destroyed_at, backups_until=gone, **facts)
@@ -305,7 +306,7 @@ def end_consent(consent: PoolConsent, state: str, reason: str, by: Any, *, revoc
     consent.save(update_fields=["state", "ended_at", "reason", "revocation"])
     for item in consent.sent.filter(state__in=states.HELD).select_related("consent__site"):
         if item.state in states.COMING or state == "replaced":
-            remove_object(item, "a newer consent took its place" if state == "replaced" else "its consent ended", by)
+            remove_object(item, CONSENT_REPLACED if state == "replaced" else CONSENT_ENDED, by)
         states.OBJECT.move(item, "revoked")
         item.ended_at = timezone.now()
         item.save(update_fields=["state", "ended_at"])

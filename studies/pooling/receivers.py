@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from accounts.signals import node_revoked
+from audit.reasons import NODE_REVOKED, SITE_WITHDREW
 from studies.enrolment.models import Enrolment
 from studies.enrolment.pooling import register
 from studies.enrolment.signals import enrolment_changed
@@ -25,7 +26,7 @@ def connect() -> None:
 
 def _end_when_site_leaves(*, enrolment: Enrolment, old: str, by: Any, **_: Any) -> None:
     if enrolment.state == "withdrawn":
-        reason = "the site withdrew from the study"
+        reason = SITE_WITHDREW
         end_consents(site_id=enrolment.site_id, study_id=enrolment.study_id, reason=reason, by=by)
         end_pools_of(site=enrolment.site, study_id=enrolment.study_id, reason=reason, by=by)
     elif enrolment.state in TAKING_PART and old not in TAKING_PART:
@@ -33,5 +34,5 @@ def _end_when_site_leaves(*, enrolment: Enrolment, old: str, by: Any, **_: Any) 
 
 
 def _end_of_node(*, node_id: UUID, site_id: UUID, by: Any, **_: Any) -> None:
-    end_consents(site_id=site_id, node_id=node_id, reason="the node was revoked", by=by)
-    end_pools_of(node_id=node_id, reason="the node was revoked", by=by)
+    end_consents(site_id=site_id, node_id=node_id, reason=NODE_REVOKED, by=by)
+    end_pools_of(node_id=node_id, reason=NODE_REVOKED, by=by)

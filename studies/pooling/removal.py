@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from audit.reasons import RETENTION_OVER
 from audit.services import record
 from studies.lifecycle.models import Study
 from studies.pooling import storage
@@ -47,7 +48,7 @@ def end_retention(now: datetime) -> int:
         Study.objects.select_for_update(no_key=True).get(pk=study)
         rows = kept.filter(consent=pk).select_for_update(of=("self",)).select_related("consent__site")
         for item in rows:
-            remove_object(item, "its retention is over", CLOCK)
+            remove_object(item, RETENTION_OVER, CLOCK)
             number += 1
     return number
 

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from accounts.signals import node_revoked
+from audit.reasons import NODE_REVOKED, SITE_WITHDREW
 from studies.enrolment.models import Enrolment
 from studies.enrolment.signals import enrolment_changed
 from studies.scripts.approvals import revoke_approvals
@@ -18,10 +19,8 @@ def connect() -> None:
 
 def _revoke_when_site_leaves(*, enrolment: Enrolment, by: Any, **_: Any) -> None:
     if enrolment.state == "withdrawn":
-        revoke_approvals(
-            site=enrolment.site, study_id=enrolment.study_id, reason="the site withdrew from the study", by=by
-        )
+        revoke_approvals(site=enrolment.site, study_id=enrolment.study_id, reason=SITE_WITHDREW, by=by)
 
 
 def _revoke_of_node(*, node_id: UUID, site_id: UUID, by: Any, **_: Any) -> None:
-    revoke_approvals(site=site_id, node_id=node_id, reason="the node was revoked", by=by)
+    revoke_approvals(site=site_id, node_id=node_id, reason=NODE_REVOKED, by=by)

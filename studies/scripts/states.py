@@ -1,5 +1,7 @@
 """The states of a script version, of an approval, and of a thread of its review."""
 
+from django.utils.translation import gettext_noop
+
 from audit.states import StateTable
 
 VERSION = StateTable(
@@ -14,7 +16,7 @@ APPROVAL = StateTable(
     moves={"valid": {"revoked"}, "revoked": set()},
 )
 
-DECISIONS = ("approved", "rejected")
+DECISIONS = (gettext_noop("approved"), gettext_noop("rejected"))  # sentences of the log name them
 
 THREAD = StateTable(
     name="thread",

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from audit.models import Event
 from audit.presenters import context_of
 from federation.runs.evaluation import SubgroupResult
@@ -22,6 +24,8 @@ EVENT_COLUMNS = (
     "number", "id", "at", "actor", "actor_label", "action", "object_type", "object_id", "object_label", "study", "site",
     "outcome", "detail", "context", "taken",
 )  # fmt: skip
+# Forms in which entries of the log are taken away.
+FORMS = {"csv": "CSV", "jsonl": "JSON lines", "proof": gettext_noop("an export that proves itself")}
 
 
 def mark_of(taken: Event) -> str:

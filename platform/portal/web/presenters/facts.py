@@ -1,9 +1,21 @@
-"""What the facts of an event are called."""
+"""What the facts of an event are called, and which of them are the portal's own words."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
+
+from accounts.factors import KINDS
+from accounts.profile import LANGUAGES, OF_BROWSER
+from accounts.roles import LABELS
+from audit.reasons import REASONS
+from portal.web.presenters.exports import FORMS
+from studies.dictionary.states import DATASET
+from studies.lifecycle.states import STUDY
+from studies.scripts.states import DECISIONS
 
 NAMES = {
     "answer": gettext_noop("hash of the answer"),
@@ -81,11 +93,30 @@ NAMES = {
     "version": gettext_noop("version"),
 }
 
-
 OF_ACTION = {("audit:log:succeeded", "size"): gettext_noop("number of events")}
+
+# By fact the words that are the portal's own, which pages translate; others are names, and what people wrote.
+WORDS: Mapping[str, Collection[str]] = MappingProxyType(
+    {
+        "decision": DECISIONS,
+        "form": FORMS.values(),
+        "kind": KINDS.values(),
+        "language": (*LANGUAGES.values(), OF_BROWSER),
+        "new": STUDY.states,
+        "old": STUDY.states,
+        "reason": REASONS,
+        "role_label": LABELS.values(),
+        "state": DATASET.states,
+    }
+)
 
 
 def name_of(fact: str, action: str = "") -> str:
     """What a fact is called, of an action in which it means something else; others are read from their key."""
     known = OF_ACTION.get((action, fact)) or NAMES.get(fact)
     return _(known) if known else fact.replace("_", " ")
+
+
+def in_words(fact: str, value: str) -> str:
+    """A fact as a sentence tells it (`audit.presenters.sentence`)."""
+    return _(value) if value in WORDS.get(fact, ()) else value

@@ -28,7 +28,7 @@ from portal.web.forms.events import EventFilterForm, Options
 from portal.web.lists import page_of
 from portal.web.pages import PageRequest, page, render_page
 from portal.web.presenters.events import event_rows
-from portal.web.presenters.exports import EVENT_COLUMNS, event_record, mark_of
+from portal.web.presenters.exports import EVENT_COLUMNS, FORMS, event_record, mark_of
 from portal.web.views.studies import find_study, speaks_in, study_frame
 from studies.enrolment.selectors import sites_of, sites_seen_by
 from studies.lifecycle.models import Study
@@ -36,7 +36,6 @@ from studies.lifecycle.selectors import visible_to as visible_studies
 
 MOST_STUDIES, MOST_SITES = 100, 300
 AT_ONCE = 2_000
-FORMS = {"csv": "CSV", "jsonl": "JSON lines", "proof": "an export that proves itself"}
 
 
 @page()

@@ -20,6 +20,7 @@ from portal.web.lists import page_of
 from portal.web.pages import PageRequest, page, render_page
 from portal.web.presenters.circumstances import circumstances_of
 from portal.web.presenters.events import event_rows
+from portal.web.presenters.facts import in_words
 from portal.web.presenters.proofs import ShownProof, hashes_of, shown_proof
 from portal.web.views.studies import find_study, speaks_in, study_frame
 
@@ -38,7 +39,7 @@ def event(request: PageRequest, event_id: UUID) -> HttpResponse:
     context = {
         "row": event_rows([found])[0],
         "event": found,
-        "sentence": sentence(found),
+        "sentence": sentence(found, in_words),
         "hashes": hashes_of(found),
         "circumstances": circumstances_of(context_of(found)),
         "proof": shown,
@@ -65,6 +66,6 @@ def timeline(request: PageRequest, study_id: UUID) -> HttpResponse:
         check(request.user, Permission.AUDIT_VIEW, study)
     note_log_read(by=request.user, study=study)
     found = page_of(request, runs.events_for(request.user).filter(study=str(study.pk)), "-id")
-    told = [(item, sentence(item)) for item in found]
+    told = [(item, sentence(item, in_words)) for item in found]
     frame = study_frame(request, study, "study-events")
     return render_page(request, "events/timeline.html", {**frame, "told": told, "page": found})
