@@ -66,14 +66,22 @@ class DegreeRow:
 
 
 @dataclass(frozen=True)
+class Personalised:
+    """A site's test of a model of which it keeps a part, by one strategy; `over_own` is that less its own model's."""
+
+    strategy: str
+    figure: Figure | None
+    over_own: Figure | None
+
+
+@dataclass(frozen=True)
 class Contribution:
     """What a site has of the shared model, and the others of the site.
 
     Attributes:
         own, shared: the site's test of its own model, and of the base row's.
         over_own, over_pooled: the shared model less its own, and less that of pooled rows.
-        personalised: of a model of which it keeps a part, by the first such strategy: `strategy`.
-        personalised_over_own: that one less its own.
+        personalised: of models of which it keeps a part, in the order of their rows; of each site the same strategies.
         unseen: of the model that the others trained without it; `over_unseen` is what its own rows bring to itself.
         to_others: the shared model less the one without it, in the weighted mean of the other sites.
         is_worse: the shared model is worse for it than its own; `is_clearly` that the interval says so too.
@@ -85,9 +93,7 @@ class Contribution:
     shared: Figure | None
     over_own: Figure | None
     over_pooled: Figure | None
-    strategy: str
-    personalised: Figure | None
-    personalised_over_own: Figure | None
+    personalised: tuple[Personalised, ...]
     unseen: Figure | None
     over_unseen: Figure | None
     to_others: Figure | None
@@ -254,7 +260,7 @@ def _contributions(
 ) -> Sequence[Contribution]:
     by_kind = {part.kind: part for part in parts}
     own, unseen = by_kind.get("alone"), by_kind.get("left-out")
-    personal = next((part for part in parts if part.kind == PERSONALISED), None)
+    personal = {part.runs[0].run.strategy: part for part in parts if part.kind == PERSONALISED}
     pooled = next((by_kind[kind] for kind in (CENTRAL, HYBRID) if kind in by_kind and by_kind[kind] is not base), None)
     found = []
     for enrolment in measured.sites:
@@ -269,9 +275,10 @@ def _contributions(
                 shared=shared,
                 over_own=over_own,
                 over_pooled=_gain(base, pooled, site, metric),
-                strategy=personal.runs[0].run.strategy if personal else "",
-                personalised=_figure_of(personal, site, metric),
-                personalised_over_own=_gain(personal, own, site, metric),
+                personalised=tuple(
+                    Personalised(name, _figure_of(part, site, metric), _gain(part, own, site, metric))
+                    for name, part in personal.items()
+                ),
                 unseen=_figure_of(unseen, site, metric),
                 over_unseen=_gain(base, unseen, site, metric),
                 to_others=_to_others(base, unseen, site, metric),

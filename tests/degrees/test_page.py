@@ -60,6 +60,21 @@ def test_the_personalised_strategy_is_named_and_that_of_one_site_is_not() -> Non
     assert {row["strategy"] for row in rows if row["measure"] == "personalised gain over own"} == {"fedbn"}
 
 
+def test_every_personalised_strategy_that_was_tried_has_its_column() -> None:
+    tests = {"A": told(0.8, 30), "B": told(0.9, 10)}
+    tried = [run_of("personalised", tests, strategy=strategy) for strategy in ("fedbn", "fedprox")]
+    found = reckoned(*EVERYTHING, *tried)
+    page = present_degrees(found, [])
+    assert page.personalised == ("FedBN / local layers", "FedProx")
+    assert [len(line.personalised) for line in page.contributions] == [2, 2]
+    drawn = render_to_string("degrees/_sites.html", {"page": page})
+    assert drawn.count("Personalised: gain over own") == 2
+    rows = [row for row in degree_records(found) if row["measure"] == "personalised gain over own"]
+    assert [(row["site"], row["strategy"]) for row in rows] == [
+        ("A", "fedbn"), ("A", "fedprox"), ("B", "fedbn"), ("B", "fedprox")
+    ]  # fmt: skip
+
+
 def test_the_plot_has_one_column_for_each_degree_and_stays_on_its_scale() -> None:
     plot = PAGE.plot
     assert plot is not None

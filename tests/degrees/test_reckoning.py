@@ -95,7 +95,7 @@ def test_what_a_personalised_model_brings_stands_beside_the_shared_one() -> None
     assert [row.kind for row in found.rows] == ["alone", "left-out", "federated", "personalised", "hybrid", "central"]
     row = found.rows[3]
     assert (row.strategy, found.base, [value(gain) for gain in row.gains]) == ("fedbn", "federated", [0.0, 0.35])
-    assert [value(item.personalised_over_own) for item in found.contributions] == [0.1, 0.05]
+    assert [value(item.personalised[0].over_own) for item in found.contributions] == [0.1, 0.05]
     assert [item.is_worse for item in found.contributions] == [False, True], "the flag is about the shared model"
 
 

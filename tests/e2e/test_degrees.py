@@ -45,5 +45,5 @@ def test_each_alone_all_together_and_who_has_what_of_it(stage: Stage) -> None:
     assert (own_parts["kind"], own_parts["strategy"], own_parts["trained"]) == ("personalised", "fedbn", [486, 486])
     assert [figure["value"] for figure in own_parts["sites"]] != [figure["value"] for figure in together["sites"]]
     for item, kept, alone_ in zip(found.contributions, own_parts["sites"], own, strict=True):
-        assert item["personalised_over_own"]["value"] == pytest.approx(kept["value"] - alone_)
+        assert item["personalised"][0]["over_own"]["value"] == pytest.approx(kept["value"] - alone_)
     portal.close()

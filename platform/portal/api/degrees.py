@@ -146,6 +146,12 @@ class DegreeRowOut(Output):
         return [str(item.run.pk) for item in row.runs]
 
 
+class PersonalisedOut(Output):
+    strategy = serializers.CharField()
+    figure = FigureOut(allow_null=True, help_text="Of the model of which the site keeps a part")
+    over_own = FigureOut(allow_null=True, help_text="That model less the one that the site trained alone")
+
+
 class ContributionOut(Output):
     site = serializers.CharField()
     rows = serializers.IntegerField(help_text="Rows tested")
@@ -153,8 +159,7 @@ class ContributionOut(Output):
     shared = FigureOut(allow_null=True, help_text="Of the base row's model")
     over_own = FigureOut(allow_null=True, help_text="The shared model less its own")
     over_pooled = FigureOut(allow_null=True, help_text="The shared model less that of pooled rows")
-    personalised = FigureOut(allow_null=True, help_text="Of the model of which it keeps a part")
-    personalised_over_own = FigureOut(allow_null=True, help_text="That model less its own")
+    personalised = PersonalisedOut(many=True, help_text="Models of which it keeps a part, one for each such strategy")
     unseen = FigureOut(allow_null=True, help_text="Of the model that the others trained without it")
     over_unseen = FigureOut(allow_null=True, help_text="What its own rows bring to itself")
     to_others = FigureOut(allow_null=True, help_text="What its rows bring to the other sites")

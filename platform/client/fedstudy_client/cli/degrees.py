@@ -138,7 +138,8 @@ def _show(found: DegreeComparison, output: Output) -> None:
     if found.rows:
         output.table(f"{found.metric} by degree of federation", found.columns, found.lines)
     if found.contributions:
-        columns = ("site", "rows", "alone", "shared", "gain", "over pooled", "personalised", "to others", "")
+        personalised = [f"{item['strategy']} over own" for item in found.contributions[0]["personalised"]]
+        columns = ("site", "rows", "alone", "shared", "gain", "over pooled", *personalised, "to others", "")
         output.table("What each site has of it", columns, [_contribution(item) for item in found.contributions])
     if found.worse and found.offered:
         remedy = f"`fedstudy degrees start` with --personalised {found.offered[0]} may help"
@@ -149,6 +150,7 @@ def _show(found: DegreeComparison, output: Output) -> None:
 
 
 def _contribution(item: dict[str, Any]) -> Sequence[Any]:
-    names = ("own", "shared", "over_own", "over_pooled", "personalised_over_own", "to_others")
-    figures = [item[name] and item[name]["value"] for name in names]
+    told = [item[name] for name in ("own", "shared", "over_own", "over_pooled")]
+    told += [*(model["over_own"] for model in item["personalised"]), item["to_others"]]
+    figures = [figure and figure["value"] for figure in told]
     return (item["site"], item["rows"], *figures, "better alone" if item["is_worse"] else "")

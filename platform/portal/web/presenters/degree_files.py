@@ -53,9 +53,8 @@ def _contributions(found: Degrees) -> Iterator[dict[str, Any]]:
                 "own rows to itself": item.over_unseen, "own rows to others": item.to_others,
             },
         )  # fmt: skip
-        yield from _told(
-            about | {"strategy": item.strategy}, {"personalised gain over own": item.personalised_over_own}
-        )
+        for model in item.personalised:
+            yield from _told(about | {"strategy": model.strategy}, {"personalised gain over own": model.over_own})
 
 
 def _told(about: dict[str, Any], figures: dict[str, Figure | None]) -> Iterator[dict[str, Any]]:

@@ -62,7 +62,7 @@ class SiteLine:
     shared: Cell
     over_own: Cell
     over_pooled: Cell
-    personalised: Cell
+    personalised: tuple[Cell, ...]
     to_itself: Cell
     to_others: Cell
     warning: str
@@ -82,7 +82,7 @@ class DegreesPage:
     """What the page shows; `metrics` are the other tables that there could be.
 
     `offered` are names and titles of strategies that leave a part of the model at each site, where one is better alone;
-    `personalised` is the title of the one that was tried; `keeps_layers` says that the plan's own is such a strategy.
+    `personalised` are the titles of those that were tried; `keeps_layers` says that the plan's own is such a strategy.
     """
 
     comparison: DegreeComparison
@@ -99,7 +99,7 @@ class DegreesPage:
     plot: Plot | None
     worse: tuple[str, ...]
     offered: tuple[tuple[str, str], ...]
-    personalised: str
+    personalised: tuple[str, ...]
     keeps_layers: bool
     same_rows: bool
     is_bootstrapped: bool
@@ -128,7 +128,7 @@ def present_degrees(found: Degrees, lacking: Sequence[Lacking]) -> DegreesPage:
         plot=plot_of(found, names),
         worse=worse,
         offered=tuple((item.name, item.title) for item in personal_strategies(found.comparison)) if worse else (),
-        personalised=next((_title(row) for row in found.rows if row.kind == PERSONALISED), ""),
+        personalised=tuple(_title(item.strategy) for told in found.contributions[:1] for item in told.personalised),
         keeps_layers=is_personal(found.comparison.plan["strategy"]),
         same_rows=found.same_rows,
         is_bootstrapped=any(figure and figure.replicates for row in found.rows for figure in row.sites),
@@ -155,12 +155,12 @@ def row_name(row: DegreeRow) -> str:
     """A row's name; of hybrid ones with the sites whose rows were pooled, of what keeps layers with the strategy."""
     name = kind_name(row.kind)
     if row.kind == PERSONALISED or (row.kind == FEDERATED and is_personal(row.strategy)):
-        return f"{name} ({_title(row)})"
+        return f"{name} ({_title(row.strategy)})"
     return f"{name} ({', '.join(row.pooled_sites)})" if row.kind == HYBRID and row.pooled_sites else name
 
 
-def _title(row: DegreeRow) -> str:
-    return STRATEGIES[row.strategy].title
+def _title(strategy: str) -> str:
+    return STRATEGIES[strategy].title
 
 
 def _line(row: DegreeRow) -> Line:
@@ -233,7 +233,7 @@ def _site(item: Contribution, place: int) -> SiteLine:
         shared=_cell(item.shared),
         over_own=_gain(item.over_own),
         over_pooled=_gain(item.over_pooled),
-        personalised=_gain(item.personalised_over_own),
+        personalised=tuple(_gain(model.over_own) for model in item.personalised),
         to_itself=_gain(item.over_unseen),
         to_others=_gain(item.to_others),
         warning=warning,
