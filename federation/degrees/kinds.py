@@ -7,5 +7,6 @@ PERSONALISED = "personalised"  # federated, by a strategy that leaves a part of 
 KINDS = (ALONE, LEFT_OUT, FEDERATED, PERSONALISED, HYBRID, CENTRAL)
 # What a comparison is asked for; personalised ones are added by their strategy.
 WANTED = (ALONE, LEFT_OUT, FEDERATED, HYBRID, CENTRAL)
+BESIDE_A_RUN = (ALONE, FEDERATED, HYBRID, CENTRAL)  # at which one run is repeated
 OF_ONE_SITE = (ALONE, LEFT_OUT)
 OF_POOLED_ROWS = (HYBRID, CENTRAL)

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.permissions import Permission, can, check
+from federation.degrees.kinds import BESIDE_A_RUN
 from federation.dossiers.services import dossier_name, make_dossier
 from federation.runs import queue, results, selectors, services
 from federation.runs.models import PRIORITIES, Run
@@ -24,6 +25,7 @@ from portal.web.downloads import csv_file, json_file
 from portal.web.formats import value_text
 from portal.web.marks import mark_of
 from portal.web.pages import PageRequest, act, page, render_page
+from portal.web.presenters.degrees import kind_name
 from portal.web.presenters.exports import result_records, round_records, run_record, subgroup_records
 from portal.web.presenters.navigation import crumbs_in_study
 from portal.web.presenters.run_sites import present_sites
@@ -65,6 +67,7 @@ def _head_context(request: PageRequest, found: Run) -> dict[str, Any]:
         "strategy": strategy_title(found.strategy),
         "sites_count": found.participants.count(),
         "may_download": can(request.user, Permission.MODEL_DOWNLOAD, found.study),
+        "degrees": [(kind, kind_name(kind)) for kind in BESIDE_A_RUN],
         **_buttons(request, found),
     }
 
