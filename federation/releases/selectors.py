@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
 
 from accounts.models import Site, User
 from accounts.permissions import Permission
 from accounts.selectors import sites_with
-from federation.releases.models import CardWords, Release
-from federation.runs.models import Model, Participation, Run
+from federation.releases.models import CardWords, CoSignature, Release
+from federation.runs.models import Model, Participant, Participation, Run
 from federation.runs.phases import INITIAL, OWN_SERVER, SUMS, TRAIN
 from fedstudy_core.errors import NotFound
 from studies.lifecycle import selectors as studies
@@ -57,10 +57,21 @@ def _made(run: Run, last: int) -> Q:
     return done if run.parent is None else done | _made(run.parent, run.parent_round or 0)
 
 
-def undecided_in(studies: Iterable[Study]) -> QuerySet[Release]:
-    """The releases of these studies that wait for data stewards, the oldest first."""
-    found = Release.objects.filter(run__study__in=studies, state="requested").order_by("requested_at")
-    return found.select_related("run__study", "model")
+def undecided_in(studies: Iterable[Study], reader: User) -> QuerySet[Release]:
+    """The releases of these studies that wait for data stewards: first those that may wait for the reader, by age."""
+    found = Release.objects.filter(run__study__in=studies, state="requested").annotate(may_wait=_may_wait_for(reader))
+    return found.select_related("run__study", "model").order_by("-may_wait", "requested_at")
+
+
+def _may_wait_for(reader: User) -> ExpressionWrapper:
+    """Whether `sites_to_sign_for` may name a site: of a run that goes on from another, sites of that one count too."""
+    signatures = CoSignature.objects.filter(release=OuterRef("pk"))
+    own = Participant.objects.filter(
+        run=OuterRef("run"), enrolment__site__in=sites_with(reader, Permission.RELEASE_COSIGN).values("pk")
+    ).exclude(enrolment__site__in=CoSignature.objects.filter(release=OuterRef(OuterRef("pk"))).values("site"))
+    is_of_own = Exists(own) | Q(run__parent__isnull=False)
+    has_no_word = Q(requested_by=reader) | Exists(signatures.filter(signed_by=reader))
+    return ExpressionWrapper(is_of_own & ~has_no_word, output_field=BooleanField())
 
 
 def sites_to_sign_for(release: Release, user: User) -> list[Site]:

@@ -18,7 +18,7 @@ from federation.releases import services
 from federation.releases.card import card_of, sha256_of
 from federation.releases.markdown import as_markdown
 from federation.releases.models import CoSignature, Release
-from federation.releases.selectors import releases_for, sites_in, sites_to_sign_for
+from federation.releases.selectors import releases_for, sites_in, sites_to_sign_for, undecided_in
 from federation.runs.models import Model, Participation, Round, Run
 from federation.runs.states import FINAL
 from federation.runs.storage import model_store
@@ -182,6 +182,19 @@ def test_nobody_signs_twice_for_two_sites(ended: Ended) -> None:
         services.cosign_release(release=release, site=ended.sites[1], by=steward)
     with pytest.raises(IntegrityError), transaction.atomic():
         CoSignature.objects.create(release=release, site=ended.sites[1], signed_by=steward)
+
+
+def test_what_waits_for_the_reader_comes_before_what_waits_for_others(ended: Ended) -> None:
+    """A page shows the first ten."""
+    steward, other, older = ended.steward(0), ended.steward(1), ended.ask()
+    services.cosign_release(release=older, site=ended.sites[0], by=steward)
+    model = Model.objects.create(run=ended.run, round_number=2, sha256=digest(b"2"), size=10, schema={})
+    younger = Release.objects.create(
+        **ASKED, run=ended.run, model=model, card={}, card_sha256="0" * 64, signatures_needed=2, requested_by=ended.pi
+    )
+    assert list(undecided_in([ended.run.study], steward)) == [younger, older]
+    assert list(undecided_in([ended.run.study], other)) == [older, younger]
+    assert list(undecided_in([ended.run.study], ended.pi)) == [older, younger]
 
 
 def test_who_asked_for_it_does_not_consent(ended: Ended) -> None:

@@ -90,7 +90,7 @@ def studies(request: PageRequest) -> HttpResponse:
 
 def _release_waits(request: PageRequest, studies: Iterable[Study]) -> list[Wait]:
     """Releases that wait for data stewards; for which of them the reader may decide is asked of stewards alone."""
-    undecided = releases.undecided_in(studies)[:MOST_RELEASES]
+    undecided = releases.undecided_in(studies, request.user)[:MOST_RELEASES]
     is_steward = request.access.is_steward
     return [
         wait
