@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 from portal.api import problems
-from portal.web.advice import TOO_OLD, Advice, words_of
+from portal.web.advice import TOO_OLD, Advice, advice_for, words_of
 from portal.web.pages import render_trouble
 
 API = "/api/"
@@ -43,9 +43,8 @@ def too_large_page(path: str, limit: int) -> tuple[str, bytes]:
     """The page for a request that was refused before Django saw it, and the id under which the log has it."""
     identity = uuid.uuid4().hex
     log.info("request", path=path, status=413, request_id=identity)
-    words = words_of(
-        413, code="E_TOO_LARGE", detail=f"At most {limit // 1024:,} KiB are taken. Nothing of it was kept."
-    )
+    advice = advice_for(413, f"At most {limit // 1024:,} KiB are taken. Nothing of it was kept.")
+    words = words_of(413, code="E_TOO_LARGE", advice=advice)
     return identity, render_to_string("errors/error.html", {**words, "request_id": identity}).encode()
 
 

@@ -1,19 +1,18 @@
-"""What error pages say: what happened and what one can do, by the status of the answer."""
+"""What people are told of errors: sentences in their language, and pages that say what happened and what to do."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from structlog.contextvars import get_contextvars
 
-from fedstudy_core.errors import FedStudyError
-
 
 @dataclass(frozen=True)
 class Advice:
-    """`explanation` stands where the error has no words of its own."""
+    """What a page says; `explanation` is what happened."""
 
     title: str
     explanation: str
@@ -76,24 +75,35 @@ def said(words: str) -> str:
     return _(words) if words else ""
 
 
-def said_with_code(error: FedStudyError) -> str:
+class Coded(Protocol):
+    """An error, or what became of one."""
+
+    @property
+    def code(self) -> str: ...
+
+    @property
+    def detail(self) -> str: ...
+
+
+def said_with_code(error: Coded) -> str:
     """What went wrong, as a line of its own."""
     return f"{said(error.detail)} ({error.code})"
 
 
-def advice_for(status: int) -> Advice:
-    """What to say of a status."""
-    return BY_STATUS.get(status, OUR_SIDE if status >= 500 else NOT_NOW)
+def advice_for(status: int, explanation: str = "") -> Advice:
+    """What to say of a status, with what happened in this very case where that is known."""
+    found = BY_STATUS.get(status, OUR_SIDE if status >= 500 else NOT_NOW)
+    return replace(found, explanation=explanation) if explanation else found
 
 
-def words_of(status: int, *, code: str = "", detail: str = "", advice: Advice | None = None) -> dict[str, object]:
+def words_of(status: int, *, code: str = "", advice: Advice | None = None) -> dict[str, object]:
     """What `errors/error.html` shows; the request's id is that of the log line."""
     found = advice or advice_for(status)
     return {
         "status": status,
-        "title": _(found.title),
-        "explanation": said(detail) or _(found.explanation),
-        "advice": _(found.advice),
+        "title": said(found.title),
+        "explanation": said(found.explanation),
+        "advice": said(found.advice),
         "code": code,
         "request_id": get_contextvars().get("request_id", ""),
     }

@@ -120,9 +120,7 @@ ERROR_HEADER = "FedStudy-Error"  # marks a part of a page that says what went wr
 
 def render_error(request: HttpRequest, error: FedStudyError) -> HttpResponse:
     """An error of the domain as a page with its code and what to do."""
-    if isinstance(error, Denied):
-        return render_trouble(request, words_of(error.status, code=error.code, advice=advice_on(error)))
-    return render_trouble(request, words_of(error.status, code=error.code, detail=error.detail))
+    return render_trouble(request, words_of(error.status, code=error.code, advice=advice_on(error)))
 
 
 def render_trouble(request: HttpRequest, words: Mapping[str, Any]) -> HttpResponse:

@@ -15,6 +15,7 @@ from fedstudy_core.dictionary_files import read_file
 from fedstudy_core.errors import FedStudyError
 from fedstudy_core.reading import Reading
 from fedstudy_core.sheets import MAX_BYTES
+from portal.web.advice import said
 
 TYPES = (
     ("integer", _("integer: whole numbers")),
@@ -47,13 +48,13 @@ class DictionaryForm(forms.Form):
         try:
             return read_file(upload.read())
         except FedStudyError as error:
-            sentences = [f"{problem.field}: {problem.detail}" for problem in error.errors]
+            sentences = [f"{problem.field}: {said(problem.detail)}" for problem in error.errors]
             if len(sentences) > MOST_PROBLEMS:
                 sentences = [
                     *sentences[:MOST_PROBLEMS],
                     _("And {number} more.").format(number=len(sentences) - MOST_PROBLEMS),
                 ]
-            raise forms.ValidationError([error.detail, *sentences]) from error
+            raise forms.ValidationError([said(error.detail), *sentences]) from error
 
 
 class TakenForm(forms.Form):

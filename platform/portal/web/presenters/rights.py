@@ -1,4 +1,4 @@
-"""What somebody may not do, in words: which right they lack, who has it, and who can give it."""
+"""What the page of an error says: of a right that somebody lacks, which one, who has it, and who can give it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from accounts.permissions import ROLE_PERMISSIONS, Denied, Permission
-from portal.web.advice import NOT_ALLOWED, Advice
+from fedstudy_core.errors import FedStudyError
+from portal.web.advice import NOT_ALLOWED, Advice, advice_for
 
 P = Permission
 # They follow "the right".
@@ -62,8 +63,10 @@ OF_NEUTRALS = gettext_noop(
 )
 
 
-def advice_on(error: Denied) -> Advice:
-    """What the page of a refusal says."""
+def advice_on(error: FedStudyError) -> Advice:
+    """What the page of an error says; of a right that somebody lacks, which it is and who has it."""
+    if not isinstance(error, Denied):
+        return advice_for(error.status, error.detail)
     lacking = _("You lack the right {deed}.").format(deed=_(DEEDS[error.permission]))
     return Advice(NOT_ALLOWED.title, error.reason or lacking, _who_has(error.permission))
 

@@ -19,7 +19,7 @@ from federation.degrees.models import DegreeComparison
 from federation.degrees.reckoning import Degrees, reckon
 from federation.runs import selectors as run_selectors
 from portal.downloads import file_response
-from portal.web.advice import said
+from portal.web.advice import said_with_code
 from portal.web.downloads import csv_file
 from portal.web.forms.seeds import MoreForm
 from portal.web.lists import page_of
@@ -118,9 +118,7 @@ def begun(
         words = ngettext(
             "{number} run could not start: {detail}", "{number} runs could not start: {detail}", len(hindered)
         )
-        messages.error(
-            request, words.format(number=len(hindered), detail=f"{said(hindered[0].detail)} ({hindered[0].code})")
-        )
+        messages.error(request, words.format(number=len(hindered), detail=said_with_code(hindered[0])))
     else:
         messages.success(request, _("The runs are queued; this page fills as they complete."))
     return redirect("web:degree-comparison", made.pk)

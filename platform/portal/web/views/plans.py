@@ -17,7 +17,7 @@ from federation.degrees.services import Wish, create_comparison
 from federation.runs import lineage, selectors, services
 from federation.runs.models import Run
 from fedstudy_core.errors import FedStudyError
-from portal.web.advice import said
+from portal.web.advice import said_with_code
 from portal.web.forms.runs import RunForm, filled_from
 from portal.web.pages import PageRequest, page, render_page, save
 from portal.web.presenters.navigation import crumbs_in_study
@@ -106,12 +106,7 @@ def _after_plan(request: PageRequest, made: Run) -> HttpResponse:
         try:
             services.start_run(run=made, by=request.user)
         except FedStudyError as error:
-            messages.error(
-                request,
-                _("It is planned and could not start: {detail} ({code})").format(
-                    detail=said(error.detail), code=error.code
-                ),
-            )
+            messages.error(request, _("It is planned and could not start: {why}").format(why=said_with_code(error)))
     return redirect("web:run", made.pk)
 
 
