@@ -245,7 +245,10 @@ def _plan_missing(comparison: DegreeComparison, by: User, source: Run | None) ->
 
 
 def _of_before(comparison: DegreeComparison, source: Run, outline: Outline) -> list[_Lacking]:
-    """The way in which a run trained that is not possible any more, where today's sites tested it; or none."""
+    """The way in which a run trained that is not possible any more, where today's sites tested it; or none.
+
+    The comparison's plan is that of the run, so it fits as it is: at most it drew no replicates, and has no intervals.
+    """
     shape, seed = shape_of(source), own_seed(source.version, source.config)
     everybody = {item.pk for found in outline.shapes for item in found.tests}
     if shape is None or shape.kind not in comparison.kinds or shape.way in {item.way for item in outline.shapes}:
@@ -276,9 +279,9 @@ def _key_of(entry: DegreeEntry) -> Any:
 
 def _run_for(comparison: DegreeComparison, lacking: _Lacking, by: User, source: Run | None) -> Run | None:
     """The run of a shape: `source` where it fits, else a new one; None where the strategy needs more sites."""
-    plan = _plan_for(comparison, lacking)
     if lacking.run is not None:
         return lacking.run
+    plan = _plan_for(comparison, lacking)
     if source is not None and source.config == plan.config and _fits(source, lacking.shape):
         return source
     try:

@@ -26,7 +26,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
 
 
 def note_backup(*, done: str, label: str, files: Sequence[Path] = ()) -> Event:
-    """Tell the log what was done with a backup, and how far the log goes when it is told.
+    """Tell the log what was done with a backup, and how many of its entries are signed when it is told.
 
     Args:
         done: "made", "failed" (it could not be), "tried" (restored elsewhere, to see that it can be) or "restored".

@@ -20,11 +20,13 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         "audit:log:succeeded": gettext_noop("The log of {old} ended at {size} events and goes on as {new}."),
         "portal:software:upgraded": gettext_noop("The portal runs version {version} now; before it was {before}."),
         "portal:settings:changed": gettext_noop("The portal's settings are others than at its last start: {changed}."),
-        "portal:backup:made": gettext_noop("The backup “{object}” was made; the log had {entries} entries then."),
+        "portal:backup:made": gettext_noop(
+            "The backup “{object}” was made (signed entries of the log when it was told: {entries})."
+        ),
         "portal:backup:failed": gettext_noop("The backup “{object}” could not be made."),
         "portal:backup:tried": gettext_noop("The backup “{object}” was restored elsewhere, to see that it can be."),
         "portal:backup:restored": gettext_noop(
-            "The backup “{object}” was restored; the log goes on from {entries} entries."
+            "The backup “{object}” was restored (signed entries from which the log goes on: {entries})."
         ),
         "audit:log:exported": gettext_noop("{actor} took entries of the log away as {form} (number: {entries})."),
         "runs:results:viewed": gettext_noop("{actor} looked at the results of “{object}” on {day}."),

@@ -39,7 +39,9 @@ def test_a_backup_is_told_with_what_it_consists_of(tmp_path: Path, monkeypatch: 
     assert (event.action, event.actor, event.outcome) == ("portal:backup:made", "system:backup", "done")
     file = {"name": "fedstudy.dump", "bytes": 4_000, "sha256": sha256(dump.read_bytes()).hexdigest()}
     assert detail_of(event) == {"entries": 3, "files": [file]}
-    assert sentence(event) == "The backup “nightly-2030-01-31” was made; the log had 3 entries then."
+    assert (
+        sentence(event) == "The backup “nightly-2030-01-31” was made (signed entries of the log when it was told: 3)."
+    )
     assert context_of(event)["auth"]["method"] == "system"
 
 
@@ -48,7 +50,7 @@ def test_a_backup_is_told_with_what_it_consists_of(tmp_path: Path, monkeypatch: 
     [
         ("failed", "failed", "The backup “nightly” could not be made."),
         ("tried", "done", "The backup “nightly” was restored elsewhere, to see that it can be."),
-        ("restored", "done", "The backup “nightly” was restored; the log goes on from 0 entries."),
+        ("restored", "done", "The backup “nightly” was restored (signed entries from which the log goes on: 0)."),
     ],
 )
 def test_what_else_becomes_of_a_backup(done: str, outcome: str, said: str) -> None:
