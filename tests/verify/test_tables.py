@@ -32,6 +32,7 @@ ALLOWED = {
 }  # fmt: skip
 CONSENT = canonical.digest(canonical.dumps(ALLOWED))
 GIVEN = Entry("pooling:consent:given", "", {"site_name": "Demo Hospital", "consent": CONSENT, "level": "F3"})
+CAME = Entry("pooling:object:received", "", {"site_name": "Demo Hospital", "consent": CONSENT, "rows": 80})
 
 
 def row(number: int, *entries: Entry) -> dict[str, Any]:
@@ -61,12 +62,13 @@ def tables() -> dict[str, Any]:
         CONSENTS: [
             ALLOWED
             | {"site": "Demo Hospital", "statement": CONSENT, "signers": [{"name": "Ada Demo", "role": "site admin"}]}
+            | {"rows": 80}
         ],
     }
 
 
 def compared(
-    folder: Path, told: dict[str, Any], entries: tuple[Entry, ...] = (*LOG, GIVEN), script: bytes = b"script"
+    folder: Path, told: dict[str, Any], entries: tuple[Entry, ...] = (*LOG, GIVEN, CAME), script: bytes = b"script"
 ) -> Tables:
     """What comes out of a dossier with these tables and this log."""
     files = {name: json.dumps(value).encode() for name, value in told.items()}
@@ -132,8 +134,17 @@ def test_the_log_may_tell_otherwise_of_an_approval(tmp_path: Path) -> None:
 
 def test_the_log_may_tell_otherwise_of_a_consent(tmp_path: Path) -> None:
     other = Entry("pooling:consent:given", "", GIVEN.facts | {"level": "F4"})
-    found = compared(tmp_path, tables(), (*LOG, other))
+    found = compared(tmp_path, tables(), (*LOG, other, CAME))
     assert found.problems == [f"{CONSENTS}: event 6 of the log tells otherwise of Demo Hospital."]
+
+
+def test_more_rows_are_not_told_of_than_came(tmp_path: Path) -> None:
+    told = tables()
+    told[CONSENTS][0].update(rows=90)
+    found = compared(tmp_path, told)
+    assert found.problems == [f"{CONSENTS}: event 7 of the log tells otherwise of Demo Hospital."]
+    unseen = compared(tmp_path, tables(), (*LOG, GIVEN))
+    assert unseen.unchecked == [f"{CONSENTS}: no event that is shown tells of the pooled rows of Demo Hospital."]
 
 
 def test_a_consent_is_not_shown_as_another_site_s(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ class Judge:
                     self._keys.note(event, facts)
                 case told.PLANNED:
                     self._scripts[event.object] = str(facts.get("version", ""))
-                case told.CONSENTED:
+                case told.CONSENTED | told.RECEIVED:
                     pass  # of what a dossier tells
                 case told.APPROVED:
                     self._decision(event, facts)

@@ -16,10 +16,11 @@ from typing import Any
 from fedstudy_verify.envelopes import APPROVAL, CONSENT, BadLine, Unfit, read_envelope
 from fedstudy_verify.export import LOG, Export, content, lines, opened
 from fedstudy_verify.rows import Rows
-from fedstudy_verify.told import APPROVED, COMMITTED, CONSENTED, Told
+from fedstudy_verify.told import APPROVED, COMMITTED, CONSENTED, RECEIVED, Told
 
 ROUNDS, APPROVALS, PLAN, BUNDLE = "run/rounds.json", "approvals/approvals.json", "run/plan.json", "script/bundle.fab"
 CONSENTS = "pooling/consents.json"
+OF_CONSENTS = (CONSENTED, RECEIVED)
 Facts = Mapping[str, Any]
 
 
@@ -50,7 +51,7 @@ def compare(dossier: Path, run: str, names: Iterable[str]) -> Tables:
     out, log = Tables(), _events(dossier)
     rounds = {int(event.facts.get("round", -1)): event for event in log if _commits(event, run)}
     decisions = {str(event.facts.get("statement")): event for event in log if event.action == APPROVED}
-    consents = {str(event.facts.get("consent")): event for event in log if event.action == CONSENTED}
+    consents = {(event.action, str(event.facts.get("consent"))): event for event in log if event.action in OF_CONSENTS}
     files = opened(dossier)
     for name in sorted({ROUNDS, APPROVALS, CONSENTS}.intersection(names)):
         try:
@@ -130,8 +131,8 @@ def _approvals(out: Tables, rows: list[Facts], told: Mapping[str, Told], files: 
         _hold(out, APPROVALS, row["site"], signed, [logged])
 
 
-def _consents(out: Tables, rows: list[Facts], told: Mapping[str, Told], files: Export) -> None:
-    """Who let which rows go to a pool node, beside what they signed."""
+def _consents(out: Tables, rows: list[Facts], told: Mapping[tuple[str, str], Told], files: Export) -> None:
+    """Who let which rows go to a pool node, beside what they signed, and how many came, which the log alone tells."""
     for row in rows:
         name = str(row["statement"])
         said = _statement(CONSENT, content(files, f"pooling/{name[:16]}.dsse.json"), name)
@@ -143,8 +144,9 @@ def _consents(out: Tables, rows: list[Facts], told: Mapping[str, Told], files: E
             "end": (row["not_after"], said["not_after"]),
             "retention": (row["retention_until"], said["retention_until"]),
         }
-        logged = _Logged("consent", told.get(name), {"site_name": row["site"], "level": row["level"]})
-        _hold(out, CONSENTS, row["site"], signed, [logged])
+        given = _Logged("consent", told.get((CONSENTED, name)), {"site_name": row["site"], "level": row["level"]})
+        came = _Logged("pooled rows", told.get((RECEIVED, name)), {"rows": row["rows"]})
+        _hold(out, CONSENTS, row["site"], signed, [given, came])
 
 
 @dataclass(frozen=True)

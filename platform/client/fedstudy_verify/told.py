@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 APPROVED, REVOKED = "scripts:approval:recorded", "scripts:approval:revoked"
-CONSENTED = "pooling:consent:given"
+CONSENTED, RECEIVED = "pooling:consent:given", "pooling:object:received"
 COMMITTED, PLANNED = "runs:round:committed", "runs:run:created"
 REGISTERED, WITHDRAWN = "registry:key:registered", "registry:key:withdrawn"
 _TEXT = rb'"((?:[^"\\]|\\.)*)"'
 _BEGINS = re.compile(
     rb'\{"action":"(?:scripts:approval:(?:recorded|revoked)|runs:(?:round:committed|run:created)'
-    rb'|registry:key:(?:registered|withdrawn)|pooling:consent:given)"'
+    rb'|registry:key:(?:registered|withdrawn)|pooling:(?:consent:given|object:received))"'
 )
 _LEAF = re.compile(
     rb'\{"action":"([a-z_:]+)","actor":' + _TEXT + rb',"at":"([^"\\]+)",(?:"context":"[0-9a-f]{64}",)?'
