@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import PurePath
 from types import MappingProxyType
+
+from fedstudy_core.archives import DAMAGED, METHODS
 
 ODT = b"application/vnd.oasis.opendocument.text"
 # Names of parts are the same in large and small letters.
@@ -48,40 +49,44 @@ def is_named_so(filename: str, form: str) -> bool:
 
 
 def _packed(content: bytes) -> str | None:
-    """What an office document in a zip file is; an OpenDocument file begins with its type as it stands."""
-    parts = _parts_of(content)
-    if content[30:38] == b"mimetype" and content[38:].startswith(ODT + b"PK"):
-        return "odt" if parts.keys() >= ODT_PARTS and not any(name.startswith(ODT_MACROS) for name in parts) else None
-    if not parts.keys() >= DOCX_PARTS or any(name.endswith("vbaproject.bin") for name in parts):
+    """What an office document in a zip file is; None where the file is broken, or its list too large for one."""
+    if not _has_plain_end(content):
         return None
-    types = _read(content, parts[TYPES])
-    return None if types is None or any(word in types for word in _DOCX_MACROS) else "docx"
-
-
-def _parts_of(content: bytes) -> dict[str, zipfile.ZipInfo]:
-    """What a zip file holds; nothing where it is broken, or its list is larger than any document's."""
-    at = content.rfind(_END, max(0, len(content) - _END_REACH))
-    if at < 0 or len(content) < at + _END_FORM.size:
-        return {}
-    listed = _END_FORM.unpack_from(content, at)[5]
-    if listed > _MOST_LISTED or content[max(0, at - _LOCATOR_SIZE) : at].startswith(_LOCATOR):
-        return {}
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             parts = {item.filename.lower(): item for item in archive.infolist()}
-            return parts if len(parts) == len(archive.infolist()) else {}
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        return {}
-
-
-def _read(content: bytes, part: zipfile.ZipInfo) -> bytes | None:
-    """A part in small letters, whatever encoding of Unicode it is in; None where it is broken or large."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open(part) as file:
-            found = file.read(_MOST_LISTED + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError):
+            if len(parts) < len(archive.infolist()):
+                return None
+            if content[30:38] == b"mimetype" and content[38:].startswith(ODT + b"PK"):  # it begins with its type
+                return "odt" if _is_odt(parts) else None
+            return "docx" if _is_docx(archive, parts) else None
+    except DAMAGED:
         return None
-    return found.replace(b"\0", b"").lower() if len(found) <= _MOST_LISTED else None
+
+
+def _has_plain_end(content: bytes) -> bool:
+    """Whether a zip file's end names a list of contents of a size that may be read."""
+    at = content.rfind(_END, max(0, len(content) - _END_REACH))
+    if at < 0 or len(content) < at + _END_FORM.size:
+        return False
+    listed: int = _END_FORM.unpack_from(content, at)[5]
+    return listed <= _MOST_LISTED and not content[max(0, at - _LOCATOR_SIZE) : at].startswith(_LOCATOR)
+
+
+def _is_odt(parts: Collection[str]) -> bool:
+    return {*parts} >= ODT_PARTS and not any(name.startswith(ODT_MACROS) for name in parts)
+
+
+def _is_docx(archive: zipfile.ZipFile, parts: Mapping[str, zipfile.ZipInfo]) -> bool:
+    """Whether it has no macros by the names of its parts and by its own list of them, in whatever Unicode that is."""
+    if not {*parts} >= DOCX_PARTS or any(name.endswith("vbaproject.bin") for name in parts):
+        return False
+    if parts[TYPES].compress_type not in METHODS:
+        return False
+    with archive.open(parts[TYPES]) as file:
+        types = file.read(_MOST_LISTED + 1)
+    read = types.replace(b"\0", b"").lower()
+    return len(types) <= _MOST_LISTED and not any(word in read for word in _DOCX_MACROS)
 
 
 def _is_text(content: bytes) -> bool:

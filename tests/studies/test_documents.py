@@ -21,6 +21,18 @@ def packed(*names: str, first: tuple[str, bytes] | None = None, types: bytes = b
     return out.getvalue()
 
 
+def packed_otherwise(broken: bool) -> bytes:
+    """Word whose list of parts is packed in a way that no office program uses, and may be damaged."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("[Content_Types].xml", b"<xml/>" * 20)
+        archive.writestr("word/document.xml", b"<xml/>")
+    content = bytearray(out.getvalue())
+    if broken:
+        content[54:60] = b"\xff" * 6
+    return bytes(content)
+
+
 def word(types: str, encoding: str = "utf-8") -> bytes:
     return packed("[Content_Types].xml", "word/document.xml", types=types.encode(encoding))
 
@@ -53,6 +65,8 @@ FILES = {
     "a spreadsheet": (packed("[Content_Types].xml", "xl/workbook.xml"), None),
     "an OpenDocument spreadsheet": (packed(first=("mimetype", ODT.replace(b"text", b"spreadsheet"))), None),
     "a zip file": (packed("study.csv"), None),
+    "Word packed otherwise": (packed_otherwise(broken=False), None),
+    "Word packed otherwise, and damaged": (packed_otherwise(broken=True), None),
     "half a zip file": (DOCX[: len(DOCX) // 2], None),
     "a zip file whose end is cut": (DOCX[:-6], None),
     "a zip file with a long list": (DOCX[:-10] + struct.pack("<L", 2**21) + DOCX[-6:], None),

@@ -22,8 +22,9 @@ MAX_RATIO = 200
 MAX_NAME = 240
 _START = b"PK\x03\x04"
 _LOCAL_HEADER = 30
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_DAMAGED = (
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# What reading a damaged zip file raises.
+DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -55,7 +56,7 @@ def read_archive(data: bytes, *, folders: bool = False) -> dict[str, bytes]:
                 entries = [entry for entry in entries if not _is_folder(entry)]
             _refuse_bad_layout(data, archive, entries)
             return {entry.filename: _read(archive, entry) for entry in entries}
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise Refusal("E_BUNDLE_NOT_ZIP", "The bundle is not a sound zip file.", status=400) from error
 
 
@@ -117,7 +118,7 @@ def _refuse_bad_entry(entry: zipfile.ZipInfo) -> None:
         problem = "asks for another user's rights"
     elif entry.flag_bits & 0x1:
         problem = "is encrypted"
-    elif entry.compress_type not in _METHODS:
+    elif entry.compress_type not in METHODS:
         problem = "is compressed in an unusual way"
     elif entry.file_size > MAX_RATIO * max(entry.compress_size, 512):
         problem = "unpacks to far more than it is"
