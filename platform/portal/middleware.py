@@ -4,7 +4,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import structlog
 from django.http import HttpRequest, HttpResponse
@@ -73,16 +73,6 @@ class SecurityHeaders:
 
 class StaticFiles(WhiteNoiseMiddleware):
     """WhiteNoise whose answers are bytes: a synchronous file iterator would block an ASGI server."""
-
-    files: dict[str, Any]
-    found: ClassVar[dict[str, Any]] = {}
-
-    def add_files_from_finders(self) -> None:
-        """Once in a process: a test's clients have their own middleware each, and there are hundreds of files."""
-        if not self.found:
-            super().add_files_from_finders()
-            self.found.update(self.files)
-        self.files = self.found
 
     @staticmethod
     def serve(static_file: Any, request: HttpRequest) -> HttpResponse:

@@ -377,6 +377,8 @@ STORAGES = {
 }
 MEDIA_ROOT = FEDSTUDY_DATA_DIR / "media"
 WHITENOISE_USE_FINDERS = not PRODUCTION
+# A file is found when it is asked for: each client of a test has its own middleware, and asks for few of hundreds.
+WHITENOISE_AUTOREFRESH = PROFILE == "test"
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 LOGGING = logs.configuration(
