@@ -5,6 +5,7 @@ No GNU gettext is needed: Babel reads Python, and Django's own reader turns temp
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from collections import Counter
@@ -21,6 +22,7 @@ from django.utils.translation.template import templatize
 
 from fedstudy_core.codes import CODES
 from fedstudy_core.statement import SANDBOX_WORDS
+from fedstudy_node.validation import SENTENCES
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "platform" / "portal" / "locale"
@@ -34,15 +36,22 @@ CODE = tuple(
         "platform/notifications",
         "platform/portal",
         "platform/webhooks",
+        "federation/degrees",
         "federation/dossiers",
+        "federation/releases",
+        "federation/runs",
         "studies",
     )
 )
-# What `fedstudy_core`, which knows no languages, says by tables that pages translate.
+API = ROOT / "platform" / "portal" / "api"  # whose errors no page shows
+# What those who know no languages say by tables that pages translate.
 CORE: dict[str, Mapping[str, str]] = {
     "federation/core/fedstudy_core/codes.py": CODES,
     "federation/core/fedstudy_core/statement.py": SANDBOX_WORDS,
+    "nodes/agent/fedstudy_node/validation.py": SENTENCES,
 }
+# Errors say their sentences in English, to programs too; pages translate those that are fixed. Where they stand:
+ERRORS = {"Conflict": 1, "Forbidden": 1, "Invalid": 1, "NotFound": 1, "Refusal": 1, "FieldProblem": 2}
 KEYWORDS = {
     **DEFAULT_KEYWORDS,
     "gettext_lazy": None,
@@ -90,6 +99,8 @@ def texts() -> Iterator[Text]:
         yield from _texts_of(path, _readable(path))
     for path in sorted(path for folder in CODE for path in folder.rglob("*.py")):
         yield from _texts_of(path, path.read_bytes())
+        if not path.is_relative_to(API):
+            yield from _errors_of(path)
     for file, words in CORE.items():
         yield from (Text(sentence, None, file) for sentence in words.values())
 
@@ -103,6 +114,16 @@ def _readable(path: Path) -> bytes:
 def _texts_of(path: Path, source: bytes) -> Iterator[Text]:
     for _, message, _, context in extract("python", BytesIO(source), keywords=KEYWORDS):
         yield Text(message, context, path.relative_to(ROOT).as_posix())
+
+
+def _errors_of(path: Path) -> Iterator[Text]:
+    """The sentences that are written out where an error is made."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        match node:
+            case ast.Call(func=ast.Name(id=name), args=args) if len(args) > ERRORS.get(name, len(args)):
+                said = args[ERRORS[name]]
+                if isinstance(said, ast.Constant) and isinstance(said.value, str) and said.value:
+                    yield Text(said.value, None, path.relative_to(ROOT).as_posix())
 
 
 def read(language: str) -> Catalog:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.core import mail
@@ -23,6 +24,7 @@ from accounts.tokens import begin_program_session
 from audit.models import Event
 from audit.presenters import SENTENCES
 from devstack import messages
+from fedstudy_node.validation import SENTENCES as SENTENCES_OF_REPORTS
 from notifications.models import Notification
 from notifications.services import email, notify
 from portal.languages import language_of
@@ -193,6 +195,14 @@ def test_the_log_s_sentences_and_facts_are_german(world: World, browser: Browser
     assert page["sentence"].startswith("Pat Investigator hat ")
     assert [name for name, _ in page["hashes"]] == ["SHA-256-Hash"]
     assert ("Befunde hohen Risikos", "0") in page["row"].detail
+
+
+def test_fixed_sentences_of_errors_are_german(world: World, browser: Browser) -> None:
+    """They are in the catalogue as they stand where the errors are made."""
+    missing = browser("pi").get(reverse("web:study", args=[uuid4()]), **GERMAN).content.decode()
+    assert "Diese Studie gibt es nicht, oder Sie dürfen sie nicht sehen." in missing
+    with override("de"):
+        assert [text for text in SENTENCES_OF_REPORTS.values() if translated(text) == text] == []
 
 
 def test_every_sentence_of_the_log_has_its_german() -> None:

@@ -6,6 +6,7 @@ the offending values are for the hospital's own console and never leave it.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fedstudy_core.bands import band
@@ -21,10 +22,29 @@ _IDENTIFIER_WORDS = (
 )  # fmt: skip
 _TRUE_FALSE = {"0", "1", "true", "false", "yes", "no"}
 _EXAMPLES = 3
-_LEAVE_OUT = "This column identifies patients, and no script may see it: leave it out of the file."
 
 # Findings that do not keep a dataset out of a study.
 _NOTES = {"missing_values", "implausible", "unknown_column", "duplicate_rows", "no_variable"}
+# What they say, by code; of values of another type by that which is asked for. The portal's pages translate it.
+SENTENCES = MappingProxyType(
+    {
+        "missing_variable": "The study needs this variable; add the column.",
+        "no_variable": "This optional variable is not in the file.",
+        "no_rows": "The file has no rows.",
+        "duplicate_rows": "Some rows are exact copies of others; a patient may count twice.",
+        "identifier_column": "This column identifies patients, and no script may see it: leave it out of the file.",
+        "duplicate_column": "The file has this column twice.",
+        "unknown_column": "The study did not ask for this column.",
+        "implausible": "Values that mean “missing” are written as numbers; they are treated as missing.",
+        "no_values": "Some rows have no value here.",
+        "missing_values": "Some rows have no value here.",
+        "unknown_code": "Values that the coding does not list.",
+        "integer": "Values that are not whole numbers.",
+        "number": "Values that are not numbers.",
+        "boolean": "Values that are not true or false (0/1, yes/no).",
+        "date": "Values that are not dates written as YYYY-MM-DD.",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -69,32 +89,34 @@ def validate(table: "pandas.DataFrame", dictionary: DataDictionary) -> Report:
         if variable.name in table.columns:
             findings += _variable_findings(table[variable.name], variable)
         elif variable.required and not variable.identifier:
-            detail = "The study needs this variable; add the column."
-            findings.append(Finding(variable.name, "missing_variable", 0, detail))
+            findings.append(_finding(variable.name, "missing_variable", 0))
         elif not variable.identifier:
-            findings.append(Finding(variable.name, "no_variable", 0, "This optional variable is not in the file."))
+            findings.append(_finding(variable.name, "no_variable", 0))
     findings.sort(key=lambda finding: not finding.blocks)
     return Report(len(dictionary.variables), len(table), tuple(findings))
+
+
+def _finding(variable: str, code: str, count: int, examples: tuple[str, ...] = ()) -> Finding:
+    return Finding(variable, code, count, SENTENCES[code], examples)
 
 
 def _table_findings(table: "pandas.DataFrame", dictionary: DataDictionary) -> Iterator[Finding]:
     """What concerns the table as a whole: rows, columns that nobody asked for, identifiers."""
     if table.empty:
-        yield Finding("", "no_rows", 0, "The file has no rows.")
+        yield _finding("", "no_rows", 0)
     duplicates = int(table.duplicated().sum())
     if duplicates:
-        detail = "Some rows are exact copies of others; a patient may count twice."
-        yield Finding("", "duplicate_rows", duplicates, detail)
+        yield _finding("", "duplicate_rows", duplicates)
     declared = {variable.name for variable in dictionary.variables}
     for column in map(str, table.columns):
         if column in declared:
             continue
         if looks_like_identifier(column):
-            yield Finding(column, "identifier_column", int(table[column].notna().sum()), _LEAVE_OUT)
+            yield _finding(column, "identifier_column", int(table[column].notna().sum()))
         elif column.endswith((".1", ".2")) and column.rsplit(".", 1)[0] in declared:
-            yield Finding(column.rsplit(".", 1)[0], "duplicate_column", len(table), "The file has this column twice.")
+            yield _finding(column.rsplit(".", 1)[0], "duplicate_column", len(table))
         else:
-            yield Finding(column, "unknown_column", len(table), "The study did not ask for this column.")
+            yield _finding(column, "unknown_column", len(table))
 
 
 def looks_like_identifier(column: str) -> bool:
@@ -106,19 +128,18 @@ def looks_like_identifier(column: str) -> bool:
 def _variable_findings(column: "pandas.Series[Any]", variable: Variable) -> Iterator[Finding]:
     """Check the values of one variable; values that mean "missing" are noted and not checked further."""
     if variable.identifier:
-        yield Finding(variable.name, "identifier_column", int(column.notna().sum()), _LEAVE_OUT)
+        yield _finding(variable.name, "identifier_column", int(column.notna().sum()))
         return
     present = column.dropna()
     implausible = _members(variable.implausible)
     hidden = present[present.map(lambda value: written(value) in implausible)]
     if len(hidden):
-        detail = "Values that mean “missing” are written as numbers; they are treated as missing."
-        yield Finding(variable.name, "implausible", len(hidden), detail, _examples(hidden))
+        yield _finding(variable.name, "implausible", len(hidden), _examples(hidden))
         present = present.drop(hidden.index)
     missing = len(column) - len(present)
     if missing and variable.required:
         code = "no_values" if not len(present) else "missing_values"
-        yield Finding(variable.name, code, missing, "Some rows have no value here.")
+        yield _finding(variable.name, code, missing)
     yield from _type_findings(present, variable)
 
 
@@ -128,13 +149,11 @@ def _type_findings(present: "pandas.Series[Any]", variable: Variable) -> Iterato
         known = _members(code.value for code in variable.codes)
         wrong = present[present.map(lambda value: written(value) not in known)]
         if len(wrong):
-            detail = "Values that the coding does not list."
-            yield Finding(variable.name, "unknown_code", len(wrong), detail, _examples(wrong))
+            yield _finding(variable.name, "unknown_code", len(wrong), _examples(wrong))
         return
-    fits, kind = _TYPES[variable.type]
-    wrong = present[~present.map(fits).astype(bool)]
+    wrong = present[~present.map(_TYPES[variable.type]).astype(bool)]
     if len(wrong):
-        yield Finding(variable.name, "wrong_type", len(wrong), f"Values that are not {kind}.", _examples(wrong))
+        yield Finding(variable.name, "wrong_type", len(wrong), SENTENCES[variable.type], _examples(wrong))
     if variable.type in ("integer", "number"):
         yield from _range_findings(present.drop(wrong.index), variable)
 
@@ -202,10 +221,10 @@ def _is_date(value: object) -> bool:
     return not pandas.isna(pandas.to_datetime(str(value), errors="coerce", format="ISO8601"))
 
 
-_TYPES: dict[str, tuple[Callable[[object], bool], str]] = {
-    "integer": (_is_integer, "whole numbers"),
-    "number": (_is_number, "numbers"),
-    "boolean": (_is_true_or_false, "true or false (0/1, yes/no)"),
-    "date": (_is_date, "dates written as YYYY-MM-DD"),
-    "text": (lambda value: True, "text"),
+_TYPES: dict[str, Callable[[object], bool]] = {
+    "integer": _is_integer,
+    "number": _is_number,
+    "boolean": _is_true_or_false,
+    "date": _is_date,
+    "text": lambda value: True,
 }

@@ -71,8 +71,8 @@ BY_STATUS = {
 
 
 def said(words: str) -> str:
-    """What a service or a code says, in the reader's language; sentences of a case of its own stay as they are."""
-    return _(words) if words else ""
+    """What a service or a code says, in the reader's language; what has a name or a number in it stays as it is."""
+    return _(words)
 
 
 class Coded(Protocol):

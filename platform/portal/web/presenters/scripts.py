@@ -13,6 +13,7 @@ from django.utils.translation import gettext_noop, ngettext
 
 from fedstudy_core.statement import SANDBOX_WORDS
 from portal.web.formats import value_text
+from portal.web.presenters.facts import in_words
 from portal.web.presenters.picture import Picture, decision_of
 from portal.web.presenters.signatures import under
 from studies.enrolment.models import Enrolment
@@ -152,7 +153,7 @@ def approval_row(picture: Picture, version: ScriptVersion, enrolment: Enrolment,
         statement_id=approval.statement_id if approval else "",
         limits=_limits(approval.statement) if approval else "",
         revoked_at=approval.revoked_at if approval else None,
-        reason=approval.revoked_reason if approval else "",
+        reason=in_words("reason", approval.revoked_reason) if approval else "",
         left="" if enrolment.state in TAKING_PART else enrolment.state,
         command=f"fedstudy-node approve {version.pk} --dataset {quote(dataset.name) if dataset else 'DATASET'}",
         page=f"{node.page_url}/review/{version.pk}" if node and node.page_url else "",

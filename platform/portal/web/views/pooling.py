@@ -17,6 +17,7 @@ from nodes.registry.models import Node
 from portal.pools import nodes_to_name
 from portal.web.forms.pooling import PoolNodeForm
 from portal.web.pages import PageRequest, act, page, render_form, render_page, save
+from portal.web.presenters.facts import in_words
 from portal.web.presenters.navigation import crumbs_in_study
 from portal.web.presenters.pooling import object_of, proof_of, site_row, terms_of
 from portal.web.views.studies import find_study, study_frame
@@ -110,6 +111,7 @@ def consent(request: PageRequest, consent_id: UUID) -> HttpResponse:
         "sent": object_of(found),
         "runs": runs[:RUNS],
         "proof": proof_of(found),
+        "reason": in_words("reason", found.reason),
         "may_revoke": speaks and found.state in states.REVOCABLE,
         "may_delete": speaks and found.state != "deleted" and found.delete_asked_at is None,
         "may_run": found.study.state == "active" and can(request.user, Permission.RUN_START, found.study),
