@@ -150,10 +150,10 @@ def add_protocol(*, study: Study, filename: str, content: bytes, by: User) -> Pr
 def _check_document(filename: str, content: bytes) -> None:
     problems = []
     if not 1 <= len(filename) <= 200 or not filename.isprintable() or set(filename) & set('/\\"'):
-        problems.append(FieldProblem("filename", "E_INVALID", "A file name has 1 to 200 characters and no folders."))
+        problems.append(FieldProblem("file", "E_INVALID", "A file name has 1 to 200 characters and no folders."))
     if not 1 <= len(content) <= PROTOCOL_BYTES:
         limit = PROTOCOL_BYTES // 2**20
-        problems.append(FieldProblem("content", "E_INVALID", f"A protocol is a file of at most {limit} MiB."))
+        problems.append(FieldProblem("file", "E_INVALID", f"A protocol is a file of at most {limit} MiB."))
     if problems:
         raise Invalid("E_INVALID", "The protocol cannot be stored.", errors=problems)
     form = form_of(content)

@@ -103,25 +103,26 @@ def test_protocols_are_counted_and_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "filename", "content"),
+    ("said", "filename", "content"),
     [
-        ("filename", "", b"x"),
-        ("filename", "../protocol.md", b"x"),
-        ("filename", 'a"b.md', b"x"),
-        ("filename", "a\r\nb.md", b"x"),
-        ("filename", "x" * 201, b"x"),
-        ("content", "protocol.md", b""),
-        ("content", "protocol.md", b"x" * (PROTOCOL_BYTES + 1)),
-        ("file", "protocol.pdf", b"\x89PNG\r\n\x1a\n"),
-        ("file", "protocol.hta", b"<script>"),
+        ("A file name has", "", b"x"),
+        ("A file name has", "../protocol.md", b"x"),
+        ("A file name has", 'a"b.md', b"x"),
+        ("A file name has", "a\r\nb.md", b"x"),
+        ("A file name has", "x" * 201, b"x"),
+        ("at most", "protocol.md", b""),
+        ("at most", "protocol.md", b"x" * (PROTOCOL_BYTES + 1)),
+        ("no macros", "protocol.pdf", b"\x89PNG\r\n\x1a\n"),
+        ("no macros", "protocol.hta", b"<script>"),
     ],
     ids=["empty", "folder", "quote", "lines", "long", "no content", "large", "a picture", "a program by its name"],
 )
-def test_protocols_that_cannot_be_kept_say_why(field: str, filename: str, content: bytes) -> None:
+def test_protocols_that_cannot_be_kept_say_why(said: str, filename: str, content: bytes) -> None:
     study, pi = new_study()
     with pytest.raises(Invalid) as refused:
         add_protocol(study=study, filename=filename, content=content, by=pi)
-    assert [problem.field for problem in refused.value.errors] == [field]
+    assert [problem.field for problem in refused.value.errors] == ["file"]
+    assert said in refused.value.errors[0].detail
 
 
 def ready_to_move(state: str) -> tuple[Study, User]:
