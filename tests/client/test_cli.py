@@ -7,70 +7,16 @@ import io
 import json
 import stat
 import zipfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from fedstudy_client import client, credentials
+from fedstudy_client import credentials
 from fedstudy_client.cli import main
 from fedstudy_client.comparing import metrics_of
-from fedstudy_client.credentials import Credentials
-from fedstudy_client.transport import Transport
-
-Answer = Callable[[httpx.Request], httpx.Response]
-URL = "https://portal.example"
-PERSON = {"id": "u", "name": "Pat", "email": "pat@x.example", "roles": [{"role": "pi", "kind": "study", "name": "H"}]}
-STUDY = {"id": "s", "title": "Hearts", "slug": "hearts", "state": "active", "summary": "", "aims": ""}
-
-
-class Portal:
-    """Answers requests by what is said of their method and path; keeps what came."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.answers: dict[str, Any] = {"GET me": PERSON, "GET studies": page(STUDY)}
-        self.came: list[tuple[str, str, Any]] = []
-        make = Transport.__init__
-
-        def patched(transport: Transport, url: str, token: str = "", **options: Any) -> None:
-            make(transport, url, token, **options)
-            transport._http.close()
-            transport._http = httpx.Client(base_url=f"{url}/api/v1/", transport=httpx.MockTransport(self._answer))
-
-        monkeypatch.setattr(client.Transport, "__init__", patched)
-
-    def _answer(self, request: httpx.Request) -> httpx.Response:
-        what = f"{request.method} {request.url.path.removeprefix('/api/v1/')}"
-        is_json = request.headers.get("content-type") == "application/json"
-        self.came.append(
-            (what, request.headers.get("authorization", ""), json.loads(request.content) if is_json else None)
-        )
-        answer = self.answers.get(what)
-        if answer is None:
-            return httpx.Response(404, json={"code": "E_NOT_FOUND", "detail": f"Nothing at {what}."})
-        if isinstance(answer, list):
-            answer = answer.pop(0) if len(answer) > 1 else answer[0]
-        return answer if isinstance(answer, httpx.Response) else httpx.Response(200, json=answer)
-
-
-def page(*rows: dict[str, Any]) -> dict[str, Any]:
-    return {"results": list(rows), "next": None}
-
-
-@pytest.fixture
-def portal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Portal]:
-    monkeypatch.setattr(credentials, "user_config_path", lambda name: tmp_path / "config" / name)
-    monkeypatch.delenv(credentials.TOKEN, raising=False)
-    monkeypatch.delenv(credentials.URL, raising=False)
-    yield Portal(monkeypatch)
-
-
-@pytest.fixture
-def signed_in(portal: Portal) -> Portal:
-    credentials.save(Credentials(URL, "secret"))
-    return portal
+from tests.client.answering import STUDY, URL, Portal, page, results, run
 
 
 def test_login_keeps_the_token_for_its_owner_alone_and_logout_gives_it_back(
@@ -136,22 +82,6 @@ def test_tables_for_people_and_json_for_programs(signed_in: Portal, capsys: pyte
     assert "Hearts [bold]\N{REPLACEMENT CHARACTER}[31m" in capsys.readouterr().out
     assert main(["study", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["slug"] == "hearts"
-
-
-def run(label: str, **changes: Any) -> dict[str, Any]:
-    """A run as the portal answers it."""
-    values = {
-        "id": f"{label * 8}-0000-4000-8000-000000000000", "label": label, "state": "completed", "version": "v",
-        "rounds": 3, "committed": 3, "strategy": "fedavg", "config": {"seed": 1, "rate": 0.1},
-        "strategy_parameters": {}, "metric": "auc", "better": "higher",
-        "sites": [{"id": "1", "name": "A", "role": "trains"}],
-        "reason_code": "", "reason": "", "best_round": 3,
-    }  # fmt: skip
-    return {**values, **changes}
-
-
-def results(**pooled: float) -> dict[str, Any]:
-    return {"committed": 3, "total": 3, "sites": [], "pooled": pooled}
 
 
 def test_runs_side_by_side(signed_in: Portal, capsys: pytest.CaptureFixture[str]) -> None:

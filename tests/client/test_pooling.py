@@ -11,7 +11,7 @@ import pytest
 from fedstudy_client import credentials
 from fedstudy_client.cli import main
 from fedstudy_client.credentials import Credentials
-from tests.client.test_cli import URL, Portal, page
+from tests.client.answering import URL, Portal, page
 
 NODE = {"node": "n1", "name": "pool-1", "site": {"id": "c", "name": "Centre"}, "named_at": "2026-11-01T00:00:00Z"}
 POOL = {

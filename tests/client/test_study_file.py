@@ -69,7 +69,7 @@ def test_a_run_of_the_file_has_every_field_of_a_plan() -> None:
     [
         ("rounds: 3", "rounds: 0", 12, "runs[0].rounds", "greater than or equal to 1"),
         ("rounds: 3", "rounds: '3'", 12, "runs[0].rounds", "valid integer"),
-        ("rounds: 3", "round: 3", 12, "runs[0].round", "not permitted"),
+        ("rounds: 3", "round: 3", 12, "runs[0].round", "no such name"),
         ("rounds: 3", "config: {a: [1]}", 12, "runs[0].config.a", "A number, a text, true or false"),
         ("rounds: 3", "quorum: 3", 12, "runs[0].quorum", "At most 2"),
         ("rounds: 3", "sites: [Cleveland, Zurich]", 12, "runs[0].sites[1]", "no site “Zurich”"),
@@ -80,7 +80,7 @@ def test_a_run_of_the_file_has_every_field_of_a_plan() -> None:
         ("  title: Hearts", "  title: ''", 2, "study.title", "at least 1 character"),
         ("  title: Hearts", "  aims: Predict", 1, "study.title", "Field required"),
         ("study:\n", "study:\n  title: Twice\n", 3, "study.title", "there twice"),
-        ("sites:", "dictionary: [{name: 1a, type: integer}]\nsites:", 3, "dictionary[0].name", "match pattern"),
+        ("sites:", "dictionary: [{name: 1a, type: integer}]\nsites:", 3, "dictionary[0].name", "a letter first"),
         ("sites:", "dictionary: [{name: a, type: real}]\nsites:", 3, "dictionary[0].type", "Expected 'integer'"),
         ("sites:", "dictionary: nowhere.json\nsites:", 3, "dictionary", "There is no file"),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
@@ -23,7 +23,7 @@ from fedstudy_client.resources.scripts import Approvals, Scripts, Versions
 from fedstudy_client.resources.sites import Nodes, Sites
 from fedstudy_client.resources.studies import Datasets, Dictionaries, Enrolments, Studies
 from fedstudy_client.resources.webhooks import Webhooks
-from fedstudy_client.transport import PAUSES, Transport
+from fedstudy_client.transport import PAUSES, Transport, below_api
 
 
 class FedStudy:
@@ -109,6 +109,21 @@ class FedStudy:
     def me(self) -> Person:
         """Who one is, with one's roles."""
         return Person.read(self._http.get("me"))
+
+    def request(
+        self, method: str, path: str, *, body: Mapping[str, Any] | None = None, query: Mapping[str, Any] | None = None
+    ) -> bytes:
+        """Any request of the API, for what has no method here; the content of the answer, as it came.
+
+        Args:
+            path: below /api/v1/, such as "studies".
+            body: what is sent as JSON.
+        """
+        return self._http.call(method, path, body=body, query=query)
+
+    def each(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """Every object of a list of the API, page by page; `path` as for `request`."""
+        return self._http.each(below_api(path), **query)
 
     def if_unchanged(self, record: Record) -> AbstractContextManager[None]:
         """Inside of this, the first write is done only if nobody has changed what `record` shows.

@@ -13,7 +13,7 @@ from platformdirs import user_config_path
 from fedstudy_client.client import FedStudy
 from fedstudy_client.problem import FedStudyProblem
 
-URL, TOKEN = "FEDSTUDY_URL", "FEDSTUDY_TOKEN"
+URL, TOKEN, CA = "FEDSTUDY_URL", "FEDSTUDY_TOKEN", "FEDSTUDY_CA"
 _OWNER_ONLY = 0o600
 
 
@@ -36,7 +36,8 @@ def credentials_file() -> Path:
 
 
 def current(environment: Mapping[str, str] | None = None) -> Credentials:
-    """The sign-in in use: of the environment (`FEDSTUDY_URL` and `FEDSTUDY_TOKEN`), else of the file.
+    """The sign-in in use: of the environment (`FEDSTUDY_URL`, `FEDSTUDY_TOKEN`, and `FEDSTUDY_CA` for
+    the portal's own certificate authority), else of the file.
 
     Raises:
         FedStudyProblem: E_AUTHENTICATION where there is none, E_CREDENTIALS_FILE for a file that cannot be trusted.
@@ -45,7 +46,7 @@ def current(environment: Mapping[str, str] | None = None) -> Credentials:
     if given.get(TOKEN):
         if not given.get(URL):
             raise FedStudyProblem("E_AUTHENTICATION", f"{TOKEN} is set, but not {URL}: say of which portal it is.")
-        return Credentials(given[URL], given[TOKEN])
+        return Credentials(given[URL].strip().rstrip("/"), given[TOKEN].strip(), given.get(CA, ""))
     kept = load()
     if kept is None or given.get(URL, kept.url).rstrip("/") != kept.url:
         where = given.get(URL) or "URL"

@@ -8,6 +8,9 @@ from typing import Protocol, TypeVar
 
 from fedstudy_client.problem import FedStudyProblem
 
+AWAY = ("E_UNREACHABLE", "E_ANSWER", "E_UNAVAILABLE")
+LONGEST_AWAY_S = 900.0
+
 
 class Ends(Protocol):
     """Something that is final at some time."""
@@ -29,14 +32,16 @@ def follow(
 ) -> Found:
     """Look until it is final.
 
+    A portal that is away for a while, as when it starts anew, is asked again; only the first look has to succeed.
+
     Args:
         timeout: seconds after which a problem E_DEADLINE ends this; `late` says what is still to come.
         every: seconds between two looks.
         progress: called with what was found at each look.
     """
     until = time.monotonic() + timeout
+    found, seen_at = look(), time.monotonic()
     while True:
-        found = look()
         if progress is not None:
             progress(found)
         if found.is_final:
@@ -44,3 +49,8 @@ def follow(
         if time.monotonic() > until:
             raise FedStudyProblem("E_DEADLINE", late(found))
         time.sleep(every)
+        try:
+            found, seen_at = look(), time.monotonic()
+        except FedStudyProblem as problem:
+            if problem.code not in AWAY or time.monotonic() - seen_at > LONGEST_AWAY_S:
+                raise

@@ -9,12 +9,16 @@ from __future__ import annotations
 import csv
 import math
 import random
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fedstudy_client.problem import FedStudyProblem
-from fedstudy_client.study_code.model import Variable
+
+if TYPE_CHECKING:  # what reads files takes a moment to import
+    from fedstudy_client.study_code.model import Variable
 
 MISSING_SHARE, IMPLAUSIBLE_SHARE = 0.06, 0.03
 USUAL_SPAN = 100.0
@@ -46,8 +50,11 @@ def mock_rows(variables: Sequence[Variable], rows: int, *, seed: int = 0) -> Ite
 
 
 def write_mock(variables: Sequence[Variable], rows: int, into: Path, *, seed: int = 0) -> None:
-    """Write synthetic rows as a CSV file. Raises FedStudyProblem: as `mock_rows`, E_FILE."""
+    """Write synthetic rows as a CSV file, or print them for `-`. Raises FedStudyProblem: as `mock_rows`, E_FILE."""
     lines = list(mock_rows(variables, rows, seed=seed))
+    if str(into) == "-":
+        csv.writer(sys.stdout, lineterminator="\n").writerows(lines)
+        return
     try:
         with into.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows(lines)

@@ -34,6 +34,11 @@ def result_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     if results["pooled"]:
         told = {**_metrics(results["pooled"]), **_assessed(evaluation.get("together"))}
         rows.append({"site": ALL_SITES, "round": results["committed"], "rows_trained": None, **told})
+    return even(rows)
+
+
+def even(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with the same names in the same order; what a row has not is None."""
     names = dict.fromkeys(name for row in rows for name in row)
     return [{name: row.get(name) for name in names} for row in rows]
 

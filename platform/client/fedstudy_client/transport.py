@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
+from urllib.request import getproxies, proxy_bypass
 from uuid import uuid4
 
 import httpx
@@ -47,11 +48,18 @@ class Transport:
         verify: bool | str = True,
         pauses: Sequence[float] = PAUSES,
     ) -> None:
+        if not (token.isascii() and token.isprintable()):
+            raise FedStudyProblem("E_AUTHENTICATION", "The token has characters in it that no token has.")
         self.token = token
         self._pauses = tuple(pauses)
         self._condition = ""
         self._kept: OrderedDict[str, httpx.Response] = OrderedDict()
-        self._http = httpx.Client(base_url=url.rstrip("/") + "/api/v1/", timeout=timeout, verify=verify)
+        try:
+            self._http = httpx.Client(base_url=url.rstrip("/") + "/api/v1/", timeout=timeout, verify=verify)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise FedStudyProblem("E_UNREACHABLE", f"“{url}” is no address of a portal: {error}") from error
+        except OSError as error:
+            raise FedStudyProblem("E_FILE", f"{verify} cannot be read as a certificate authority: {error}") from error
 
     def get(self, path: str, /, **query: Any) -> Json:
         """One object; what has not changed since it was asked for last does not travel again."""
@@ -113,6 +121,15 @@ class Transport:
         """The bytes of a file."""
         return self._send("GET", path, params=_given(query), headers={"Accept": "*/*"}).content
 
+    def call(
+        self, method: str, path: str, *, body: Mapping[str, Any] | None = None, query: Mapping[str, Any] | None = None
+    ) -> bytes:
+        """Any request; the content of the answer. Raises FedStudyProblem (E_ADDRESS) for a path elsewhere."""
+        options: dict[str, Any] = {} if body is None else {"json": dict(body)}
+        return self._send(
+            method, below_api(path), params=_given(query or {}), headers={"Accept": "application/json, */*"}, **options
+        ).content
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
@@ -141,7 +158,7 @@ class Transport:
         try:
             response = self._http.send(request)
         except httpx.HTTPError as error:
-            raise FedStudyProblem("E_UNREACHABLE", f"The portal does not answer: {error}") from error
+            raise FedStudyProblem("E_UNREACHABLE", _unreached(request.url, error)) from error
         if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
             return response
         raise _problem(response)
@@ -167,6 +184,17 @@ class Transport:
         self.close()
 
 
+def below_api(path: str) -> str:
+    """A path below /api/v1/, also where it was written with that. Raises FedStudyProblem (E_ADDRESS).
+
+    The token goes with a request: no other portal and no page may be named.
+    """
+    below = path.removeprefix("/").removeprefix("api/v1/")
+    if not below or ":" in below.partition("/")[0] or below.startswith("/") or ".." in below.split("/"):
+        raise FedStudyProblem("E_ADDRESS", f"“{path}” is no path below /api/v1/, such as studies or runs/ID.")
+    return below
+
+
 def _given(query: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in query.items() if value is not None}
 
@@ -182,8 +210,29 @@ def _problem(response: httpx.Response) -> FedStudyProblem:
 
 
 def _strange(response: httpx.Response) -> FedStudyProblem:
-    return FedStudyProblem(
-        "E_ANSWER",
-        f"{response.request.url} answered {response.status_code}, but not as a FedStudy portal does.",
-        status=response.status_code,
-    )
+    told = f"{response.request.url} answered {response.status_code}, but not as a FedStudy portal does."
+    if response.status_code == httpx.codes.NOT_FOUND:
+        told += " Is it the portal's own address, without a page's?"
+    if response.has_redirect_location:
+        told += f" It points to {response.headers['Location']}: is the portal's address right?"
+    return FedStudyProblem("E_ANSWER", told, status=response.status_code)
+
+
+def _unreached(url: httpx.URL, error: httpx.HTTPError) -> str:
+    """Why nothing came, and what to look at."""
+    where = f"{url.scheme}://{url.netloc.decode('ascii')}"
+    if isinstance(error, httpx.ProxyError):
+        return f"The proxy on the way to {where} refuses: {error}. Look at HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return f"The certificate of {where} is not trusted here: {error}. Name its authority (fedstudy login --ca)."
+    reason = str(error) or type(error).__name__
+    proxy = _proxy(url)
+    through = f" through the proxy {proxy} (HTTPS_PROXY, HTTP_PROXY, NO_PROXY)" if proxy else ""
+    return f"{where} does not answer{through}: {reason}"
+
+
+def _proxy(url: httpx.URL) -> str:
+    """The proxy that the environment names for an address, without its password; "" for none."""
+    named = getproxies()
+    proxy = "" if proxy_bypass(url.host) else named.get(url.scheme, named.get("all", ""))
+    return str(httpx.URL(proxy).copy_with(username=None, password=None)) if proxy else ""

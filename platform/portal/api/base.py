@@ -39,6 +39,7 @@ from portal.api.conditions import Conditional
 from portal.api.pagination import page_of
 
 M = TypeVar("M", bound=Model)
+MOST_TOLD = 30
 PAGE_PARAMETERS = (
     OpenApiParameter("cursor", str, description="`next` of the page before"),
     OpenApiParameter("limit", int, description="Rows in a page, at most 200"),
@@ -57,6 +58,16 @@ class Output(serializers.Serializer[Any]):
 
 class Input(serializers.Serializer[Any]):
     """What the API reads: plain fields; a field that it does not know is an error, not a thing to ignore."""
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """The fields; who chose what is not offered is told what is."""
+        fields = super().get_fields()
+        for field in fields.values():
+            choice = getattr(field, "child", field)
+            if isinstance(choice, serializers.ChoiceField) and len(choice.choices) <= MOST_TOLD:
+                offered = ", ".join(map(str, choice.choices))
+                choice.error_messages["invalid_choice"] = f"“{{input}}” is none of: {offered}."
+        return fields
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):

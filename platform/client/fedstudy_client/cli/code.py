@@ -5,23 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import Progress
 from rich.text import Text
 
 from fedstudy_client.cli.output import AsJson, Output, plain
 from fedstudy_client.cli.session import portal
-from fedstudy_client.cli.watching import progress_bar
+from fedstudy_client.cli.watching import progress_bar, task_name
 from fedstudy_client.client import FedStudy
-from fedstudy_client.mock import write_mock
 from fedstudy_client.problem import FedStudyProblem
 from fedstudy_client.records import Run
-from fedstudy_client.study_code.applying import Plan, Study
-from fedstudy_client.study_code.model import schema as schema_text
-from fedstudy_client.study_code.reading import read_dictionary, read_study
-from fedstudy_client.study_code.steps import Step, raise_problems
+
+# What reads and compares study files takes longer to import than most commands to run: commands that need it do so.
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from fedstudy_client.study_code.applying import Plan
+    from fedstudy_client.study_code.steps import Step
 
 File = Annotated[Path, typer.Argument(help="The study's file (YAML).")]
 _STYLES = {"create": "green", "change": "yellow", "start": "green", "wait": "cyan", "problem": "bold red"}
@@ -36,8 +37,16 @@ def add_to(app: typer.Typer) -> None:
     app.command()(mock)
 
 
-def plan(file: File, as_json: AsJson = False) -> None:
+def plan(
+    file: File,
+    check: Annotated[bool, typer.Option("--check", help="End with 1 (E_DRIFT) where the two are not alike.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show what `apply` would change, and what is waited for; changes nothing."""
+    from fedstudy_client.study_code.applying import Study
+    from fedstudy_client.study_code.reading import read_study
+    from fedstudy_client.study_code.steps import raise_problems
+
     code, output = read_study(file), Output(as_json)
     with portal() as connected:
         found = Study(connected, code).plan()
@@ -46,6 +55,8 @@ def plan(file: File, as_json: AsJson = False) -> None:
     output.table(f"Plan of {file}", ("", "what", "name", "detail"), rows)
     output.say(_summary(found))
     raise_problems(found.steps)
+    if check and not found.is_done:
+        raise FedStudyProblem("E_DRIFT", f"The portal has not what {file} describes.")
 
 
 def apply(
@@ -56,6 +67,9 @@ def apply(
     as_json: AsJson = False,
 ) -> None:
     """Bring the portal to what the file describes; done twice it changes nothing. Interrupted, it goes on."""
+    from fedstudy_client.study_code.applying import Study
+    from fedstudy_client.study_code.reading import read_study
+
     code, output = read_study(file), Output(as_json)
     done: list[Step] = []
     with portal() as connected, progress_bar(quiet=as_json) as bar:
@@ -68,22 +82,31 @@ def apply(
 
 def schema() -> None:
     """Print the JSON Schema of a study's file, for editors."""
+    from fedstudy_client.study_code.model import schema as schema_text
+
     sys.stdout.write(schema_text())
 
 
 def mock(
     dictionary: Annotated[Path, typer.Argument(help="The data dictionary (JSON or YAML).")],
     rows: Annotated[int, typer.Option(min=1, help="How many rows.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The CSV file to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The CSV file to write; - prints the rows.")],
     seed: Annotated[int, typer.Option(help="The same seed gives the same rows.")] = 0,
 ) -> None:
     """Write synthetic rows that follow a data dictionary; no patient's data are in them."""
+    from fedstudy_client.mock import write_mock
+    from fedstudy_client.study_code.reading import read_dictionary
+
     write_mock(read_dictionary(dictionary), rows, output, seed=seed)
-    typer.echo(f"wrote {rows} rows to {output}")
+    if str(output) != "-":
+        typer.echo(f"wrote {rows} rows to {output}")
 
 
 def draft(connected: FedStudy, file: Path, output: Output) -> None:
     """Draft a study from its file."""
+    from fedstudy_client.study_code.applying import Study
+    from fedstudy_client.study_code.reading import read_study
+
     done: list[Step] = []
     found = Study(connected, read_study(file), told=done.append).draft().comparing.study()
     output.facts(found.raw)
@@ -101,7 +124,7 @@ class _Teller:
     def told(self, step: Step) -> None:
         """A step was done."""
         self._done.append(step)
-        self._bar.console.print(_did(step))
+        self._bar.console.print(_did(step), soft_wrap=True)
 
     def looked(self, plan: Plan) -> None:
         """Show what is waited for, where that changed, and how far the runs are."""
@@ -111,14 +134,14 @@ class _Teller:
         if waits != self._waits:
             self._waits = waits
             for name, detail in waits:
-                self._bar.console.print(plain(f"waiting for {name}: {detail}"))
+                self._bar.console.print(plain(f"waiting for {name}: {detail}"), soft_wrap=True)
         for run in plan.runs():
             if run.state != "draft" and (run.id in self._tasks or not run.is_final):
                 self._show(run)
 
     def _show(self, run: Run) -> None:
         if run.id not in self._tasks:
-            self._tasks[run.id] = self._bar.add_task(plain(run.label).markup, total=run.rounds, state=run.state)
+            self._tasks[run.id] = self._bar.add_task(task_name(run), total=run.rounds, state=run.state)
         self._bar.update(self._tasks[run.id], completed=run.committed, total=run.rounds, state=run.state)  # type: ignore[arg-type]
 
 
@@ -152,7 +175,9 @@ def _summary(found: Plan) -> str:
         return "Nothing to do: the portal has what the file describes."
     counts = {action: sum(step.action == action for step in found.steps) for action in ("create", "change", "start")}
     words = [f"{number} to {action}" for action, number in counts.items() if number]
-    return ", ".join([*words, f"{len(found.waits)} waited for"]) + "."
+    problems = sum(step.action == "problem" for step in found.steps)
+    words += [f"{len(found.waits)} waited for", *([f"{problems} in the way"] if problems else [])]
+    return ", ".join(words) + "."
 
 
 def _did(step: Step) -> Text:

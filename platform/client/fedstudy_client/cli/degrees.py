@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fedstudy_client.cli.choosing import InStudy, Rounds, Strategy, StrategyValues, Values
 from fedstudy_client.cli.output import AsJson, Output
 from fedstudy_client.cli.session import portal
 from fedstudy_client.cli.values import parse_values
@@ -17,7 +18,6 @@ from fedstudy_client.records_degrees import DegreeComparison
 
 app = typer.Typer(help="Comparisons of degrees of federation.", no_args_is_help=True)
 
-InStudy = Annotated[str | None, typer.Option("--study", help="The study's id, short name or title.")]
 Which = Annotated[str, typer.Argument(metavar="COMPARISON", help="Its id or label.")]
 OfMetric = Annotated[str | None, typer.Option("--metric", help="The script's headline without it.")]
 Kinds = Annotated[
@@ -69,10 +69,10 @@ def compare(
     script: Annotated[str | None, typer.Option(help="The script's name; the study's only one without it.")] = None,
     version: Annotated[int | None, typer.Option(help="The version's number; the newest without it.")] = None,
     label: Annotated[str, typer.Option(help="What the comparison is called.")] = "",
-    strategy: Annotated[str | None, typer.Option(help="How the sites' models are combined.")] = None,
-    strategy_set: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE")] = None,
-    config_set: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE")] = None,
-    rounds: Annotated[int | None, typer.Option(min=1)] = None,
+    strategy: Strategy = None,
+    strategy_set: StrategyValues = None,
+    config_set: Values = None,
+    rounds: Rounds = None,
     kind: Kinds = None,
     seed: Seeds = None,
     watch: Watch = False,

@@ -15,7 +15,6 @@ from fedstudy_client.client import FedStudy
 from fedstudy_client.finding import find_study
 from fedstudy_client.problem import FedStudyProblem
 from fedstudy_client.records import DictionaryReading
-from fedstudy_client.study_code.reading import plain_variables, read_dictionary
 
 app = typer.Typer(help="Data dictionaries.", no_args_is_help=True)
 File = Annotated[
@@ -76,6 +75,8 @@ def fetch(
 def _read(connected: FedStudy, file: Path) -> DictionaryReading:
     """The portal reads tables and JSON, as on its pages; YAML is read here."""
     if file.suffix in (".yaml", ".yml"):
+        from fedstudy_client.study_code.reading import plain_variables, read_dictionary
+
         return DictionaryReading("yaml", plain_variables(read_dictionary(file)), "", [])
     try:
         return connected.dictionary.read_file(file)

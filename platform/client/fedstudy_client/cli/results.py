@@ -15,7 +15,7 @@ def show_results(connected: FedStudy, run: Run, output: Output) -> None:
     """Show a run with its metrics by site and for all."""
     results = connected.runs.results(run)
     output.facts({**run.raw, "results": results})
-    reason = f": {run.reason_code} {run.reason}" if run.reason_code else ""
+    reason = f": {run.reason_code} {run.reason}".rstrip(". ") if run.reason_code else ""
     output.say(f"“{run.label}” is {run.state}{reason}. Rounds: {results['committed']} of {results['total']}.")
     sites = [(site["site"], site["metrics"]) for site in results["sites"]]
     columns = [("all sites", results["pooled"]), *sites]

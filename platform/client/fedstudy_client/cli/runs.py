@@ -1,4 +1,4 @@
-"""Runs: `fedstudy run list|show|results|start|resume|stop|dossier|compare`."""
+"""Runs and what came out: `fedstudy run list|show|results|rounds|events|model|files|dossier|compare`."""
 
 from __future__ import annotations
 
@@ -8,25 +8,19 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from fedstudy_client.cli.output import AsJson, Output, as_text
+from fedstudy_client.cli import steering
+from fedstudy_client.cli.choosing import InStudy, Into, RunName
+from fedstudy_client.cli.output import AsJson, Output, as_text, keep_file, make_folder
 from fedstudy_client.cli.results import show_by_site, show_results
 from fedstudy_client.cli.session import portal
-from fedstudy_client.cli.values import parse_values
-from fedstudy_client.cli.watching import watch
-from fedstudy_client.client import FedStudy
 from fedstudy_client.comparing import compare as compare_runs
 from fedstudy_client.dossiers import refuse_taken
-from fedstudy_client.finding import find_run, find_script, find_study, newest_version
-from fedstudy_client.problem import FedStudyProblem
-from fedstudy_client.records import Run, Study
-from fedstudy_client.results import as_csv, result_rows
+from fedstudy_client.finding import find_run, find_study
+from fedstudy_client.results import as_csv, even, result_rows
 
 app = typer.Typer(help="Runs.", no_args_is_help=True)
-
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="Its id or label.")]
-InStudy = Annotated[str | None, typer.Option("--study", help="The study's id, short name or title.")]
-Watch = Annotated[bool, typer.Option("--watch", help="Follow it to its end and show its metrics.")]
-Values = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE")]
+steering.add_to(app)
+_TOLD = ("phase", "site", "code", "detail", "reason")
 
 
 @app.command("list")
@@ -68,75 +62,79 @@ def results(
 
 
 @app.command()
-def start(
-    run: Annotated[str | None, typer.Argument(help="A planned run's id or label; without it a new run.")] = None,
+def rounds(
+    run: RunName,
     *,
     study: InStudy = None,
-    script: Annotated[str | None, typer.Option(help="The script's name; the study's only one without it.")] = None,
-    version: Annotated[int | None, typer.Option(help="The version's number; the newest without it.")] = None,
-    label: Annotated[str, typer.Option(help="What the run is called.")] = "",
-    strategy: Annotated[str | None, typer.Option(help="How the sites' models are combined.")] = None,
-    strategy_set: Values = None,
-    config_set: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE")] = None,
-    rounds: Annotated[int | None, typer.Option(min=1)] = None,
-    site: Annotated[
-        list[str] | None, typer.Option("--site", "--sites", help="A site by name; all that are ready without it.")
-    ] = None,
-    validator: Annotated[
-        list[str] | None, typer.Option("--validator", "--validators", help="One of them that only tests the model.")
-    ] = None,
-    quorum: Annotated[
-        int | None, typer.Option(min=1, help="Answers that a round needs of the sites that train.")
-    ] = None,
-    deadline: Annotated[int | None, typer.Option(min=1, help="Seconds that a round waits for its sites.")] = None,
-    follow: Watch = False,
+    by_site: Annotated[bool, typer.Option("--by-site", help="A row for what each site did in each phase.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Start a planned run, or plan one and start it."""
+    """Show a run round by round: metrics, seconds and bytes."""
+    if csv and as_json:
+        raise typer.BadParameter("One form at a time.", param_hint="--csv")
+    with portal() as connected:
+        found = find_run(connected, run, study)
+        told = connected.runs.rounds(found)
+    rows = even(told.to_site_rows() if by_site else told.to_rows())
+    if csv:
+        print(as_csv(rows), end="")
+        return
     output = Output(as_json)
-    plan: dict[str, Any] = {
-        "label": label,
-        "strategy": strategy,
-        "rounds": rounds,
-        "quorum": quorum,
-        "deadline_s": deadline,
-    }
-    plan |= {"strategy_parameters": parse_values(strategy_set), "config": parse_values(config_set)}
-    given = {name: value for name, value in plan.items() if value not in (None, "", {})}
-    if run is not None and (given or script or version or site or validator):
-        raise typer.BadParameter("A planned run's plan does not change; leave its options out.", param_hint="RUN")
-    with portal() as connected:
-        if run is not None:
-            planned = find_run(connected, run, study)
-        else:
-            place = find_study(connected, study)
-            chosen = newest_version(connected, find_script(connected, place, script), version)
-            given |= {"enrolments": _enrolments(connected, place, site)}
-            given |= {"validators": _enrolments(connected, place, validator) or ()}
-            planned = connected.runs.create(place, chosen, **given)
-        _follow(connected, connected.runs.start(planned), follow, output)
+    output.facts(list(told))
+    output.table(f"Rounds of “{found.label}”", tuple(rows[0]) if rows else (), [tuple(row.values()) for row in rows])
 
 
 @app.command()
-def resume(run: RunName, study: InStudy = None, follow: Watch = False, as_json: AsJson = False) -> None:
-    """Let a paused, failed or stopped run go on after its last committed round."""
+def events(run: RunName, study: InStudy = None, as_json: AsJson = False) -> None:
+    """Show what happened in a run, oldest first (UTC)."""
     with portal() as connected:
-        _follow(connected, connected.runs.resume(find_run(connected, run, study)), follow, Output(as_json))
+        found = find_run(connected, run, study)
+        told = connected.runs.events(found)
+    output = Output(as_json)
+    output.facts(told)
+    rows = [(item["at"][:19].replace("T", " "), item["actor_label"], item["action"], _about(item)) for item in told]
+    output.table(f"Events of “{found.label}”", ("at", "who", "what", "about"), rows)
 
 
 @app.command()
-def stop(
+def model(
     run: RunName,
+    *,
+    into: Into,
     study: InStudy = None,
-    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+    number: Annotated[
+        int | None, typer.Option("--round", min=0, help="After this round; the last committed without it.")
+    ] = None,
+    best: Annotated[bool, typer.Option("--best", help="After the best round by the run's metric.")] = False,
+) -> None:
+    """Fetch a run's model as safetensors; the log notes it."""
+    if best and number is not None:
+        raise typer.BadParameter("One round at a time.", param_hint="--best")
+    with portal() as connected:
+        keep_file(into, connected.runs.model(find_run(connected, run, study), round=number, best=best))
+
+
+@app.command()
+def files(
+    run: RunName,
+    *,
+    study: InStudy = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="Fetch them into this folder.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """End a run; its committed rounds stay."""
+    """List what a script's own ServerApp left, or fetch it; the log notes who fetched."""
     with portal() as connected:
-        stopped = connected.runs.stop(find_run(connected, run, study), reason=reason)
+        found = find_run(connected, run, study)
+        left = connected.runs.files(found)
+        if out is not None:
+            make_folder(out)
+            for item in left:
+                keep_file(out / Path(item["name"]).name, connected.runs.file(found, item["sha256"]))
     output = Output(as_json)
-    output.facts(stopped.raw)
-    output.say(f"“{stopped.label}” is {stopped.state}.")
+    output.facts(left)
+    rows = [(item["name"], item["form"], item["size"], item["sha256"][:12]) for item in left]
+    output.table(f"Files of “{found.label}”", ("name", "form", "bytes", "hash"), rows)
 
 
 @app.command()
@@ -179,27 +177,11 @@ def compare(
     output.table("Metrics of all sites after the last round", columns, rows)
 
 
-def _follow(connected: FedStudy, run: Run, follow: bool, output: Output) -> None:
-    """Say that a run was started; follow it where that is wanted. Raises FedStudyProblem (E_RUN)."""
-    if not follow:
-        output.facts(run.raw)
-        output.say(f"“{run.label}” is {run.state} ({run.id}).")
-        return
-    ended = watch(connected, run, quiet=output.as_json)
-    show_results(connected, ended, output)
-    if ended.state != "completed":
-        raise FedStudyProblem("E_RUN", f"“{ended.label}” {ended.state}: {ended.reason_code} {ended.reason}".rstrip())
-
-
-def _enrolments(connected: FedStudy, study: Study, names: list[str] | None) -> list[str] | None:
-    """The enrolments of sites by name. Raises FedStudyProblem (E_NOT_FOUND)."""
-    if not names:
-        return None
-    known = {item.site.name.casefold(): item.id for item in connected.enrolments.list(study)}
-    unknown = [name for name in names if name.casefold() not in known]
-    if unknown:
-        raise FedStudyProblem("E_NOT_FOUND", f"The study has no site {', '.join(unknown)}.")
-    return [known[name.casefold()] for name in names]
+def _about(event: dict[str, Any]) -> str:
+    """Which round and site an event is about, and what went wrong."""
+    detail = event["detail"]
+    parts = [f"round {detail['round']}" if "round" in detail else "", *(detail.get(name) for name in _TOLD)]
+    return ", ".join(part for part in parts if isinstance(part, str) and part)
 
 
 def _marked(value: Any, is_best: bool) -> Any:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fedstudy_client.cli.choosing import Values
 from fedstudy_client.cli.output import AsJson, Output
 from fedstudy_client.cli.session import portal
 from fedstudy_client.cli.values import parse_values
@@ -15,7 +16,6 @@ from fedstudy_client.extras import with_extra
 from fedstudy_client.finding import find_study
 from fedstudy_client.problem import FedStudyProblem
 from fedstudy_client.records import Version
-from fedstudy_client.study_code.reading import read_dictionary
 from fedstudy_client.templating import new_script
 
 app = typer.Typer(help="Scripts.", no_args_is_help=True)
@@ -93,13 +93,15 @@ def dry_run(
     rounds: Annotated[int, typer.Option(min=1, help="How many rounds.")] = 2,
     rows: Annotated[int, typer.Option(min=1, help="Rows at each site.")] = 200,
     seed: Annotated[int, typer.Option(help="Of the rows: the same seed gives the same.")] = 0,
-    config_set: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE")] = None,
+    config_set: Values = None,
     node_config: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="What sites set for it, such as db-path.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a script here as several sites would, over synthetic rows: a mistake shows before any site sees it."""
+    from fedstudy_client.study_code.reading import read_dictionary
+
     variables = read_dictionary(dictionary)
     trying, bundles = with_extra("fedstudy_client.rehearsal.trying"), with_extra("fedstudy_client.rehearsal.bundles")
     setting = trying.Setting(sites, rows, rounds, seed, parse_values(config_set), parse_values(node_config))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 import typer
 
 from fedstudy_client import credentials
-from fedstudy_client.cli.output import AsJson, Output
+from fedstudy_client.cli.output import AsJson, Output, read_file
 from fedstudy_client.client import FedStudy
 from fedstudy_client.credentials import Credentials
 from fedstudy_client.problem import FedStudyProblem
@@ -36,36 +37,56 @@ def portal() -> Iterator[FedStudy]:
 
 def login(
     url: Annotated[str, typer.Argument(help="The portal's address, https://...")],
-    email: Annotated[str, typer.Option(prompt="E-mail address", help="Your e-mail address.")],
+    email: Annotated[str, typer.Option(help="Your e-mail address; asked for without it.")] = "",
     *,
     password_file: Annotated[
         Path | None, typer.Option(help="File whose first line is the password; asked for without it.")
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="File with a token of “Your account”, in place of a password: for who has none."),
     ] = None,
     code: Annotated[str, typer.Option(help="Code of the second factor; asked for where the portal wants it.")] = "",
     ca: Annotated[Path | None, typer.Option(help="The portal's own certificate authority (PEM).")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Sign in; the token is kept in a file that only you may read."""
-    address = urlsplit(url)
-    if address.scheme not in ("http", "https") or not address.hostname:
-        raise typer.BadParameter("An address begins with https://", param_hint="URL")
-    if address.scheme == "http" and address.hostname not in _LOOPBACK:
-        typer.echo("The password and the token travel unprotected: this address is http, not https.", err=True)
-    authority = "" if ca is None else str(ca.resolve())
-    with FedStudy(url.rstrip("/"), verify=authority or True) as connected:
-        _sign_in(connected, email, _password(password_file), code)
+    if token_file is not None and (email or password_file or code):
+        raise typer.BadParameter("A token takes no e-mail address, password or code.", param_hint="--token-file")
+    address, authority = _address(url), "" if ca is None else str(ca.resolve())
+    token = "" if token_file is None else _first_line(token_file).strip()
+    with FedStudy(address, token, verify=authority or True) as connected:
+        if not token:
+            _sign_in(connected, email or _asked("E-mail address", "--email"), _password(password_file), code)
         person = connected.me()
-        credentials.save(Credentials(url.rstrip("/"), connected.token, authority))
+        credentials.save(Credentials(address, connected.token, authority))
     output = Output(as_json)
-    output.facts({"url": url.rstrip("/"), "name": person.name, "email": person.email})
-    output.say(f"Signed in at {url.rstrip('/')} as {person.name}.")
+    output.facts({"url": address, "name": person.name, "email": person.email})
+    output.say(f"Signed in at {address} as {person.name}.")
+    if os.environ.get(credentials.TOKEN):
+        typer.echo(f"{credentials.TOKEN} is set and goes first: other commands do not use this sign-in.", err=True)
+
+
+def _address(url: str) -> str:
+    """The portal's address without what follows it; a page's or the API's own is taken for it."""
+    try:
+        parts = urlsplit(url if "://" in url else f"//{url}")
+        host = parts.hostname
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="URL") from error
+    if not host or parts.scheme not in ("http", "https"):
+        hint = f": https://{url}" if host and not parts.scheme else ""
+        raise typer.BadParameter(f"An address begins with https://{hint}", param_hint="URL")
+    if parts.scheme == "http" and host not in _LOOPBACK:
+        typer.echo("The password and the token travel unprotected: this address is http, not https.", err=True)
+    return url.rstrip("/").removesuffix("/api/v1")
 
 
 def logout() -> None:
     """Give the token back and forget it."""
     kept = credentials.load()
     if kept is None:
-        typer.echo("Nobody is signed in.")
+        typer.echo("Nobody is signed in.", err=True)
         return
     try:
         with kept.connect() as connected:
@@ -99,11 +120,18 @@ def _sign_in(portal: FedStudy, email: str, password: str, code: str) -> None:
 
 def _password(file: Path | None) -> str:
     if file is None:
-        if not sys.stdin.isatty():
-            raise FedStudyProblem("E_CREDENTIALS", "Nobody is there to type a password: use --password-file.")
-        return str(typer.prompt("Password", hide_input=True, err=True))
-    try:
-        lines = file.read_text("utf-8").splitlines()
-    except OSError as error:
-        raise FedStudyProblem("E_FILE", f"{file} cannot be read: {error.strerror}.") from error
-    return lines[0] if lines else ""
+        return _asked("Password", "--password-file", hide=True)
+    return _first_line(file)
+
+
+def _asked(what: str, option: str, *, hide: bool = False) -> str:
+    if not sys.stdin.isatty():
+        raise FedStudyProblem("E_CREDENTIALS", f"Nobody is there to type the {what.lower()}: use {option}.")
+    return str(typer.prompt(what, hide_input=hide, err=True))
+
+
+def _first_line(file: Path) -> str:
+    lines = read_file(file).decode("utf-8", "replace").splitlines()
+    if not lines or not lines[0]:
+        raise FedStudyProblem("E_FILE", f"{file} is empty.")
+    return lines[0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import typer
-import yaml
 
 
 def parse_values(pairs: list[str] | None) -> dict[str, Any]:
@@ -21,6 +20,8 @@ def parse_values(pairs: list[str] | None) -> dict[str, Any]:
 
 
 def _scalar(text: str) -> Any:
+    import yaml  # takes a moment that commands without values need not wait
+
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from fedstudy_client.client import FedStudy
+from fedstudy_client.following import AWAY
 from fedstudy_client.problem import FedStudyProblem, FieldProblem
 from fedstudy_client.records import Run
 from fedstudy_client.study_code.reading import StudyCode
@@ -18,7 +19,6 @@ from fedstudy_client.study_code.standing import Sources, look
 from fedstudy_client.study_code.steps import Comparing, Step, raise_problems
 
 EVERY_S, LONGEST_BETWEEN_S = 1.0, 5.0
-AWAY = ("E_UNREACHABLE", "E_ANSWER", "E_UNAVAILABLE")
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,9 @@ def read_dictionary(path: Path) -> list[Variable]:
     Raises:
         FedStudyProblem: E_FILE, E_DICTIONARY.
     """
+    if path.suffix == ".csv":
+        detail = f"{path} is a table. Make JSON of it first: fedstudy dictionary convert {path} -o {path.stem}.json"
+        raise FedStudyProblem(DICTIONARY, detail)
     document = _load(path, DICTIONARY)
     if isinstance(document.value, dict) and set(document.value) == {"variables"}:
         lines = {place[1:]: line for place, line in document.lines.items() if place[:1] == ("variables",)}
@@ -153,7 +156,7 @@ def _validated(model: TypeAdapter[Read], document: _Document, code: str) -> Read
         return model.validate_python(document.value)
     except ValidationError as error:
         problems = [
-            document.problem(_place(item["loc"], document.value), _sentence(item["msg"]), code)
+            document.problem(_place(item["loc"], document.value), _sentence(item["type"], item["msg"]), code)
             for item in error.errors(include_url=False)
         ]
         raise _wrong(document.path, code, problems) from error
@@ -172,7 +175,11 @@ def _place(location: Sequence[str | int], value: Any) -> Place:
     return tuple(place)
 
 
-def _sentence(message: str) -> str:
+def _sentence(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "There is no such name; `fedstudy schema` has all of them."
+    if kind == "string_pattern_mismatch":
+        return "Expected letters, digits and underscores, a letter first, at most 64."
     message = message.removeprefix("Value error, ").replace("Input should be", "Expected")
     return f"{message[:1].upper()}{message[1:].rstrip('.')}."
 

@@ -18,6 +18,7 @@ from fedstudy_client.study_code.standing import Sources, Standing
 
 Action = Literal["create", "change", "start", "wait", "nothing", "problem"]
 TAKING_PART = ("invited", "accepted", "ready")
+SHOWN = 60
 EDITABLE = ("draft", "recruiting", "active")
 
 
@@ -96,7 +97,8 @@ class Comparing:
             yield Step("problem", "study", study.title, f"It is {study.state}; its words stay.", code="E_STATE")
         else:
             update = self._ready(lambda found: self.portal.studies.update(found, **changed))
-            yield Step("change", "study", study.title, ", ".join(changed), update)
+            told = "; ".join(f"{name}: “{_short(study.raw[name])}” → “{_short(changed[name])}”" for name in changed)
+            yield Step("change", "study", study.title, told, update)
 
     def _people(self) -> Iterator[Step]:
         for person in self.code.described.people:
@@ -214,6 +216,12 @@ class Comparing:
             self.portal.versions.from_library(script, source.library, **options)
         else:
             self.portal.versions.upload(script, self.sources.bundle(source.name), **options)
+
+
+def _short(text: str) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
 
 
 def _without_data(dataset: Dataset | None) -> str:
