@@ -282,7 +282,7 @@ def test_any_request(signed_in: Portal, tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize("path", ["https://elsewhere.example/x", "//elsewhere.example/x", "../../admin", "/"])
 def test_the_token_goes_nowhere_else(signed_in: Portal, path: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["api", "GET", path]) == 1
-    assert capsys.readouterr().err.startswith("E_ADDRESS")
+    assert capsys.readouterr().err.startswith("E_INVALID")
     assert signed_in.came == []
 
 

@@ -217,5 +217,7 @@ CODES = MappingProxyType(
         "E_SITE_LEFT": "A site that the run needs has declined or withdrawn.",
         "E_WAITING": "Something is still waited for.",
         "E_RUN": "The run did not complete.",
+        "E_DRIFT": "The portal has not what the file describes.",
+        "E_NOT_GENUINE": "The message of a webhook is not genuine.",
     }
 )

@@ -124,7 +124,7 @@ class Transport:
     def call(
         self, method: str, path: str, *, body: Mapping[str, Any] | None = None, query: Mapping[str, Any] | None = None
     ) -> bytes:
-        """Any request; the content of the answer. Raises FedStudyProblem (E_ADDRESS) for a path elsewhere."""
+        """Any request; the content of the answer. Raises FedStudyProblem (E_INVALID) for a path elsewhere."""
         options: dict[str, Any] = {} if body is None else {"json": dict(body)}
         return self._send(
             method, below_api(path), params=_given(query or {}), headers={"Accept": "application/json, */*"}, **options
@@ -185,13 +185,13 @@ class Transport:
 
 
 def below_api(path: str) -> str:
-    """A path below /api/v1/, also where it was written with that. Raises FedStudyProblem (E_ADDRESS).
+    """A path below /api/v1/, also where it was written with that. Raises FedStudyProblem (E_INVALID).
 
     The token goes with a request: no other portal and no page may be named.
     """
     below = path.removeprefix("/").removeprefix("api/v1/")
     if not below or ":" in below.partition("/")[0] or below.startswith("/") or ".." in below.split("/"):
-        raise FedStudyProblem("E_ADDRESS", f"“{path}” is no path below /api/v1/, such as studies or runs/ID.")
+        raise FedStudyProblem("E_INVALID", f"“{path}” is no path below /api/v1/, such as studies or runs/ID.")
     return below
 
 
