@@ -31,9 +31,9 @@ SANDBOX_LEVELS = ("S0", "S1", "S2", "S3", "S4")
 SANDBOX_WORDS = MappingProxyType(
     {
         "S0": "limits only, no wall: for synthetic data",
-        "S1": "no network, no new privileges",
+        "S1": "no network, and no way to more rights than it has",
         "S2": "no network, no file but the script's own",
-        "S3": "a room of its own: no network, no files or processes of the host",
+        "S3": "a room of its own: no network, and nothing of the machine's other files and programs",
         "S4": "as S3, behind a second wall and with hard limits of memory and processes",
     }
 )

@@ -97,7 +97,7 @@ def _meaning(verdict: Verdict) -> list[str]:
     missing = ["that what the events tell was true when it was written", "that all that happened was written down"]
     if verdict.hidden:
         missing.append(f"what the {verdict.hidden} events say that are not shown")
-    missing.append("what happened after the log's last checkpoint")
+    missing.append("what happened since the log last signed")
     if not verdict.witnessed or verdict.witnesses_from == "export":
         missing.append("that the log showed others the same (give witnesses' keys by --witness)")
     if "not checked" in verdict.checks.values():
