@@ -84,7 +84,8 @@ def sign(walk: Walk, stage: Stage, hospital: Hospital, version: str) -> None:
         page.get_by_role("button", name="Write the approval").click()
         page.get_by_role("heading", name="Your signature").wait_for()
         page.get_by_role("button", name="Sign with your passkey").click()
-        page.get_by_role("heading", name="Signatures").wait_for()
+        # until then the page asks by itself every second, and would end another way to go
+        page.get_by_text("The portal has it.").wait_for()
     walk.go(f"/scripts/{version}")
     walk.until(lambda: page.locator("#approvals").get_by_text("Approved", exact=True))
 

@@ -35,8 +35,7 @@ class Walk:
     titles: list[str] = field(default_factory=list)
 
     def go(self, path: str) -> None:
-        """Open a page of the portal, when the one before is all there."""
-        self.page.wait_for_load_state()
+        """Open a page of the portal."""
         self.page.goto(self.portal + path)
 
     def sign_in(self, person: Person) -> None:
