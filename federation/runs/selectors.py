@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -86,18 +86,24 @@ def rounds_of(run: Run) -> QuerySet[Round]:
 
 
 # What no page of a whole run shows of a site's answer; the receipt alone is larger than all the rest.
-OF_ONE_ANSWER = ("receipt", "content_sha256", "message_id", "asked_at", "answered_at")
+OF_ONE_ANSWER = ("receipt", "content_sha256", "message_id")
 
 
-def rounds_shown(run: Run) -> QuerySet[Round]:
-    """The run's rounds as far as the run page shows them."""
+def participants_of(run: Run) -> list[Participant]:
+    """The run's sites in their order, with what is signed of each."""
+    return list(run.participants.select_related("enrolment__site", "approval"))
+
+
+def rounds_shown(run: Run, participants: Iterable[Participant]) -> list[Round]:
+    """The run's rounds as far as the run page shows them; who took part is among the run's participants."""
     answers = Participation.objects.defer(*OF_ONE_ANSWER)
-    return (
-        run.round_set.select_related("model_out")
-        .defer("model_out__schema", "model_out__created_at")
-        .prefetch_related(Prefetch("participations", answers), "participations__participant__enrolment__site")
-        .order_by("number")
-    )
+    rows = run.round_set.select_related("model_out").defer("model_out__schema", "model_out__created_at")
+    rounds = list(rows.prefetch_related(Prefetch("participations", answers)).order_by("number"))
+    known = {item.pk: item for item in participants}
+    for round_ in rounds:
+        for answer in round_.participations.all():
+            answer.participant = known[answer.participant_id]
+    return rounds
 
 
 @dataclass(frozen=True)
@@ -165,7 +171,7 @@ def run_summary(run: Run, rounds: Sequence[Round] | QuerySet[Round]) -> RunSumma
     return RunSummary(
         committed=len(committed),
         total=run.rounds,
-        awaited=_awaited(run),
+        awaited=_awaited(run, rounds),
         series=_series(committed),
         sites=_site_results(committed),
         pooled={name: value for name, value in last.items() if not measures.is_raw(name)},
@@ -176,7 +182,7 @@ def run_summary(run: Run, rounds: Sequence[Round] | QuerySet[Round]) -> RunSumma
     )
 
 
-def _awaited(run: Run) -> list[Awaited]:
+def _awaited(run: Run, rounds: Iterable[Round]) -> list[Awaited]:
     if run.state == "waiting":
         until = waits_until(run)
         since = run.queued_at or run.created_at
@@ -184,10 +190,12 @@ def _awaited(run: Run) -> list[Awaited]:
             Awaited(item.enrolment.site.name, "start", since, until, item.level if code == LEVEL_AWAITED else "")
             for item, code in absences(run).items()
         ]
-    rows = Participation.objects.filter(round__run=run, round__state="open", state="awaited")
     return [
-        Awaited(row.participant.enrolment.site.name, row.phase, row.asked_at, row.round.deadline_at)
-        for row in rows.select_related("round", "participant__enrolment__site")
+        Awaited(row.participant.enrolment.site.name, row.phase, row.asked_at, round_.deadline_at)
+        for round_ in rounds
+        if round_.state == "open"
+        for row in round_.participations.all()
+        if row.state == "awaited"
     ]
 
 

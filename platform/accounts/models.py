@@ -95,10 +95,14 @@ class User(Standing, AbstractBaseUser, PermissionsMixin):  # type: ignore[django
 
     def held_roles(self) -> list[tuple[str, uuid.UUID]]:
         """Every role that the person holds, with the id of the study or site; in one query, however many they are."""
-        rows = RoleGroup.objects.filter(group__user=self).order_by("role", "pk").values_list("role", "object_id")
-        held = list(rows)
-        self.note_roles((f"{Role(role).scope}:{role}", str(object_id)) for role, object_id in held)
-        return held
+
+        def look_up() -> list[tuple[str, uuid.UUID]]:
+            rows = RoleGroup.objects.filter(group__user=self).order_by("role", "pk").values_list("role", "object_id")
+            held = list(rows)
+            self.note_roles((f"{Role(role).scope}:{role}", str(object_id)) for role, object_id in held)
+            return held
+
+        return permissions.looked_up((self.pk, "roles"), look_up)
 
     def audit_scope(self) -> Scope:
         """What the person may read of the audit log."""

@@ -7,12 +7,12 @@ is invited to because the site's groups receive `SITE_PEOPLE_IN_STUDY` on that s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from django.db.models import Model
 from guardian.utils import get_group_obj_perms_model
@@ -22,6 +22,8 @@ from fedstudy_core.errors import Forbidden, NotFound
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+Found = TypeVar("Found")
 
 
 class Permission(StrEnum):
@@ -151,12 +153,12 @@ def can(user: Any, permission: Permission, obj: Model | None = None) -> bool:
 
 
 # What was looked up of people's rights, where nothing changes them meanwhile; None where something may.
-_seen: ContextVar[dict[tuple[Any, Any], frozenset[str]] | None] = ContextVar("rights that were looked up", default=None)
+_seen: ContextVar[dict[Hashable, Any] | None] = ContextVar("rights that were looked up", default=None)
 
 
 @contextmanager
 def rights_stand() -> Iterator[None]:
-    """While somebody only reads: what they may do to an object is looked up once."""
+    """While somebody only reads: their roles, and what they may do to an object, are looked up once."""
     token = _seen.set({})
     try:
         yield
@@ -164,19 +166,27 @@ def rights_stand() -> Iterator[None]:
         _seen.reset(token)
 
 
+def looked_up(key: Hashable, look_up: Callable[[], Found]) -> Found:
+    """What was found of a person's rights before while they stand (`rights_stand`), else what is found now."""
+    seen = _seen.get()
+    if seen is None:
+        return look_up()
+    if key not in seen:
+        seen[key] = look_up()
+    found: Found = seen[key]
+    return found
+
+
 def _given(user: Any, obj: Model) -> frozenset[str]:
     """The codenames of what a person's groups may do to an object; in one query, which tells events of their roles."""
-    seen = _seen.get()
-    known = None if seen is None else seen.get((user.pk, obj.pk))
-    if known is not None:
-        return known
-    held = get_group_obj_perms_model(obj)._default_manager.filter(group__user=user, content_object=obj)
-    rows = list(held.values_list("permission__codename", "group__name"))
-    found = frozenset(codename for codename, _ in rows)
-    user.note_roles({role_of_group(name) for _, name in rows}, asked=[str(obj.pk)])
-    if seen is not None:
-        seen[user.pk, obj.pk] = found
-    return found
+
+    def look_up() -> frozenset[str]:
+        held = get_group_obj_perms_model(obj)._default_manager.filter(group__user=user, content_object=obj)
+        rows = list(held.values_list("permission__codename", "group__name"))
+        user.note_roles({role_of_group(name) for _, name in rows}, asked=[str(obj.pk)])
+        return frozenset(codename for codename, _ in rows)
+
+    return looked_up((user.pk, obj.pk), look_up)
 
 
 def role_of_group(name: str) -> tuple[str, str]:

@@ -121,6 +121,7 @@ TEMPLATES = [
         },
     }
 ]
+FORM_RENDERER = "django.forms.renderers.Jinja2"  # compiles the widgets' small templates, most of the time of a form
 
 # --- Database, cache -------------------------------------------------------------------------------------------------
 DATABASES = {

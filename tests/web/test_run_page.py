@@ -96,6 +96,8 @@ def test_who_is_awaited_until_when(run: Run, browser: Browser) -> None:
 def test_the_page_polls_while_the_run_works_and_gets_nothing_while_nothing_happens(run: Run, browser: Browser) -> None:
     client = browser("pi")
     commit_round(run, 1)
+    awaited = Round.objects.create(run=run, number=2, phase="train")
+    Participation.objects.create(round=awaited, participant=Participant.objects.get(run=run), phase="train")
     first = poll(client, run)
     html = first.content.decode()
     assert_sound(html, whole=False)
@@ -104,6 +106,7 @@ def test_the_page_polls_while_the_run_works_and_gets_nothing_while_nothing_happe
     mark = first.context["page"].mark
     assert f"mark={mark}" in html
     assert poll(client, run, mark).status_code == 204
+    awaited.delete()
     commit_round(run, 2)
     again = poll(client, run, mark)
     assert again.status_code == 200

@@ -52,12 +52,12 @@ def page(
             asked = show_first(request, request.user)
             if asked is not None:
                 return asked
-            request.access = access_of(request.user)
             try:
                 with (
                     override(request.user.zone),
                     rights_stand() if request.method in ("GET", "HEAD") else nullcontext(),
                 ):
+                    request.access = access_of(request.user)
                     return view(request, *args, **kwargs)
             except FedStudyError as error:
                 if isinstance(error, Denied):

@@ -92,16 +92,30 @@ Parts = Mapping[type[Model], tuple[str, ...]]
 
 def pictures_of(studies: Iterable[Study], *, for_list: bool = False) -> list[Picture]:
     """The pictures in the studies' order; of things in a list, what it does not show is read when it is asked for."""
-    ordered = list(studies)
-    pictures = {study.pk: Picture(study) for study in ordered}
+    pictures = {study.pk: Picture(study) for study in studies}
     parts: Parts = SHOWN if for_list else {}
-    _add_dictionaries(pictures)
+    _add_dictionaries(pictures, for_list=for_list)
     _add_sites(pictures, parts)
     versions = _add_scripts(pictures, parts)
     for run in _runs_with_rounds(_newest_runs(pictures)).only(*parts.get(Run, ())):
         run.version = versions[run.version_id]
         pictures[run.study_id].runs.append(run)
-    return [pictures[study.pk] for study in ordered]
+    return list(pictures.values())
+
+
+def sites_in(study: Study) -> Picture:
+    """The study's picture without its dictionary, scripts and runs: its sites with their nodes and datasets."""
+    pictures = {study.pk: Picture(study)}
+    _add_sites(pictures, {})
+    return pictures[study.pk]
+
+
+def approvals_in(study: Study) -> Picture:
+    """The study's picture without its dictionary and runs: its sites, and which of its scripts they approved."""
+    pictures = {study.pk: Picture(study)}
+    _add_sites(pictures, {})
+    _add_scripts(pictures, {})
+    return pictures[study.pk]
 
 
 def _runs_with_rounds(runs: Collection[UUID]) -> QuerySet[Run]:
@@ -128,8 +142,9 @@ def _newest_runs(studies: Collection[UUID]) -> list[UUID]:
     return list(runs.filter(Q(place__lte=RUNS) | Q(state="draft")).order_by().values_list("pk", flat=True))
 
 
-def _add_dictionaries(pictures: dict[UUID, Picture]) -> None:
-    versions = DictionaryVersion.objects.filter(study__in=pictures).defer("variables")
+def _add_dictionaries(pictures: dict[UUID, Picture], *, for_list: bool) -> None:
+    rows = DictionaryVersion.objects.filter(study__in=pictures)
+    versions = rows.defer("variables") if for_list else rows
     for version in versions.order_by("study_id", "-number").distinct("study_id"):
         pictures[version.study_id].dictionary = version
 

@@ -19,7 +19,7 @@ from portal.web.forms.studies import InvitationForm
 from portal.web.pages import PageRequest, act, page, render_form, render_page, save
 from portal.web.presenters.levels import choosable_levels, offered_levels
 from portal.web.presenters.navigation import crumbs_in_study
-from portal.web.presenters.picture import pictures_of
+from portal.web.presenters.picture import sites_in
 from portal.web.presenters.readiness import ending_of, steps_of
 from portal.web.presenters.studies import enrolment_row
 from portal.web.views.studies import find_study
@@ -51,7 +51,7 @@ def find_enrolment(request: PageRequest, enrolment_id: UUID) -> Enrolment:
 def enrolment(request: PageRequest, enrolment_id: UUID) -> HttpResponse:
     """How far a site is, and what is next."""
     found = find_enrolment(request, enrolment_id)
-    (picture,) = pictures_of([found.study])
+    picture = sites_in(found.study)
     seen = datasets_visible_to(request.user).filter(study=found.study, site=found.site)
     context = {
         "enrolment": found,

@@ -21,7 +21,7 @@ from portal.web.advice import said_with_code
 from portal.web.forms.runs import RunForm, filled_from
 from portal.web.pages import PageRequest, page, render_page, save
 from portal.web.presenters.navigation import crumbs_in_study
-from portal.web.presenters.picture import Picture, pictures_of
+from portal.web.presenters.picture import Picture, approvals_in
 from portal.web.presenters.start import best_version, site_rows
 from portal.web.views import degrees
 from portal.web.views.studies import find_study
@@ -34,7 +34,7 @@ def new(request: PageRequest, study_id: UUID) -> HttpResponse:
     """Plan a run, and start it at once if asked."""
     study = find_study(request, study_id)
     check(request.user, Permission.RUN_START, study)
-    (picture,) = pictures_of([study])
+    picture = approvals_in(study)
     form = _form(request, picture, _filled_from_run(request, study))
     if form is not None and request.method == "POST":
         if request.POST.get("compare"):
@@ -118,7 +118,7 @@ def fork(request: PageRequest, run_id: UUID) -> HttpResponse:
     number = _round_of(request, found)
     standard = lineage.plan_of_fork(found, number)
     filled = filled_from(standard) | {name: str(value) for name, value in request.GET.items() if value}
-    (picture,) = pictures_of([found.study])
+    picture = approvals_in(found.study)
     form = RunForm(
         request.POST or None,
         versions=[found.version],

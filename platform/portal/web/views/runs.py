@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,7 @@ from accounts.permissions import Permission, can, check
 from federation.degrees.kinds import BESIDE_A_RUN
 from federation.dossiers.services import dossier_name, make_dossier
 from federation.runs import queue, results, selectors, services
-from federation.runs.models import PRIORITIES, Run
+from federation.runs.models import PRIORITIES, Participant, Round, Run
 from federation.runs.obstacles import obstacles
 from federation.runs.phases import OWN_SERVER
 from federation.runs.states import RUN
@@ -39,20 +40,21 @@ NOT_MARKED = ("draft", "waiting")  # what they wait for is not the run's, and it
 def run(request: PageRequest, run_id: UUID) -> HttpResponse:
     """The run page; for htmx only its live part, or nothing (204) while nothing changed."""
     found = selectors.run_for(request.user, run_id)
-    mark = mark_of(found)
-    if request.htmx and request.GET.get("mark") == mark and found.state not in NOT_MARKED:
+    if request.htmx and request.GET.get("mark") == mark_of(found) and found.state not in NOT_MARKED:
         return HttpResponse(status=204)
-    context = {**_live_context(request, found, mark), **_head_context(request, found)}
+    check(request.user, Permission.RESULTS_VIEW, found.study)
+    participants = selectors.participants_of(found)
+    rounds = selectors.rounds_shown(found, participants)
+    context = {**_live_context(request, found, rounds), **_head_context(request, found, participants, rounds)}
     if request.htmx:
         return render(request, "runs/_live.html", {**context, "is_part": True})
-    return render_page(request, "runs/run.html", {**context, **_frame_context(found)})
+    return render_page(request, "runs/run.html", {**context, **_frame_context(found, participants)})
 
 
-def _live_context(request: PageRequest, found: Run, mark: str) -> dict[str, Any]:
+def _live_context(request: PageRequest, found: Run, rounds: list[Round]) -> dict[str, Any]:
     """The part that changes while the run works."""
     all_rounds = request.GET.get("rounds") == "all"
-    check(request.user, Permission.RESULTS_VIEW, found.study)
-    rounds = list(selectors.rounds_shown(found))
+    mark = mark_of(found, rounds)
     results.note_view(run=found, by=request.user)
     summary = selectors.run_summary(found, rounds)
     shown: RunPage = present_run(found, summary, rounds, mark=mark, all_rounds=all_rounds)
@@ -61,21 +63,22 @@ def _live_context(request: PageRequest, found: Run, mark: str) -> dict[str, Any]
     return {"run": found, "page": shown, "live_href": request.path + query, "obstacles": missing}
 
 
-def _head_context(request: PageRequest, found: Run) -> dict[str, Any]:
+def _head_context(
+    request: PageRequest, found: Run, participants: Sequence[Participant], rounds: Iterable[Round]
+) -> dict[str, Any]:
     """The head of the page: it changes with what may be done to the run."""
     return {
         "strategy": strategy_title(found.strategy),
-        "sites_count": found.participants.count(),
+        "sites_count": len(participants),
         "may_download": can(request.user, Permission.MODEL_DOWNLOAD, found.study),
         "degrees": [(kind, kind_name(kind)) for kind in BESIDE_A_RUN],
-        **_buttons(request, found),
+        **_buttons(request, found, has_model=any(item.state == "committed" for item in rounds)),
     }
 
 
-def _frame_context(found: Run) -> dict[str, Any]:
+def _frame_context(found: Run, participants: Sequence[Participant]) -> dict[str, Any]:
     """The part of the run page that stays."""
     configuration = {**found.config, **found.strategy_parameters}
-    participants = list(found.participants.select_related("enrolment__site", "approval"))
     return {
         "sites": present_sites(participants),
         "training_count": sum(item.trains for item in participants),
@@ -86,8 +89,8 @@ def _frame_context(found: Run) -> dict[str, Any]:
     }
 
 
-def _buttons(request: PageRequest, found: Run) -> dict[str, bool]:
-    """What the person may do to the run as it stands."""
+def _buttons(request: PageRequest, found: Run, *, has_model: bool) -> dict[str, bool]:
+    """What the person may do to the run as it stands; it has a model once a round is committed."""
     may_start = can(request.user, Permission.RUN_START, found.study)
     may_stop = can(request.user, Permission.RUN_STOP, found.study)
     return {
@@ -99,7 +102,7 @@ def _buttons(request: PageRequest, found: Run) -> dict[str, bool]:
         "may_prioritise": may_start and found.state in ("draft", "queued", "paused"),
         "may_schedule": may_start,
         "may_compare_degrees": may_start and found.state == "completed" and found.strategy != OWN_SERVER,
-        "may_fork": may_start and found.standing_rounds.filter(state="committed").exists(),
+        "may_fork": may_start and has_model,
     }
 
 

@@ -20,7 +20,7 @@ from portal.web.pages import PageRequest, act, add_problems, page, render_form, 
 from portal.web.presenters.amendments import amendment_of, base_of, replacement_sentences, snapshot_of
 from portal.web.presenters.findings import counts_of, split_by_risk
 from portal.web.presenters.navigation import crumbs_in_study, version_tabs
-from portal.web.presenters.picture import pictures_of
+from portal.web.presenters.picture import approvals_in
 from portal.web.presenters.reviews import checklists
 from portal.web.presenters.scripts import approval_rows, output_rows, parameter_rows
 from portal.web.views.studies import find_study
@@ -58,7 +58,7 @@ def version(request: PageRequest, version_id: UUID) -> HttpResponse:
     """What a site signs: the hash, what it changes, what it asks for and sends, its findings, and each site's word."""
     found = find_version(request, version_id)
     study = found.script.study
-    (picture,) = pictures_of([study])
+    picture = approvals_in(study)
     sites = set(request.access.sites)
     new, base = snapshot_of(found), base_of(found, sites)
     to_mind, low = split_by_risk(new.findings)
