@@ -18,7 +18,7 @@ help:
 	@echo 'make format  put code into its form'
 	@echo 'make guide   go through the stories of docs/guide in a browser and take their pictures anew'
 	@echo 'make faults  make each fault and check what must hold after it (ARGS="--short", "--only R5,R7", "--json FILE")'
-	@echo 'make fuzz-api  send the API many made-up requests, as every role (minutes; EXAMPLES=100 of each operation)'
+	@echo 'make fuzz-api  send the API many made-up requests, as every role (minutes; EXAMPLES=300 of each operation)'
 	@echo 'make bench   measure workloads against raw Flower and plain copying (an hour; ARGS="--only w1" chooses)'
 	@echo 'make bench-gate  measure what gate and sandbox cost a round (minutes)'
 	@echo 'make bench-log  measure how fast events are written and get their places in the log (a minute)'
@@ -73,7 +73,7 @@ faults: setup
 guide: setup
 	@FEDSTUDY_GUIDE=yes $(BIN)/python -m pytest -q tests/stories $(ARGS)
 
-EXAMPLES ?= 100
+EXAMPLES ?= 300
 fuzz-api: setup
 	@FEDSTUDY_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(PROCESSES) tests/security/test_api_by_its_document.py $(ARGS)
 
