@@ -1,15 +1,20 @@
 """What every test may use. PostgreSQL and Valkey are started by `devstack.pytest_plugin`."""
 
 import gc
+import os
 from collections.abc import Generator, Iterator
+from functools import cache
+from pathlib import Path
 
 import pytest
 from django.db import transaction
 from pytest_django.plugin import DjangoDbBlocker
 
+from fedstudy_core import keys
 from tests.api import world as worlds
 from tests.api.world import World
 from tests.audit.watching import watched
+from tests.databases import made_once
 from tests.stage import Stage, set_up_stage
 
 LONGEST_ID = 80
@@ -61,6 +66,26 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Migrations take long: of the processes that share the tests, one goes through them."""
+    run = getattr(request.config, "workerinput", {}).get("testrunuid")
+    if fixturedef.argname != "django_db_setup" or run is None:
+        return (yield)
+    with made_once(Path(os.environ["FEDSTUDY_DATA_DIR"]).parent / f"database-{run}"):
+        return (yield)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stretched_once() -> Iterator[None]:
+    """A passphrase is as costly to try as in earnest, but for the same try of the same key."""
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(keys, "_stretch", cache(keys._stretch))
+        yield
 
 
 @pytest.fixture(autouse=True)
