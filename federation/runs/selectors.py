@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import CharField, Prefetch, Q, QuerySet
-from django.db.models.functions import Cast
+from django.db.models import CharField, Count, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models.functions import Cast, Coalesce
 from django.utils import timezone
 
 from accounts.models import User
@@ -33,6 +33,12 @@ def runs_for(user: User) -> QuerySet[Run]:
     visible = studies.visible_to(user)
     runs = Run.objects.filter(study__in=visible).select_related("study", "version__script", "created_by")
     return runs.defer("version__bundle")
+
+
+def with_committed(runs: QuerySet[Run]) -> QuerySet[Run]:
+    """The runs, each with the number of its committed rounds as `committed_rounds`; the one of preparation is none."""
+    committed = Round.objects.filter(run=OuterRef("pk"), state="committed", number__gt=0).order_by().values("run")
+    return runs.annotate(committed_rounds=Coalesce(Subquery(committed.annotate(n=Count("*")).values("n")), 0))
 
 
 def run_for(user: User, run_id: uuid.UUID) -> Run:

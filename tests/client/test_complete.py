@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import fedstudy_client
+from fedstudy_client import FedStudy
 from portal.api.document import openapi_document
 
 SOURCES = Path(fedstudy_client.__file__).parent
+README = SOURCES.parent / "README.md"
 VERBS = {
     "get": "GET", "each": "GET", "download": "GET", "post": "POST", "upload": "POST", "patch": "PATCH", "put": "PUT",
     "delete": "DELETE",
@@ -81,6 +83,17 @@ def test_every_operation_has_a_method() -> None:
     missing = {operation for operation in offered() if not any(matches(operation, one) for one in made)}
     assert sorted(missing - WITHOUT_METHOD) == []
     assert missing >= WITHOUT_METHOD, "what has a method now needs no exception"
+
+
+def test_the_readme_names_every_method() -> None:
+    rows = re.findall(r"^\| `portal(?:\.(\w+))?` \| (.*) \|$", README.read_text("utf-8"), re.MULTILINE)
+    named = {(part, name) for part, words in rows for name in re.findall(r"`(\w+)`", words)}
+    with FedStudy("http://localhost") as portal:
+        parts = {"": portal, **{name: part for name, part in vars(portal).items() if not name.startswith("_")}}
+    methods = {
+        (name, method) for name, part in parts.items() for method in vars(type(part)) if not method.startswith("_")
+    }
+    assert named - {("", "code")} == methods
 
 
 def test_every_method_asks_for_what_there_is() -> None:

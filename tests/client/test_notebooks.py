@@ -17,7 +17,8 @@ import pytest
 from accounts.tokens import begin_program_session
 from fedstudy_client import transport
 from fedstudy_client.comparing import Comparison, Row
-from fedstudy_client.records import Run
+from fedstudy_client.listing import Records
+from fedstudy_client.records import Member, Run, Token
 from fedstudy_client.rounds import Rounds
 from fedstudy_client.showing import Chart
 from tests.api.world import World
@@ -95,6 +96,30 @@ def test_runs_and_comparisons_are_tables_of_text() -> None:
         assert_sound(html, whole=False)
 
 
+def test_lists_and_single_records_are_tables_without_what_is_secret_or_long() -> None:
+    told = {
+        "id": "1",
+        "name": "<nightly>",
+        "scopes": ["read", "run"],
+        "hint": "fst_1",
+        "expires_at": "2030-01-01T12:00:00Z",
+    }
+    token = Token.read({**told, "token": "secret"})
+    assert "secret" not in repr(token) + token._repr_html_()
+    assert token.token == "secret"
+    listed = Records([token, Token.read(told)])
+    assert [*listed.to_rows()[0]] == ["name", "scopes", "hint", "expires_at", "last_used_at", "id"]
+    assert list(listed.to_pandas()["name"]) == ["<nightly>", "<nightly>"]
+    shown = listed._repr_html_()
+    assert "<td>read, run</td>" in shown
+    assert "last used" not in shown, "a column without values says nothing"
+    member = Member.read({"user": {"id": "u", "name": "Pat", "email": "p@x.example"}, "role": "pi"})
+    assert member.shown() == {"user": "Pat", "role": "pi"}
+    for html in (shown, token._repr_html_(), Records([member])._repr_html_(), Records[Token]()._repr_html_()):
+        assert "<nightly>" not in html
+        assert_sound(html, whole=False)
+
+
 @pytest.mark.django_db
 def test_the_example_notebook_works(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     run = set_to_work(world)
@@ -108,6 +133,7 @@ def test_the_example_notebook_works(world: World, monkeypatch: pytest.MonkeyPatc
     names: dict[str, Any] = {}
     shown = [_value("".join(cell["source"]), names) for cell in document["cells"] if cell["cell_type"] == "code"]
     assert shown[0] == world.study.title
+    assert [item.committed for item in names["portal"].runs.list(world.study.pk)] == [2]
     assert [type(value).__name__ for value in shown[1:4]] == ["Run", "Rounds", "Chart"]
     assert shown[3].title == "evaluate.loss by site"
     assert shown[-1].runs[0].label == world.run.label

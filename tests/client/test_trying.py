@@ -70,6 +70,19 @@ def test_a_mistake_is_found_without_any_site(script: Path, before: str, after: s
         assert "client_app.py" in caught.value.trace
 
 
+def test_a_mistake_is_told_in_the_script_s_own_files_with_what_it_printed(
+    script: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = script / "my_script" / "task.py"
+    task.write_text(task.read_text().replace("import numpy", 'print("so far")\nimport nunpy', 1))
+    command = ["script", "dry-run", str(script), "--dictionary", str(script / "dictionary.json"), "--sites", "1"]
+    assert main([*command, "--prints"]) == 1
+    out, err = capsys.readouterr()
+    assert "site-1 | so far" in out
+    assert f'File "{task}", line' in err
+    assert "fedstudy-dry-run-" not in err
+
+
 def test_a_parameter_out_of_its_range_is_refused_as_the_portal_does(script: Path) -> None:
     variables = read_dictionary(script / "dictionary.json")
     with pytest.raises(FedStudyProblem, match="E_RUN_CONFIG"):

@@ -30,7 +30,7 @@ def find_study(portal: FedStudy, name: str | None = None) -> Study:
 
 def find_enrolment(portal: FedStudy, study: Study, site: str | None = None) -> Enrolment:
     """A site's part in a study, by the site's name; without one the only site. Raises as `find_study`."""
-    enrolments = portal.enrolments.list(study)
+    enrolments: Sequence[Enrolment] = portal.enrolments.list(study)
     if site is not None:
         enrolments = [item for item in enrolments if site.casefold() in (item.site.name.casefold(), item.site.id)]
     return _only(enrolments, f"site “{site}”" if site else "site", [item.site.name for item in enrolments])
@@ -38,7 +38,7 @@ def find_enrolment(portal: FedStudy, study: Study, site: str | None = None) -> E
 
 def find_script(portal: FedStudy, study: Study, name: str | None = None) -> Script:
     """A study's script by id or name; without a name the only one. Raises FedStudyProblem as `find_study`."""
-    scripts = portal.scripts.list(study)
+    scripts: Sequence[Script] = portal.scripts.list(study)
     if name is not None:
         scripts = [script for script in scripts if name.casefold() in (script.id, script.name.casefold())]
     return _only(scripts, f"script “{name}”" if name else "script", [script.name for script in scripts])

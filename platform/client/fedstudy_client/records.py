@@ -25,12 +25,26 @@ class Record:
         known = {item.name: cls._value(item.name, body[item.name]) for item in fields(cls) if item.name in body}
         return cls(**known, raw=body, etag=getattr(body, "etag", ""))
 
+    def shown(self) -> dict[str, Any]:
+        """What tables show: plain fields, of what this points to the name; nothing secret, and no parts of its own."""
+        named = {part.name: getattr(self, part.name) for part in fields(self) if part.repr}
+        plain = {name: getattr(value, "name", value) for name, value in named.items()}
+        return {name: value for name, value in plain.items() if not _has_parts(value)}
+
+    def _repr_html_(self) -> str:
+        rows = [(name.replace("_", " "), value) for name, value in self.shown().items() if value not in (None, "", [])]
+        return table((type(self).__name__, ""), rows)
+
     @classmethod
     def _value(cls, name: str, value: Any) -> Any:
         if isinstance(value, str) and (name.endswith("_at") or name in ("at", "expiry", "not_after")):
             return datetime.fromisoformat(value)
         nested = NESTED.get(name)
         return nested.read(value) if nested is not None and isinstance(value, dict) else value
+
+
+def _has_parts(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict) for item in value))
 
 
 @dataclass(frozen=True)
@@ -68,7 +82,7 @@ class Token(Record):
     hint: str
     expires_at: datetime
     last_used_at: datetime | None = None
-    token: str = ""
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

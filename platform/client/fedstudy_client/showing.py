@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from html import escape
 from math import isfinite
 from typing import Any
@@ -37,6 +38,10 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_cell, value))
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
     return escape(f"{value:.6g}" if isinstance(value, float) else str(value))
 
 

@@ -112,6 +112,7 @@ class RunOut(Output):
     strategy_parameters = serializers.DictField()
     config = serializers.DictField()
     rounds = serializers.IntegerField()
+    committed = serializers.IntegerField(source="committed_rounds", help_text="Rounds that are committed")
     quorum = serializers.IntegerField()
     deadline_s = serializers.IntegerField()
     wait_s = serializers.IntegerField()
@@ -165,7 +166,7 @@ class RunDetailOut(RunOut):
     place = serializers.SerializerMethodField(help_text="Where it stands in the queue")
     sites = serializers.SerializerMethodField(help_text="The sites that take part, in the run's order")
     forks = serializers.SerializerMethodField(help_text="Runs that were forked from this one")
-    committed = serializers.SerializerMethodField()
+    committed = serializers.SerializerMethodField(help_text="Rounds that are committed")  # type: ignore[assignment]
     missing = serializers.SerializerMethodField(help_text="What is missing before the run can start")
 
     @extend_schema_field(PlaceOut(allow_null=True))
@@ -284,7 +285,7 @@ class StudyRuns(Resource):
 
     @describe("The study's runs, newest first", output=RunOut, many=True)
     def list(self, request: PersonRequest, id: UUID) -> Response:
-        return self.page(selectors.runs_for(request.user).filter(study=self.row(id)))
+        return self.page(selectors.with_committed(selectors.runs_for(request.user).filter(study=self.row(id))))
 
     @describe("Plan a run", input=NewRun, output=RunDetailOut, status=201)
     def create(self, request: PersonRequest, id: UUID) -> Response:

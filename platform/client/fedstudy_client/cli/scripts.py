@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +20,7 @@ from fedstudy_client.problem import FedStudyProblem
 from fedstudy_client.records import Version
 from fedstudy_client.templating import new_script
 
+_UNPACKED = re.compile(r'"[^"\n]*fedstudy-dry-run-[^"/\\\n]*[/\\]app[/\\]')
 app = typer.Typer(help="Scripts.", no_args_is_help=True)
 Source = Annotated[Path, typer.Argument(help="The folder of a Flower app, or a .fab file.", exists=True)]
 
@@ -97,6 +100,7 @@ def dry_run(
     node_config: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="What sites set for it, such as db-path.")
     ] = None,
+    prints: Annotated[bool, typer.Option("--prints", help="Show what the script prints at each site.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a script here as several sites would, over synthetic rows: a mistake shows before any site sees it."""
@@ -104,12 +108,12 @@ def dry_run(
 
     variables = read_dictionary(dictionary)
     trying, bundles = with_extra("fedstudy_client.rehearsal.trying"), with_extra("fedstudy_client.rehearsal.bundles")
-    setting = trying.Setting(sites, rows, rounds, seed, parse_values(config_set), parse_values(node_config))
+    setting = trying.Setting(sites, rows, rounds, seed, parse_values(config_set), parse_values(node_config), prints)
     output = Output(as_json)
     try:
         outcome = trying.dry_run(bundles.build(source), variables, setting, output.say)
     except FedStudyProblem as problem:
-        typer.echo(getattr(problem, "trace", ""), err=True, nl=False)
+        typer.echo(_in_sources(getattr(problem, "trace", ""), source), err=True, nl=False)
         raise
     output.facts({"rounds": outcome.rounds})
     steps = [(f"{number}: {phase}", metrics) for number, round_ in enumerate(outcome.rounds, 1)
@@ -118,6 +122,12 @@ def dry_run(
     table = [(name, *(metrics.get(name) for _, metrics in steps)) for name in names]
     output.table("Metrics of all sites, by round", ("", *(step for step, _ in steps)), table)
     output.say("The script works over synthetic rows. Its numbers mean nothing.")
+
+
+def _in_sources(trace: str, source: Path) -> str:
+    """A traceback with the files as they lie in the script's folder, not where the dry run unpacked them."""
+    place = f'"{source.resolve()}{os.sep}'
+    return _UNPACKED.sub(lambda found: place, trace) if source.is_dir() else trace
 
 
 def _show_findings(findings: Sequence[Mapping[str, Any]], output: Output) -> None:

@@ -42,6 +42,7 @@ class Setting:
         seed: of the rows.
         config: values of the script's parameters.
         node_config: what sites would set for the script beside its rows.
+        prints: tell what the script printed at each site.
     """
 
     sites: int = 3
@@ -50,6 +51,7 @@ class Setting:
     seed: int = 0
     config: Mapping[str, Any] = field(default_factory=dict)
     node_config: Mapping[str, Any] = field(default_factory=dict)
+    prints: bool = False
 
 
 def dry_run(
@@ -69,7 +71,7 @@ def dry_run(
             path = Path(folder, f"site-{number}.csv")
             write_mock(variables, setting.rows, path, seed=setting.seed + number)
             rows[f"site {number}"] = (path, setting.rows)
-        with Sites(built, app, config) as sites:
+        with _prints(Path(folder), told, wanted=setting.prints), Sites(built, app, config) as sites:
             told(f"{setting.sites} sites with {setting.rows} rows each import the script")
             sites.open(rows, setting.node_config)
             if built.bundle.declaration.server == "own":
@@ -86,6 +88,17 @@ def _config(built: Built, setting: Setting) -> dict[str, Any]:
     except Invalid as error:
         said = "; ".join(f"{item.field}: {item.detail}" for item in error.errors)
         raise FedStudyProblem(error.code, f"{error.detail} {said}") from error
+
+
+@contextmanager
+def _prints(folder: Path, told: Callable[[str], None], *, wanted: bool) -> Iterator[None]:
+    """Tell at the end, also after a mistake, what the script printed at each site."""
+    try:
+        yield
+    finally:
+        for log in sorted(folder.glob("site-*.log")) if wanted else ():
+            for line in log.read_text("utf-8", "replace").splitlines():
+                told(f"{log.stem} | {line}")
 
 
 @contextmanager

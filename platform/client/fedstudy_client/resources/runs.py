@@ -9,6 +9,7 @@ from typing import Any
 
 from fedstudy_client.dossiers import keep
 from fedstudy_client.following import follow
+from fedstudy_client.listing import Records
 from fedstudy_client.records import Run, Schedule
 from fedstudy_client.resources.base import Ref, Resource, id_of
 from fedstudy_client.rounds import Rounds
@@ -19,9 +20,9 @@ Value = int | float | str | bool
 class Runs(Resource):
     """Runs of approved versions."""
 
-    def list(self, study: Ref) -> list[Run]:
-        """The study's runs, newest first."""
-        return [Run.read(row) for row in self._http.each(f"studies/{id_of(study)}/runs")]
+    def list(self, study: Ref) -> Records[Run]:
+        """The study's runs, newest first; notebooks show a table."""
+        return Records(Run.read(row) for row in self._http.each(f"studies/{id_of(study)}/runs"))
 
     def get(self, run: Ref) -> Run:
         """One run as it stands now."""

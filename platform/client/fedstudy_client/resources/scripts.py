@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import builtins
 import io
 import zipfile
 from pathlib import Path
 
+from fedstudy_client.listing import Records
 from fedstudy_client.records import Approval, LibraryScript, Script, Version
 from fedstudy_client.resources.base import Ref, Resource, id_of
 
@@ -17,13 +17,13 @@ SKIPPED = {"__pycache__", ".git", ".venv"}
 class Scripts(Resource):
     """Scripts of studies, and the library of ready ones."""
 
-    def library(self) -> list[LibraryScript]:
+    def library(self) -> Records[LibraryScript]:
         """The ready scripts of the portal."""
-        return [LibraryScript.read(row) for row in self._http.each("library")]
+        return Records(LibraryScript.read(row) for row in self._http.each("library"))
 
-    def list(self, study: Ref) -> builtins.list[Script]:
+    def list(self, study: Ref) -> Records[Script]:
         """The study's scripts."""
-        return [Script.read(row) for row in self._http.each(f"studies/{id_of(study)}/scripts")]
+        return Records(Script.read(row) for row in self._http.each(f"studies/{id_of(study)}/scripts"))
 
     def create(self, study: Ref, *, name: str) -> Script:
         """Make a script; its versions come next."""
@@ -33,9 +33,9 @@ class Scripts(Resource):
 class Versions(Resource):
     """Versions of scripts."""
 
-    def list(self, script: Ref) -> list[Version]:
+    def list(self, script: Ref) -> Records[Version]:
         """The script's versions, newest first."""
-        return [Version.read(row) for row in self._http.each(f"scripts/{id_of(script)}/versions")]
+        return Records(Version.read(row) for row in self._http.each(f"scripts/{id_of(script)}/versions"))
 
     def get(self, version: Ref) -> Version:
         """One version."""
@@ -79,9 +79,9 @@ class Versions(Resource):
 class Approvals(Resource):
     """The sites' signed statements about versions."""
 
-    def list(self, version: Ref) -> list[Approval]:
+    def list(self, version: Ref) -> Records[Approval]:
         """The statements about a version."""
-        return [Approval.read(row) for row in self._http.each(f"script-versions/{id_of(version)}/approvals")]
+        return Records(Approval.read(row) for row in self._http.each(f"script-versions/{id_of(version)}/approvals"))
 
 
 def _zipped(folder: Path) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fedstudy_client.listing import Records
 from fedstudy_client.records import (
     Dataset,
     Dictionary,
@@ -24,9 +25,9 @@ from fedstudy_client.resources.base import Ref, Resource, id_of
 class Studies(Resource):
     """Studies."""
 
-    def list(self) -> list[Study]:
+    def list(self) -> Records[Study]:
         """The studies that one may see, newest first."""
-        return [Study.read(row) for row in self._http.each("studies")]
+        return Records(Study.read(row) for row in self._http.each("studies"))
 
     def get(self, study: Ref) -> Study:
         """One study."""
@@ -61,9 +62,9 @@ class Studies(Resource):
         """Ids and titles of the studies to which an administrator may appoint a principal investigator."""
         return [(row["id"], row["name"]) for row in self._http.each("studies/without-investigator")]
 
-    def people(self, study: Ref) -> builtins.list[Member]:
+    def people(self, study: Ref) -> Records[Member]:
         """Who holds which role in the study."""
-        return [Member.read(row) for row in self._http.each(f"studies/{id_of(study)}/people")]
+        return Records(Member.read(row) for row in self._http.each(f"studies/{id_of(study)}/people"))
 
     def add_person(self, study: Ref, *, user: str, role: str) -> Member:
         """Give a role ("pi", "co_investigator", "auditor") to a person, named by id or e-mail address."""
@@ -133,10 +134,10 @@ class Dictionaries(Resource):
 class Enrolments(Resource):
     """Sites in studies."""
 
-    def list(self, study: Ref | None = None) -> list[Enrolment]:
+    def list(self, study: Ref | None = None) -> Records[Enrolment]:
         """The study's enrolments; without a study, all that one may see (a site's invitations among them)."""
         path = "enrolments" if study is None else f"studies/{id_of(study)}/enrolments"
-        return [Enrolment.read(row) for row in self._http.each(path)]
+        return Records(Enrolment.read(row) for row in self._http.each(path))
 
     def get(self, enrolment: Ref) -> Enrolment:
         """One enrolment."""
@@ -168,6 +169,6 @@ class Enrolments(Resource):
 class Datasets(Resource):
     """What the sites offer a study."""
 
-    def list(self, study: Ref) -> list[Dataset]:
+    def list(self, study: Ref) -> Records[Dataset]:
         """The study's datasets that one may see."""
-        return [Dataset.read(row) for row in self._http.each(f"studies/{id_of(study)}/datasets")]
+        return Records(Dataset.read(row) for row in self._http.each(f"studies/{id_of(study)}/datasets"))
