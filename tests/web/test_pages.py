@@ -168,8 +168,10 @@ def test_a_nodes_page_tells_of_pauses_clocks_and_frozen_keys(world: World, brows
     world.node.save()
     text = browser("site_admin").get(page).content.decode()
     assert "audit of the ward" in text
-    assert "90 seconds" in text
+    assert "It is 1 min 30 s ahead of the portal's." in text
     assert "Paused" in text
+    Node.objects.filter(pk=world.node.pk).update(status={"clock_off_s": -40})
+    assert "It is 40 s behind the portal's." in browser("site_admin").get(page).content.decode()
     Node.objects.filter(pk=world.node.pk).update(state="frozen")
     answer = browser("site_admin").get(page)
     assert_sound(answer.content.decode())

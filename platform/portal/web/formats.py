@@ -24,9 +24,14 @@ def duration(milliseconds: float | None) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s"
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min"
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def seconds(count: float) -> str:
+    """A limit in seconds as a duration: ``45 s``, ``10 min``, ``1 h``."""
+    return f"{count:g} s" if count < 60 else duration(1000 * count)
 
 
 def size(count: float | None) -> str:

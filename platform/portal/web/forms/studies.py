@@ -56,7 +56,7 @@ class InvitationForm(forms.Form):
         label=_("Site"), queryset=Site.objects.none(), empty_label=_("Choose a site"), widget=Select
     )
     level = forms.ChoiceField(
-        label=_("Degree of federation"),
+        label=_("Level of participation"),
         initial=DEFAULT_LEVEL,
         help_text=_("How much leaves the hospital. The site sees it before it answers."),
         widget=forms.RadioSelect,
@@ -78,7 +78,7 @@ class FirstSitesForm(forms.Form):
         help_text=_("Each of them is told, and answers for itself."),
     )
     level = forms.ChoiceField(
-        label=_("Degree of federation"),
+        label=_("Level of participation"),
         initial=DEFAULT_LEVEL,
         widget=forms.RadioSelect,
         choices=level_choices,

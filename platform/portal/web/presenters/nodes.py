@@ -43,6 +43,11 @@ class NodeRow:
     may_renew: bool = False
     may_revoke: bool = False
 
+    @property
+    def clock_behind_s(self) -> int:
+        """Seconds by which the node's clock is behind the portal's."""
+        return -self.clock_off_s
+
 
 @dataclass(frozen=True)
 class SiteRow:

@@ -32,6 +32,7 @@ from studies.scripts.signatures import Signature
 register = template.Library()
 
 register.filter("duration", formats.duration)
+register.filter("seconds", formats.seconds)
 register.filter("filesize_iec", formats.size)
 register.filter("score", formats.score)
 register.filter("share", formats.share)
@@ -279,6 +280,10 @@ def _is_choice(bound: BoundField) -> bool:
 
 
 def _optional(bound: BoundField) -> bool:
+    """Whether it may be left empty; a list without an empty choice never is."""
+    choices = getattr(bound.field, "choices", None)
+    if bound.widget_type == "select" and choices is not None and not any(value == "" for value, _words in choices):
+        return False
     return not bound.field.required and not bound.field.disabled
 
 

@@ -99,7 +99,7 @@ def new(request: PageRequest, study_id: UUID) -> HttpResponse:
         request,
         form,
         heading=_("Invite a site"),
-        lead=_("to “{title}”").format(title=study.title),
+        lead=_("For the study “{title}”.").format(title=study.title),
         action=_("Send the invitation"),
         crumbs=crumbs_in_study(study),
         template="enrolments/new.html",

@@ -59,7 +59,7 @@ def investigator(request: PageRequest, study_id: UUID) -> HttpResponse:
         request,
         form,
         heading=_("Appoint a principal investigator"),
-        lead=_("to “{title}”, which nobody leads who can sign in. The study's log says who appointed whom.").format(
+        lead=_("Nobody who can sign in leads the study “{title}”. Its log says who appointed whom.").format(
             title=found.title
         ),
         action=_("Appoint"),

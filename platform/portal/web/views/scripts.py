@@ -113,7 +113,7 @@ def new(request: PageRequest, study_id: UUID) -> HttpResponse:
         request,
         form,
         heading=_("Submit a script"),
-        lead=_("to “{title}”. A submitted version never changes.").format(title=study.title),
+        lead=_("For the study “{title}”. A submitted version never changes.").format(title=study.title),
         action=_("Build and submit"),
         crumbs=crumbs_in_study(study),
         template="scripts/new.html",
