@@ -63,7 +63,10 @@ def show_address(console: Console, stack: Stack, cast: Cast, outcome: Outcome, w
     """Where to look, as whom, and how to sign by hand what waits for the hospitals' signatures."""
     console.print(f"\nThe portal: [bold]{stack.portal_url}[/]", soft_wrap=True)
     console.print(f"The run:    {stack.portal_url}/runs/{outcome.run}\n", soft_wrap=True)
-    table = Table("Role", "E-mail", "Password", title="Demo accounts", title_justify="left")
+    table = Table(title="Demo accounts", title_justify="left")
+    table.add_column("Role")
+    for title in ("E-mail", "Password"):  # to be typed, so never cut short
+        table.add_column(title, no_wrap=True)
     for person in cast.people:
         table.add_row(person.role, person.email, person.password)
     console.print(table)

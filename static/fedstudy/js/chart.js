@@ -85,12 +85,21 @@
     ctx.restore();
   };
 
+  // Shares and areas end at 0 and 1, and so does their axis.
+  const heights = (_, low, high) => {
+    if (low === null) {
+      return [null, null];
+    }
+    const [bottom, top] = uPlot.rangeNum(low, high, 0.1, true);
+    return low >= 0 && high <= 1 ? [Math.max(bottom, 0), Math.min(top, 1)] : [bottom, top];
+  };
+
   const optionsOf = (figure, plot, names) => ({
     width: Math.max(plot.clientWidth, 200),
     height: 240,
     cursor: { drag: { x: true, y: false }, points: { size: 7 } },
     legend: { live: true },
-    scales: { x: { time: false } },
+    scales: { x: { time: false }, y: { range: heights } },
     series: seriesOf(names, "equal" in figure.dataset),
     hooks: { draw: [markBest(figure)] },
     axes: [axis(names[0], { values: whole, size: 30 }), axis("", { size: 48 })],

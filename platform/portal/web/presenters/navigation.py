@@ -35,7 +35,17 @@ def main_navigation(path: str, *, sees_sites: bool, sees_log: bool, sees_platfor
 def _is_current(path: str, href: str) -> bool:
     if href == "/":
         return path == "/" or path.startswith(
-            ("/studies", "/enrolments", "/scripts", "/threads", "/runs", "/webhooks", "/pool-consents", "/degrees")
+            (
+                "/studies",
+                "/enrolments",
+                "/scripts",
+                "/threads",
+                "/runs",
+                "/releases",
+                "/webhooks",
+                "/pool-consents",
+                "/degrees",
+            )
         )
     return path.startswith(href)
 
