@@ -12,6 +12,7 @@ from portal.web.formats import share
 from portal.web.presenters.charts import series_number
 
 COLUMN, HEIGHT, SPREAD = 110, 240, 9  # units of the drawing
+MARKS = 6
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Plot:
     ticks: tuple[tuple[float, str], ...]
     line: str
 
+    @property
+    def shown_width(self) -> int:
+        """How wide the drawing stands on a page, in pixels: its words are as large whatever the number of degrees."""
+        return round((self.width + 52) * 1.25)
+
 
 def plot_of(found: Degrees, names: Sequence[str]) -> Plot | None:
     """None where there are fewer than two degrees to draw, or no figure."""
@@ -59,10 +65,7 @@ def plot_of(found: Degrees, names: Sequence[str]) -> Plot | None:
         for place, (row, name) in enumerate(zip(found.rows, names, strict=True))
     )
     drawn = [column.weighted for column in columns if column.weighted]
-    step = (last - first) / 4
-    ticks = tuple(
-        (_height(first + step * number, (first, last)), f"{first + step * number:.2f}") for number in range(5)
-    )
+    ticks = tuple((_height(value, (first, last)), f"{value:.1f}") for value in _marks(first, last))
     line = " ".join(f"{point.x:.1f},{point.y:.1f}" for point in drawn)
     return Plot(COLUMN * len(columns), HEIGHT, columns, ticks, line)
 
@@ -74,6 +77,13 @@ def _scale(figures: Sequence[Figure]) -> tuple[float, float]:
     if min(figure.value for figure in figures) >= 0 and max(figure.value for figure in figures) <= 1:
         return max(low, 0.0), min(high, 1.0)
     return low, high
+
+
+def _marks(first: float, last: float) -> tuple[float, ...]:
+    """Whole tenths from the first on, at most `MARKS` of them beside it."""
+    tenths = round((last - first) * 10)
+    step = next(step for step in (1, 2, 5, *range(10, tenths + 10, 10)) if tenths <= MARKS * step)
+    return tuple(round(first + number / 10, 1) for number in range(0, tenths + 1, step))
 
 
 def _height(value: float, scale: tuple[float, float]) -> float:

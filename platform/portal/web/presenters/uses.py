@@ -33,7 +33,7 @@ class UseRow:
     """One exchange: what came in, what left.
 
     Attributes:
-        left: the kinds of what left, in words.
+        left: the kinds of what left, in words; `numbers` are those beside metrics, and `metrics` their names.
         receipt: SHA-256 of the node's signed account; empty where there is none.
     """
 
@@ -50,6 +50,8 @@ class UseRow:
     bytes_in: int
     bytes_out: int
     left: str
+    numbers: str
+    metrics: tuple[str, ...]
     content: str
     receipt: str
 
@@ -75,16 +77,22 @@ def _row(item: Participation) -> UseRow:
         bytes_in=item.bytes_sent,
         bytes_out=item.bytes_received,
         left=what_left(item),
+        numbers=_numbers(item),
+        metrics=tuple(sorted(item.metrics)) if item.bytes_received else (),
         content=item.content_sha256,
         receipt=receipt_digest(item),
     )
+
+
+def _numbers(item: Participation) -> str:
+    return _(LEFT[item.phase]) if item.phase in LEFT else ""
 
 
 def what_left(item: Participation) -> str:
     """What a site's answer held: the kind of numbers that the phase sends, and the names of the metrics."""
     if not item.bytes_received:
         return ""
-    kinds = [_(LEFT[item.phase])] if item.phase in LEFT else []
+    kinds = [word for word in [_numbers(item)] if word]
     if item.metrics:
         kinds.append(_("metrics {names}").format(names=", ".join(sorted(item.metrics))))
     return "; ".join(kinds) or _("numbers")
