@@ -30,6 +30,11 @@ def test_durations(milliseconds: float | None, text: str) -> None:
     assert formats.duration(milliseconds) == text
 
 
+@pytest.mark.parametrize(("count", "text"), [(0, "0 s"), (45, "45 s"), (90, "1 min 30 s"), (3600, "1 h")])
+def test_limits_in_seconds(count: int, text: str) -> None:
+    assert formats.seconds(count) == text
+
+
 @pytest.mark.parametrize(
     ("count", "text"), [(None, "–"), (0, "0 B"), (1023, "1023 B"), (10_035, "9.8 KiB"), (5 * 1024**3, "5.0 GiB")]
 )

@@ -84,3 +84,11 @@ def test_the_api_tells_the_same(world: World, run: Run) -> None:
     assert [row["phase"] for row in rows] == ["sums", "evaluate", "train", "evaluate", "train"]
     assert rows[-1]["metrics"] == ["train-loss"]
     assert client.get(there, {"run": "x"}).json()["code"] == "E_INVALID"
+
+
+def test_many_metrics_stand_behind_their_number(world: World, run: Run, browser: Browser) -> None:
+    Participation.objects.filter(phase="evaluate").update(metrics=dict.fromkeys("abcd", 0.5))
+    page = assert_sound(browser("site_admin").get(reverse("web:site-uses", args=[world.site.pk])).content.decode())
+    assert "4 metrics" in page.text
+    assert "a, b, c, d" in page.text
+    assert "metrics a, b, c, d" not in page.text

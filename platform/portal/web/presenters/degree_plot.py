@@ -65,7 +65,7 @@ def plot_of(found: Degrees, names: Sequence[str]) -> Plot | None:
         for place, (row, name) in enumerate(zip(found.rows, names, strict=True))
     )
     drawn = [column.weighted for column in columns if column.weighted]
-    ticks = tuple((_height(value, (first, last)), f"{value:.1f}") for value in _marks(first, last))
+    ticks = tuple((_height(value, (first, last)), f"{value:.1f}") for value in marks_between(first, last))
     line = " ".join(f"{point.x:.1f},{point.y:.1f}" for point in drawn)
     return Plot(COLUMN * len(columns), HEIGHT, columns, ticks, line)
 
@@ -79,7 +79,7 @@ def _scale(figures: Sequence[Figure]) -> tuple[float, float]:
     return low, high
 
 
-def _marks(first: float, last: float) -> tuple[float, ...]:
+def marks_between(first: float, last: float) -> tuple[float, ...]:
     """Whole tenths from the first on, at most `MARKS` of them beside it."""
     tenths = round((last - first) * 10)
     step = next(step for step in (1, 2, 5, *range(10, tenths + 10, 10)) if tenths <= MARKS * step)
