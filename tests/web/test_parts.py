@@ -26,6 +26,21 @@ def test_a_long_list_of_what_waits_shows_its_beginning(number: int, hidden: int)
     assert (f"Show {hidden} more" in rest) is bool(hidden)
 
 
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_a_list_of_runs_that_ends_early_says_where_the_others_are(is_cut: bool) -> None:
+    row = {
+        "href": "/",
+        "label": "First",
+        "state": "draft",
+        "committed": 0,
+        "total": 1,
+        "value": None,
+        "created_at": None,
+    }
+    shown = {"study": SimpleNamespace(id=UUID(int=1)), "runs": [row], "has_older_runs": is_cut}
+    assert ("Older ones stand under" in render_to_string("studies/_runs.html", shown)) is is_cut
+
+
 def test_a_list_that_always_has_a_choice_is_not_called_optional() -> None:
     class Chosen(forms.Form):
         always = forms.ChoiceField(required=False, choices=[("a", "A"), ("b", "B")])

@@ -22,7 +22,7 @@ from portal.web.pages import PageRequest, act, page, render_form, render_page, s
 from portal.web.presenters.degree import present_degree
 from portal.web.presenters.navigation import crumbs_to_studies, study_tabs
 from portal.web.presenters.people import people_rows
-from portal.web.presenters.picture import pictures_of
+from portal.web.presenters.picture import RUNS, pictures_of
 from portal.web.presenters.setup import steps_before_a_study
 from portal.web.presenters.status import status_of
 from portal.web.presenters.studies import (
@@ -114,7 +114,8 @@ def study(request: PageRequest, study_id: UUID) -> HttpResponse:
         "degree": present_degree(degree_of(found, picture.enrolments)),
         "enrolments": [enrolment_row(picture, item) for item in picture.enrolments],
         "versions": version_rows(picture),
-        "runs": [run_row(run) for run in picture.runs[:20]],
+        "runs": [run_row(run) for run in picture.runs[:RUNS]],
+        "has_older_runs": len(picture.runs) >= RUNS,
         "dictionary": picture.dictionary,
         "protocol": found.protocol,
         "people": people_rows(role_holders(found)),
