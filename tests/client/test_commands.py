@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import hmac
 import io
 import json
 import stat
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +227,28 @@ def test_webhooks(signed_in: Portal, capsys: pytest.CaptureFixture[str]) -> None
     assert "delivered" in capsys.readouterr().out
 
 
+def test_a_message_of_a_webhook_is_verified_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key, content = (
+        b"0" * 24,
+        b'{"type": "run.completed", "timestamp": "2026-01-31T12:00:00+00:00", "data": {"run": "r"}}',
+    )
+    signature = b64encode(hmac.digest(key, b"msg_1.1." + content, "sha256")).decode()
+    for name, text in {
+        "secret": f"whsec_{b64encode(key).decode()}\n",
+        "headers": f"Host: x\nWebhook-Id: msg_1\nWebhook-Timestamp: 1\nWebhook-Signature: v1,{signature}\n",
+        "body": content.decode(),
+    }.items():
+        (tmp_path / name).write_text(text)
+    files = [f"--{option}={tmp_path / name}" for option, name in
+             (("secret-file", "secret"), ("headers", "headers"), ("body", "body"))]  # fmt: skip
+    assert main(["webhook", "verify", *files, "--any-time"]) == 0
+    assert json.loads(capsys.readouterr().out)["data"] == {"run": "r"}
+    assert main(["webhook", "verify", *files]) == 1, "it is old"
+    (tmp_path / "body").write_text("{}")
+    assert main(["webhook", "verify", *files, "--any-time"]) == 1
+    assert "E_NOT_GENUINE" in capsys.readouterr().err
+
+
 def test_a_release_is_asked_for_and_signed_for_the_only_site(
     runs: Portal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -324,3 +348,31 @@ def test_an_address_that_is_none_and_a_token_that_is_none(
     monkeypatch.setenv(credentials.TOKEN, "zwölf")
     assert main(["whoami"]) == 1
     assert "E_AUTHENTICATION" in capsys.readouterr().err
+
+
+def test_a_plan_s_check_ends_with_1_where_the_portal_has_not_what_the_file_says(
+    signed_in: Portal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    role = {"role": "pi", "kind": "study", "id": STUDY["id"], "name": STUDY["title"]}
+    signed_in.answers["GET me"] = {"id": "u", "name": "Pat", "email": "p@x.example", "roles": [role]}
+    for part in ("enrolments", "scripts", "runs", "people", "datasets"):
+        signed_in.answers[f"GET studies/s/{part}"] = page()
+    file = tmp_path / "study.yaml"
+    file.write_text("study: {title: Hearts, summary: ''}")
+    assert main(["plan", str(file), "--check"]) == 0
+    file.write_text("study: {title: Hearts, summary: New words}")
+    assert main(["plan", str(file)]) == 0
+    assert "summary: “” → “New words”" in capsys.readouterr().out
+    assert main(["plan", str(file), "--check"]) == 1
+    assert "E_DRIFT" in capsys.readouterr().err
+
+
+def test_synthetic_rows_are_printed_too_and_a_table_is_no_dictionary_yet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dictionary = tmp_path / "d.json"
+    dictionary.write_text('[{"name": "age", "type": "integer"}]')
+    assert main(["mock", str(dictionary), "--rows", "2", "-o", "-"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert main(["mock", str(tmp_path / "d.csv"), "--rows", "2", "-o", "-"]) == 1
+    assert "fedstudy dictionary convert" in capsys.readouterr().err
