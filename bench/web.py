@@ -151,6 +151,9 @@ def _seeded(supervisor: Supervisor, shape: Mapping[str, int]) -> str:
     with psycopg.connect(running.services.postgres.superuser_url, autocommit=True) as database:
         while database.execute("SELECT 1 FROM audit_queue LIMIT 1").fetchone():  # the sequencer is busy with them
             time.sleep(1)
+        # what was just loaded is vacuumed and written out in the next minutes; a history of years was long ago
+        database.execute("VACUUM (ANALYZE)")
+        database.execute("CHECKPOINT")
     return running.portal_url
 
 
