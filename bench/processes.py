@@ -33,6 +33,7 @@ class Watch:
     _highest: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     _cpu: dict[tuple[str, int, float], float] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
+    _looking: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self._thread = threading.Thread(target=self._follow, daemon=True)
@@ -47,7 +48,8 @@ class Watch:
 
     def cpu_s(self) -> dict[str, float]:
         """CPU seconds of each part so far, those of ended processes included as they were last seen."""
-        self._look()
+        with self._looking:
+            self._look()
         sums: dict[str, float] = defaultdict(float)
         for (part, _, _), seconds in list(self._cpu.items()):
             sums[part] += seconds
@@ -55,7 +57,8 @@ class Watch:
 
     def _follow(self) -> None:
         while not self._stop.wait(LOOK_S):
-            self._look()
+            with self._looking:
+                self._look()
 
     def _look(self) -> None:
         resident: dict[str, dict[int, int]] = defaultdict(dict)
