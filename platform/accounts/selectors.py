@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 from uuid import UUID
 
-from django.db.models import Model, QuerySet
+from django.db.models import F, Model, QuerySet
 
 from accounts.groups import role_groups
 from accounts.models import Site, SiteGroupObjectPermission, User
@@ -45,10 +45,9 @@ def visible_accounts(user: User) -> QuerySet[User]:
 
 def role_holders(obj: Model) -> list[Holder]:
     """Who holds which role in a study or at a site, by role and name."""
-    held = role_groups(obj).prefetch_related("group__user_set")
-    found: list[Holder] = [
-        {"user": user, "role": Role(item.role)} for item in held for user in item.group.user_set.all()
-    ]
+    held = User.objects.filter(groups__role_group__in=role_groups(obj))
+    rows = held.annotate(held_role=F("groups__role_group__role"))
+    found: list[Holder] = [{"user": user, "role": Role(user.held_role)} for user in rows]
     order = list(Role)
     return sorted(found, key=lambda holder: (order.index(holder["role"]), holder["user"].name, holder["user"].email))
 

@@ -26,6 +26,7 @@ from portal.web.downloads import csv_file, json_file
 from portal.web.formats import value_text
 from portal.web.marks import mark_of
 from portal.web.pages import PageRequest, act, page, render_page
+from portal.web.presenters.charts import metric_name
 from portal.web.presenters.degrees import kind_name
 from portal.web.presenters.exports import result_records, round_records, run_record, subgroup_records
 from portal.web.presenters.navigation import crumbs_in_study
@@ -84,6 +85,7 @@ def _frame_context(found: Run, participants: Sequence[Participant]) -> dict[str,
         "training_count": sum(item.trains for item in participants),
         "configuration": [(name, value_text(value)) for name, value in sorted(configuration.items())],
         "priorities": PRIORITIES,
+        "metric": metric_name(found.metric),
         "forks": list(found.forks.order_by("created_at")),
         "crumbs": crumbs_in_study(found.study),
     }
